@@ -1,0 +1,102 @@
+"""Files that are whole or not there: temporary name, then rename."""
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from remodal.errors import EnvironmentProblem
+
+_REFUSALS = {
+    errno.ENOSPC: ("the disk is full", "free some space and run the same command again"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space and run the same command again"),
+    errno.EACCES: ("no permission to write", "make the folder writable or choose another"),
+    errno.EPERM: ("no permission to write", "make the folder writable or choose another"),
+    errno.EROFS: ("the file system is read-only", "choose a folder on a writable disk"),
+}
+
+
+def explain(error: OSError, path: Path) -> Exception:
+    """The user's line for a refusal of the operating system; the error itself when it is none."""
+    if error.errno not in _REFUSALS:
+        return error
+    what, remedy = _REFUSALS[error.errno]
+    return EnvironmentProblem(what, where=str(path), remedy=remedy)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block succeeds.
+
+    The temporary name keeps all suffixes of `path`, since image writers choose a format by them.
+    A second writer of the same output does no harm: the last rename wins, whole.
+
+    Raises:
+        EnvironmentProblem: full disk, no permission or read-only file system.
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix="-" + path.name)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise explain(error, path) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write sorted, indented JSON atomically, so that equal content gives equal bytes.
+
+    Raises:
+        ValueError: content holds NaN or infinity, which JSON has no word for; use None.
+    """
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` the same content as `source`, by a hard link where the file system allows."""
+    import shutil
+
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(target) as temporary:
+        temporary.unlink()
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)

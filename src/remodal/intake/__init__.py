@@ -1,0 +1,1 @@
+"""Reading hospital images: DICOM series, research formats, labels, the sample sheet."""

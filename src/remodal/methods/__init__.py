@@ -1,0 +1,61 @@
+"""Methods, one file each; listing them imports none of them (and no torch)."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from remodal.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remodal.config import NetworkSettings
+    from remodal.methods.base import Method
+
+
+def method_names() -> list[str]:
+    """Names of the registered methods: the modules of this folder."""
+    folder = Path(__file__).parent
+    return sorted(f.stem for f in folder.glob("*.py") if f.stem not in {"__init__", "base"})
+
+
+def require_method(name: str) -> None:
+    """Check that a method of this name exists, without importing it.
+
+    Raises:
+        UserError: unknown method.
+    """
+    if name not in method_names():
+        raise UserError(
+            f"unknown method `{name}`",
+            expected=f"one of {', '.join(method_names())}",
+            remedy="a new method is a new file in src/remodal/methods/",
+        )
+
+
+def build_method(
+    name: str,
+    modalities: "Sequence[str]",
+    classes: int,
+    network: "NetworkSettings",
+    options: dict[str, Any] | None = None,
+) -> "Method":
+    """Build a method by name, with randomly initialised weights (from torch's global generator).
+
+    Raises:
+        UserError: unknown method, or an option it does not have.
+    """
+    require_method(name)
+    method = import_module(f"remodal.methods.{name}").METHOD
+    try:
+        checked = method.Options.model_validate(options or {})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        raise UserError(
+            f"method `{name}`, option `{key}`: {problem['msg']}",
+            expected=f"options {', '.join(method.Options.model_fields) or '(none)'}",
+        ) from error
+    return method(modalities, classes, network, checked)

@@ -1,0 +1,1 @@
+"""Metrics: overlap, surface distances, lesions, statistics; numpy only."""

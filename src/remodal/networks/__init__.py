@@ -1,0 +1,1 @@
+"""Networks: modules only, no objective, no optimiser, no files."""

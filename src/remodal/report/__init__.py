@@ -1,0 +1,1 @@
+"""Report: tables, figures, one HTML file."""
