@@ -420,6 +420,24 @@ def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def assignments(changes: list[str]) -> dict[str, Any]:
+    """Nested settings of `section.key=value` texts; values are YAML.
+
+    Raises:
+        UserError: a text without `=`.
+    """
+    nested: dict[str, Any] = {}
+    for change in changes:
+        path, equals, value = change.partition("=")
+        if not equals:
+            raise UserError(f"`{change}` sets nothing", expected="`section.key=value`")
+        content: Any = yaml.safe_load(value)
+        for key in reversed(path.split(".")):
+            content = {key: content}
+        nested = merge(nested, content)
+    return nested
+
+
 def validated(content: dict[str, Any], where: str) -> Settings:
     """Check settings and fill in the defaults.
 

@@ -1,0 +1,360 @@
+"""The `remodal` command: one sub-command a stage; a stage's code is imported only when it runs."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remodal.errors import ExitCode, RemodalError, UserError
+
+app = typer.Typer(
+    name="remodal",
+    help="Reproducible multi-modal segmentation: from hospital scans to a paper's tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SettingsFile = Annotated[
+    Path, typer.Option("--settings", help="Effective settings of the study (settings.yaml).")
+]
+Case = Annotated[str, typer.Option(help="Name of the case.")]
+Fold = Annotated[int, typer.Option(min=0, help="Fold, from 0.")]
+Folder = typer.Option(help="Folder to read from.")
+Splits = Annotated[Path, typer.Option(help="splits.json of the study.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="File or folder to write.")]
+RecordFile = Annotated[Path, typer.Option(help="Record (JSON) to write beside the output.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail on a bad case; do not quarantine it.")]
+Preprocessed = Annotated[Path, typer.Option(help="Folder of the fold's preprocessed cases.")]
+Registered = Annotated[Path, typer.Option(help="Folder of the data set's registered cases.")]
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Show the version and stop.")] = False,
+) -> None:
+    """Reproducible multi-modal segmentation: from hospital scans to a paper's tables.
+
+    Exit codes: 0 done, 1 a fault of ours, 2 a mistake in command, settings or sheet, 3 a bad case
+    under --strict, 4 the machine refuses (disk, permission), 75 preempted after saving, 130 Ctrl-C.
+    """
+    if show:
+        from remodal import __version__
+
+        typer.echo(__version__)
+
+
+@app.command()
+def settings(
+    output: Output,
+    study: Annotated[str, typer.Option(help="Name of a file in config/studies.")] = "liver",
+    preset: Annotated[str, typer.Option(help="Name of a file in config/presets.")] = "demo",
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting, as `training.epochs=5`; may be repeated."),
+    ] = None,
+) -> None:
+    """Write the effective settings of a study: study, preset, then your own changes."""
+    from remodal.config import assignments, compose, write_settings
+
+    write_settings(
+        output, compose({"study": study, "preset": preset}, overrides=assignments(change or []))
+    )
+
+
+@app.command()
+def check(settings: SettingsFile) -> None:
+    """Check a study before anything runs: its settings, its methods and its sample sheet."""
+    from remodal.config import read_settings
+    from remodal.intake.datasets import cases_of
+    from remodal.methods import require_method
+
+    checked = read_settings(settings)
+    for method in checked.methods.values():
+        require_method(method.type)
+    cases = cases_of(checked)
+    patients = {case.patient for case in cases}
+    typer.echo(
+        f"{len(cases)} cases of {len(patients)} patients, {len(checked.methods)} methods: ok"
+    )
+
+
+@app.command()
+def simulate(settings: SettingsFile, case: Case, output: Output) -> None:
+    """Simulate one patient as DICOM series with a DICOM SEG, as a scanner would send."""
+    from remodal.config import read_settings
+    from remodal.intake.datasets import simulate_case
+
+    simulate_case(read_settings(settings), case, output)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="DICOM folder, or NIfTI/NRRD/MHA file.")],
+    case: Case,
+    modality: Annotated[str, typer.Option(help="Name of the modality.")],
+    output: Output,
+    record: RecordFile,
+    strict: Strict = False,
+) -> None:
+    """Convert one image to NIfTI: sorted by geometry, checked, without identity."""
+    from remodal.intake.convert import convert_image
+
+    convert_image(source, output, record, case=case, modality=modality, strict=strict)
+
+
+@app.command("convert-label")
+def convert_label(
+    source: Annotated[Path, typer.Argument(help="DICOM SEG or RTSTRUCT, NIfTI, NRRD or MHA.")],
+    case: Case,
+    drawn_on: Annotated[str, typer.Option(help="Modality the label was drawn on.")],
+    reference: Annotated[Path, typer.Option(help="That modality's converted image.")],
+    reference_record: Annotated[Path, typer.Option(help="That modality's record.")],
+    output: Output,
+    record: RecordFile,
+    strict: Strict = False,
+) -> None:
+    """Convert one label to the grid of the image it was drawn on."""
+    from remodal.intake.convert import convert_label as convert
+
+    convert(
+        source,
+        reference_record,
+        reference,
+        output,
+        record,
+        case=case,
+        drawn_on=drawn_on,
+        strict=strict,
+    )
+
+
+@app.command()
+def register(
+    settings: SettingsFile,
+    case: Case,
+    converted: Annotated[Path, typer.Option(help="Folder of the converted case.")],
+    output: Output,
+) -> None:
+    """Bring a case's modalities onto one grid, with a quality record and picture."""
+    from remodal.config import read_settings
+    from remodal.registration import register_case
+
+    register_case(read_settings(settings), case, converted, output)
+
+
+@app.command()
+def split(settings: SettingsFile, registered: Registered, output: Output) -> None:
+    """Split the usable cases into folds, by patient."""
+    from remodal.config import read_settings
+    from remodal.splits import split_study
+
+    split_study(read_settings(settings), registered, output)
+
+
+@app.command()
+def fingerprint(
+    settings: SettingsFile, splits: Splits, fold: Fold, registered: Registered, output: Output
+) -> None:
+    """Measure spacing and intensities on the training cases of a fold."""
+    from remodal.config import read_settings
+    from remodal.preprocessing import fingerprint_fold
+
+    fingerprint_fold(read_settings(settings), splits, fold, registered, output)
+
+
+@app.command()
+def preprocess(
+    settings: SettingsFile,
+    case: Case,
+    registered: Annotated[Path, typer.Option(help="Folder of the registered case.")],
+    fingerprint: Annotated[Path, typer.Option(help="Fingerprint of the fold.")],
+    output: Output,
+) -> None:
+    """Clip, normalise, resample and crop one case; store it for fast random patches."""
+    from remodal.config import read_settings
+    from remodal.preprocessing import preprocess_case
+
+    preprocess_case(read_settings(settings), case, registered, fingerprint, output)
+
+
+@app.command()
+def train(
+    settings: SettingsFile,
+    method: Annotated[str, typer.Option(help="Key of the study's `methods`.")],
+    fold: Fold,
+    seed: Annotated[int, typer.Option(help="Seed of weights, patches and augmentation.")],
+    preprocessed: Preprocessed,
+    splits: Splits,
+    fingerprint: Annotated[Path, typer.Option(help="Fingerprint of the fold.")],
+    output: Output,
+    checkpoints: Annotated[Path, typer.Option(help="Folder for the state of an unfinished run.")],
+    start: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", help="A trained model to start from, as `role=folder`; repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Train one model, or continue one that was stopped."""
+    from remodal.config import read_settings
+    from remodal.training.loop import train as train_model
+
+    inputs = {
+        role: Path(folder) for role, _, folder in (pair.partition("=") for pair in start or [])
+    }
+    train_model(
+        read_settings(settings),
+        method,
+        fold,
+        seed,
+        preprocessed,
+        splits,
+        fingerprint,
+        inputs,
+        output,
+        checkpoints,
+    )
+
+
+@app.command()
+def infer(
+    settings: SettingsFile,
+    model: Annotated[Path, typer.Option(help="Folder of the trained model.")],
+    scenario: Annotated[str, typer.Option(help="Key of the study's `scenarios`.")],
+    preprocessed: Preprocessed,
+    splits: Splits,
+    fold: Fold,
+    output: Output,
+) -> None:
+    """Segment a fold's test cases with the modalities of one scenario."""
+    from remodal.config import read_settings
+    from remodal.inference import infer_fold
+
+    infer_fold(read_settings(settings), model, scenario, preprocessed, splits, fold, output)
+
+
+@app.command()
+def evaluate(
+    settings: SettingsFile,
+    predictions: Annotated[Path, typer.Option(help="Folder of one model's predictions.")],
+    registered: Registered,
+    splits: Splits,
+    output: Output,
+) -> None:
+    """Measure one model's predictions, case by case."""
+    from remodal.config import read_settings
+    from remodal.metrics.evaluate import evaluate_predictions
+
+    evaluate_predictions(read_settings(settings), predictions, registered, splits, output)
+
+
+@app.command()
+def tabulate(
+    settings: SettingsFile,
+    metrics: Annotated[Path, typer.Option(help="Folder of the per-case metrics.")],
+    output: Output,
+) -> None:
+    """Make the paper's tables from the per-case metrics."""
+    from remodal.config import read_settings
+    from remodal.report.tables import tabulate as make_tables
+
+    make_tables(read_settings(settings), metrics, output)
+
+
+@app.command()
+def report(
+    settings: SettingsFile,
+    study: Annotated[Path, typer.Option(help="Folder of the study's results.")],
+    data: Annotated[Path, typer.Option(help="Folder of the data set's results.")],
+    output: Output,
+) -> None:
+    """Write the report: one HTML file that opens offline."""
+    from remodal.config import read_settings
+    from remodal.report.page import write_report
+
+    write_report(read_settings(settings), study, data, output)
+
+
+@app.command()
+def track(
+    settings: SettingsFile,
+    study: Annotated[Path, typer.Option(help="Folder of the study's results.")],
+    output: Output,
+) -> None:
+    """Merge a study's models and metrics into MLflow; safe to run twice."""
+    from remodal.config import read_settings
+    from remodal.tracking import track as merge_into_mlflow
+
+    merge_into_mlflow(read_settings(settings), study, output)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def predict(
+    context: typer.Context,
+    model: Annotated[Path, typer.Option(help="Folder of a trained model.")],
+    output: Output,
+) -> None:
+    """Segment a new patient: `--arterial DIR --venous DIR`, one option a modality, any may miss."""
+    from remodal.inference import predict_patient
+
+    predict_patient(model, _modality_options(context.args), output)
+
+
+def _modality_options(arguments: list[str]) -> dict[str, Path]:
+    """Parse `--<modality> PATH` pairs.
+
+    Raises:
+        UserError: anything else.
+    """
+    images: dict[str, Path] = {}
+    rest = list(arguments)
+    while rest:
+        option, _, value = rest.pop(0).partition("=")
+        if not option.startswith("--") or len(option) < 3:
+            raise UserError(f"unexpected `{option}`", expected="`--<modality> PATH` options")
+        if not value:
+            if not rest:
+                raise UserError(f"`{option}` has no path", expected="a DICOM folder or image file")
+            value = rest.pop(0)
+        images[option.removeprefix("--")] = Path(value)
+    return images
+
+
+@app.command()
+def methods() -> None:
+    """List the registered methods and their options."""
+    from remodal.methods import method_names, method_options
+
+    for name in method_names():
+        typer.echo(name)
+        for option in method_options(name):
+            typer.echo(f"  {option.name} = {option.default}: {option.description}")
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends in one line and an exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except RemodalError as error:
+        print(f"remodal: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("remodal: interrupted; the same command continues", file=sys.stderr)
+        sys.exit(ExitCode.INTERRUPTED)
+    except OSError as error:
+        from remodal.files import explain
+
+        explained = explain(error, Path(error.filename or "."))
+        if not isinstance(explained, RemodalError):
+            raise
+        print(f"remodal: {explained}", file=sys.stderr)
+        sys.exit(explained.exit_code)
