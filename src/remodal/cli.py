@@ -28,6 +28,7 @@ Splits = Annotated[Path, typer.Option(help="splits.json of the study.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File or folder to write.")]
 RecordFile = Annotated[Path, typer.Option(help="Record (JSON) to write beside the output.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail on a bad case; do not quarantine it.")]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 Preprocessed = Annotated[Path, typer.Option(help="Folder of the fold's preprocessed cases.")]
 Registered = Annotated[Path, typer.Option(help="Folder of the data set's registered cases.")]
 
@@ -50,19 +51,19 @@ def version(
 @app.command()
 def settings(
     output: Output,
-    study: Annotated[str, typer.Option(help="Name of a file in config/studies.")] = "liver",
-    preset: Annotated[str, typer.Option(help="Name of a file in config/presets.")] = "demo",
+    config: Annotated[
+        str, typer.Option(help="Content of a config.yaml, as YAML or JSON.")
+    ] = "{study: liver, preset: demo}",
     change: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting, as `training.epochs=5`; may be repeated."),
     ] = None,
 ) -> None:
     """Write the effective settings of a study: study, preset, then your own changes."""
-    from remodal.config import assignments, compose, write_settings
+    from remodal.config import assignments, compose, parse_yaml, write_settings
 
-    write_settings(
-        output, compose({"study": study, "preset": preset}, overrides=assignments(change or []))
-    )
+    content = parse_yaml(config, where="--config")
+    write_settings(output, compose(content, overrides=assignments(change or [])))
 
 
 @app.command()
@@ -83,12 +84,27 @@ def check(settings: SettingsFile) -> None:
 
 
 @app.command()
-def simulate(settings: SettingsFile, case: Case, output: Output) -> None:
+def simulate(
+    settings: SettingsFile,
+    case: Case,
+    output: Output,
+    source: Annotated[
+        Path | None, typer.Option(help="Folder of the real CT that lesions are simulated in.")
+    ] = None,
+) -> None:
     """Simulate one patient as DICOM series with a DICOM SEG, as a scanner would send."""
     from remodal.config import read_settings
-    from remodal.intake.datasets import simulate_case
+    from remodal.phantom.simulate import simulate
 
-    simulate_case(read_settings(settings), case, output)
+    simulate(read_settings(settings), case, source, output)
+
+
+@app.command("fetch-real-ct")
+def fetch_real_ct(output: Output) -> None:
+    """Fetch a real abdominal CT and its liver mask from a published package, for `demo-real`."""
+    from remodal.phantom.real_ct import fetch_real_ct as fetch
+
+    fetch(output)
 
 
 @app.command()
@@ -198,10 +214,15 @@ def train(
             "--input", help="A trained model to start from, as `role=folder`; repeatable."
         ),
     ] = None,
+    threads: Threads = 8,
 ) -> None:
     """Train one model, or continue one that was stopped."""
+    import torch
+
     from remodal.config import read_settings
     from remodal.training.loop import train as train_model
+
+    torch.set_num_threads(threads)
 
     inputs = {
         role: Path(folder) for role, _, folder in (pair.partition("=") for pair in start or [])
@@ -229,10 +250,15 @@ def infer(
     splits: Splits,
     fold: Fold,
     output: Output,
+    threads: Threads = 8,
 ) -> None:
     """Segment a fold's test cases with the modalities of one scenario."""
+    import torch
+
     from remodal.config import read_settings
     from remodal.inference import infer_fold
+
+    torch.set_num_threads(threads)
 
     infer_fold(read_settings(settings), model, scenario, preprocessed, splits, fold, output)
 

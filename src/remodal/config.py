@@ -219,6 +219,7 @@ class TrainingSettings(Section):
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.")
     devices: int = Field(1, ge=1, description="GPUs of one node that train together.")
+    threads: int = Field(8, ge=1, description="CPU threads of a training job.")
     cache: Literal["auto", "device", "host", "disk"] = Field(
         "auto", description="Where the training volumes are held."
     )
@@ -242,6 +243,7 @@ class InferenceSettings(Section):
         "auto", description="Number format of the network passes."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to predict.")
+    threads: int = Field(8, ge=1, description="CPU threads of an inference job.")
 
 
 class MetricsSettings(Section):
@@ -277,7 +279,8 @@ class MethodSettings(Section):
     label: str = Field("", description="Name in the tables; empty: the key.")
     modalities: list[str] = Field(default_factory=list, description="Inputs; empty: all of them.")
     scenarios: list[str] = Field(
-        default_factory=list, description="Scenarios it is evaluated in; empty: all it supports."
+        default_factory=list,
+        description="Scenarios it is evaluated in; empty: those with exactly its modalities.",
     )
     inputs: dict[str, str] = Field(
         default_factory=dict, description="Trained models it starts from: role, and method name."
@@ -363,6 +366,13 @@ class Settings(Section):
         """The modalities that a method takes in training."""
         return self.methods[method].modalities or self.data.modalities
 
+    def scenarios_of(self, method: str) -> list[str]:
+        """The scenarios that a method is evaluated in."""
+        own = set(self.modalities_of(method))
+        return self.methods[method].scenarios or [
+            name for name, present in self.scenarios.items() if set(present) == own
+        ]
+
     @model_validator(mode="after")
     def _names_exist(self) -> "Settings":
         known = set(self.data.modalities)
@@ -376,7 +386,11 @@ class Settings(Section):
         for name, table in self.tables.items():
             for row in table.rows:
                 _require_known(f"tables.{name}.rows", [row.method], self.methods)
-                _require_known(f"tables.{name}.rows", [row.scenario], self.scenarios)
+                _require_known(
+                    f"tables.{name}.rows, {row.method}",
+                    [row.scenario],
+                    self.scenarios_of(row.method),
+                )
             _require_known(f"tables.{name}.reference", table.reference, self.scenarios)
             _require_known(f"tables.{name}.reference", table.reference.values(), self.methods)
         for number, claim in enumerate(self.claims, 1):
@@ -399,15 +413,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: the file is missing, is not YAML, or is not a mapping.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise UserError("cannot be read", where=str(path), expected="a YAML file") from error
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """Parse a YAML mapping.
+
+    Raises:
+        UserError: not YAML, or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UserError(f"is not valid YAML ({error})", where=str(path)) from error
+        raise UserError(f"is not valid YAML ({error})", where=where) from error
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise UserError("holds no mapping", where=str(path), expected="`key: value` lines")
+        raise UserError("holds no mapping", where=where, expected="`key: value` lines")
     return content
 
 
@@ -464,8 +489,8 @@ def compose(
 ) -> Settings:
     """Effective settings of config.yaml's content: study, then preset, then its own keys.
 
-    A preset's numbers apply to every study; a study may change a preset's numbers under its
-    `presets:` key.
+    A study says only what differs from the one it `extends`. A preset's numbers apply to every
+    study; a study may change them under its `presets:` key.
 
     Args:
         config: `study`, `preset` and any setting, as in config/config.yaml.
@@ -476,11 +501,18 @@ def compose(
         UserError: unknown study or preset, or a wrong key.
     """
     config = merge(config, overrides or {})
-    study = _named(folder, "studies", str(config.get("study", "")))
+    study = _study(folder, str(config.get("study", "")))
     preset = _named(folder, "presets", str(config.get("preset", "")))
     of_preset = (study.pop("presets", None) or {}).get(config["preset"], {})
     content = merge(merge(merge(study, preset), of_preset), config)
     return validated(content, f"study `{config['study']}`, preset `{config['preset']}`")
+
+
+def _study(folder: Path, name: str) -> dict[str, Any]:
+    """A study's content, on top of the study that it extends."""
+    content = _named(folder, "studies", name)
+    parent = content.pop("extends", None)
+    return merge(_study(folder, parent), content) if parent else content
 
 
 def _named(folder: Path, kind: str, name: str) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+# The commands of a newcomer; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= $(shell nproc)
+SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
+
+.PHONY: help environment demo demo-real test lint bench clean
+
+help:  ## list these commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+environment: $(VENV)/ready  ## create the environment
+
+$(VENV)/ready: envs/requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement envs/requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: environment  ## simulated patients to report, at most 12 minutes on two cores
+	$(SNAKEMAKE) --cores $(CORES) --config study=liver preset=demo
+	@echo "Report: $(CURDIR)/results/studies/liver-demo/report/index.html"
+
+demo-real: environment  ## the same on simulated lesions in a real CT (fetched from a package)
+	$(SNAKEMAKE) --cores $(CORES) --config study=liver_real_ct preset=demo
+	@echo "Report: $(CURDIR)/results/studies/liver_real_ct-demo/report/index.html"
+
+test: environment  ## all tests, at most 25 minutes on two cores
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+lint: environment  ## formatting and static checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(SNAKEMAKE) --lint
+
+bench: environment  ## our code beside its peers; writes docs/benchmarks.md
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/run.py
+
+clean:  ## remove everything that was made, except the environment
+	rm -rf results .snakemake

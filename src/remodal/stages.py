@@ -1,0 +1,71 @@
+"""What each stage depends on: the settings it reads and the module that runs it.
+
+Snakemake sees neither which part of a settings file a job reads nor the code of an imported
+module, so every rule carries both as one parameter: change one and just its jobs run again.
+"""
+
+import hashlib
+import json
+from functools import cache
+from typing import Any, NamedTuple
+
+from remodal.config import Settings
+from remodal.provenance import code_hash
+
+
+class Stage(NamedTuple):
+    """The module that runs a stage, and the dotted settings that it reads."""
+
+    module: str
+    reads: tuple[str, ...] = ()
+
+
+_DATA = ("data.modalities", "data.classes", "data.empty_label")
+
+STAGES = {
+    "simulate": Stage("remodal.phantom.simulate", ("phantom", "data.source")),
+    "convert": Stage("remodal.intake.convert", ("strict",)),
+    "register": Stage("remodal.registration", ("registration", "strict", *_DATA)),
+    "split": Stage("remodal.splits", ("splits", "data.name")),
+    "fingerprint": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
+    "preprocess": Stage("remodal.preprocessing", ("preprocessing", "strict", *_DATA)),
+    "train": Stage("remodal.training.loop", ("network", "training", "registration", *_DATA)),
+    "infer": Stage("remodal.inference", ("inference", "scenarios")),
+    "evaluate": Stage("remodal.metrics.evaluate", ("metrics.names", "metrics.lesion_overlap")),
+    "tabulate": Stage("remodal.report.tables", ("metrics", "methods", "tables", "claims", "data")),
+    "report": Stage("remodal.report.page", ("title", "methods", "tables", "claims", "data")),
+    "track": Stage("remodal.tracking", ("methods", "scenarios")),
+}
+
+
+def depends_on(settings: Settings, stage: str, method: str | None = None) -> str:
+    """Digest of all that a stage's result depends on beside its input files.
+
+    Args:
+        settings: effective settings.
+        stage: key of `STAGES`.
+        method: for `train`, the method: its own settings and its own file count too.
+    """
+    described = STAGES[stage]
+    parts: dict[str, Any] = {key: _read(settings, key) for key in described.reads}
+    parts["code"] = _code(described.module)
+    if method is not None:
+        parts["method"] = settings.methods[method].model_dump(mode="json", exclude={"label"})
+        parts["method code"] = _code(f"remodal.methods.{settings.methods[method].type}")
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def settings_digest(settings: Settings) -> str:
+    """Digest of all settings."""
+    content = json.dumps(settings.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+_code = cache(code_hash)
+
+
+def _read(settings: Settings, key: str) -> Any:
+    value: Any = settings.model_dump(mode="json")
+    for part in key.split("."):
+        value = value[part]
+    return value

@@ -1,0 +1,154 @@
+# The study's settings and cases, and the lists of files that targets and inputs are made of.
+
+import json
+
+from snakemake.exceptions import WorkflowError
+
+from remodal.config import compose
+from remodal.errors import RemodalError
+from remodal.intake.datasets import cases_of
+from remodal.methods import require_method
+from remodal.stages import depends_on, settings_digest
+
+try:
+    SETTINGS = compose(config)
+    CASES = {case.case: case for case in cases_of(SETTINGS)}
+    for described in SETTINGS.methods.values():
+        require_method(described.type)
+except RemodalError as error:
+    raise WorkflowError(str(error))
+
+
+wildcard_constraints:
+    data=SETTINGS.data_id,
+    study=SETTINGS.study_id,
+    case="[A-Za-z0-9_.-]+",
+    modality="|".join(SETTINGS.data.modalities),
+    method="|".join(SETTINGS.methods),
+    scenario="|".join(SETTINGS.scenarios),
+    fold=r"\d+",
+    seed=r"\d+",
+
+
+def study_file(name):
+    return f"results/studies/{SETTINGS.study_id}/{name}"
+
+
+def data_file(name):
+    return f"results/data/{SETTINGS.data_id}/{name}"
+
+
+def of_stage(stage):
+    return depends_on(SETTINGS, stage)
+
+
+def simulation_source():
+    if SETTINGS.data.source != "real_ct":
+        return []
+    return [data_file("source/ct.nii.gz"), data_file("source/liver.nii.gz")]
+
+
+def simulation_source_option():
+    return "--source " + data_file("source") if simulation_source() else ""
+
+
+def image_source(wildcards):
+    return CASES[wildcards.case].images[wildcards.modality]
+
+
+def label_source(wildcards):
+    return CASES[wildcards.case].label
+
+
+def drawn_on(wildcards):
+    return CASES[wildcards.case].label_on
+
+
+def drawn_on_image(wildcards):
+    return data_file(f"converted/{wildcards.case}/{drawn_on(wildcards)}.nii.gz")
+
+
+def drawn_on_record(wildcards):
+    return data_file(f"converted/{wildcards.case}/{drawn_on(wildcards)}.json")
+
+
+def converted_records(wildcards):
+    case = CASES[wildcards.case]
+    names = [*case.images, *(["label"] if case.label else [])]
+    return [data_file(f"converted/{case.case}/{name}.json") for name in names]
+
+
+def registered_cases():
+    return [data_file(f"registered/{case}/registration.json") for case in CASES]
+
+
+def folds():
+    return range(SETTINGS.splits.fold_count)
+
+
+def preprocessed_cases():
+    return [
+        study_file(f"fold{fold}/preprocessed/{case}.json")
+        for fold in folds()
+        for case in CASES
+    ]
+
+
+def cases_of_fold(wildcards):
+    return [
+        study_file(f"fold{wildcards.fold}/preprocessed/{case}.json") for case in CASES
+    ]
+
+
+def input_models(wildcards):
+    return [
+        study_file(
+            f"models/{name}/fold{wildcards.fold}-seed{wildcards.seed}/model.safetensors"
+        )
+        for name in SETTINGS.methods[wildcards.method].inputs.values()
+    ]
+
+
+def input_options(wildcards):
+    return [
+        "--input "
+        + f"{role}={study_file(f'models/{name}/fold{wildcards.fold}-seed{wildcards.seed}')}"
+        for role, name in SETTINGS.methods[wildcards.method].inputs.items()
+    ]
+
+
+def training_depends_on(wildcards):
+    return depends_on(SETTINGS, "train", wildcards.method)
+
+
+def gpus(device, count):
+    return 0 if device == "cpu" else count
+
+
+def models():
+    return [
+        f"{method}/fold{fold}-seed{seed}"
+        for method in SETTINGS.methods
+        for fold in folds()
+        for seed in SETTINGS.seeds
+    ]
+
+
+def trained_models():
+    return [study_file(f"models/{model}/model.safetensors") for model in models()]
+
+
+def evaluated():
+    return [
+        f"{model}/{scenario}"
+        for model in models()
+        for scenario in SETTINGS.scenarios_of(model.partition("/")[0])
+    ]
+
+
+def predicted_scenarios():
+    return [study_file(f"predictions/{cell}") for cell in evaluated()]
+
+
+def measured_scenarios():
+    return [study_file(f"metrics/{cell}.csv") for cell in evaluated()]

@@ -1,0 +1,25 @@
+# What a model's predictions are worth, case by case.
+
+
+rule evaluate:
+    input:
+        settings=ancient(study_file("settings.yaml")),
+        splits="results/studies/{study}/splits.json",
+        predictions="results/studies/{study}/predictions/{method}/fold{fold}-seed{seed}/{scenario}",
+    output:
+        "results/studies/{study}/metrics/{method}/fold{fold}-seed{seed}/{scenario}.csv",
+    log:
+        "results/studies/{study}/logs/evaluate/{method}-fold{fold}-seed{seed}-{scenario}.log",
+    benchmark:
+        "results/studies/{study}/benchmarks/evaluate/{method}-fold{fold}-seed{seed}-{scenario}.tsv"
+    conda:
+        "../../envs/remodal.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        registered=data_file("registered"),
+        depends_on=of_stage("evaluate"),
+    shell:
+        "remodal evaluate --settings {input.settings} --predictions {input.predictions}"
+        " --registered {params.registered} --splits {input.splits} --output {output} > {log} 2>&1"

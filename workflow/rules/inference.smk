@@ -1,0 +1,33 @@
+# A model's predictions of its fold's test cases, one scenario a job.
+
+
+rule infer:
+    input:
+        settings=ancient(study_file("settings.yaml")),
+        splits="results/studies/{study}/splits.json",
+        cases=cases_of_fold,
+        weights="results/studies/{study}/models/{method}/fold{fold}-seed{seed}/model.safetensors",
+    output:
+        directory(
+            "results/studies/{study}/predictions/{method}/fold{fold}-seed{seed}/{scenario}"
+        ),
+    log:
+        "results/studies/{study}/logs/infer/{method}-fold{fold}-seed{seed}-{scenario}.log",
+    benchmark:
+        "results/studies/{study}/benchmarks/infer/{method}-fold{fold}-seed{seed}-{scenario}.tsv"
+    conda:
+        "../../envs/remodal.yaml"
+    threads: SETTINGS.inference.threads
+    resources:
+        gpu=gpus(SETTINGS.inference.device, 1),
+        mem_mb=32000,
+        runtime=12 * 60,
+    params:
+        model=subpath(input.weights, parent=True),
+        preprocessed="results/studies/{study}/fold{fold}/preprocessed",
+        depends_on=of_stage("infer"),
+    shell:
+        "remodal infer --settings {input.settings} --model {params.model}"
+        " --scenario {wildcards.scenario} --preprocessed {params.preprocessed}"
+        " --splits {input.splits} --fold {wildcards.fold} --threads {threads}"
+        " --output {output} > {log} 2>&1"

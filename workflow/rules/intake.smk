@@ -1,0 +1,50 @@
+# From what the hospital sends to NIfTI, one image a job.
+
+
+rule convert:
+    input:
+        image=image_source,
+    output:
+        image="results/data/{data}/converted/{case}/{modality}.nii.gz",
+        record="results/data/{data}/converted/{case}/{modality}.json",
+    log:
+        "results/data/{data}/logs/convert/{case}-{modality}.log",
+    benchmark:
+        "results/data/{data}/benchmarks/convert/{case}-{modality}.tsv"
+    conda:
+        "../../envs/remodal.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        strict="--strict" if SETTINGS.strict else "",
+        depends_on=of_stage("convert"),
+    shell:
+        "remodal convert {input.image:q} --case {wildcards.case} --modality {wildcards.modality}"
+        " {params.strict} --output {output.image} --record {output.record} > {log} 2>&1"
+
+
+rule convert_label:
+    input:
+        label=label_source,
+        reference=drawn_on_image,
+        reference_record=drawn_on_record,
+    output:
+        label="results/data/{data}/converted/{case}/label.nii.gz",
+        record="results/data/{data}/converted/{case}/label.json",
+    log:
+        "results/data/{data}/logs/convert/{case}-label.log",
+    conda:
+        "../../envs/remodal.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        drawn_on=drawn_on,
+        strict="--strict" if SETTINGS.strict else "",
+        depends_on=of_stage("convert"),
+    shell:
+        "remodal convert-label {input.label:q} --case {wildcards.case}"
+        " --drawn-on {params.drawn_on} --reference {input.reference}"
+        " --reference-record {input.reference_record} {params.strict}"
+        " --output {output.label} --record {output.record} > {log} 2>&1"

@@ -1,0 +1,51 @@
+# Intensities, spacing and cropping, with statistics of a fold's training cases only.
+
+
+rule fingerprint:
+    input:
+        settings=ancient(study_file("settings.yaml")),
+        splits="results/studies/{study}/splits.json",
+        records=registered_cases(),
+    output:
+        "results/studies/{study}/fold{fold}/fingerprint.json",
+    log:
+        "results/studies/{study}/logs/fingerprint-fold{fold}.log",
+    conda:
+        "../../envs/remodal.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        registered=data_file("registered"),
+        depends_on=of_stage("fingerprint"),
+    shell:
+        "remodal fingerprint --settings {input.settings} --splits {input.splits}"
+        " --fold {wildcards.fold} --registered {params.registered} --output {output} > {log} 2>&1"
+
+
+rule preprocess:
+    input:
+        settings=ancient(study_file("settings.yaml")),
+        fingerprint="results/studies/{study}/fold{fold}/fingerprint.json",
+        record=data_file("registered/{case}/registration.json"),
+    output:
+        image="results/studies/{study}/fold{fold}/preprocessed/{case}.npy",
+        label="results/studies/{study}/fold{fold}/preprocessed/{case}.label.npy",
+        record="results/studies/{study}/fold{fold}/preprocessed/{case}.json",
+    log:
+        "results/studies/{study}/logs/preprocess-fold{fold}/{case}.log",
+    benchmark:
+        "results/studies/{study}/benchmarks/preprocess-fold{fold}/{case}.tsv"
+    conda:
+        "../../envs/remodal.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=20,
+    params:
+        registered=subpath(input.record, parent=True),
+        folder=subpath(output.record, parent=True),
+        depends_on=of_stage("preprocess"),
+    shell:
+        "remodal preprocess --settings {input.settings} --case {wildcards.case}"
+        " --registered {params.registered} --fingerprint {input.fingerprint}"
+        " --output {params.folder} > {log} 2>&1"

@@ -1,0 +1,33 @@
+# Every modality onto the fixed one's grid, one case a job. elastix runs on one thread: with two it
+# crashes, and its result depends on their number.
+
+
+rule register:
+    input:
+        settings=ancient(study_file("settings.yaml")),
+        records=converted_records,
+    output:
+        images=expand(
+            "results/data/{{data}}/registered/{{case}}/{modality}.nii.gz",
+            modality=SETTINGS.data.modalities,
+        ),
+        label="results/data/{data}/registered/{case}/label.nii.gz",
+        record="results/data/{data}/registered/{case}/registration.json",
+        picture="results/data/{data}/registered/{case}/registration.png",
+    log:
+        "results/data/{data}/logs/register/{case}.log",
+    benchmark:
+        "results/data/{data}/benchmarks/register/{case}.tsv"
+    conda:
+        "../../envs/remodal.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        converted="results/data/{data}/converted/{case}",
+        folder=subpath(output.record, parent=True),
+        depends_on=of_stage("register"),
+    shell:
+        "remodal register --settings {input.settings} --case {wildcards.case}"
+        " --converted {params.converted} --output {params.folder} > {log} 2>&1"

@@ -1,0 +1,55 @@
+# The paper's tables, and the page that shows them with everything behind them.
+
+
+rule tabulate:
+    input:
+        settings=ancient(study_file("settings.yaml")),
+        metrics=measured_scenarios(),
+    output:
+        tables=expand(
+            "results/studies/{{study}}/tables/{table}.{format}",
+            table=SETTINGS.tables,
+            format=["csv", "tex", "md"],
+        ),
+        cases="results/studies/{study}/tables/metrics.csv",
+        summary="results/studies/{study}/tables/summary.json",
+        claims="results/studies/{study}/tables/claims.json",
+    log:
+        "results/studies/{study}/logs/tabulate.log",
+    conda:
+        "../../envs/remodal.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        metrics="results/studies/{study}/metrics",
+        folder=subpath(output.summary, parent=True),
+        depends_on=of_stage("tabulate"),
+    shell:
+        "remodal tabulate --settings {input.settings} --metrics {params.metrics}"
+        " --output {params.folder} > {log} 2>&1"
+
+
+rule report:
+    input:
+        settings=ancient(study_file("settings.yaml")),
+        summary="results/studies/{study}/tables/summary.json",
+        predictions=predicted_scenarios(),
+        models=trained_models(),
+        registrations=registered_cases(),
+    output:
+        "results/studies/{study}/report/index.html",
+    log:
+        "results/studies/{study}/logs/report.log",
+    conda:
+        "../../envs/remodal.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        study=study_file(""),
+        data=data_file(""),
+        depends_on=of_stage("report"),
+    shell:
+        "remodal report --settings {input.settings} --study {params.study} --data {params.data}"
+        " --output {output} > {log} 2>&1"

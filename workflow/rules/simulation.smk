@@ -1,0 +1,44 @@
+# Simulated patients as DICOM series: only for data sets that are simulated.
+
+
+rule fetch_real_ct:
+    output:
+        ct="results/data/{data}/source/ct.nii.gz",
+        liver="results/data/{data}/source/liver.nii.gz",
+    log:
+        "results/data/{data}/logs/fetch.log",
+    localrule: True
+    conda:
+        "../../envs/remodal.yaml"
+    params:
+        folder=subpath(output.ct, parent=True),
+        depends_on=of_stage("fetch"),
+    shell:
+        "remodal fetch-real-ct --output {params.folder} > {log} 2>&1"
+
+
+rule simulate:
+    input:
+        settings=ancient(study_file("settings.yaml")),
+        source=simulation_source(),
+    output:
+        arterial=directory("results/data/{data}/dicom/{case}/arterial"),
+        venous=directory("results/data/{data}/dicom/{case}/venous"),
+        label="results/data/{data}/dicom/{case}/label.dcm",
+        record="results/data/{data}/dicom/{case}/record.json",
+    log:
+        "results/data/{data}/logs/simulate/{case}.log",
+    benchmark:
+        "results/data/{data}/benchmarks/simulate/{case}.tsv"
+    conda:
+        "../../envs/remodal.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=15,
+    params:
+        folder=subpath(output.record, parent=True),
+        source=simulation_source_option(),
+        depends_on=of_stage("simulate"),
+    shell:
+        "remodal simulate --settings {input.settings} --case {wildcards.case} {params.source}"
+        " --output {params.folder} > {log} 2>&1"

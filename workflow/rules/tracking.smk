@@ -1,0 +1,23 @@
+# Every model into MLflow, by one rule: many writers at once would lose metrics.
+
+
+rule track:
+    input:
+        settings=ancient(study_file("settings.yaml")),
+        summary="results/studies/{study}/tables/summary.json",
+        models=trained_models(),
+    output:
+        "results/studies/{study}/tracking.json",
+    log:
+        "results/studies/{study}/logs/track.log",
+    conda:
+        "../../envs/remodal.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        study=study_file(""),
+        depends_on=of_stage("track"),
+    shell:
+        "remodal track --settings {input.settings} --study {params.study} --output {output}"
+        " > {log} 2>&1"

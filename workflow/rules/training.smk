@@ -1,0 +1,39 @@
+# One trained model a job. The state of an unfinished run lives in `checkpoints`, which is no
+# output: Snakemake deletes outputs before a rerun.
+
+
+rule train:
+    input:
+        settings=ancient(study_file("settings.yaml")),
+        splits="results/studies/{study}/splits.json",
+        fingerprint="results/studies/{study}/fold{fold}/fingerprint.json",
+        cases=cases_of_fold,
+        models=input_models,
+    output:
+        weights="results/studies/{study}/models/{method}/fold{fold}-seed{seed}/model.safetensors",
+        description="results/studies/{study}/models/{method}/fold{fold}-seed{seed}/model.json",
+        curves="results/studies/{study}/models/{method}/fold{fold}-seed{seed}/curves.csv",
+        record="results/studies/{study}/models/{method}/fold{fold}-seed{seed}/training.json",
+    log:
+        "results/studies/{study}/logs/train/{method}-fold{fold}-seed{seed}.log",
+    benchmark:
+        "results/studies/{study}/benchmarks/train/{method}-fold{fold}-seed{seed}.tsv"
+    conda:
+        "../../envs/remodal.yaml"
+    threads: SETTINGS.training.threads
+    resources:
+        gpu=gpus(SETTINGS.training.device, SETTINGS.training.devices),
+        mem_mb=32000,
+        runtime=7 * 24 * 60,
+    params:
+        preprocessed="results/studies/{study}/fold{fold}/preprocessed",
+        folder=subpath(output.weights, parent=True),
+        checkpoints="results/studies/{study}/checkpoints/{method}-fold{fold}-seed{seed}",
+        inputs=input_options,
+        depends_on=training_depends_on,
+    shell:
+        "remodal train --settings {input.settings} --method {wildcards.method}"
+        " --fold {wildcards.fold} --seed {wildcards.seed} --threads {threads}"
+        " --preprocessed {params.preprocessed} --splits {input.splits}"
+        " --fingerprint {input.fingerprint} {params.inputs}"
+        " --checkpoints {params.checkpoints} --output {params.folder} > {log} 2>&1"
