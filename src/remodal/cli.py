@@ -66,6 +66,15 @@ def settings(
     write_settings(output, compose(content, overrides=assignments(change or [])))
 
 
+@app.command("describe-settings")
+def describe_settings(output: Output) -> None:
+    """Write the reference of all settings (config/README.md)."""
+    from remodal.config_reference import reference
+    from remodal.files import write_text
+
+    write_text(output, reference())
+
+
 @app.command()
 def check(settings: SettingsFile) -> None:
     """Check a study before anything runs: its settings, its methods and its sample sheet."""

@@ -88,7 +88,7 @@ def folds():
 
 def preprocessed_cases():
     return [
-        study_file(f"fold{fold}/preprocessed/{case}.json")
+        study_file(f"preprocessed/fold{fold}/{case}.json")
         for fold in folds()
         for case in CASES
     ]
@@ -96,7 +96,7 @@ def preprocessed_cases():
 
 def cases_of_fold(wildcards):
     return [
-        study_file(f"fold{wildcards.fold}/preprocessed/{case}.json") for case in CASES
+        study_file(f"preprocessed/fold{wildcards.fold}/{case}.json") for case in CASES
     ]
 
 

@@ -24,7 +24,7 @@ rule infer:
         runtime=12 * 60,
     params:
         model=subpath(input.weights, parent=True),
-        preprocessed="results/studies/{study}/fold{fold}/preprocessed",
+        preprocessed="results/studies/{study}/preprocessed/fold{fold}",
         depends_on=of_stage("infer"),
     shell:
         "remodal infer --settings {input.settings} --model {params.model}"

@@ -7,7 +7,7 @@ rule fingerprint:
         splits="results/studies/{study}/splits.json",
         records=registered_cases(),
     output:
-        "results/studies/{study}/fold{fold}/fingerprint.json",
+        "results/studies/{study}/preprocessed/fold{fold}/fingerprint.json",
     log:
         "results/studies/{study}/logs/fingerprint-fold{fold}.log",
     conda:
@@ -26,12 +26,12 @@ rule fingerprint:
 rule preprocess:
     input:
         settings=ancient(study_file("settings.yaml")),
-        fingerprint="results/studies/{study}/fold{fold}/fingerprint.json",
+        fingerprint="results/studies/{study}/preprocessed/fold{fold}/fingerprint.json",
         record=data_file("registered/{case}/registration.json"),
     output:
-        image="results/studies/{study}/fold{fold}/preprocessed/{case}.npy",
-        label="results/studies/{study}/fold{fold}/preprocessed/{case}.label.npy",
-        record="results/studies/{study}/fold{fold}/preprocessed/{case}.json",
+        image="results/studies/{study}/preprocessed/fold{fold}/{case}.npy",
+        label="results/studies/{study}/preprocessed/fold{fold}/{case}.label.npy",
+        record="results/studies/{study}/preprocessed/fold{fold}/{case}.json",
     log:
         "results/studies/{study}/logs/preprocess-fold{fold}/{case}.log",
     benchmark:

@@ -6,7 +6,7 @@ rule train:
     input:
         settings=ancient(study_file("settings.yaml")),
         splits="results/studies/{study}/splits.json",
-        fingerprint="results/studies/{study}/fold{fold}/fingerprint.json",
+        fingerprint="results/studies/{study}/preprocessed/fold{fold}/fingerprint.json",
         cases=cases_of_fold,
         models=input_models,
     output:
@@ -26,7 +26,7 @@ rule train:
         mem_mb=32000,
         runtime=7 * 24 * 60,
     params:
-        preprocessed="results/studies/{study}/fold{fold}/preprocessed",
+        preprocessed="results/studies/{study}/preprocessed/fold{fold}",
         folder=subpath(output.weights, parent=True),
         checkpoints="results/studies/{study}/checkpoints/{method}-fold{fold}-seed{seed}",
         inputs=input_options,
