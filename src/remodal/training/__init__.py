@@ -1,1 +1,1 @@
-"""Training: patches, augmentation, the loop, checkpoints."""
+"""Training: patches, augmentation, optimisation, checkpoints, and the model that comes out."""

@@ -1,0 +1,133 @@
+"""A trained model on disk: weights in safetensors, and a description that is enough to use it.
+
+The description carries all that prediction needs outside the study (preprocessing with its
+fingerprint, registration, patch, classes, method and network), so that the folder can be shared.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from remodal.config import NetworkSettings, Settings
+from remodal.errors import UserError
+from remodal.files import atomic_path, sha256, write_json
+from remodal.methods import build_method
+from remodal.methods.base import Method
+
+WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A method with its trained weights, and what it was trained on."""
+
+    method: Method
+    description: dict[str, Any]
+
+
+def describe(
+    settings: Settings, method: str, fold: int, seed: int, fingerprint: dict[str, Any]
+) -> dict[str, Any]:
+    """Description of a model: how to build it again, and how to prepare its input.
+
+    Args:
+        settings: effective settings of the study.
+        method: key of `settings.methods`.
+        fold: fold whose training cases it learnt from.
+        seed: seed of its training.
+        fingerprint: what preprocessing measured on those cases.
+    """
+    chosen = settings.methods[method]
+    content = settings.model_dump(mode="json")
+    return {
+        "format": FORMAT,
+        "study": settings.study,
+        "preset": settings.preset,
+        "simulated": settings.data.simulated,
+        "method": method,
+        "label": chosen.label or method,
+        "type": chosen.type,
+        "options": chosen.options,
+        "modalities": settings.modalities_of(method),
+        "classes": settings.data.classes,
+        "fold": fold,
+        "seed": seed,
+        "network": content["network"],
+        "patch": list(settings.training.patch),
+        "data": content["data"],
+        "registration": content["registration"],
+        "preprocessing": content["preprocessing"],
+        "inference": content["inference"],
+        "fingerprint": fingerprint,
+    }
+
+
+def save_model(folder: Path, method: Method, description: dict[str, Any]) -> None:
+    """Write `model.safetensors` and `model.json` into `folder`.
+
+    The description is written last and holds the weights' digest: it never describes other weights.
+    """
+    weights = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in method.network.state_dict().items()
+    }
+    with atomic_path(Path(folder) / WEIGHTS) as temporary:
+        save_file(weights, temporary)
+        digest = sha256(temporary)
+    write_json(Path(folder) / DESCRIPTION, description | {"weights_sha256": digest})
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read `model.json`.
+
+    Raises:
+        UserError: missing, not JSON, or not written by `save_model`.
+    """
+    path = Path(folder) / DESCRIPTION
+    expected = f"a folder with {WEIGHTS} and {DESCRIPTION}, as `remodal train` writes it"
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError("cannot be read", where=str(path), expected=expected) from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise UserError("describes no model", where=str(path), expected=expected)
+    return description
+
+
+def load_model(folder: Path, device: str | torch.device = "cpu") -> TrainedModel:
+    """Build the method again and load its weights, ready to predict on `device`.
+
+    Raises:
+        UserError: missing or damaged files, or weights that do not fit their description.
+    """
+    description = read_description(folder)
+    path = Path(folder) / WEIGHTS
+    try:
+        if sha256(path) != description["weights_sha256"]:
+            raise UserError(
+                "does not hold the weights that its description names",
+                where=str(path),
+                remedy="copy the folder again, or train the model again",
+            )
+        method = build_method(
+            description["type"],
+            description["modalities"],
+            len(description["classes"]),
+            NetworkSettings.model_validate(description["network"]),
+            description["options"],
+        )
+        method.network.load_state_dict(load_file(path, device="cpu"))
+    except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UserError(
+            f"cannot be loaded ({error})",
+            where=str(path),
+            expected=f"weights written together with {DESCRIPTION} by this version of remodal",
+        ) from error
+    method.network.to(device).eval()
+    return TrainedModel(method, description)
