@@ -18,6 +18,8 @@ _REFUSALS = {
     errno.EACCES: ("no permission to write", "make the folder writable or choose another"),
     errno.EPERM: ("no permission to write", "make the folder writable or choose another"),
     errno.EROFS: ("the file system is read-only", "choose a folder on a writable disk"),
+    errno.EEXIST: ("a file stands where a folder should be", "move it away"),
+    errno.ENOTDIR: ("a file stands where a folder should be", "move it away"),
 }
 
 

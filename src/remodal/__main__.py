@@ -1,0 +1,5 @@
+"""`python -m remodal` is the `remodal` command."""
+
+from remodal.cli import main
+
+main()
