@@ -1,0 +1,210 @@
+"""What a result was made with: code, versions, machine and data.
+
+Light enough for the Snakefile: no heavy import at the top, and `code_hash` only parses source.
+"""
+
+import ast
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from remodal.errors import UserError
+
+_PACKAGE = Path(__file__).parent
+
+#: Modules whose source decides no result: the version's number, the settings' schema (their values
+#: count, in remodal.stages), and what only words messages or describes what was done.
+_WITHOUT_EFFECT = frozenset(
+    {"remodal", "remodal.config", "remodal.errors", "remodal.progress", "remodal.provenance"}
+)
+
+#: Distributions whose version can change a number.
+_KEY_PACKAGES = (
+    "SimpleITK",
+    "highdicom",
+    "itk-elastix",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pydicom",
+    "scipy",
+    "snakemake",
+    "torch",
+)
+
+NOT_A_CHECKOUT = "not a git checkout"
+
+
+def code_hash(module: str) -> str:
+    """Digest of the source of a module and of every remodal module that it imports.
+
+    Imports are found in the syntax tree, wherever they stand (also inside functions), and followed
+    through the package; importing `remodal.a.b` counts `remodal/a/__init__.py` too. Modules that a
+    name chosen at run time loads (a method, a data source) are not seen: hash them by themselves.
+
+    Args:
+        module: dotted name, such as `remodal.training.loop`.
+
+    Returns:
+        16 hexadecimal digits; the same on every machine, whatever its line endings.
+
+    Raises:
+        UserError: there is no such module.
+    """
+    if _source_file(module) is None:
+        raise UserError(f"no module `{module}`", where=str(_PACKAGE), expected="a remodal module")
+    digest = hashlib.sha256()
+    for name in sorted(_reachable(module)):
+        digest.update(f"{name}\0{_source(name)}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def _reachable(module: str) -> set[str]:
+    """The module and all that it imports inside the package, directly or not."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name not in _WITHOUT_EFFECT:
+            found.add(name)
+            waiting.extend(_imports(name))
+    return found
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """The remodal modules that one module names in its import statements, and its packages."""
+    names = set(_packages_of(module))
+    for node in ast.walk(ast.parse(_source(module))):
+        if isinstance(node, ast.Import):
+            candidates = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(module, node)
+            candidates = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in candidates:
+            if _source_file(name) is not None:
+                names.update([name, *_packages_of(name)])
+    return frozenset(names)
+
+
+def _packages_of(module: str) -> Iterator[str]:
+    parts = module.split(".")
+    return (".".join(parts[:length]) for length in range(1, len(parts)))
+
+
+def _absolute(module: str, node: ast.ImportFrom) -> str:
+    """Absolute name of the module that a `from ... import` statement names."""
+    if not node.level:
+        return node.module or ""
+    is_package = _source_file(module) == _folder(module) / "__init__.py"
+    parts = module.split(".")
+    parts = parts[: len(parts) - node.level + is_package]
+    return ".".join([*parts, node.module] if node.module else parts)
+
+
+@cache
+def _source_file(module: str) -> Path | None:
+    """The file of a remodal module; None for any other name."""
+    if module.partition(".")[0] != "remodal":
+        return None
+    folder = _folder(module)
+    candidates = (folder / "__init__.py", folder.with_suffix(".py"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _folder(module: str) -> Path:
+    return _PACKAGE.joinpath(*module.split(".")[1:])
+
+
+@cache
+def _source(module: str) -> str:
+    path = _source_file(module)
+    assert path is not None, module
+    return path.read_text(encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, of remodal and of the packages that can change a number."""
+    found = {"python": platform.python_version(), "remodal": _version("remodal")}
+    return found | {name: _version(name) for name in _KEY_PACKAGES}
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def git_state() -> dict[str, Any]:
+    """Commit of the source tree that runs, and whether tracked files differ from it.
+
+    Returns:
+        `commit`: the hash, or `NOT_A_CHECKOUT` for an installed package; `dirty`: None then.
+    """
+    inside = _git("ls-files", "--error-unmatch", "__init__.py") is not None
+    commit = _git("rev-parse", "HEAD") if inside else None
+    if commit is None:
+        return {"commit": NOT_A_CHECKOUT, "dirty": None}
+    return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+
+
+def _git(*arguments: str) -> str | None:
+    """Output of a git command in the package's folder; None where it fails."""
+    command = ["git", "-C", str(_PACKAGE), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def hardware() -> dict[str, Any]:
+    """CPU model, cores this process may use, memory in GiB, and GPUs if torch is loaded already.
+
+    Torch is not imported for this (it takes seconds): `gpus` is None where nobody has loaded it.
+    """
+    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": _cpu_model(),
+        "cores": _cores(),
+        "memory_gib": round(pages / 2**30, 1),
+        "gpus": _gpus(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux: what a job was given of the machine
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def _gpus() -> list[str] | None:
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+
+
+def provenance() -> dict[str, Any]:
+    """Everything above, as one mapping for a JSON file."""
+    return {"versions": versions(), "git": git_state(), "hardware": hardware()}
