@@ -125,7 +125,9 @@ class SplitSettings(Section):
         "holdout", description="One test set, k folds, or a shared split file."
     )
     test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of patients in the test set.")
-    folds: int = Field(5, ge=2, description="Number of folds of `kfold`.")
+    folds: int = Field(
+        5, ge=1, description="Number of folds of `kfold` (2 or more), or of the imported file."
+    )
     validation_fraction: float = Field(
         0.1,
         ge=0,
@@ -142,7 +144,7 @@ class SplitSettings(Section):
     @property
     def fold_count(self) -> int:
         """Number of folds that the scheme trains (1 for a hold-out)."""
-        return self.folds if self.scheme == "kfold" else 1
+        return 1 if self.scheme == "holdout" else self.folds
 
 
 class NetworkSettings(Section):
