@@ -1,1 +1,1 @@
-"""Metrics: overlap, surface distances, lesions, statistics; numpy only."""
+"""Metrics: overlap, surface distances, lesions, statistics; no torch."""

@@ -1,0 +1,98 @@
+"""The per-case table: one CSV for each model and scenario, and all of a study's as one frame."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from remodal.errors import UserError
+from remodal.files import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Columns that say which measurement a row is.
+KEYS = ("case", "group", "class")
+
+#: Columns of counts, which every row has: voxels, lesions, and whether all was missed (0 or 1).
+COUNTS = (
+    "intersection",
+    "prediction_voxels",
+    "truth_voxels",
+    "lesions",
+    "lesions_found",
+    "lesions_predicted",
+    "lesions_false",
+    "missed",
+)
+
+_RUN = re.compile(r"fold(\d+)-seed(\d+)")
+
+
+def write_cases(
+    path: Path, metrics: Sequence[str], rows: Iterable[Mapping[str, str | int | float]]
+) -> None:
+    """Write per-case measurements: keys, metrics (six decimals, undefined empty), counts."""
+    columns = [*KEYS, *metrics, *COUNTS]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(columns)
+    table.writerows([_cell(row[column]) for column in columns] for row in rows)
+    write_text(path, text.getvalue())
+
+
+def _cell(value: str | int | float) -> str:
+    if isinstance(value, float):
+        return "" if isnan(value) else f"{value:.6f}"
+    return str(value)
+
+
+def read_cases(metrics: Path) -> "pd.DataFrame":
+    """All per-case measurements of a study.
+
+    Args:
+        metrics: the study's folder of `<method>/fold<k>-seed<s>/<scenario>.csv`.
+
+    Returns:
+        One row for each method, fold, seed, scenario, case and class, in this order, with those
+        columns, `group`, the metrics (NaN: undefined) and the counts.
+
+    Raises:
+        UserError: there is no table, or one lacks its columns.
+    """
+    import pandas as pd
+
+    tables = []
+    for path in sorted(Path(metrics).glob("*/fold*-seed*/*.csv")):
+        run = _RUN.fullmatch(path.parent.name)
+        if run is None:
+            continue
+        table = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(KEYS, str),
+            keep_default_na=False,
+            na_values=_empty_where_numeric(path),
+            float_precision="round_trip",
+        )
+        names = {"method": path.parent.parent.name, "fold": int(run[1]), "seed": int(run[2])}
+        tables.append(table.assign(**names, scenario=path.stem))
+    if not tables:
+        raise UserError(
+            "holds no per-case table", where=str(metrics), remedy="run the evaluate stage first"
+        )
+    cases = pd.concat(tables, ignore_index=True)
+    order = ["method", "fold", "seed", "scenario", *KEYS]
+    return cases[[*order, *(name for name in cases.columns if name not in order)]]
+
+
+def _empty_where_numeric(path: Path) -> dict[str, list[str]]:
+    """What read_csv shall take as undefined: an empty cell, but not in a column of names."""
+    with open(path, encoding="utf-8", newline="") as file:
+        columns = next(csv.reader(file), [])
+    missing = [name for name in (*KEYS, *COUNTS) if name not in columns]
+    if missing:
+        raise UserError(f"lacks the columns {', '.join(missing)}", where=str(path))
+    return {name: [""] for name in columns if name not in KEYS}

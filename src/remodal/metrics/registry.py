@@ -1,0 +1,157 @@
+"""The metrics by name, each with what a table must know to print and to rank it.
+
+A new metric is one decorated function here: of one case (`@of_case`, a column of the per-case CSV)
+or of all cases together (`@of_study`, only in tables). A value is NaN where it is undefined.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import nan
+from typing import TYPE_CHECKING, Literal
+
+from remodal.errors import UserError
+from remodal.metrics import overlap, surface
+from remodal.metrics.pair import MaskPair
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Direction = Literal["higher", "lower", "zero"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: what settings call it, and its column in the per-case CSV.
+        title: its heading in tables, such as `Dice [%]`.
+        unit: `%`, `voxel` or `mm`.
+        direction: which values are better; `zero`: a signed error.
+        of_case: measures one class of one case; None for a metric of a whole study.
+        of_study: measures all cases of one run from their counts; None for a metric of a case.
+    """
+
+    name: str
+    title: str
+    unit: str
+    direction: Direction
+    of_case: Callable[[MaskPair], float] | None = None
+    of_study: Callable[["pd.DataFrame"], float] | None = None
+
+
+METRICS: dict[str, Metric] = {}
+
+
+def of_case(name: str, title: str, unit: str, direction: Direction):
+    """Register a function (MaskPair) -> float as a metric of one case."""
+
+    def register(function: Callable[[MaskPair], float]) -> Callable[[MaskPair], float]:
+        METRICS[name] = Metric(name, f"{title} [{unit}]", unit, direction, of_case=function)
+        return function
+
+    return register
+
+
+def of_study(name: str, title: str, unit: str, direction: Direction):
+    """Register a function (per-case rows of one run) -> float as a metric of a study."""
+
+    def register(function: Callable[["pd.DataFrame"], float]) -> Callable[["pd.DataFrame"], float]:
+        METRICS[name] = Metric(name, f"{title} [{unit}]", unit, direction, of_study=function)
+        return function
+
+    return register
+
+
+def require_metric(name: str) -> Metric:
+    """The metric of this name.
+
+    Raises:
+        UserError: unknown metric.
+    """
+    if name not in METRICS:
+        raise UserError(
+            f"unknown metric `{name}`",
+            expected=f"one of {', '.join(METRICS)}",
+            remedy="a new metric is a function in src/remodal/metrics/registry.py",
+        )
+    return METRICS[name]
+
+
+def case_metrics(names: Iterable[str]) -> list[Metric]:
+    """The metrics of these names, which must be metrics of one case.
+
+    Raises:
+        UserError: an unknown metric, or one that only a whole study has.
+    """
+    metrics = [require_metric(name) for name in names]
+    for metric in metrics:
+        if metric.of_case is None:
+            raise UserError(
+                f"`{metric.name}` has no value for a single case",
+                where="metrics.names",
+                remedy="it needs no column: name it in a table's metrics",
+            )
+    return metrics
+
+
+@of_case("dice", "Dice", "%", "higher")
+def _dice(pair: MaskPair) -> float:
+    return overlap.dice(pair.overlap)
+
+
+@of_case("jaccard", "Jaccard", "%", "higher")
+def _jaccard(pair: MaskPair) -> float:
+    return overlap.jaccard(pair.overlap)
+
+
+@of_case("voe", "VOE", "%", "lower")
+def _voe(pair: MaskPair) -> float:
+    return overlap.volume_overlap_error(pair.overlap)
+
+
+@of_case("rvd", "RVD", "%", "zero")
+def _rvd(pair: MaskPair) -> float:
+    return overlap.relative_volume_difference(pair.overlap)
+
+
+def _register_surface_metrics() -> None:
+    """Each surface metric twice: on a grid of unit spacing, and in mm."""
+    titles = {
+        "assd": ("ASSD", surface.assd),
+        "masd": ("MASD", surface.masd),
+        "asd": ("ASD one-way", surface.asd),
+        "hd95": ("HD95", surface.hd95),
+        "rmsd": ("RMSD", surface.rmsd),
+    }
+    for name, (title, function) in titles.items():
+        of_case(f"{name}_voxel", title, "voxel", "lower")(
+            lambda pair, function=function: function(pair.voxel_distances)
+        )
+        of_case(f"{name}_mm", title, "mm", "lower")(
+            lambda pair, function=function: function(pair.mm_distances)
+        )
+
+
+_register_surface_metrics()
+
+
+@of_study("dice_global", "Dice global", "%", "higher")
+def _dice_global(cases: "pd.DataFrame") -> float:
+    """Twice the intersections of all cases over the sizes of all cases (METHODS 1.1)."""
+    size = cases["prediction_voxels"].sum() + cases["truth_voxels"].sum()
+    return 200.0 * cases["intersection"].sum() / size if size else nan
+
+
+@of_study("lesion_recall", "Lesion recall", "%", "higher")
+def _lesion_recall(cases: "pd.DataFrame") -> float:
+    """Share of all lesions that were found."""
+    lesions = cases["lesions"].sum()
+    return 100.0 * cases["lesions_found"].sum() / lesions if lesions else nan
+
+
+@of_study("lesion_precision", "Lesion precision", "%", "higher")
+def _lesion_precision(cases: "pd.DataFrame") -> float:
+    """Share of all predicted lesions that are there."""
+    predicted = cases["lesions_predicted"].sum()
+    return 100.0 * (1 - cases["lesions_false"].sum() / predicted) if predicted else nan
