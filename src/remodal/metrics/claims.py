@@ -14,7 +14,7 @@ import pandas as pd
 
 from remodal.config import Cell, ClaimSettings, MetricsSettings
 from remodal.errors import UserError
-from remodal.metrics.registry import Metric, require_metric
+from remodal.metrics.registry import Metric, require_case_metric
 from remodal.metrics.statistics import (
     FEWEST_PAIRS,
     bootstrap_interval,
@@ -47,9 +47,9 @@ def evaluate_claim(
     Raises:
         UserError: an unknown metric, one of a whole study, or a wrong number of cells.
     """
-    metric = require_metric(claim.metric)
+    metric = require_case_metric(claim.metric, f"claim `{claim.text}`")
+    _require_cells(claim)
     cells = [*claim.first, *claim.second]
-    _require_cells(claim, metric)
     common = _common_cases([_values(cases, cell, metric) for cell in cells])
     result = {"text": claim.text, "kind": claim.kind, "metric": metric.name, "unit": metric.unit}
     result["cells"] = [
@@ -64,20 +64,13 @@ def evaluate_claim(
     return result
 
 
-def _require_cells(claim: ClaimSettings, metric: Metric) -> None:
+def _require_cells(claim: ClaimSettings) -> None:
     expected = 1 if claim.kind == "better" else 2
-    where = f"claim `{claim.text}`"
     if {len(claim.first), len(claim.second)} != {expected}:
         raise UserError(
             f"`first` and `second` have {len(claim.first)} and {len(claim.second)} cells",
-            where=where,
+            where=f"claim `{claim.text}`",
             expected=f"{expected} each for `{claim.kind}`",
-        )
-    if metric.of_case is None:
-        raise UserError(
-            f"`{metric.name}` has no value for a single case",
-            where=where,
-            expected="a metric of one case, such as `dice`",
         )
 
 

@@ -4,7 +4,7 @@ A new metric is one decorated function here: of one case (`@of_case`, a column o
 or of all cases together (`@of_study`, only in tables). A value is NaN where it is undefined.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Literal
@@ -21,23 +21,33 @@ Direction = Literal["higher", "lower", "zero"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric.
+    """What a table must know of a metric.
 
     Attributes:
         name: what settings call it, and its column in the per-case CSV.
         title: its heading in tables, such as `Dice [%]`.
         unit: `%`, `voxel` or `mm`.
         direction: which values are better; `zero`: a signed error.
-        of_case: measures one class of one case; None for a metric of a whole study.
-        of_study: measures all cases of one run from their counts; None for a metric of a case.
     """
 
     name: str
     title: str
     unit: str
     direction: Direction
-    of_case: Callable[[MaskPair], float] | None = None
-    of_study: Callable[["pd.DataFrame"], float] | None = None
+
+
+@dataclass(frozen=True)
+class CaseMetric(Metric):
+    """A metric of one class of one case."""
+
+    measure: Callable[[MaskPair], float]
+
+
+@dataclass(frozen=True)
+class StudyMetric(Metric):
+    """A metric of all cases of one run, from the rows of the per-case table."""
+
+    measure: Callable[["pd.DataFrame"], float]
 
 
 METRICS: dict[str, Metric] = {}
@@ -47,7 +57,7 @@ def of_case(name: str, title: str, unit: str, direction: Direction):
     """Register a function (MaskPair) -> float as a metric of one case."""
 
     def register(function: Callable[[MaskPair], float]) -> Callable[[MaskPair], float]:
-        METRICS[name] = Metric(name, f"{title} [{unit}]", unit, direction, of_case=function)
+        METRICS[name] = CaseMetric(name, f"{title} [{unit}]", unit, direction, function)
         return function
 
     return register
@@ -57,7 +67,7 @@ def of_study(name: str, title: str, unit: str, direction: Direction):
     """Register a function (per-case rows of one run) -> float as a metric of a study."""
 
     def register(function: Callable[["pd.DataFrame"], float]) -> Callable[["pd.DataFrame"], float]:
-        METRICS[name] = Metric(name, f"{title} [{unit}]", unit, direction, of_study=function)
+        METRICS[name] = StudyMetric(name, f"{title} [{unit}]", unit, direction, function)
         return function
 
     return register
@@ -78,21 +88,22 @@ def require_metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def case_metrics(names: Iterable[str]) -> list[Metric]:
-    """The metrics of these names, which must be metrics of one case.
+def require_case_metric(name: str, where: str) -> CaseMetric:
+    """The metric of one case of this name.
 
     Raises:
         UserError: an unknown metric, or one that only a whole study has.
     """
-    metrics = [require_metric(name) for name in names]
-    for metric in metrics:
-        if metric.of_case is None:
-            raise UserError(
-                f"`{metric.name}` has no value for a single case",
-                where="metrics.names",
-                remedy="it needs no column: name it in a table's metrics",
-            )
-    return metrics
+    metric = require_metric(name)
+    if not isinstance(metric, CaseMetric):
+        known = (other.name for other in METRICS.values() if isinstance(other, CaseMetric))
+        raise UserError(
+            f"`{name}` has no value for a single case",
+            where=where,
+            expected=f"one of {', '.join(known)}",
+            remedy="it can be a column of a table",
+        )
+    return metric
 
 
 @of_case("dice", "Dice", "%", "higher")

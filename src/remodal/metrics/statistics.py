@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from remodal.metrics.registry import require_metric
+from remodal.metrics.registry import StudyMetric, require_metric
 
 #: Fewest pairs with which a two-sided signed-rank test can reach p < 0.05.
 FEWEST_PAIRS = 6
@@ -96,10 +96,10 @@ def summarise(cases: pd.DataFrame, metric: str) -> Summary:
     for column in ("method", "scenario", "class"):
         if column in cases and cases[column].nunique() > 1:
             raise ValueError(f"rows of several {column} values: {sorted(cases[column].unique())}")
-    of_study = require_metric(metric).of_study
+    chosen = require_metric(metric)
     runs = cases.groupby("seed") if "seed" in cases else [(0, cases)]
-    if of_study is not None:
-        of_seeds = np.array([of_study(run) for _, run in runs], dtype=float)
+    if isinstance(chosen, StudyMetric):
+        of_seeds = np.array([chosen.measure(run) for _, run in runs], dtype=float)
         mean, sd, n, undefined = _mean(of_seeds), nan, cases["case"].nunique(), 0
     else:
         of_seeds = np.array([_mean(run[metric]) for _, run in runs], dtype=float)

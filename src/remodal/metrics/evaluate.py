@@ -1,0 +1,96 @@
+"""The evaluate stage: one model's predictions in one scenario, measured case by case."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from remodal.config import Settings
+from remodal.errors import BadCase, UserError
+from remodal.files import read_json
+from remodal.intake.nifti import read_volume
+from remodal.metrics.cases import write_cases
+from remodal.metrics.pair import MaskPair
+from remodal.metrics.registry import CaseMetric, require_case_metric
+from remodal.progress import progress
+
+Row = dict[str, str | int | float]
+
+
+def evaluate_predictions(
+    settings: Settings, predictions: Path, registered: Path, splits: Path, output: Path
+) -> None:
+    """Measure every predicted case against its label, class by class.
+
+    Args:
+        settings: `metrics` and `data.classes` count.
+        predictions: folder with `predictions.json`, whose `cases` are measured, and a
+            `<case>.nii.gz` of class indices for each.
+        registered: folder with `<case>/label.nii.gz`, which holds the source's label values.
+        splits: splits.json, for the cases' groups.
+        output: per-case CSV (see `remodal.metrics.cases`); equal inputs give equal bytes.
+
+    Raises:
+        UserError: an unknown metric; predictions.json is missing.
+        BadCase: a prediction or label cannot be read, or they are not on one grid.
+    """
+    metrics = [require_case_metric(name, "metrics.names") for name in settings.metrics.names]
+    groups = read_json(splits).get("groups", {})
+    rows: list[Row] = []
+    for case in progress(_predicted_cases(predictions), "measuring"):
+        for name, pair in _pairs(settings, case, predictions, registered):
+            key: Row = {"case": case, "group": groups.get(case) or "", "class": name}
+            rows.append(key | measure(pair, metrics, settings.metrics.lesion_overlap))
+    write_cases(output, [metric.name for metric in metrics], rows)
+
+
+def measure(pair: MaskPair, metrics: Sequence[CaseMetric], lesion_overlap: float) -> Row:
+    """All metrics and counts of one class in one case.
+
+    Args:
+        pair: the two masks.
+        metrics: metrics of one case.
+        lesion_overlap: intersection over union from which lesions match.
+
+    Returns:
+        The metrics by name (NaN: undefined) and every column of `cases.COUNTS`.
+    """
+    values: Row = {metric.name: float(metric.measure(pair)) for metric in metrics}
+    lesions = pair.lesions(lesion_overlap)
+    return values | {
+        "intersection": pair.overlap.intersection,
+        "prediction_voxels": pair.overlap.prediction,
+        "truth_voxels": pair.overlap.truth,
+        "lesions": lesions.lesions,
+        "lesions_found": lesions.found,
+        "lesions_predicted": lesions.predicted,
+        "lesions_false": lesions.false,
+        "missed": int(pair.overlap.missed),
+    }
+
+
+def _predicted_cases(predictions: Path) -> list[str]:
+    index = predictions / "predictions.json"
+    if not index.is_file():
+        raise UserError(
+            "is missing", where=str(index), remedy="run the infer stage for this model first"
+        )
+    return sorted(read_json(index)["cases"])
+
+
+def _pairs(
+    settings: Settings, case: str, predictions: Path, registered: Path
+) -> Iterator[tuple[str, MaskPair]]:
+    """Name and masks of each class; the k-th class has index k in the prediction."""
+    prediction = read_volume(predictions / f"{case}.nii.gz")
+    label = read_volume(registered / case / "label.nii.gz")
+    if not prediction.geometry.agrees_with(label.geometry):
+        raise BadCase(
+            "the prediction is on another grid than the label",
+            where=case,
+            expected=f"{label.geometry.shape} voxels of {label.geometry.spacing_zyx} mm",
+            remedy="run the infer stage again",
+        )
+    for index, (name, values) in enumerate(settings.data.classes.items(), 1):
+        truth = np.logical_or.reduce([label.array == value for value in values])
+        yield name, MaskPair(prediction.array == index, truth, label.geometry.spacing_zyx)
