@@ -1,0 +1,97 @@
+"""RTSTRUCT contours into voxels of the image they were drawn on (PS3.3 C.8.8.6)."""
+
+from collections import Counter, defaultdict
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from remodal.errors import BadCase
+from remodal.volume import Geometry
+
+_CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+_OFF_PLANE = 0.2  # slices: how far a contour may lie off the plane of a slice
+_DECIMALS = 4  # of a voxel: vertices meant to be at voxel centres shall be exactly there
+
+
+def read_structures(dataset: Dataset, grid: Geometry) -> tuple[np.ndarray, list[str]]:
+    """Fill the closed contours of an RTSTRUCT: a voxel's value is the number of its ROI.
+
+    A voxel belongs to an ROI when its centre is inside by the even-odd rule over all contours of
+    the ROI on that slice, so a contour inside another one cuts a hole. Where ROIs overlap the
+    highest number wins (2 = tumour inside 1 = liver).
+
+    Returns:
+        uint8 array (z, y, x) of the grid's shape, warnings.
+
+    Raises:
+        BadCase: contours between or outside the image's slices, or ROI numbers above 255.
+    """
+    painted = np.zeros(grid.shape, np.uint8)
+    left_out: Counter[str] = Counter()
+    to_indices = np.linalg.inv(grid.affine)
+    rois = {int(roi.ReferencedROINumber): roi for roi in dataset.get("ROIContourSequence") or []}
+    for number, roi in sorted(rois.items()):
+        slices = defaultdict(list)
+        for contour in roi.get("ContourSequence") or []:
+            if contour.ContourGeometricType not in _CLOSED:
+                left_out["contours that are points or open lines"] += 1
+                continue
+            index, polygon = _on_slice(contour, to_indices, grid)
+            slices[index].append(polygon)
+        if not slices:
+            left_out["ROIs without a closed contour"] += 1
+        elif not 1 <= number <= 255:
+            raise BadCase(f"ROI number {number}", expected="1 to 255")
+        for index, polygons in slices.items():
+            painted[index][filled(polygons, grid.shape[1:])] = number
+    return painted, [f"left out: {count} {what}" for what, count in sorted(left_out.items())]
+
+
+def _on_slice(contour: Dataset, to_indices: np.ndarray, grid: Geometry) -> tuple[int, np.ndarray]:
+    """Index of a contour's slice and its vertices (x, y) in voxels."""
+    points = np.array(contour.ContourData, float).reshape(-1, 3)
+    indices = points @ to_indices[:3, :3].T + to_indices[:3, 3]
+    plane = np.rint(indices[:, 2].mean())
+    if np.abs(indices[:, 2] - plane).max() > _OFF_PLANE:
+        raise BadCase(
+            "contours lie between the image's slices or across them",
+            expected="contours on the slices of the image that they were drawn on",
+            remedy="correct the sheet's `label_on`",
+        )
+    if not 0 <= plane < grid.shape[0]:
+        raise BadCase(
+            "contours lie above or below the image",
+            expected="contours on the slices of the image that they were drawn on",
+            remedy="correct the sheet's `label_on`",
+        )
+    return int(plane), indices[:, :2]
+
+
+def filled(polygons: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Pixels inside closed polygons by the even-odd rule, polygons counted together.
+
+    Each edge toggles, in every row whose centre line it crosses, the pixels from the crossing on;
+    an odd number of toggles is inside. An edge holds its lower end and not its upper one, and a
+    pixel centre on a left border is inside and on a right border is not, so polygons that share a
+    border share no pixel.
+
+    Args:
+        polygons: vertices (x, y) in pixels, pixel centres at whole numbers.
+        shape: rows and columns.
+
+    Returns:
+        Boolean array (rows, columns).
+    """
+    rows, columns = shape
+    toggles = np.zeros((rows, columns + 1), np.int32)
+    for polygon in polygons:
+        start = np.round(polygon, _DECIMALS)
+        for (x0, y0), (x1, y1) in zip(start, np.roll(start, -1, axis=0)):
+            if y0 == y1:
+                continue
+            if y0 > y1:
+                x0, y0, x1, y1 = x1, y1, x0, y0
+            crossed = np.arange(max(np.ceil(y0), 0), min(np.ceil(y1), rows), dtype=int)
+            at = np.round(x0 + (crossed - y0) * (x1 - x0) / (y1 - y0), _DECIMALS)
+            toggles[crossed, np.clip(np.ceil(at), 0, columns).astype(int)] += 1
+    return (np.cumsum(toggles, axis=1) % 2 == 1)[:, :columns]

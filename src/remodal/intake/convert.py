@@ -1,0 +1,198 @@
+"""From what the hospital has to NIfTI and a record, or to a quarantine with its reason.
+
+Each function writes two files: the volume and its record. A bad case leaves an empty volume and
+the reason. Neither holds a name, identifier, date or UID of the source, nor its path.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from remodal.errors import BadCase, EnvironmentProblem
+from remodal.files import sha256
+from remodal.intake.nifti import read_geometry, read_volume, write_volume
+from remodal.records import Record, quarantine, read_record, write_record
+from remodal.volume import Geometry, Volume
+
+_INT16 = np.iinfo(np.int16)
+
+
+def convert_image(
+    source: Path | None,
+    output: Path,
+    record: Path,
+    *,
+    case: str,
+    modality: str,
+    strict: bool = False,
+) -> Record:
+    """Convert one image of a case to NIfTI.
+
+    The voxels are int16 where whole numbers fit, else float32.
+
+    Args:
+        source: DICOM folder or enhanced multi-frame file, or NIfTI, NRRD or MHA file; None or a
+            path where nothing is when the case lacks the modality.
+        output: the NIfTI file; empty when the case is quarantined.
+        record: details on success are `format`, `shape` (z, y, x), `spacing`, `origin` and
+            `direction` (x, y, z; mm; LPS), `dtype`, harmless DICOM `tags` and the source's
+            `sha256`.
+        case: the sheet's pseudonym.
+        modality: the sheet's word.
+        strict: raise on a bad case.
+
+    Raises:
+        BadCase: under `strict`, what would have been the reason of the quarantine.
+        EnvironmentProblem: a file cannot be read, or the output not be written.
+    """
+
+    def read() -> tuple[Volume, dict[str, Any], list[str]]:
+        if source is None or not Path(source).exists():
+            raise BadCase(
+                "there is no such image",
+                expected="a DICOM folder or an image file",
+                remedy="correct the path in the sheet, or add the missing line",
+            )
+        volume, details, warnings = _read_image(Path(source))
+        return _checked(volume), details, warnings
+
+    blank = Record(case=case, stage="convert", modality=modality)
+    return _convert(read, output, record, blank, strict)
+
+
+def convert_label(
+    source: Path,
+    reference_record: Path,
+    reference: Path,
+    output: Path,
+    record: Path,
+    *,
+    case: str,
+    drawn_on: str,
+    strict: bool = False,
+) -> Record:
+    """Convert the label of a case to NIfTI (uint8) on the grid of the image it was drawn on.
+
+    Args:
+        source: DICOM SEG, RTSTRUCT, NIfTI, NRRD, MHA, or a folder that holds one of the former or
+            a series of label slices.
+        reference_record: record of the converted image; its quarantine is passed on.
+        reference: the converted image.
+        output: the NIfTI file; empty when the case is quarantined.
+        record: details on success are `format`, the geometry as in `convert_image`, `values`
+            (number of voxels of each value but 0) and the source's `sha256`.
+        case: the sheet's pseudonym.
+        drawn_on: the modality of `reference`.
+        strict: raise on a bad case.
+
+    Raises:
+        BadCase: under `strict`, what would have been the reason of the quarantine.
+        EnvironmentProblem: a file cannot be read, or the output not be written.
+    """
+    upstream = read_record(reference_record)
+    if not upstream.ok:
+        if strict:
+            raise BadCase(upstream.reason)
+        quarantine(record, upstream, [output])
+        return upstream
+
+    def read() -> tuple[Volume, dict[str, Any], list[str]]:
+        from remodal.intake.labels import read_label
+
+        if not Path(source).exists():
+            raise BadCase("there is no such label", remedy="correct the path in the sheet")
+        label = read_label(source, read_geometry(reference))
+        values, counts = np.unique(label.volume.array, return_counts=True)
+        voxels = {str(value): int(count) for value, count in zip(values, counts) if value}
+        warnings = label.warnings if voxels else [*label.warnings, "the label is empty"]
+        details = {"format": label.kind, "sha256": label.sha256, "values": voxels}
+        return label.volume, details, warnings
+
+    blank = Record(case=case, stage="convert-label", modality=drawn_on)
+    return _convert(read, output, record, blank, strict)
+
+
+def _convert(
+    read: Callable[[], tuple[Volume, dict[str, Any], list[str]]],
+    output: Path,
+    record: Path,
+    blank: Record,
+    strict: bool,
+) -> Record:
+    where = f"{blank.case}, {'label' if blank.stage == 'convert-label' else blank.modality}"
+    try:
+        volume, details, warnings = read()
+    except BadCase as error:
+        # Told again without the path, which may carry a name.
+        reason = BadCase(error.what, where=where, expected=error.expected, remedy=error.remedy)
+        if strict:
+            raise reason from error
+        result = blank.model_copy(update={"status": "quarantined", "reason": str(reason)})
+        quarantine(record, result, [output])
+        return result
+    except PermissionError as error:
+        raise EnvironmentProblem(
+            "no permission to read", where=str(error.filename), remedy="make it readable"
+        ) from error
+    write_volume(output, volume)
+    details |= {**geometry_details(volume.geometry), "dtype": volume.array.dtype.name}
+    result = blank.model_copy(update={"details": details, "warnings": warnings})
+    write_record(record, result)
+    return result
+
+
+def geometry_details(geometry: Geometry) -> dict[str, Any]:
+    """A geometry as a record holds it: `shape` (z, y, x), the others x, y, z in mm, LPS."""
+    return {
+        "shape": list(geometry.shape),
+        "spacing": list(geometry.spacing),
+        "origin": list(geometry.origin),
+        "direction": list(geometry.direction),
+    }
+
+
+def _read_image(source: Path) -> tuple[Volume, dict[str, Any], list[str]]:
+    from remodal.intake.labels import is_dicom
+
+    if source.is_dir() or is_dicom(source):
+        from remodal.intake.dicom import read_series
+
+        series = read_series(source)
+        details = {"format": "DICOM series", "tags": series.tags, "sha256": series.sha256}
+        return series.volume, details, series.warnings
+    volume = read_volume(source)
+    return volume, {"format": "image file", "tags": {}, "sha256": sha256(source)}, []
+
+
+def _checked(volume: Volume) -> Volume:
+    """The volume in its stored number format.
+
+    Raises:
+        BadCase: one slice, NaN or infinite voxels, or a constant image.
+    """
+    array = volume.array
+    if len(array) < 2:
+        raise BadCase("the image has 1 slice", expected="at least 2")
+    if array.dtype.kind == "f":
+        bad = int(np.count_nonzero(~np.isfinite(array)))
+        if bad:
+            raise BadCase(
+                f"{bad} voxels are NaN or infinite",
+                expected="a number in every voxel",
+                remedy="export the image again",
+            )
+    lowest, highest = array.min(), array.max()
+    if lowest == highest:
+        raise BadCase(f"the image is constant: every voxel is {lowest:g}")
+    fits = _INT16.min <= lowest and highest <= _INT16.max
+    if array.dtype != np.int16 and fits and (array.dtype.kind != "f" or _whole(array)):
+        array = array.astype(np.int16)
+    elif array.dtype not in (np.int16, np.float32):
+        array = array.astype(np.float32)
+    return volume.with_array(array)
+
+
+def _whole(array: np.ndarray) -> bool:
+    return bool(np.array_equal(array, np.rint(array)))

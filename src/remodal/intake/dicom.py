@@ -1,0 +1,209 @@
+"""A DICOM series into a volume: sorted by geometry, checked, in rescaled values."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+
+from remodal.errors import BadCase
+from remodal.intake.slices import Slice, files_of, read_slices
+from remodal.intake.stack import check_series, grid_of, same_places, sort_slices
+from remodal.volume import Volume
+
+_THREADS = 2
+_INT16 = np.iinfo(np.int16)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series that was read.
+
+    `volume` is in rescaled values (HU): int16 where they fit, else float32. `tags` are of the first
+    slice and hold nothing that identifies the patient. `sha256` covers the files' content, not
+    their names or order.
+    """
+
+    volume: Volume
+    tags: dict[str, Any]
+    sha256: str
+    warnings: list[str]
+
+
+def read_series(source: Path) -> Series:
+    """Read the one DICOM series of a folder, or an enhanced multi-frame file.
+
+    Slices are ordered by their positions. Compressed transfer syntaxes are decoded, a rescale that
+    changes from slice to slice is applied slice by slice, slices that are there twice are used
+    once. UIDs may be blank.
+
+    Raises:
+        BadCase: with the reason, which names neither file names nor values of the header.
+    """
+    slices, warnings = read_slices(files_of(source))
+    check_series(slices)
+    slices, heights = sort_slices(slices)
+    stored, digests = _read_stored(slices)
+    slices, stored, copies = _without_copies(slices, heights, stored)
+    warnings += copies
+    geometry, uneven = grid_of(slices)
+    warnings += uneven
+    if len({(one.slope, one.intercept) for one in slices}) > 1:
+        warnings.append("the rescale differs from slice to slice (applied slice by slice)")
+    return Series(
+        volume=Volume(rescaled(stored, slices), geometry),
+        tags=slices[0].tags,
+        sha256=digest_of(digests),
+        warnings=warnings,
+    )
+
+
+def digest_of(digests: list[str]) -> str:
+    """One SHA-256 of several files: of their sorted digests, one a line; a single file's own."""
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+
+
+def _read_stored(slices: list[Slice]) -> tuple[np.ndarray, list[str]]:
+    """Stored values (z, y, x) in the order of `slices`, and each file's SHA-256."""
+    kind = np.result_type(*{one.stored for one in slices})
+    stored = np.empty((len(slices), slices[0].rows, slices[0].columns), kind)
+    indexed = sorted(enumerate(slices), key=lambda pair: (pair[1].file_number, pair[1].frame))
+    files = [list(group) for _, group in groupby(indexed, key=lambda pair: pair[1].file_number)]
+
+    def read(frames: list[tuple[int, Slice]]) -> str:
+        file = frames[0][1].file
+        data = file.read_bytes()
+        for index, one in frames:
+            stored[index] = _plane(file, data, one)
+        return hashlib.sha256(data).hexdigest()
+
+    # Reading and hashing release the interpreter's lock; the decoders are not known to be safe.
+    threads = _THREADS if all(one.pixels_at is not None for one in slices) else 1
+    with ThreadPoolExecutor(threads) as pool:
+        return stored, list(pool.map(read, files))
+
+
+def _plane(file: Path, data: bytes, one: Slice) -> np.ndarray:
+    if one.pixels_at is None:
+        plane = _decoded(file, data, one)
+        if plane.shape != (one.rows, one.columns):
+            raise BadCase(f"the pixels of file {one.file_number} (by name) have another size")
+        return plane
+    count = one.rows * one.columns
+    present = max(0, len(data) - one.pixels_at)
+    if present < count * one.stored.itemsize:
+        raise BadCase(
+            f"file {one.file_number} (by name) is cut short: {present} of "
+            f"{count * one.stored.itemsize} bytes of pixels",
+            remedy="copy the series again",
+        )
+    plane = np.frombuffer(data, one.stored.newbyteorder("<"), count, one.pixels_at)
+    return plane.reshape(one.rows, one.columns)
+
+
+def _decoded(file: Path, data: bytes, one: Slice) -> np.ndarray:
+    """Stored values (rows, columns) of a slice that is compressed or in an odd byte order.
+
+    pydicom decodes what it has a decoder for (JPEG 2000, RLE, deflated); SimpleITK (GDCM) the rest
+    (JPEG lossless, JPEG-LS).
+
+    Raises:
+        BadCase: damaged, or a compression that neither knows.
+    """
+    try:
+        dataset = pydicom.dcmread(BytesIO(data), force=True)
+        if _pydicom_decodes(dataset):
+            return pydicom.pixels.pixel_array(dataset, index=one.frame, raw=True)
+        return _decoded_by_sitk(file, one)
+    except BadCase:
+        raise
+    except Exception as error:
+        # Decoders of damaged data raise whatever they like.
+        raise BadCase(
+            f"the pixels of file {one.file_number} (by name) cannot be decoded",
+            expected="whole files in a standard transfer syntax",
+            remedy="copy the series again, or decompress it (gdcmconv --raw)",
+        ) from error
+
+
+def _pydicom_decodes(dataset: Dataset) -> bool:
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if syntax is None or not syntax.is_encapsulated:
+        return True
+    try:
+        return pydicom.pixels.get_decoder(syntax).is_available
+    except NotImplementedError:
+        return False
+
+
+def _decoded_by_sitk(file: Path, one: Slice) -> np.ndarray:
+    import SimpleITK as sitk
+
+    rescaled = (one.slope, one.intercept) != (1.0, 0.0)
+    if one.frame or (rescaled and one.tags.get("Modality") != "CT"):
+        # GDCM applies the rescale by rules of its own outside CT: the values would be a guess.
+        raise BadCase(
+            "this compression is supported for single-frame CT only",
+            remedy="decompress the series first (gdcmconv --raw)",
+        )
+    image = sitk.ReadImage(str(file), imageIO="GDCMImageIO")
+    values = sitk.GetArrayFromImage(image).reshape(one.rows, one.columns)
+    return np.rint((values - one.intercept) / one.slope).astype(one.stored)
+
+
+def _without_copies(
+    slices: list[Slice], heights: np.ndarray, stored: np.ndarray
+) -> tuple[list[Slice], np.ndarray, list[str]]:
+    """Drop exact copies of slices; different slices at one place are an error."""
+    places = same_places(heights)
+    if not places:
+        return slices, stored, []
+    for first, *others in places:
+        for other in others:
+            same_scale = (slices[first].slope, slices[first].intercept) == (
+                slices[other].slope,
+                slices[other].intercept,
+            )
+            if not same_scale or not np.array_equal(stored[first], stored[other]):
+                raise BadCase(
+                    f"duplicates: {len(places)} places hold several different slices",
+                    expected="one slice a place",
+                    remedy="split the phases, echoes or time points into folders of their own",
+                )
+    copies = {other for _, *others in places for other in others}
+    kept = [index for index in range(len(slices)) if index not in copies]
+    if len(kept) == 1:
+        raise BadCase("the series has 1 slice and copies of it", expected="at least 2 places")
+    warning = f"{len(copies)} slices are there twice and were used once"
+    return [slices[index] for index in kept], stored[kept], [warning]
+
+
+def rescaled(stored: np.ndarray, slices: list[Slice]) -> np.ndarray:
+    """Apply each slice's rescale: int16 where whole numbers fit, else float32.
+
+    Args:
+        stored: stored values (z, y, x), overwritten.
+        slices: their slices, in order.
+    """
+    slopes = np.array([one.slope for one in slices])
+    intercepts = np.array([one.intercept for one in slices])
+    ends = np.stack([stored.min(axis=(1, 2)), stored.max(axis=(1, 2))]) * slopes + intercepts
+    whole = np.all(slopes % 1 == 0) and np.all(intercepts % 1 == 0)
+    if not whole or ends.min() < _INT16.min or ends.max() > _INT16.max:
+        scaled = stored * slopes[:, None, None] + intercepts[:, None, None]
+        return scaled.astype(np.float32)
+    # Sixteen-bit arithmetic wraps around, so the result is right once it is known to fit.
+    values = stored.view(np.int16) if stored.dtype.itemsize == 2 else stored.astype(np.int64)
+    if np.any(slopes != 1):
+        values = values * slopes.astype(np.int64).astype(values.dtype)[:, None, None]
+    if len(set(intercepts.tolist())) > 1 or intercepts[0] != 0:
+        np.add(values, intercepts.astype(np.int64).astype(values.dtype)[:, None, None], out=values)
+    return values.astype(np.int16, copy=False)

@@ -1,0 +1,131 @@
+"""Labels onto the grid of the image they were drawn on: DICOM SEG, RTSTRUCT, NIfTI, NRRD, MHA."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from remodal.errors import BadCase
+from remodal.intake.lattice import brought_onto
+from remodal.volume import Geometry, Volume
+
+_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+_STRUCTURES = "1.2.840.10008.5.1.4.1.1.481.3"
+_HIGHEST = 255
+_NOTABLE_SHIFT = 0.01  # voxels
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label on its image's grid, in the values of its source.
+
+    `volume` is uint8. `kind` says what it was read from, `sha256` is of the source's content.
+    """
+
+    volume: Volume
+    kind: str
+    sha256: str
+    warnings: list[str]
+
+
+def read_label(source: Path, grid: Geometry) -> Label:
+    """Read a label and bring it onto the grid of the image it was drawn on.
+
+    A SEG's or RTSTRUCT's values are its segment or ROI numbers; the highest wins an overlap. A
+    label image keeps its values and may be turned or flipped against the image; nothing is
+    interpolated.
+
+    Args:
+        source: a file, or a folder that holds one DICOM object or a series of label slices.
+        grid: the image's geometry.
+
+    Raises:
+        BadCase: another grid, values that are no whole numbers from 0 to 255, damaged.
+    """
+    source = Path(source)
+    drawn = _drawn_object(source)
+    if drawn is not None:
+        return _read_drawn(drawn, grid)
+    kind, own, sha256, warnings = _read_image(source)
+    array, shift = brought_onto(whole_numbers(own.array), own.geometry, grid)
+    if shift > _NOTABLE_SHIFT:
+        warnings = [*warnings, f"the label's grid is {shift:.2f} voxels off the image's"]
+    return Label(Volume(array, grid), kind, sha256, warnings)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file says that it is DICOM."""
+    with open(path, "rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def _drawn_object(source: Path) -> Path | None:
+    """The one DICOM file that `source` is or holds; None for an image or a series of slices."""
+    if source.is_file():
+        return source if is_dicom(source) else None
+    from remodal.intake.slices import files_of
+
+    files = files_of(source)
+    return files[0] if len(files) == 1 and is_dicom(files[0]) else None
+
+
+def _read_drawn(path: Path, grid: Geometry) -> Label:
+    import pydicom
+
+    from remodal.files import sha256
+    from remodal.intake.contours import read_structures
+    from remodal.intake.segments import read_segments
+
+    try:
+        with pydicom.config.disable_value_validation():
+            dataset = pydicom.dcmread(path)
+            found = dataset.get("SOPClassUID")
+            if found in _SEGMENTATIONS:
+                kind, (array, warnings) = "DICOM SEG", read_segments(dataset, grid)
+            elif found == _STRUCTURES:
+                kind, (array, warnings) = "DICOM RTSTRUCT", read_structures(dataset, grid)
+            else:
+                raise BadCase("the DICOM file holds no label", expected="a SEG or an RTSTRUCT")
+    except (BadCase, OSError):
+        raise
+    except Exception as error:
+        # pydicom raises whatever the damage leads to.
+        raise BadCase(
+            "the DICOM label is damaged or incomplete", remedy="export the label again"
+        ) from error
+    return Label(Volume(array, grid), kind, sha256(path), warnings)
+
+
+def _read_image(source: Path) -> tuple[str, Volume, str, list[str]]:
+    if source.is_dir():
+        from remodal.intake.dicom import read_series
+
+        series = read_series(source)
+        return "DICOM series", series.volume, series.sha256, series.warnings
+    from remodal.files import sha256
+    from remodal.intake.nifti import read_volume
+
+    return "image file", read_volume(source), sha256(source), []
+
+
+def whole_numbers(array: np.ndarray) -> np.ndarray:
+    """A label's values as uint8.
+
+    Raises:
+        BadCase: values that are no whole numbers from 0 to 255.
+    """
+    if array.dtype.kind == "f":
+        fractions = int(np.count_nonzero(~(array == np.rint(array))))
+        if fractions:
+            raise BadCase(
+                f"{fractions} voxels of the label are not whole numbers",
+                expected="class numbers",
+                remedy="export the label itself, not an interpolated or probability image",
+            )
+    lowest, highest = array.min(), array.max()
+    if lowest < 0 or highest > _HIGHEST:
+        raise BadCase(
+            f"the label's values go from {lowest:g} to {highest:g}",
+            expected=f"whole numbers from 0 to {_HIGHEST}",
+        )
+    return array.astype(np.uint8)

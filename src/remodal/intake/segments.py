@@ -1,0 +1,119 @@
+"""DICOM SEG into voxels of the image it was drawn on (PS3.3 A.51, C.8.20)."""
+
+from collections.abc import Callable
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.pixels import pixel_array
+
+from remodal.errors import BadCase
+from remodal.intake.lattice import ordered, place, window
+from remodal.intake.slices import functional_group, number, numbers
+from remodal.volume import Geometry
+
+
+def read_segments(dataset: Dataset, grid: Geometry) -> tuple[np.ndarray, list[str]]:
+    """Paint the frames of a SEG: a voxel's value is the number of its segment.
+
+    Where segments overlap the highest number wins (2 = tumour inside 1 = liver). Frames may be in
+    any order and turned or flipped against the image; empty ones are usually left out. Of a
+    fractional SEG a voxel belongs to the segment from half of the maximum on.
+
+    Returns:
+        uint8 array (z, y, x) of the grid's shape, warnings.
+
+    Raises:
+        BadCase: frames beside the image's slices, or segment numbers above 255.
+    """
+    kind = str(dataset.get("SegmentationType", ""))
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    frames = [[frame, shared] for frame in dataset.get("PerFrameFunctionalGroupsSequence") or []]
+    frames = frames or [[shared]]
+    read_frame = _frame_reader(dataset, len(frames))
+    painted = np.zeros(grid.shape, np.uint8)
+    numbers_of = [_segment_number(groups, kind) for groups in frames]
+    for index in sorted(range(len(frames)), key=lambda index: numbers_of[index]):
+        frame = read_frame(index)
+        if not frame.any():
+            continue
+        if kind == "FRACTIONAL":
+            frame = frame >= 0.5 * (number(dataset, "MaximumFractionalValue") or 255)
+        target, values = _on_slice(frame, frames[index], painted, grid)
+        drawn = values != 0
+        target[drawn] = values[drawn] if kind == "LABELMAP" else numbers_of[index]
+    return painted, ["fractional segments, cut at half"] if kind == "FRACTIONAL" else []
+
+
+def _segment_number(groups: list[Dataset], kind: str) -> int:
+    if kind == "LABELMAP":
+        return 1
+    segment = functional_group(groups, "SegmentIdentificationSequence")
+    value = int(segment.ReferencedSegmentNumber)
+    if not 1 <= value <= 255:
+        raise BadCase(f"segment number {value}", expected="1 to 255")
+    return value
+
+
+def _on_slice(
+    frame: np.ndarray, groups: list[Dataset], painted: np.ndarray, grid: Geometry
+) -> tuple[np.ndarray, np.ndarray]:
+    """The part of `painted` that a frame covers, and the frame in its order."""
+    placement = place(_geometry_of(frame, groups, grid), grid)
+    if placement is None:
+        raise BadCase(
+            "frames of the segmentation lie beside the image's slices or pixels",
+            expected="the grid of the image that it was drawn on",
+            remedy="correct the sheet's `label_on`, or export the label on that image",
+        )
+    block = ordered(frame[None], placement)
+    part = window(block, placement, grid)
+    if part is None:
+        raise BadCase(
+            "frames of the segmentation lie outside the image",
+            expected="the grid of the image that it was drawn on",
+            remedy="correct the sheet's `label_on`",
+        )
+    return painted[part], block
+
+
+def _geometry_of(frame: np.ndarray, groups: list[Dataset], grid: Geometry) -> Geometry:
+    """Grid of one frame, as thick as the image along the frame's normal."""
+    position = numbers(functional_group(groups, "PlanePositionSequence"), "ImagePositionPatient", 3)
+    plane = functional_group(groups, "PlaneOrientationSequence")
+    orientation = numbers(plane, "ImageOrientationPatient", 6)
+    spacing = numbers(functional_group(groups, "PixelMeasuresSequence"), "PixelSpacing", 2)
+    if position is None or orientation is None or spacing is None:
+        raise BadCase(
+            "frames of the segmentation lack their place",
+            expected="plane position, plane orientation and pixel measures",
+        )
+    along, down = np.reshape(orientation, (2, 3))
+    axes = np.stack([along, down, np.cross(along, down)], axis=1)
+    across = np.abs(np.reshape(grid.direction, (3, 3)).T @ axes[:, 2]).argmax()
+    return Geometry(
+        shape=(1, *frame.shape),
+        spacing=(spacing[1], spacing[0], grid.spacing[across]),
+        origin=position,
+        direction=tuple(axes.ravel().tolist()),
+    )
+
+
+def _frame_reader(dataset: Dataset, count: int) -> Callable[[int], np.ndarray]:
+    """A function from a frame's index to its pixels (rows, columns)."""
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    size = rows * columns
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if int(dataset.BitsAllocated) != 1 or syntax.is_encapsulated:
+        return lambda index: pixel_array(dataset, index=index, raw=True)
+    packed = np.frombuffer(dataset.PixelData, np.uint8)
+    if len(packed) * 8 < size * count:
+        raise BadCase("the segmentation is cut short", remedy="export the label again")
+
+    def read(index: int) -> np.ndarray:
+        # Bits of all frames follow one another, also within a byte (PS3.5 8.1.1).
+        first = index * size
+        part = packed[first // 8 : -(-(first + size) // 8)]
+        bits = np.unpackbits(part, bitorder="little")[first % 8 : first % 8 + size]
+        return bits.reshape(rows, columns)
+
+    return read

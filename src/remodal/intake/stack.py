@@ -1,0 +1,180 @@
+"""Slices into a volume: order and grid from their geometry, never from names or numbers."""
+
+from collections import Counter
+
+import numpy as np
+
+from remodal.errors import BadCase
+from remodal.intake.slices import Slice
+from remodal.volume import Geometry
+
+_SAME_PLACE = 0.01  # mm: closer slices are the same place
+_OFF_GRID = 0.1  # of a step: how far a slice may lie from its place on the uniform grid
+_NOTABLE = 0.01  # of a step: from here on the unevenness is warned of
+_LEAN = 0.5  # of a pixel: how far the last slice may lie off the first one's normal
+
+
+def check_series(slices: list[Slice]) -> None:
+    """Check that the slices are one series of grey images with every tag that is needed.
+
+    Raises:
+        BadCase: mixed series, one slice, missing tags, colour, or slices of different kinds.
+    """
+    series = Counter(one.series for one in slices)
+    if len(series) > 1:
+        sizes = " and ".join(str(count) for _, count in series.most_common())
+        raise BadCase(
+            f"{len(series)} series in one folder ({sizes} slices)",
+            expected="one series",
+            remedy="put each series into a folder of its own and name one in the sheet",
+        )
+    if len(slices) == 1:
+        raise BadCase("the series has 1 slice", expected="at least 2")
+    _require_tags(slices)
+    for word, values in {
+        "sizes (Rows, Columns)": {(one.rows, one.columns) for one in slices},
+        "pixel sizes (PixelSpacing)": _distinct([one.spacing for one in slices], 1e-4),
+        "orientations (ImageOrientationPatient)": _distinct(
+            [one.orientation for one in slices], 1e-3
+        ),
+    }.items():
+        if len(values) > 1:
+            raise BadCase(
+                f"{len(values)} different {word} in one series",
+                expected="one",
+                remedy="split the folder",
+            )
+
+
+def _require_tags(slices: list[Slice]) -> None:
+    needed = {
+        "Rows (0028,0010)": "rows",
+        "Columns (0028,0011)": "columns",
+        "ImagePositionPatient (0020,0032)": "position",
+        "ImageOrientationPatient (0020,0037)": "orientation",
+        "PixelSpacing (0028,0030)": "spacing",
+        "BitsAllocated and PixelRepresentation (0028,0100 and 0103)": "stored",
+    }
+    missing = {
+        tag: sum(getattr(one, field) is None for one in slices) for tag, field in needed.items()
+    }
+    if any(missing.values()):
+        raise BadCase(
+            "; ".join(f"{tag} missing in {count}" for tag, count in missing.items() if count)
+            + f" of {len(slices)} slices",
+            expected="it in every slice",
+        )
+    if any(one.samples != 1 for one in slices):
+        raise BadCase("the slices are in colour", expected="one grey value a pixel")
+    if any(min(one.spacing) <= 0 for one in slices):
+        raise BadCase("PixelSpacing is not positive")
+    if any(one.slope == 0 for one in slices):
+        raise BadCase("RescaleSlope is 0", expected="another number")
+
+
+def _distinct(values: list[tuple[float, ...]], tolerance: float) -> list[tuple[float, ...]]:
+    distinct: list[tuple[float, ...]] = []
+    for value in dict.fromkeys(values):
+        if not any(np.allclose(value, other, rtol=tolerance, atol=tolerance) for other in distinct):
+            distinct.append(value)
+    return distinct
+
+
+def sort_slices(slices: list[Slice]) -> tuple[list[Slice], np.ndarray]:
+    """Sort slices along their normal (rows x columns), the direction of the volume's z axis.
+
+    Returns:
+        The slices, and their heights along the normal in mm.
+    """
+    normal = _axes(slices[0])[:, 2]
+    heights = np.array([one.position for one in slices]) @ normal
+    order = np.argsort(heights, kind="stable")
+    return [slices[index] for index in order], heights[order]
+
+
+def same_places(heights: np.ndarray) -> list[list[int]]:
+    """Indices of sorted slices that share a place, one list a place, only places with several."""
+    breaks = np.flatnonzero(np.diff(heights) >= _SAME_PLACE) + 1
+    places = np.split(np.arange(len(heights)), breaks)
+    return [place.tolist() for place in places if len(place) > 1]
+
+
+def grid_of(slices: list[Slice]) -> tuple[Geometry, list[str]]:
+    """Grid of sorted slices, each at a place of its own.
+
+    Returns:
+        Geometry, and warnings about what is uneven but small enough.
+
+    Raises:
+        BadCase: gaps, non-uniform steps, a tilted gantry.
+    """
+    axes = _axes(slices[0])
+    positions = np.array([one.position for one in slices])
+    step = (positions[-1] - positions[0]) / (len(slices) - 1)
+    thickness = float(step @ axes[:, 2])
+    warnings = _check_steps(positions @ axes[:, 2])
+    row_spacing, column_spacing = slices[0].spacing
+    lean = step - thickness * axes[:, 2]
+    if np.linalg.norm(lean) * (len(slices) - 1) > _LEAN * min(slices[0].spacing):
+        angle = np.degrees(np.arctan2(np.linalg.norm(lean), thickness))
+        raise BadCase(
+            f"the slices lean by {angle:.1f} degrees (tilted gantry)",
+            expected="slices stacked along their normal",
+            remedy="resample the series onto a rectangular grid first",
+        )
+    uneven = np.abs(positions - positions[0] - np.outer(np.arange(len(slices)), step)).max()
+    if uneven > _OFF_GRID * thickness:
+        raise BadCase(
+            f"slices lie up to {uneven:.2f} mm beside a straight, even stack",
+            expected=f"at most {_OFF_GRID:.0%} of the step of {thickness:.3g} mm",
+        )
+    if uneven > _NOTABLE * thickness:
+        warnings.append(f"slices lie up to {uneven:.3f} mm off an even grid")
+    geometry = Geometry(
+        shape=(len(slices), slices[0].rows, slices[0].columns),
+        spacing=(column_spacing, row_spacing, thickness),
+        origin=tuple(positions[0].tolist()),
+        direction=tuple(axes.ravel().tolist()),
+    )
+    return geometry, warnings
+
+
+def _check_steps(heights: np.ndarray) -> list[str]:
+    steps = np.diff(heights)
+    usual = float(np.median(steps))
+    wide = np.flatnonzero(steps > 1.5 * usual)
+    if not len(wide):
+        return []
+    ratios = steps[wide] / usual
+    if np.abs(ratios - np.rint(ratios)).max() < _OFF_GRID:
+        missing = int(np.rint(ratios).sum()) - len(wide)
+        raise BadCase(
+            f"gap: {missing} slices missing, the first after slice {wide[0] + 1} of {len(heights)} "
+            f"(step {steps[wide[0]]:.3g} mm instead of {usual:.3g} mm)",
+            expected="every slice of the series",
+            remedy="export the series again",
+        )
+    raise BadCase(
+        f"non-uniform steps between slices: {steps.min():.3g} to {steps.max():.3g} mm",
+        expected="one step",
+        remedy="resample the series, or put its parts into folders of their own",
+    )
+
+
+def _axes(one: Slice) -> np.ndarray:
+    """Orthonormal axes (columns: along a row, down a column, normal) of a slice.
+
+    Raises:
+        BadCase: the two directions of the tag are not perpendicular unit vectors.
+    """
+    along, down = np.reshape(one.orientation, (2, 3))
+    lengths = np.linalg.norm([along, down], axis=1)
+    if np.abs(lengths - 1).max() > 1e-2 or abs(along @ down) > 1e-3:
+        raise BadCase(
+            "ImageOrientationPatient is not two directions",
+            expected="two perpendicular unit vectors",
+        )
+    along = along / lengths[0]
+    down = down - (down @ along) * along
+    down = down / np.linalg.norm(down)
+    return np.stack([along, down, np.cross(along, down)], axis=1)
