@@ -1,0 +1,27 @@
+"""From registered images to a network's input, and from its output back to the images.
+
+The stages are `fingerprint_fold` and `preprocess_case`; the core, `prepare` and `restore_...`, also
+serves patients outside any study. Nothing here imports torch.
+"""
+
+from remodal.preprocessing.case import preprocess_case
+from remodal.preprocessing.fingerprint import fingerprint_fold
+from remodal.preprocessing.prepare import (
+    Prepared,
+    class_indices,
+    prepare,
+    prepare_label,
+    restore_image,
+    restore_probabilities,
+)
+
+__all__ = [
+    "Prepared",
+    "class_indices",
+    "fingerprint_fold",
+    "prepare",
+    "prepare_label",
+    "preprocess_case",
+    "restore_image",
+    "restore_probabilities",
+]

@@ -1,0 +1,78 @@
+"""Boxes that hold all that matters of an image."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from remodal.config import PreprocessingSettings
+from remodal.errors import BadCase
+from remodal.volume import Vector
+
+Box = tuple[slice, slice, slice]
+
+#: Voxel size in mm at which the body is looked for: finer than skin, coarser than noise.
+_COARSE = 4.0
+
+
+def crop_box(arrays: Sequence[np.ndarray], spacing: Vector, settings: PreprocessingSettings) -> Box:
+    """Box to keep, as `settings.crop` says, over all of a case's modalities.
+
+    Args:
+        arrays: the modalities, (z, y, x) on one grid.
+        spacing: of the axes, in mm.
+        settings: kind of crop and body threshold.
+
+    Raises:
+        BadCase: the body, or any non-zero voxel, is nowhere to be found.
+    """
+    if settings.crop == "none":
+        return tuple(slice(0, length) for length in arrays[0].shape)
+    if settings.crop == "nonzero":
+        if not any(array.any() for array in arrays):
+            raise BadCase("all voxels are zero", expected="an image that is not empty")
+        return _union([bounding_box(array != 0) for array in arrays if array.any()])
+    return _body_box(arrays, spacing, settings.body_threshold)
+
+
+def bounding_box(mask: np.ndarray) -> Box:
+    """Smallest box that holds all true voxels of a mask that has some."""
+    sides = []
+    for axis in range(3):
+        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        sides.append(slice(int(hit[0]), int(hit[-1]) + 1))
+    return tuple(sides)
+
+
+def _union(boxes: Sequence[Box]) -> Box:
+    return tuple(
+        slice(min(side.start for side in sides), max(side.stop for side in sides))
+        for sides in zip(*boxes)
+    )
+
+
+def _body_box(arrays: Sequence[np.ndarray], spacing: Vector, threshold: float) -> Box:
+    """Box of the largest connected piece above the threshold, two coarse voxels wider.
+
+    It is looked for on every few voxels only. An in-plane opening first cuts the thin table top
+    off the patient.
+    """
+    steps = tuple(max(1, round(_COARSE / length)) for length in spacing)
+    sparse = tuple(slice(None, None, step) for step in steps)
+    mask = np.zeros(arrays[0][sparse].shape, dtype=bool)
+    for array in arrays:
+        mask |= array[sparse] > threshold
+    if not mask.any():
+        raise BadCase(
+            f"no body found: no voxel above {threshold:g}",
+            expected="CT in HU",
+            remedy="set preprocessing.body_threshold, or preprocessing.crop to nonzero or none",
+        )
+    cross = ndimage.generate_binary_structure(2, 1)[np.newaxis]
+    opened = ndimage.binary_opening(mask, cross)
+    pieces, _ = ndimage.label(opened if opened.any() else mask)
+    largest = np.bincount(pieces.ravel())[1:].argmax() + 1
+    return tuple(
+        slice(max(0, (side.start - 2) * step), min(length, (side.stop + 2) * step))
+        for side, step, length in zip(bounding_box(pieces == largest), steps, arrays[0].shape)
+    )

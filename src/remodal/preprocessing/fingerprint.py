@@ -1,0 +1,111 @@
+"""What preprocessing must know of a data set, measured on a fold's training cases only."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from remodal.config import PreprocessingSettings, Settings
+from remodal.errors import BadCase, UserError
+from remodal.files import write_json
+from remodal.intake.nifti import read_volume
+from remodal.preprocessing.orientation import Orientation
+from remodal.preprocessing.resampling import resampled_shape
+from remodal.progress import progress
+from remodal.splits import read_fold
+
+#: Foreground voxels of a case that enter the percentiles: evenly spaced ones where there are more.
+_VOXELS_OF_A_CASE = 100_000
+
+
+def fingerprint_fold(
+    settings: Settings, splits: Path, fold: int, registered: Path, output: Path
+) -> None:
+    """Measure a fold's training cases (never its validation or test cases): fingerprint.json.
+
+    The file holds `fold`, `cases` and their number `n`, the target `spacing` (z, y, x) in mm (the
+    settings', else the median of each axis), the median `shape` of the uncropped cases at that
+    spacing, and, for the clip `dataset_foreground`, `foreground`: for each modality the `lower` and
+    `upper` percentile, `mean` and `sd` of the voxels of the classes, and how many were used.
+
+    Args:
+        settings: the study.
+        splits: splits.json.
+        fold: its number.
+        registered: folder of the registered cases.
+        output: the file to write.
+
+    Raises:
+        UserError: no such fold, or training cases without a voxel of any class.
+    """
+    cases = read_fold(splits, fold)["train"]
+    grids, values = [], {modality: [] for modality in settings.data.modalities}
+    for case in progress(cases, "Fingerprint"):
+        spacing, shape, foreground = _measure(settings, registered / case)
+        grids.append((spacing, shape))
+        for modality, sample in foreground.items():
+            values[modality].append(sample)
+    target = settings.preprocessing.spacing or _median([spacing for spacing, _ in grids])
+    shapes = [resampled_shape(shape, spacing, target) for spacing, shape in grids]
+    fingerprint: dict[str, Any] = {
+        "fold": fold,
+        "cases": cases,
+        "n": len(cases),
+        "spacing": list(target),
+        "shape": [round(length) for length in _median(shapes)],
+    }
+    if settings.preprocessing.clip == "dataset_foreground":
+        fingerprint["foreground"] = _percentiles(values, settings.preprocessing)
+    write_json(output, fingerprint)
+
+
+def _median(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    return tuple(np.median(np.array(rows, float), axis=0).tolist())
+
+
+def _measure(settings: Settings, folder: Path):
+    """Canonical spacing and shape of a case, and its foreground voxels of each modality."""
+    label = read_volume(folder / "label.nii.gz")
+    orientation = Orientation.of(label.geometry)
+    grid = orientation.spacing(label.geometry), orientation.apply(label.array).shape
+    if settings.preprocessing.clip != "dataset_foreground":
+        return *grid, {}
+    wanted = [value for values in settings.data.classes.values() for value in values]
+    foreground = np.flatnonzero(np.isin(label.array, wanted))
+    foreground = foreground[:: max(1, -(-len(foreground) // _VOXELS_OF_A_CASE))]
+    samples = {}
+    for modality in settings.data.modalities:
+        image = read_volume(folder / f"{modality}.nii.gz")
+        if image.geometry.shape != label.geometry.shape:
+            raise BadCase(
+                f"{image.geometry.shape} voxels, the label has {label.geometry.shape}",
+                where=str(folder / f"{modality}.nii.gz"),
+                expected="one grid",
+                remedy="register the case again",
+            )
+        samples[modality] = image.array.ravel()[foreground].astype(np.float32)
+    return *grid, samples
+
+
+def _percentiles(
+    values: Mapping[str, Sequence[np.ndarray]], settings: PreprocessingSettings
+) -> dict[str, dict[str, float]]:
+    measured = {}
+    for modality, samples in values.items():
+        sample = np.concatenate(samples).astype(np.float64)
+        if not sample.size:
+            raise UserError(
+                "the training cases hold no voxel of any class",
+                where="fingerprint",
+                remedy="check data.classes against the labels' values",
+            )
+        lower, upper = np.percentile(sample, settings.percentiles)
+        measured[modality] = {
+            "lower": float(lower),
+            "upper": float(upper),
+            "mean": float(sample.mean()),
+            "sd": float(sample.std()),
+            "voxels": int(sample.size),
+        }
+    return measured

@@ -1,0 +1,199 @@
+"""From volumes on one grid to a network's input, and from its output back to that grid."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from remodal.config import PreprocessingSettings
+from remodal.errors import BadCase
+from remodal.preprocessing.cropping import Box, crop_box
+from remodal.preprocessing.intensity import normalise
+from remodal.preprocessing.orientation import Orientation
+from remodal.preprocessing.resampling import (
+    CUBIC,
+    LINEAR,
+    coarse_axis,
+    orders,
+    resample,
+    resample_labels,
+    resample_probabilities,
+    resampled_shape,
+)
+from remodal.volume import Geometry, Volume
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network's input, and all that it takes to go back.
+
+    `array` is (M, z, y, x) float32, the modalities in the order of `properties["modalities"]`.
+
+    `properties` are plain JSON values:
+        modalities: names, in order.
+        original: geometry of the source (`shape` z, y, x; `spacing`, `origin`, `direction` as in
+            `Geometry`).
+        orientation: `axes` and `flips` of `Orientation`.
+        box: first and past-the-last voxel of each canonical axis that were kept.
+        spacing: of the prepared grid, (z, y, x) in mm: the target's, up to whole voxels.
+        shape: of the prepared grid.
+        coarse_axis: the axis along which slices were not mixed, or None.
+        intensities: for each modality the fields of `Intensity`.
+    """
+
+    array: np.ndarray
+    properties: dict[str, Any]
+
+
+def prepare(
+    volumes: Mapping[str, Volume], fingerprint: Mapping[str, Any], settings: PreprocessingSettings
+) -> Prepared:
+    """Orient, crop, clip, normalise and resample a case (METHODS 2.7).
+
+    Intensities are clipped and normalised before resampling, so that no cubic spline rings from
+    metal or from the border of a masked image into tissue.
+
+    Args:
+        volumes: the modalities that are present, on one grid.
+        fingerprint: of the training cases; see `fingerprint_fold`.
+        settings: what to do.
+
+    Raises:
+        BadCase: different grids, no body, or intensities that cannot be normalised.
+    """
+    geometry = next(iter(volumes.values())).geometry
+    for name, volume in volumes.items():
+        if not volume.geometry.agrees_with(geometry):
+            raise BadCase(
+                f"`{name}` is on another grid than `{next(iter(volumes))}`",
+                expected="registered modalities",
+            )
+    orientation = Orientation.of(geometry)
+    spacing = orientation.spacing(geometry)
+    arrays = {name: orientation.apply(volume.array) for name, volume in volumes.items()}
+    box = crop_box(list(arrays.values()), spacing, settings)
+    cropped = tuple(side.stop - side.start for side in box)
+    target = tuple(fingerprint["spacing"])
+    shape = resampled_shape(cropped, spacing, target)
+    coarse = coarse_axis(spacing, target)
+
+    prepared = np.empty((len(arrays), *shape), np.float32)
+    intensities = {}
+    for index, (name, array) in enumerate(arrays.items()):
+        try:
+            image, done = normalise(
+                array[box], settings, fingerprint.get("foreground", {}).get(name)
+            )
+        except BadCase as error:
+            raise BadCase(f"`{name}` {error}") from error
+        prepared[index] = resample(image, shape, orders(CUBIC, coarse))
+        intensities[name] = asdict(done)
+    properties = {
+        "modalities": list(arrays),
+        "original": asdict(geometry) | {"shape": list(geometry.shape)},
+        "orientation": asdict(orientation),
+        "box": [[side.start, side.stop] for side in box],
+        "spacing": [old * was / now for old, was, now in zip(spacing, cropped, shape)],
+        "shape": list(shape),
+        "coarse_axis": coarse,
+        "intensities": intensities,
+    }
+    return Prepared(prepared, properties)
+
+
+def class_indices(label: Volume, classes: Mapping[str, list[int]]) -> Volume:
+    """A label's source values as class indices: 1 for the first of `classes`, 0 for the rest.
+
+    A value named twice belongs to the later class.
+    """
+    indices = np.zeros(label.array.shape, np.uint8)
+    for index, values in enumerate(classes.values(), 1):
+        indices[np.isin(label.array, values)] = index
+    return label.with_array(indices)
+
+
+def crop_label(indices: Volume, properties: Mapping[str, Any]) -> np.ndarray:
+    """Oriented and cropped as the images were, still at the source's spacing; (z, y, x)."""
+    return _orientation(properties).apply(indices.array)[_box(properties)]
+
+
+def prepare_label(indices: Volume, properties: Mapping[str, Any]) -> np.ndarray:
+    """Bring class indices onto the prepared grid.
+
+    Each class is interpolated linearly by itself and the strongest wins: values are never averaged.
+
+    Args:
+        indices: on the grid of the images; see `class_indices`.
+        properties: of the prepared images.
+
+    Returns:
+        (z, y, x) uint8.
+    """
+    linear = orders(LINEAR, properties["coarse_axis"])
+    return resample_labels(crop_label(indices, properties), tuple(properties["shape"]), linear)
+
+
+def restore_probabilities(probabilities: np.ndarray, properties: Mapping[str, Any]) -> Volume:
+    """Segmentation in the source's geometry from class probabilities on the prepared grid.
+
+    Probabilities are interpolated linearly onto the source's voxels before the most probable class
+    is taken; what was cropped away is background.
+
+    Args:
+        probabilities: (C, z, y, x), background first.
+        properties: of the prepared case.
+
+    Returns:
+        uint8 class indices.
+    """
+    _require_shape(probabilities.shape[1:], properties)
+    box = _box(properties)
+    shape = tuple(side.stop - side.start for side in box)
+    linear = orders(LINEAR, properties["coarse_axis"])
+    return _pasted(resample_probabilities(probabilities, shape, linear), properties, np.uint8(0))
+
+
+def restore_image(image: np.ndarray, properties: Mapping[str, Any], outside: float = 0.0) -> Volume:
+    """An image of the prepared grid, interpolated linearly, in the source's geometry.
+
+    Args:
+        image: (z, y, x), for example an attention map.
+        properties: of the prepared case.
+        outside: value of what was cropped away.
+
+    Returns:
+        float32 volume.
+    """
+    _require_shape(image.shape, properties)
+    box = _box(properties)
+    shape = tuple(side.stop - side.start for side in box)
+    linear = orders(LINEAR, properties["coarse_axis"])
+    return _pasted(resample(image, shape, linear), properties, np.float32(outside))
+
+
+def _pasted(array: np.ndarray, properties: Mapping[str, Any], outside: np.generic) -> Volume:
+    """Undo cropping and orientation."""
+    geometry = geometry_from(properties["original"])
+    orientation = _orientation(properties)
+    whole = np.full(geometry.shape, outside)
+    orientation.apply(whole)[_box(properties)] = array
+    return Volume(whole, geometry)
+
+
+def geometry_from(content: Mapping[str, Any]) -> Geometry:
+    """Geometry of its JSON form."""
+    return Geometry(**{field: tuple(values) for field, values in content.items()})
+
+
+def _orientation(properties: Mapping[str, Any]) -> Orientation:
+    return Orientation(**{key: tuple(value) for key, value in properties["orientation"].items()})
+
+
+def _box(properties: Mapping[str, Any]) -> Box:
+    return tuple(slice(start, stop) for start, stop in properties["box"])
+
+
+def _require_shape(shape: tuple[int, ...], properties: Mapping[str, Any]) -> None:
+    if tuple(shape) != tuple(properties["shape"]):
+        raise ValueError(f"{shape} on a prepared grid of {properties['shape']}")

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from remodal.config import PreprocessingSettings
+from remodal.errors import BadCase
+from remodal.preprocessing.cropping import bounding_box, crop_box
+
+SPACING = (4.0, 2.0, 2.0)
+
+
+def scan_with_table() -> tuple[np.ndarray, tuple[slice, ...]]:
+    """A body of 40 HU in air, and a thin table top below it that touches it."""
+    image = np.full((20, 80, 90), -1000, np.int16)
+    body = (slice(3, 18), slice(20, 50), slice(25, 65))
+    image[body] = 40
+    image[:, 50:52, :] = 100
+    return image, body
+
+
+def test_the_body_is_kept_with_a_narrow_margin_and_the_table_is_not() -> None:
+    image, body = scan_with_table()
+    box = crop_box([image], SPACING, PreprocessingSettings())
+    for side, inner, spacing in zip(box, body, SPACING):
+        assert side.start <= inner.start
+        assert side.stop >= inner.stop
+        assert (inner.start - side.start) * spacing <= 16
+        assert (side.stop - inner.stop) * spacing <= 16
+
+
+def test_specks_outside_the_body_do_not_widen_the_box() -> None:
+    image, _ = scan_with_table()
+    clean = crop_box([image], SPACING, PreprocessingSettings())
+    image[0, 0, 0] = image[19, 78, 88] = 500
+    assert crop_box([image], SPACING, PreprocessingSettings()) == clean
+
+
+def test_the_box_holds_the_body_of_every_modality() -> None:
+    images = [np.full((10, 60, 60), -1000.0) for _ in range(2)]
+    images[0][2:8, 10:40, 10:40] = 0
+    images[1][2:8, 20:50, 10:40] = 0
+    box = crop_box(images, SPACING, PreprocessingSettings())
+    assert box[1].start <= 10
+    assert box[1].stop >= 50
+
+
+def test_a_single_slice_of_body_is_found() -> None:
+    image = np.full((1, 60, 60), -1000.0)
+    image[0, 20:40, 20:40] = 0
+    assert crop_box([image], SPACING, PreprocessingSettings())[0] == slice(0, 1)
+
+
+def test_nonzero_is_the_union_over_the_modalities() -> None:
+    images = [np.zeros((5, 6, 7)) for _ in range(3)]
+    images[0][1, 2, 3] = 5
+    images[1][3, 2, 4] = -5
+    box = crop_box(images, SPACING, PreprocessingSettings(crop="nonzero"))
+    assert box == (slice(1, 4), slice(2, 3), slice(3, 5))
+
+
+def test_none_keeps_all() -> None:
+    box = crop_box([np.zeros((5, 6, 7))], SPACING, PreprocessingSettings(crop="none"))
+    assert box == (slice(0, 5), slice(0, 6), slice(0, 7))
+
+
+@pytest.mark.parametrize(
+    ("crop", "message"), [("body", "no body found"), ("nonzero", "all voxels are zero")]
+)
+def test_an_image_without_content_is_a_bad_case(crop: str, message: str) -> None:
+    image = np.zeros((5, 6, 7)) - (2000 if crop == "body" else 0)
+    with pytest.raises(BadCase, match=message):
+        crop_box([image], SPACING, PreprocessingSettings(crop=crop))
+
+
+def test_bounding_box_is_tight() -> None:
+    mask = np.zeros((5, 6, 7), bool)
+    mask[1:3, 4, 2:7] = True
+    assert bounding_box(mask) == (slice(1, 3), slice(4, 5), slice(2, 7))
