@@ -43,8 +43,8 @@ def count_lesions(prediction: np.ndarray, truth: np.ndarray, threshold: float) -
     cells = true[both].astype(np.int64) * (n_predicted + 1) + predicted[both]
     shared = np.bincount(cells, minlength=(n_true + 1) * (n_predicted + 1))
     shared = shared.reshape(n_true + 1, n_predicted + 1)[1:, 1:]
-    sizes_true = np.bincount(true.ravel(), minlength=n_true + 1)[1:]
-    sizes_predicted = np.bincount(predicted.ravel(), minlength=n_predicted + 1)[1:]
+    sizes_true = np.bincount(true[truth], minlength=n_true + 1)[1:]
+    sizes_predicted = np.bincount(predicted[prediction], minlength=n_predicted + 1)[1:]
 
     found = np.count_nonzero(_matched(shared, sizes_true, sizes_predicted, threshold))
     right = np.count_nonzero(_matched(shared.T, sizes_predicted, sizes_true, threshold))

@@ -19,8 +19,9 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
-#: A query of the k-d tree costs about as much as this many voxels of a distance transform.
-_VOXELS_PER_QUERY = 12
+#: A query of the k-d tree costs about as much as this many voxels of a distance transform
+#: (measured: 10 for surfaces that nearly touch, 50 and more for distant ones, which are rare).
+_VOXELS_PER_QUERY = 16
 
 
 def surface(mask: np.ndarray) -> np.ndarray:
@@ -34,8 +35,8 @@ def surface(mask: np.ndarray) -> np.ndarray:
         along, eroded = np.moveaxis(mask, axis, 0), np.moveaxis(interior, axis, 0)
         eroded[1:] &= along[:-1]
         eroded[:-1] &= along[1:]
-        eroded[0] = False
-        eroded[-1] = False
+        eroded[:1] = False
+        eroded[-1:] = False
     return mask & ~interior
 
 
