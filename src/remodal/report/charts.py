@@ -1,0 +1,189 @@
+"""Charts as SVG that takes its colours and fonts from the page (light, dark and print).
+
+Matplotlib draws with four placeholder colours, which are replaced by CSS variables; text stays
+text. The same numbers give the same bytes.
+"""
+
+import hashlib
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+INK, ACCENT, MUTED, RULE = "#010101", "#020202", "#030303", "#040404"
+_CSS = {INK: "currentColor", ACCENT: "var(--accent)", MUTED: "var(--muted)", RULE: "var(--rule)"}
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "remodal",
+    "font.family": "sans-serif",
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": RULE,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+    "xtick.labelcolor": MUTED,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+}
+_WIDTH = 8.6
+
+
+@dataclass(frozen=True)
+class Box:
+    """One line of a box plot: the values of its cases, and whether it is the reference method."""
+
+    label: str
+    values: Sequence[float]
+    highlighted: bool = False
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart over epochs; NaN where nothing was measured."""
+
+    epochs: Sequence[float]
+    values: Sequence[float]
+
+
+def box_plots(panels: Mapping[str, Sequence[Box]], axis: str) -> str:
+    """Box plots with all points, one panel a scenario, on a common axis.
+
+    Args:
+        panels: for each heading its boxes, from top to bottom.
+        axis: label of the value axis.
+    """
+    heights = [len(boxes) + 0.9 for boxes in panels.values()]
+
+    def fill(figure: Figure) -> None:
+        grid = figure.subplots(
+            len(panels), 1, sharex=True, squeeze=False, height_ratios=heights
+        ).ravel()
+        for axes, (heading, boxes) in zip(grid, panels.items(), strict=True):
+            _boxes(axes, boxes)
+            axes.set_title(heading)
+        grid[-1].set_xlabel(axis)
+
+    return _svg(fill, 0.32 * sum(heights) + 0.45)
+
+
+def _boxes(axes: Axes, boxes: Sequence[Box]) -> None:
+    generator = np.random.default_rng(0)  # only spreads the points; the same in every run
+    axes.grid(axis="x")
+    for position, box in enumerate(boxes):
+        colour = ACCENT if box.highlighted else MUTED
+        values = np.asarray(box.values, float)
+        spread = generator.uniform(-0.17, 0.17, len(values))
+        axes.scatter(values, position + spread, s=9, color=colour, alpha=0.45, linewidths=0)
+        if len(values):
+            line = {"color": INK if not box.highlighted else ACCENT, "linewidth": 1.1}
+            axes.boxplot(
+                values,
+                positions=[position],
+                orientation="horizontal",
+                widths=0.56,
+                showfliers=False,
+                boxprops=line,
+                whiskerprops=line,
+                capprops=line,
+                medianprops=line | {"linewidth": 2.2},
+            )
+        else:
+            axes.annotate(
+                "no defined value",
+                (0.01, position),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                color=MUTED,
+                style="italic",
+            )
+    axes.set_yticks(range(len(boxes)), [box.label for box in boxes])
+    axes.set_ylim(len(boxes) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="x", length=0)
+
+
+def training_curves(panels: Mapping[str, Sequence[Curve]], axis: str, columns: int = 4) -> str:
+    """One panel a method, its runs in the accent colour over all other methods' in grey."""
+    rows = -(-len(panels) // columns)
+    everything = [curve for curves in panels.values() for curve in curves]
+
+    def fill(figure: Figure) -> None:
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for axes in grid.ravel()[len(panels) :]:
+            axes.set_axis_off()
+        for axes, (heading, curves) in zip(grid.ravel(), panels.items(), strict=False):
+            axes.grid(axis="y")
+            for curve in everything:
+                axes.plot(curve.epochs, curve.values, color=RULE, linewidth=0.8)
+            for curve in curves:
+                marker = "o" if np.isfinite(curve.values).sum() < 2 else ""
+                axes.plot(
+                    curve.epochs, curve.values, color=ACCENT, linewidth=1.5, marker=marker, ms=3
+                )
+            axes.set_title(heading)
+            axes.tick_params(length=0)
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        for axes in grid[:, 0]:
+            axes.set_ylabel(axis)
+        figure.supxlabel("Epoch", fontsize=8.5, color=INK)
+
+    return _svg(fill, 1.55 * rows + 0.35)
+
+
+def histograms(panels: Mapping[str, Sequence[float]]) -> str:
+    """One histogram a quantity, side by side."""
+
+    def fill(figure: Figure) -> None:
+        for axes, (heading, values) in zip(
+            figure.subplots(1, len(panels), squeeze=False).ravel(), panels.items(), strict=True
+        ):
+            finite = np.asarray(values, float)
+            finite = finite[np.isfinite(finite)]
+            axes.hist(finite, bins=min(max(5, len(finite) // 4), 24), color=ACCENT, alpha=0.85)
+            axes.set_title(heading)
+            axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+            axes.tick_params(length=0)
+            axes.grid(axis="y")
+            axes.set_ylabel("Cases" if axes.get_subplotspec().is_first_col() else "")
+
+    return _svg(fill, 1.9)
+
+
+def _svg(fill: Callable[[Figure], None], height: float) -> str:
+    """Draw a figure and return an inline `<svg>` whose colours are the page's."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        fill(figure)
+        buffer = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    return _inline(buffer.getvalue())
+
+
+def _inline(document: str) -> str:
+    """The `<svg>` element alone, scalable, in the page's colours, with ids unique to the chart."""
+    svg = document[document.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    for placeholder, colour in _CSS.items():
+        svg = svg.replace(placeholder, colour)
+    prefix = "c" + hashlib.sha256(svg.encode()).hexdigest()[:8] + "-"
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}", svg)
+    svg = re.sub(r'(<svg [^>]*?) ?width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg [^>]*?) ?height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r"font: ([^;\"]*?px) [^;\"]*", r"font: \1 var(--sans)", svg)
+    return svg.replace("<svg ", '<svg aria-hidden="true" ', 1)

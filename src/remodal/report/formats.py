@@ -1,0 +1,221 @@
+"""A table as CSV, LaTeX (booktabs) and Markdown."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from math import isnan
+
+from remodal.report.comparison import Entry, Row, Table
+from remodal.report.wording import (
+    COMPARED,
+    COUNTS,
+    DASH,
+    MINUS,
+    compared_texts,
+    count_texts,
+    notes,
+    number,
+    ours_text,
+    p_value,
+    parts,
+    published_text,
+)
+
+CSV_COLUMNS = (
+    "table",
+    "group",
+    "method",
+    "label",
+    "scenario",
+    "class",
+    "metric",
+    "unit",
+    "status",
+    "published_mean",
+    "published_sd",
+    "reproducibility",
+    "mean",
+    "case_sd",
+    "seed_sd",
+    "fold_sd",
+    "n",
+    "cases",
+    "missed",
+    "undefined",
+    "runs",
+    "runs_expected",
+    "best",
+    "difference_to_published",
+    "reference",
+    "difference_to_reference",
+    "interval_low",
+    "interval_high",
+    "pairs",
+    "p",
+    "p_holm",
+)
+
+
+def to_csv(table: Table) -> str:
+    """One line an entry, every number with six decimals, undefined empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for row in table.rows:
+        writer.writerows([_csv_cells(table, row, entry) for entry in row.entries])
+    return text.getvalue()
+
+
+def _csv_cells(table: Table, row: Row, entry: Entry) -> list[str]:
+    column, summary, published, compared = (
+        entry.column,
+        entry.summary,
+        entry.published,
+        entry.comparison,
+    )
+    names = [table.title, row.group, row.method, row.label, row.scenario]
+    names += [column.class_name, column.metric.name, column.metric.unit, entry.status]
+    printed: list[str | float | None] = [None] * 3
+    if published:
+        printed = [published.mean, published.sd, published.reproducibility]
+    ours: list[float | None] = [None] * 8
+    if summary:
+        ours = [summary.mean, summary.sd, summary.seed_sd, entry.fold_sd, summary.n]
+        ours += [summary.cases, summary.missed, summary.undefined]
+    tested: list[float | None] = [None] * 5
+    if compared:
+        tested = [compared.mean_difference, compared.low, compared.high, compared.n, compared.p]
+    cells = [*names, *printed, *ours, entry.runs, table.runs_expected, int(entry.best)]
+    cells += [entry.difference, row.reference, *tested, entry.p_holm]
+    return [_plain(cell) for cell in cells]
+
+
+def _plain(cell: str | float | None) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return "" if isnan(cell) else f"{cell:.6f}"
+    return str(cell)
+
+
+def to_markdown(table: Table) -> str:
+    """A pipe table under its title, the notes, and the paired comparisons."""
+    header = _header(table)
+    lines = [f"**{table.title}**", "", _pipes(header), _rule(header)]
+    group = ""
+    for row in table.rows:
+        if row.group and row.group != group:
+            lines.append(_pipes([f"*{row.group}*", *[""] * (len(header) - 1)]))
+        group = row.group
+        lines.append(_pipes(_cells(table, row, lambda text: f"**{text}**")))
+    lines += ["", *(f"- {note}" for note in notes(table))]
+    if table.compared:
+        lines += ["", "**Paired comparisons with the reference method**", ""]
+        lines += [_pipes(COMPARED), _rule(COMPARED)]
+        lines += [_pipes(compared_texts(row, entry)) for row, entry in table.compared]
+    return "\n".join(lines) + "\n"
+
+
+def _pipes(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _rule(header: Sequence[str]) -> str:
+    return _pipes([":---", *["---:"] * (len(header) - 1)])
+
+
+def _header(table: Table) -> list[str]:
+    metrics = [f"{column.title} {part}" for column in table.columns for part in parts(table)]
+    return ["Method", *metrics, *COUNTS]
+
+
+def _cells(table: Table, row: Row, bold: Callable[[str], str]) -> list[str]:
+    """The printed cells of one row, under the headings of `_header`."""
+    cells = [row.label]
+    for entry in row.entries:
+        printed, ours = published_text(entry), ours_text(entry)
+        texts = {
+            "published": bold(printed) if entry.published_best else printed,
+            "ours": bold(ours) if entry.best else ours,
+            "difference": number(entry.difference, signed=True),
+            "p": p_value(entry.p_holm),
+        }
+        cells += [texts[part] for part in parts(table)]
+    return cells + count_texts(row)
+
+
+_LATEX_WORDS = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    MINUS: r"$-$",
+    DASH: "--",
+    "<": r"$<$",
+    ">": r"$>$",
+}
+
+
+def latex(text: str) -> str:
+    """Text with LaTeX's special characters escaped."""
+    return "".join(_LATEX_WORDS.get(letter, letter) for letter in text)
+
+
+def to_latex(table: Table) -> str:
+    """A table that needs the package booktabs and nothing else."""
+    names, width = parts(table), len(parts(table))
+    spans = [f"\\multicolumn{{{width}}}{{c}}{{{latex(c.title)}}}" for c in table.columns]
+    ends = [(2 + i * width, 1 + (i + 1) * width) for i in range(len(table.columns))]
+    lines = [
+        r"% Needs \usepackage{booktabs}.",
+        r"\begin{table}",
+        r"\centering",
+        f"\\caption{{{latex(table.title)}. {latex(' '.join(notes(table)))}}}",
+        f"\\label{{tab:{table.name}}}",
+        f"\\begin{{tabular}}{{l{'r' * (width * len(spans) + len(COUNTS))}}}",
+        r"\toprule",
+        " & ".join(["", *spans, *[""] * len(COUNTS)]) + r" \\",
+        "".join(f"\\cmidrule(lr){{{first}-{last}}}" for first, last in ends),
+        " & ".join(["Method", *names * len(table.columns), *COUNTS]) + r" \\",
+        r"\midrule",
+        *_latex_rows(table),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_rows(table: Table) -> Iterator[str]:
+    group = ""
+    for row in table.rows:
+        if row.group and row.group != group:
+            if group:
+                yield r"\addlinespace"
+            span = f"\\multicolumn{{{len(_header(table))}}}{{l}}"
+            yield f"{span}{{\\textit{{{latex(row.group)}}}}} \\\\"
+        group = row.group
+        yield " & ".join(_latex_cells(table, row)) + r" \\"
+
+
+def _latex_cells(table: Table, row: Row) -> list[str]:
+    """Cells are escaped first, so that the mark of the best survives."""
+    marked = _cells(table, row, lambda text: f"\0{text}")
+    return [
+        f"\\textbf{{{latex(cell[1:])}}}" if cell.startswith("\0") else latex(cell)
+        for cell in marked
+    ]
+
+
+FORMATS: dict[str, Callable[[Table], str]] = {
+    "csv": to_csv,
+    "tex": to_latex,
+    "md": to_markdown,
+}

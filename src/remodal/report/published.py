@@ -1,0 +1,145 @@
+"""Published numbers, and what the paper leaves open: data files beside the settings.
+
+`config/published/<name>.csv` holds one printed cell a line, and `<name>-choices.csv` one option a
+line on which the paper is silent or the paper and its repository differ.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from remodal.errors import UserError
+
+FOLDER = Path("config/published")
+COLUMNS = (
+    "table",
+    "method",
+    "scenario",
+    "class",
+    "metric",
+    "mean",
+    "sd",
+    "spread",
+    "reproducibility",
+    "source",
+)
+CHOICE_COLUMNS = ("option", "question", "paper", "reason")
+
+Reproducibility = Literal["A", "B", "C"]
+REPRODUCIBILITY: dict[str, str] = {
+    "A": "Class A: the published numbers follow exactly, without data.",
+    "B": "Class B: the data are public, so retraining gives numbers that can be compared with the "
+    "published ones.",
+    "C": "Class C: the paper's data are private, so only the ordering of the methods can be "
+    "tested, not the published values.",
+}
+
+#: What the number after a published mean is a standard deviation over.
+SPREADS = {"cases": "cases", "folds": "folds", "none": ""}
+
+Key = tuple[str, str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Published:
+    """One printed number: mean, standard deviation (None: not printed) and where it stands."""
+
+    mean: float
+    sd: float | None
+    spread: str
+    reproducibility: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One option that the paper does not settle: dotted setting, question, what the paper says."""
+
+    option: str
+    question: str
+    paper: str
+    reason: str
+
+
+def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
+    """Published numbers by (table, method, scenario, class, metric); empty without a name.
+
+    Raises:
+        UserError: no such file, a wrong column, or a cell that is no number or stands twice.
+    """
+    if not name:
+        return {}
+    path = folder / f"{name}.csv"
+    numbers: dict[Key, Published] = {}
+    for row, line in _lines(path, COLUMNS):
+        where = f"{path}, row {row}"
+        key = (line["table"], line["method"], line["scenario"], line["class"], line["metric"])
+        if key in numbers:
+            raise UserError(f"`{' '.join(key)}` stands twice", where=where, expected="once")
+        mean = _number(line, "mean", where)
+        if mean is None:
+            raise UserError("`mean` is empty", where=where, expected="the published number")
+        for column, known in (("spread", SPREADS), ("reproducibility", REPRODUCIBILITY)):
+            if line[column] not in known:
+                raise UserError(
+                    f"`{column}` is `{line[column]}`",
+                    where=where,
+                    expected=f"one of {', '.join(known)}",
+                )
+        numbers[key] = Published(
+            mean,
+            _number(line, "sd", where),
+            line["spread"],
+            line["reproducibility"],
+            line["source"],
+        )
+    return numbers
+
+
+def read_choices(name: str, folder: Path = FOLDER) -> list[Choice]:
+    """What the paper leaves open, in the file's order; empty without a name or a file.
+
+    Raises:
+        UserError: a wrong column.
+    """
+    path = folder / f"{name}-choices.csv"
+    if not name or not path.is_file():
+        return []
+    return [Choice(**line) for _, line in _lines(path, CHOICE_COLUMNS)]
+
+
+def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            "cannot be read",
+            where=str(path),
+            expected="a table of published numbers",
+            remedy="run from the repository's root, or leave the study's `published` empty",
+        ) from error
+    reader = csv.DictReader(text.splitlines())
+    if tuple(reader.fieldnames or ()) != columns:
+        raise UserError(
+            f"has the columns {', '.join(reader.fieldnames or ['(none)'])}",
+            where=str(path),
+            expected=", ".join(columns),
+        )
+    for row, line in enumerate(reader, 2):
+        if None in line or None in line.values():
+            raise UserError("has more or fewer cells than the header", where=f"{path}, row {row}")
+        yield row, line
+
+
+def _number(line: dict[str, str], column: str, where: str) -> float | None:
+    text = line[column]
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UserError(
+            f"`{column}` is `{text}`", where=where, expected="a number such as 78.76"
+        ) from error

@@ -1,0 +1,100 @@
+"""The tables stage: the paper's tables, the claims and all per-case rows, as files."""
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from remodal.config import Settings
+from remodal.errors import UserError
+from remodal.files import atomic_path, write_json, write_text
+from remodal.metrics.cases import read_cases
+from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claim
+from remodal.report.comparison import Table, build_tables
+from remodal.report.formats import FORMATS
+
+
+def study_cases(settings: Settings, metrics: Path) -> pd.DataFrame:
+    """Per-case rows of the study's own methods, scenarios, folds and seeds.
+
+    What an earlier configuration left in the folder (a method since removed, a seed too many) is
+    not part of the study.
+
+    Raises:
+        UserError: there is nothing measured.
+    """
+    cases = read_cases(metrics)
+    ours = (
+        cases["method"].isin(list(settings.methods))
+        & cases["scenario"].isin(list(settings.scenarios))
+        & cases["fold"].isin(range(settings.splits.fold_count))
+        & cases["seed"].isin(settings.seeds)
+    )
+    if not ours.any():
+        raise UserError(
+            "holds no measurement of this study's methods, folds and seeds",
+            where=str(metrics),
+            remedy="run the evaluate stage first",
+        )
+    return cases[ours].reset_index(drop=True)
+
+
+def evaluate_claims(settings: Settings, cases: pd.DataFrame) -> list[dict[str, Any]]:
+    """The paper's claims on our cases, in the settings' order."""
+    return [evaluate_claim(claim, cases, settings.metrics) for claim in settings.claims]
+
+
+def summary_numbers(
+    tables: Sequence[Table], claims: Sequence[Mapping[str, Any]]
+) -> dict[str, float | None]:
+    """Flat numbers for `dvc metrics show` (None: undefined; a method not run is absent)."""
+    numbers: dict[str, float | None] = {}
+    for table in tables:
+        for row in table.rows:
+            for entry in row.entries:
+                if entry.summary is None:
+                    continue
+                column = entry.column
+                names = [table.name, row.method, row.scenario, column.metric.name]
+                if len({c.class_name for c in table.columns}) > 1:
+                    names.insert(3, column.class_name)
+                key = ".".join(names)
+                numbers[key] = _rounded(entry.summary.mean)
+                numbers[f"{key}.sd"] = _rounded(entry.summary.sd)
+                numbers[f"{key}.n"] = entry.summary.n
+                numbers[f"{key}.missed"] = entry.summary.missed
+    for verdict in (HOLDS, DOES_NOT_HOLD, UNDECIDED):
+        key = "claims." + verdict.replace(" ", "_")
+        numbers[key] = sum(claim["verdict"] == verdict for claim in claims)
+    return numbers
+
+
+def _rounded(value: float) -> float | None:
+    return None if isnan(value) else round(value, 4)
+
+
+def tabulate(settings: Settings, metrics: Path, output: Path) -> None:
+    """Write the study's tables, all per-case rows, the flat numbers and the claims.
+
+    Equal inputs give equal bytes: rows come in the order of the settings and of the names.
+
+    Args:
+        settings: the study.
+        metrics: folder of the per-case tables, `<method>/fold<k>-seed<s>/<scenario>.csv`.
+        output: folder for `<table>.csv`, `.tex`, `.md`, metrics.csv, summary.json, claims.json.
+
+    Raises:
+        UserError: nothing measured, an unknown metric, or a wrong file of published numbers.
+    """
+    cases = study_cases(settings, metrics)
+    tables = build_tables(settings, cases)
+    claims = evaluate_claims(settings, cases)
+    for table in tables:
+        for suffix, write in FORMATS.items():
+            write_text(output / f"{table.name}.{suffix}", write(table))
+    with atomic_path(output / "metrics.csv") as temporary:
+        cases.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    write_json(output / "claims.json", claims)
+    write_json(output / "summary.json", summary_numbers(tables, claims))

@@ -1,0 +1,210 @@
+"""A tiny study folder, made from seeded numbers, for the report's tests only.
+
+Nothing in it was measured: images are ellipsoids, and the metrics are drawn from a generator.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from remodal.config import Settings, compose, write_settings
+from remodal.files import write_json, write_text
+from remodal.intake.nifti import write_volume
+from remodal.metrics.cases import write_cases
+from remodal.records import Record, write_record
+from remodal.volume import Geometry, Volume
+
+ROOT = Path(__file__).parents[2]
+GROUPS = ("HCC", "metastasis", "cyst")
+SHAPE = (12, 48, 56)
+GEOMETRY = Geometry(SHAPE, spacing=(5.0, 5.0, 10.0))
+DICE = {
+    ("nnunet", "both"): 74,
+    ("octopusnet", "both"): 75,
+    ("ms_ensemble", "both"): 72,
+    ("ms_ma", "both"): 78,
+    ("maml", "both"): 81,
+    ("nnunet_arterial", "arterial"): 62,
+    ("maml", "arterial"): 74,
+    ("nnunet_venous", "venous"): 70,
+    ("maml", "venous"): 76,
+}
+
+
+@pytest.fixture(autouse=True)
+def _at_the_root(monkeypatch):
+    """Published numbers and settings are found from the repository's root."""
+    monkeypatch.chdir(ROOT)
+
+
+def make_settings(**overrides) -> Settings:
+    """The liver study with the smoke preset."""
+    return compose({"study": "liver", "preset": "smoke", **overrides}, ROOT / "config")
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return make_settings()
+
+
+def case_row(case: str, **values) -> dict:
+    """One row of a per-case table; metrics not named are undefined, counts zero."""
+    metrics = dict.fromkeys(make_settings().metrics.names, np.nan)
+    counts = {
+        "intersection": 0,
+        "prediction_voxels": 0,
+        "truth_voxels": 0,
+        "lesions": 0,
+        "lesions_found": 0,
+        "lesions_predicted": 0,
+        "lesions_false": 0,
+        "missed": 0,
+    }
+    return {"case": case, "group": "", "class": "tumour"} | metrics | counts | values
+
+
+def write_cell(metrics: Path, method: str, scenario: str, rows, fold=0, seed=0) -> None:
+    """Write one model's per-case table in one scenario."""
+    path = metrics / method / f"fold{fold}-seed{seed}" / f"{scenario}.csv"
+    write_cases(path, make_settings().metrics.names, rows)
+
+
+def test_cases(count: int) -> list[str]:
+    return [f"patient{index:03d}" for index in range(count)]
+
+
+def write_metrics(metrics: Path, cases: list[str], seeds=(0,)) -> None:
+    """Per-case tables of every cell of the liver study."""
+    for number, ((method, scenario), centre) in enumerate(DICE.items()):
+        for seed in seeds:
+            difficulty = np.random.default_rng(1).normal(0, 12, len(cases))
+            generator = np.random.default_rng(100 * number + seed)
+            dice = np.clip(centre + difficulty + generator.normal(0, 5, len(cases)), 0, 97)
+            rows = [_drawn_row(i, case, dice[i], generator) for i, case in enumerate(cases)]
+            write_cell(metrics, method, scenario, rows, seed=seed)
+
+
+def _drawn_row(index: int, case: str, dice: float, generator) -> dict:
+    missed = dice < 45
+    dice = 0.0 if missed else float(dice)
+    distance = np.nan if missed else 400 / (dice + 5) + generator.exponential(0.6)
+    lesions = int(generator.integers(1, 4))
+    found = 0 if missed else lesions - int(generator.random() < 0.2)
+    false = 0 if missed else int(generator.random() < 0.3)
+    jaccard = dice / (2 - dice / 100)
+    return case_row(
+        case,
+        **{
+            "group": GROUPS[index % len(GROUPS)],
+            "dice": dice,
+            "jaccard": jaccard,
+            "voe": 100 - jaccard,
+            "rvd": float(generator.normal(-5, 12)) if not missed else -100.0,
+            "intersection": int(10 * dice),
+            "prediction_voxels": 0 if missed else 1000,
+            "truth_voxels": 1000,
+            "lesions": lesions,
+            "lesions_found": found,
+            "lesions_predicted": found + false,
+            "lesions_false": false,
+            "missed": int(missed),
+        },
+        **{
+            f"{name}_{unit}": distance * factor * (1 if unit == "voxel" else 6)
+            for name, factor in {"assd": 1, "masd": 1.1, "hd95": 3, "rmsd": 1.6}.items()
+            for unit in ("voxel", "mm")
+            if (name, unit) != ("rmsd", "voxel")
+        },
+    )
+
+
+@pytest.fixture
+def metrics(tmp_path: Path) -> Path:
+    """Metrics of all cells on 14 cases, one seed."""
+    folder = tmp_path / "metrics"
+    write_metrics(folder, test_cases(14))
+    return folder
+
+
+def ellipsoid(centre, radii) -> np.ndarray:
+    """Boolean ellipsoid on the study's grid, centre and radii in voxels (z, y, x)."""
+    grid = np.indices(SHAPE, dtype=float)
+    return sum(((g - c) / r) ** 2 for g, c, r in zip(grid, centre, radii, strict=True)) <= 1.0
+
+
+def write_images(data: Path, case: str, number: int) -> np.ndarray:
+    """A registered case: a body, a liver, and a tumour seen less well in the arterial phase."""
+    folder = data / "registered" / case
+    generator = np.random.default_rng(number)
+    body = ellipsoid((6, 24, 28), (20, 21, 26))
+    liver = ellipsoid((6, 22, 18), (5, 13, 13))
+    tumour = ellipsoid((6, 20 + number % 5, 15 + number % 7), (3, 4, 5))
+    for modality, contrast in {"arterial": 25.0, "venous": 55.0}.items():
+        image = np.where(body, 50.0, -1000.0) + np.where(liver, contrast, 0.0)
+        image += np.where(tumour, -contrast * 0.9, 0.0) + generator.normal(0, 8, SHAPE)
+        write_volume(folder / f"{modality}.nii.gz", Volume(image.astype(np.int16), GEOMETRY))
+    label = liver.astype(np.uint8) + (tumour & liver)
+    write_volume(folder / "label.nii.gz", Volume(label, GEOMETRY))
+    return label == 2
+
+
+def write_predictions(study: Path, case: str, truth: np.ndarray) -> None:
+    for method, scenario in DICE:
+        folder = study / "predictions" / method / "fold0-seed0" / scenario
+        shift = 0 if method == "maml" else 3
+        mask = np.roll(truth, shift, axis=2)
+        if method == "nnunet_arterial" and case.endswith("2"):
+            mask = np.zeros_like(truth)
+        write_volume(folder / f"{case}.nii.gz", Volume(mask.astype(np.uint8), GEOMETRY))
+    folder = study / "predictions" / "maml" / "fold0-seed0" / "both"
+    edge = truth ^ np.roll(truth, 1, axis=2)
+    for name, shape in {"arterial": truth, "venous": edge}.items():
+        values = (0.35 + 0.5 * shape).astype(np.float32)
+        write_volume(folder / f"attention-{name}" / f"{case}.nii.gz", Volume(values, GEOMETRY))
+
+
+def write_curves(study: Path, settings: Settings) -> None:
+    for number, (method, chosen) in enumerate(settings.methods.items()):
+        if chosen.inputs:
+            continue
+        epochs = np.arange(1, 13)
+        frame = pd.DataFrame(
+            {
+                "epoch": epochs,
+                "train_loss": 1.2 * np.exp(-epochs / (3 + number / 3)),
+                "validation_dice": 85 * (1 - np.exp(-epochs / (3 + number / 3))),
+                "learning_rate": 3e-4,
+            }
+        )
+        path = study / "models" / method / "fold0-seed0" / "curves.csv"
+        write_text(path, frame.to_csv(index=False))
+
+
+@pytest.fixture(scope="session")
+def whole_study(tmp_path_factory) -> tuple[Settings, Path, Path]:
+    """Settings, study folder and data folder of a study in which every stage has run."""
+    settings = make_settings()
+    root = tmp_path_factory.mktemp("results")
+    study, data = root / "studies" / settings.study_id, root / "data" / settings.data_id
+    cases = test_cases(14)
+    write_settings(study / "settings.yaml", settings)
+    write_metrics(study / "metrics", cases)
+    write_curves(study, settings)
+    for number, case in enumerate(cases):
+        write_predictions(study, case, write_images(data, case, number))
+        write_record(
+            data / "registered" / case / "registration.json",
+            Record(case=case, stage="register"),
+        )
+    splits = {
+        "scheme": "holdout",
+        "seed": 1,
+        "folds": [{"train": [], "validation": [], "test": cases}],
+        "patients": {case: case for case in cases},
+        "groups": {case: GROUPS[i % 3] for i, case in enumerate(cases)},
+        "quarantined": {},
+    }
+    write_json(study / "splits.json", splits)
+    return settings, study, data
