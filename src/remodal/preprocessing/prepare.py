@@ -91,8 +91,8 @@ def prepare(
         intensities[name] = asdict(done)
     properties = {
         "modalities": list(arrays),
-        "original": asdict(geometry) | {"shape": list(geometry.shape)},
-        "orientation": asdict(orientation),
+        "original": _plain(geometry),
+        "orientation": _plain(orientation),
         "box": [[side.start, side.stop] for side in box],
         "spacing": [old * was / now for old, was, now in zip(spacing, cropped, shape)],
         "shape": list(shape),
@@ -179,6 +179,11 @@ def _pasted(array: np.ndarray, properties: Mapping[str, Any], outside: np.generi
     whole = np.full(geometry.shape, outside)
     orientation.apply(whole)[_box(properties)] = array
     return Volume(whole, geometry)
+
+
+def _plain(fields: Geometry | Orientation) -> dict[str, list]:
+    """JSON form of a dataclass of tuples."""
+    return {name: list(values) for name, values in asdict(fields).items()}
 
 
 def geometry_from(content: Mapping[str, Any]) -> Geometry:

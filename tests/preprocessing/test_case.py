@@ -1,0 +1,147 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from remodal.config import PreprocessingSettings
+from remodal.errors import BadCase, UserError
+from remodal.files import sha256
+from remodal.intake.nifti import read_volume, write_volume
+from remodal.preprocessing import case as case_module
+from remodal.preprocessing import fingerprint_fold, preprocess_case
+from remodal.records import Record, quarantine, read_record
+from remodal.volume import Geometry, Volume
+
+from .conftest import Study
+
+
+@pytest.fixture
+def fold(registered: Path, splits: Path) -> Path:
+    """Folder of the fold, with its fingerprint."""
+    folder = splits.parent / "fold0"
+    fingerprint_fold(Study(), splits, 0, registered, folder / "fingerprint.json")
+    return folder
+
+
+def preprocessed(registered: Path, fold: Path, case: str = "d", study: Study | None = None):
+    return preprocess_case(
+        study or Study(), case, registered / case, fold / "fingerprint.json", fold
+    )
+
+
+def test_arrays_are_mapped_and_lie_on_one_grid(registered, fold) -> None:
+    record = preprocessed(registered, fold)
+    assert record == read_record(fold / "d.json")
+    assert record.ok
+    image = np.load(fold / "d.npy", mmap_mode="r")
+    label = np.load(fold / "d.label.npy", mmap_mode="r")
+    assert (image.dtype, label.dtype) == (np.float16, np.uint8)
+    assert image.shape == (2, *record.details["shape"])
+    assert label.shape == image.shape[1:]
+    assert image.flags.c_contiguous
+    # Test case d has spacing (1.7, 1.0, 1.3); the training cases' median is (1.95, 1.0, 1.05).
+    assert record.details["spacing"] == pytest.approx([1.95, 1.0, 1.05], rel=0.05)
+    assert set(np.unique(label)) == {0, 1}
+
+
+def test_storage_may_be_float32(registered, fold) -> None:
+    study = Study(PreprocessingSettings(storage="float32"))
+    preprocessed(registered, fold, study=study)
+    exact = np.load(fold / "d.npy")
+    assert exact.dtype == np.float32
+    preprocessed(registered, fold)
+    np.testing.assert_allclose(np.load(fold / "d.npy"), exact, rtol=1e-3, atol=1e-3)
+
+
+def test_listed_foreground_voxels_are_those_of_the_class(registered, fold, monkeypatch) -> None:
+    record = preprocessed(registered, fold)
+    label = np.load(fold / "d.label.npy")
+    listed = record.details["foreground"]["1"]
+    np.testing.assert_array_equal(listed, np.argwhere(label == 1))
+    assert record.details["voxels"] == {"1": int((label == 1).sum())}
+
+    monkeypatch.setattr(case_module, "_LISTED_VOXELS", 20)
+    record = preprocessed(registered, fold)
+    some = record.details["foreground"]["1"]
+    assert len({tuple(voxel) for voxel in some}) == 20
+    assert {tuple(voxel) for voxel in some} < {tuple(voxel) for voxel in listed}
+
+
+def test_the_same_input_gives_the_same_bytes(registered, fold, monkeypatch) -> None:
+    monkeypatch.setattr(case_module, "_LISTED_VOXELS", 20)
+    digests = []
+    for _ in range(2):
+        preprocessed(registered, fold)
+        digests.append([sha256(fold / f"d{end}") for end in (".npy", ".label.npy", ".json")])
+    assert digests[0] == digests[1]
+
+
+def test_a_quarantine_is_passed_on_with_its_reason(registered, fold) -> None:
+    reason = "d, series 2: 1 slice"
+    quarantine(
+        registered / "d" / "registration.json", Record(case="d", stage="convert", reason=reason)
+    )
+    record = preprocessed(registered, fold)
+    assert (record.status, record.reason) == ("quarantined", reason)
+    assert (fold / "d.npy").stat().st_size == (fold / "d.label.npy").stat().st_size == 0
+    with pytest.raises(BadCase, match="1 slice"):
+        preprocessed(registered, fold, study=Study(strict=True))
+
+
+def test_a_bad_image_is_quarantined(registered, fold) -> None:
+    path = registered / "d" / "venous.nii.gz"
+    image = read_volume(path)
+    write_volume(path, image.with_array(np.full_like(image.array, -1000)))
+    write_volume(
+        registered / "d" / "arterial.nii.gz", image.with_array(np.full_like(image.array, -1000))
+    )
+    record = preprocessed(registered, fold)
+    assert not record.ok
+    assert "no body found" in record.reason
+
+
+def test_a_label_on_another_grid_is_quarantined(registered, fold) -> None:
+    path = registered / "d" / "label.nii.gz"
+    label = read_volume(path)
+    write_volume(path, Volume(label.array, Geometry(label.array.shape, label.geometry.spacing)))
+    assert "another grid" in preprocessed(registered, fold).reason
+
+
+def test_what_a_label_loses_is_said(registered, fold) -> None:
+    study = Study(PreprocessingSettings(crop="nonzero", clip="none"))
+    image = read_volume(registered / "d" / "venous.nii.gz")
+    image = image.with_array(np.where(image.array == -1000, 0, np.abs(image.array) + 1))
+    for modality in ("arterial", "venous"):
+        write_volume(registered / "d" / f"{modality}.nii.gz", image)
+    label = image.with_array(np.zeros(image.array.shape, np.uint8))
+    label.array[8:12, 8:12, 8:12] = 2
+    assert warnings_of(registered, fold, study, label) == []
+    label.array[0, 0, 0] = 2
+    assert warnings_of(registered, fold, study, label) == [
+        "1 of 65 voxels of `tumour` lie outside the crop"
+    ]
+    label.array[:] = 0
+    label.array[10, 12, 13] = 2
+    coarse = Study(study.preprocessing.model_copy(update={"spacing": (6, 6, 6)}))
+    fingerprint_fold(coarse, fold.parent / "splits.json", 0, registered, fold / "fingerprint.json")
+    assert warnings_of(registered, fold, coarse, label) == [
+        "all 1 voxels of `tumour` vanish at the target spacing"
+    ]
+
+
+def warnings_of(registered: Path, fold: Path, study: Study, label: Volume) -> list[str]:
+    write_volume(registered / "d" / "label.nii.gz", label)
+    return preprocessed(registered, fold, study=study).warnings
+
+
+def test_a_missing_fingerprint_is_an_error(registered, fold) -> None:
+    (fold / "fingerprint.json").unlink()
+    with pytest.raises(UserError, match="remodal fingerprint"):
+        preprocessed(registered, fold)
+
+
+def test_no_torch_is_imported() -> None:
+    program = "import sys, remodal.preprocessing; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,196 @@
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from remodal.config import PreprocessingSettings
+from remodal.errors import BadCase
+from remodal.files import write_json
+from remodal.preprocessing import (
+    class_indices,
+    prepare,
+    prepare_label,
+    restore_image,
+    restore_probabilities,
+)
+from remodal.records import Record, read_record, write_record
+from remodal.volume import Geometry, Volume, to_sitk
+
+SETTINGS = PreprocessingSettings(clip="none")
+ORIGIN = (-31.0, 12.5, 700.0)
+
+_TILT = np.radians(17)
+OBLIQUE = np.array(
+    [[1, 0, 0], [0, np.cos(_TILT), -np.sin(_TILT)], [0, np.sin(_TILT), np.cos(_TILT)]]
+)
+DIRECTIONS = [
+    tilt @ (np.eye(3)[list(order)] * signs)
+    for tilt in (np.eye(3), OBLIQUE)
+    for order in permutations(range(3))
+    for signs in product([1, -1], repeat=3)
+]
+
+
+def geometry_along(direction: np.ndarray) -> Geometry:
+    cosines = tuple(float(cosine) for cosine in direction.ravel())
+    return Geometry((26, 31, 36), (1.0, 1.2, 1.6), ORIGIN, cosines)
+
+
+def body_and_label(geometry: Geometry) -> tuple[Volume, Volume]:
+    """A box of 50 HU with a ramp, in air, and a lopsided label of two classes inside it."""
+    z, y, x = np.indices(geometry.shape)
+    image = np.full(geometry.shape, -1000, np.int16)
+    body = (slice(3, -2), slice(4, -4), slice(5, -3))
+    image[body] = (50 + x + 2 * y + 3 * z)[body]
+    label = np.zeros(geometry.shape, np.uint8)
+    label[((z - 12) / 8) ** 2 + ((y - 14) / 8) ** 2 + ((x - 18) / 10) ** 2 < 1] = 1
+    label[((z - 14) / 4) ** 2 + ((y - 16) / 5) ** 2 + ((x - 20) / 5) ** 2 < 1] = 2
+    return Volume(image, geometry), Volume(label, geometry)
+
+
+CLASSES = {"liver": [1], "tumour": [2]}
+
+
+def one_hot(indices: np.ndarray) -> np.ndarray:
+    return np.stack([indices == index for index in range(3)]).astype(np.float32)
+
+
+def fingerprint(spacing: tuple[float, float, float]) -> dict:
+    return {"spacing": list(spacing)}
+
+
+def native(geometry: Geometry) -> dict:
+    """Fingerprint whose target is the case's own spacing, in canonical order."""
+    cosines = np.abs(np.reshape(geometry.direction, (3, 3)))
+    return fingerprint(tuple(geometry.spacing[axis] for axis in cosines.argmax(axis=1)[::-1]))
+
+
+def centroid(mask: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Centre of mass in world millimetres."""
+    index = np.argwhere(mask).mean(axis=0)[::-1]
+    return (geometry.affine @ [*index, 1])[:3]
+
+
+def dice(first: np.ndarray, second: np.ndarray) -> float:
+    return 2 * (first & second).sum() / (first.sum() + second.sum())
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_label_comes_back_exactly_at_its_own_spacing(direction) -> None:
+    image, label = body_and_label(geometry_along(direction))
+    prepared = prepare({"venous": image}, native(image.geometry), SETTINGS)
+    indices = prepare_label(class_indices(label, CLASSES), prepared.properties)
+    restored = restore_probabilities(one_hot(indices), prepared.properties)
+    np.testing.assert_array_equal(restored.array, label.array)
+    assert restored.geometry == label.geometry
+    assert restored.array.dtype == np.uint8
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS[::5])
+@pytest.mark.parametrize("target", [(1.3, 0.9, 0.8), (1.1, 1.5, 1.4)])
+def test_a_label_comes_back_in_place_at_another_spacing(direction, target) -> None:
+    image, label = body_and_label(geometry_along(direction))
+    prepared = prepare({"venous": image}, fingerprint(target), SETTINGS)
+    indices = prepare_label(class_indices(label, CLASSES), prepared.properties)
+    restored = restore_probabilities(one_hot(indices), prepared.properties)
+    assert prepared.properties["spacing"] == pytest.approx(target, rel=0.05)
+    for index in (1, 2):
+        first, second = restored.array == index, label.array == index
+        assert dice(first, second) > 0.93
+        assert dice(restored.array > 0, label.array > 0) > 0.95
+        shift = centroid(first, label.geometry) - centroid(second, label.geometry)
+        assert np.linalg.norm(shift) < min(label.geometry.spacing) / 2
+
+
+@pytest.mark.parametrize("direction", [d for d in DIRECTIONS if np.linalg.det(d) > 0][::5])
+def test_a_prepared_voxel_lies_where_its_properties_say(direction) -> None:
+    """ITK, asked at the prepared voxels' world positions, finds the same intensities."""
+    image, _ = body_and_label(geometry_along(direction))
+    smooth = sitk.GetArrayFromImage(
+        sitk.DiscreteGaussian(sitk.Cast(to_sitk(image), sitk.sitkFloat32), 4.0)
+    )
+    image = image.with_array(smooth)
+    target = (1.3, 0.9, 0.8)
+    prepared = prepare({"venous": image}, fingerprint(target), SETTINGS)
+    properties = prepared.properties
+
+    canonical = sitk.DICOMOrient(to_sitk(image), "LPS")  # right-handed grids only
+    start = [side[0] for side in properties["box"]][::-1]
+    spacing = np.array(properties["spacing"])[::-1]
+    half = (spacing / np.array(canonical.GetSpacing()) - 1) / 2
+    corner = canonical.TransformContinuousIndexToPhysicalPoint((np.array(start) + half).tolist())
+    grid = sitk.Image(properties["shape"][::-1], sitk.sitkFloat32)
+    grid.SetSpacing(spacing.tolist())
+    grid.SetOrigin(corner)
+    grid.SetDirection(canonical.GetDirection())
+    expected = sitk.GetArrayFromImage(
+        sitk.Resample(canonical, grid, sitk.Transform(), sitk.sitkBSpline)
+    )
+    done = properties["intensities"]["venous"]
+    found = prepared.array[0] * done["sd"] + done["mean"]
+    inner = (slice(4, -4),) * 3
+    np.testing.assert_allclose(found[inner], expected[inner], atol=1.0)
+
+
+def test_an_attention_map_comes_back_in_place() -> None:
+    image, label = body_and_label(geometry_along(DIRECTIONS[37]))
+    image = image.with_array(np.maximum(image.array, 0))
+    settings = PreprocessingSettings(clip="none", crop="nonzero")
+    prepared = prepare({"venous": image}, fingerprint((1.3, 0.9, 0.8)), settings)
+    indices = prepare_label(class_indices(label, CLASSES), prepared.properties)
+    restored = restore_image((indices > 0).astype(np.float32), prepared.properties, outside=-1)
+    assert restored.geometry == label.geometry
+    assert dice(restored.array > 0.5, label.array > 0) > 0.95
+    assert ((restored.array == -1) == (image.array == 0)).all()
+
+
+def test_modalities_are_normalised_apart_and_may_be_missing() -> None:
+    image, _ = body_and_label(geometry_along(np.eye(3)))
+    bright = image.with_array((image.array * 3 + 7).astype(np.int16))
+    both = prepare({"arterial": bright, "venous": image}, fingerprint((2, 2, 2)), SETTINGS)
+    alone = prepare({"venous": image}, fingerprint((2, 2, 2)), SETTINGS)
+    assert both.properties["modalities"] == ["arterial", "venous"]
+    np.testing.assert_allclose(both.array[0], both.array[1], atol=1e-4)
+    np.testing.assert_array_equal(alone.array[0], both.array[1])
+
+
+def test_properties_survive_a_record(tmp_path) -> None:
+    image, label = body_and_label(geometry_along(DIRECTIONS[21]))
+    prepared = prepare({"venous": image}, native(image.geometry), SETTINGS)
+    path = tmp_path / "record.json"
+    write_record(path, Record(case="a", stage="preprocess", details=prepared.properties))
+    details = read_record(path).details
+    indices = prepare_label(class_indices(label, CLASSES), details)
+    restored = restore_probabilities(one_hot(indices), details)
+    np.testing.assert_array_equal(restored.array, label.array)
+    assert restored.geometry == label.geometry
+
+
+def test_source_values_become_class_indices() -> None:
+    geometry = Geometry((1, 1, 6), (1.0, 1.0, 1.0))
+    label = Volume(np.array([[[0, 1, 2, 3, 4, 1]]], np.uint8), geometry)
+    indices = class_indices(label, {"organ": [1, 3], "tumour": [4]})
+    assert indices.array.ravel().tolist() == [0, 1, 0, 1, 2, 1]
+
+
+def test_modalities_on_different_grids_are_a_bad_case() -> None:
+    image, _ = body_and_label(geometry_along(np.eye(3)))
+    moved = Volume(image.array, Geometry(image.geometry.shape, image.geometry.spacing))
+    with pytest.raises(BadCase, match="`arterial` is on another grid than `venous`"):
+        prepare({"venous": image, "arterial": moved}, fingerprint((2, 2, 2)), SETTINGS)
+
+
+def test_a_bad_modality_is_named() -> None:
+    image, _ = body_and_label(geometry_along(np.eye(3)))
+    broken = image.with_array(np.where(image.array > 0, np.nan, image.array))
+    with pytest.raises(BadCase, match="`arterial` holds NaN"):
+        prepare({"venous": image, "arterial": broken}, fingerprint((2, 2, 2)), SETTINGS)
+
+
+def test_probabilities_of_another_grid_are_refused(tmp_path) -> None:
+    image, _ = body_and_label(geometry_along(np.eye(3)))
+    properties = prepare({"venous": image}, fingerprint((2, 2, 2)), SETTINGS).properties
+    write_json(tmp_path / "plain.json", properties)  # plain JSON values
+    with pytest.raises(ValueError, match="prepared grid"):
+        restore_probabilities(np.zeros((2, 3, 4, 5), np.float32), properties)
