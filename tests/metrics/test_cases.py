@@ -1,0 +1,53 @@
+from math import isnan, nan
+
+import pytest
+
+from remodal.errors import UserError
+from remodal.metrics.cases import COUNTS, read_cases, write_cases
+
+
+def row(case, **values):
+    return {"case": case, "group": "", "class": "tumour", **dict.fromkeys(COUNTS, 0), **values}
+
+
+def test_names_stay_text_and_undefined_stays_undefined(tmp_path):
+    rows = [row("007", dice=1 / 3, missed=1), row("NA", dice=nan)]
+    write_cases(tmp_path / "maml/fold1-seed20/both.csv", ["dice"], rows)
+    cases = read_cases(tmp_path)
+    assert list(cases["case"]) == ["007", "NA"]
+    assert list(cases["group"]) == ["", ""]
+    assert cases.loc[0, "dice"] == 0.333333
+    assert isnan(cases.loc[1, "dice"])
+    first = cases.iloc[0]
+    assert (first["method"], first["fold"], first["seed"]) == ("maml", 1, 20)
+    assert (first["scenario"], first["missed"]) == ("both", 1)
+
+
+def test_the_table_is_plain_text_with_six_decimals(tmp_path):
+    write_cases(tmp_path / "cases.csv", ["dice", "assd_mm"], [row("a", dice=50.0, assd_mm=nan)])
+    header, line = (tmp_path / "cases.csv").read_text().splitlines()
+    assert header == "case,group,class,dice,assd_mm," + ",".join(COUNTS)
+    assert line == "a,,tumour,50.000000,," + ",".join("0" * len(COUNTS))
+
+
+def test_tables_of_all_models_in_order(tmp_path):
+    for method in ("b", "a"):
+        for scenario in ("venous", "both"):
+            path = tmp_path / method / "fold0-seed0" / f"{scenario}.csv"
+            write_cases(path, ["dice"], [row("x", dice=1.0)])
+    cases = read_cases(tmp_path)
+    found = list(zip(cases["method"], cases["scenario"]))
+    assert found == [("a", "both"), ("a", "venous"), ("b", "both"), ("b", "venous")]
+
+
+def test_no_table(tmp_path):
+    with pytest.raises(UserError, match="holds no per-case table"):
+        read_cases(tmp_path)
+
+
+def test_a_foreign_table_is_named(tmp_path):
+    path = tmp_path / "maml/fold0-seed0/both.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("case,dice\na,1\n")
+    with pytest.raises(UserError, match=r"both\.csv: lacks the columns group, class"):
+        read_cases(tmp_path)

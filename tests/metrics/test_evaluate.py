@@ -1,0 +1,115 @@
+from math import isnan
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from remodal.config import compose
+from remodal.errors import BadCase, UserError
+from remodal.files import write_json
+from remodal.intake.nifti import write_volume
+from remodal.metrics.cases import read_cases
+from remodal.metrics.evaluate import evaluate_predictions
+from remodal.volume import Geometry, Volume
+
+CONFIG = Path(__file__).parents[2] / "config"
+GEOMETRY = Geometry((4, 6, 8), (0.5, 0.5, 2.0), (3.0, 4.0, 5.0))
+
+
+@pytest.fixture
+def study(tmp_path):
+    """One case with liver (1) and tumour (2) in the label, and its prediction, two voxels off."""
+    label = np.zeros(GEOMETRY.shape, dtype=np.uint8)
+    label[1:3, 1:5, 1:7] = 1
+    label[1:3, 2:4, 2:4] = 2
+    prediction = np.zeros_like(label)
+    prediction[1:3, 2:4, 3:5] = 1
+    write_volume(tmp_path / "registered/p1/label.nii.gz", Volume(label, GEOMETRY))
+    write_volume(tmp_path / "predictions/p1.nii.gz", Volume(prediction, GEOMETRY))
+    write_json(tmp_path / "predictions/predictions.json", {"cases": ["p1"]})
+    write_json(tmp_path / "splits.json", {"groups": {"p1": "HCC"}})
+    return tmp_path
+
+
+def settings_of(**overrides):
+    return compose({"study": "liver", "preset": "smoke"}, CONFIG, overrides)
+
+
+def evaluate(study, settings=None, name="maml/fold0-seed0/both.csv"):
+    output = study / "metrics" / name
+    evaluate_predictions(
+        settings or settings_of(),
+        study / "predictions",
+        study / "registered",
+        study / "splits.json",
+        output,
+    )
+    return output
+
+
+def test_measures_the_class_that_the_settings_map(study):
+    """Tumour 2 x 2 x 2 voxels, the prediction shifted by one voxel of 0.5 mm."""
+    evaluate(study)
+    (row,) = read_cases(study / "metrics").to_dict("records")
+    assert (row["case"], row["group"], row["class"]) == ("p1", "HCC", "tumour")
+    assert row["dice"] == 50
+    assert row["jaccard"] == pytest.approx(100 / 3, abs=1e-6)
+    assert row["rvd"] == 0
+    assert (row["assd_voxel"], row["assd_mm"]) == (0.5, 0.25)
+    assert (row["intersection"], row["prediction_voxels"], row["truth_voxels"]) == (4, 8, 8)
+    assert (row["lesions"], row["lesions_found"], row["missed"]) == (1, 1, 0)
+
+
+def test_several_classes_have_a_row_each(study):
+    settings = settings_of(data={"classes": {"tumour": [2], "organ": [1, 2]}})
+    evaluate(study, settings)
+    cases = read_cases(study / "metrics")
+    assert list(cases["class"]) == ["tumour", "organ"]
+    assert list(cases["truth_voxels"]) == [8, 48]
+    assert list(cases["prediction_voxels"]) == [8, 0]
+
+
+def test_an_empty_prediction_is_missed_and_undefined(study):
+    nothing = Volume(np.zeros(GEOMETRY.shape, dtype=np.uint8), GEOMETRY)
+    write_volume(study / "predictions/p1.nii.gz", nothing)
+    evaluate(study)
+    (row,) = read_cases(study / "metrics").to_dict("records")
+    assert (row["dice"], row["missed"]) == (0, 1)
+    assert isnan(row["assd_voxel"])
+    assert isnan(row["hd95_mm"])
+
+
+def test_the_same_inputs_give_the_same_bytes(study):
+    first = evaluate(study, name="maml/fold0-seed0/a.csv").read_bytes()
+    assert first == evaluate(study, name="maml/fold0-seed0/b.csv").read_bytes()
+
+
+def test_only_the_metrics_asked_for(study):
+    evaluate(study, settings_of(metrics={"names": ["asd_mm", "dice"]}))
+    columns = list(read_cases(study / "metrics").columns)
+    assert columns[7:9] == ["asd_mm", "dice"]
+    assert "hd95_mm" not in columns
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("dise", "unknown metric `dise`"), ("dice_global", "has no value for a single case")],
+)
+def test_a_metric_that_a_case_has_not(study, name, line):
+    with pytest.raises(UserError, match=line):
+        evaluate(study, settings_of(metrics={"names": [name]}))
+
+
+def test_a_prediction_on_another_grid(study):
+    other = Geometry((4, 6, 8), (0.5, 0.5, 2.5), (3.0, 4.0, 5.0))
+    write_volume(
+        study / "predictions/p1.nii.gz", Volume(np.zeros(other.shape, dtype=np.uint8), other)
+    )
+    with pytest.raises(BadCase, match="p1: the prediction is on another grid"):
+        evaluate(study)
+
+
+def test_no_predictions(study):
+    (study / "predictions/predictions.json").unlink()
+    with pytest.raises(UserError, match="run the infer stage"):
+        evaluate(study)

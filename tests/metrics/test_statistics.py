@@ -1,0 +1,197 @@
+from math import isnan, nan, sqrt
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remodal.errors import UserError
+from remodal.metrics.statistics import (
+    bootstrap_interval,
+    case_values,
+    compare,
+    holm,
+    jaccard_agrees,
+    signed_rank,
+    summarise,
+)
+
+# Dice and Jaccard of the papers' tables (METHODS 4.8).
+PUBLISHED = [(70.63, 56.72), (81.78, 69.65), (75.85, 61.98), (78.27, 64.75), (82.80, 71.05)]
+
+
+def rows(values, **columns):
+    """Per-case rows of one method: {(case, seed): Dice}."""
+    return pd.DataFrame(
+        [
+            {"method": "m", "scenario": "both", "class": "tumour", "case": case, "seed": seed}
+            | {"dice": dice, "missed": 0, "intersection": 3}
+            | {"prediction_voxels": 4, "truth_voxels": 8}
+            | columns
+            for (case, seed), dice in values.items()
+        ]
+    )
+
+
+def test_a_case_counts_once_however_many_seeds():
+    cases = rows({("a", 0): 60, ("a", 1): 80, ("b", 0): 90, ("b", 1): 100})
+    assert case_values(cases, "dice").to_dict() == {"a": 70, "b": 95}
+    found = summarise(cases, "dice")
+    assert (found.mean, found.n, found.cases) == (82.5, 2, 2)
+    assert found.sd == pytest.approx(25 / sqrt(2))  # of 70 and 95
+    assert found.seed_sd == pytest.approx(15 / sqrt(2))  # of 75 and 90
+
+
+def test_undefined_and_missed_are_counted_and_left_out():
+    cases = rows({("a", 0): 80.0, ("b", 0): nan, ("c", 0): 60.0})
+    cases.loc[1, "missed"] = 1
+    found = summarise(cases, "dice")
+    assert (found.mean, found.n, found.cases) == (70, 2, 3)
+    assert (found.missed, found.undefined) == (1, 1)
+
+
+def test_one_case_and_one_seed_have_no_spread():
+    found = summarise(rows({("a", 0): 80.0}), "dice")
+    assert found.mean == 80
+    assert isnan(found.sd)
+    assert isnan(found.seed_sd)
+
+
+def test_no_defined_value_is_an_undefined_mean():
+    found = summarise(rows({("a", 0): nan}), "dice")
+    assert isnan(found.mean)
+    assert (found.n, found.cases) == (0, 1)
+
+
+def test_global_dice_pools_the_cases():
+    cases = rows({("a", 0): 0.0, ("b", 0): 0.0})
+    cases["intersection"] = [10, 0]
+    cases["prediction_voxels"], cases["truth_voxels"] = [10, 0], [10, 20]
+    found = summarise(cases, "dice_global")
+    assert found.mean == pytest.approx(100 * 2 * 10 / 40)
+    assert found.n == 2
+    assert isnan(found.sd)
+
+
+def test_lesion_precision_and_recall_pool_the_lesions():
+    cases = rows({("a", 0): 0.0, ("b", 0): 0.0})
+    cases["lesions"], cases["lesions_found"] = [3, 1], [2, 1]
+    cases["lesions_predicted"], cases["lesions_false"] = [5, 0], [1, 0]
+    assert summarise(cases, "lesion_recall").mean == pytest.approx(75)
+    assert summarise(cases, "lesion_precision").mean == pytest.approx(80)
+
+
+def test_rows_of_two_methods_are_not_mixed():
+    cases = pd.concat([rows({("a", 0): 1.0}), rows({("a", 0): 1.0}, method="other")])
+    with pytest.raises(ValueError, match="several method"):
+        summarise(cases, "dice")
+
+
+def test_unknown_metric():
+    with pytest.raises(UserError, match="unknown metric `dise`"):
+        summarise(rows({("a", 0): 1.0}), "dise")
+
+
+def test_compare_pairs_by_case_and_counts_the_rest():
+    first = pd.Series({"a": 5.0, "b": 7.0, "c": 9.0, "only first": 1.0})
+    second = pd.Series({"c": 6.0, "b": 5.0, "a": 4.0})
+    found = compare(first, second, resamples=200)
+    assert found.mean_difference == pytest.approx(2.0)
+    assert (found.n, found.excluded) == (3, 1)
+    assert 1 <= found.low <= 2 <= found.high <= 3
+    assert found.p == pytest.approx(2 / 2**3)  # all three signs alike, exactly
+
+
+def test_compare_is_antisymmetric():
+    rng = np.random.default_rng(3)
+    first, second = pd.Series(rng.normal(1, 1, 30)), pd.Series(rng.normal(0, 1, 30))
+    there, back = compare(first, second), compare(second, first)
+    assert there.mean_difference == pytest.approx(-back.mean_difference)
+    assert there.p == pytest.approx(back.p)
+    assert there.low == pytest.approx(-back.high, abs=0.05)
+
+
+def test_methods_that_agree_everywhere():
+    same = pd.Series(np.linspace(0, 100, 12))
+    found = compare(same, same)
+    assert (found.mean_difference, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+
+def test_no_common_case():
+    found = compare(pd.Series({"a": 1.0}), pd.Series({"b": 1.0}))
+    assert found.n == 0
+    assert all(map(isnan, (found.mean_difference, found.low, found.high, found.p)))
+
+
+def test_signed_rank_by_hand():
+    """Six differences of one sign: only 2 of the 64 sign patterns are as extreme."""
+    assert signed_rank(np.array([1.0, 2, 3, 4, 5, 6])) == pytest.approx(2 / 64)
+    # Ranks 1..5, the negative one is rank 2: patterns with a sum of at most 2, both tails.
+    assert signed_rank(np.array([1.0, -2, 3, 4, 5])) == pytest.approx(2 * 3 / 32)
+
+
+def test_zero_differences_are_ranked_but_keep_no_sign():
+    """By hand: zeros take ranks 1 and 2, the others 3 to 8; the negative one has rank 5.
+
+    Of the 64 sign patterns of six, the empty one and those of a single 3, 4 or 5 are as extreme.
+    """
+    with_zeros = np.array([0.0, 0, 1, 2, -3, 4, 5, 6])
+    assert signed_rank(with_zeros) == pytest.approx(2 * 4 / 64)
+
+
+def test_many_zero_differences_are_repeatable():
+    differences = np.append(np.arange(1.0, 20), [0.0] * 10)
+    assert signed_rank(differences) == signed_rank(differences[::-1])
+
+
+def test_bootstrap_agrees_with_the_normal_theory_of_a_large_sample():
+    sample = np.random.default_rng(1).normal(5, 2, 400)
+    low, high = bootstrap_interval((sample,), np.mean, resamples=5000, seed=0)
+    half = 1.96 * sample.std(ddof=1) / sqrt(sample.size)
+    assert low == pytest.approx(sample.mean() - half, abs=0.02)
+    assert high == pytest.approx(sample.mean() + half, abs=0.02)
+
+
+def test_bootstrap_is_repeatable():
+    sample = np.random.default_rng(1).exponential(size=25)
+    first = bootstrap_interval((sample,), np.mean, resamples=500, seed=4)
+    assert first == bootstrap_interval((sample,), np.mean, resamples=500, seed=4)
+    assert first != bootstrap_interval((sample,), np.mean, resamples=500, seed=5)
+
+
+def test_holm_by_hand():
+    """0.01 * 4; 0.02 * 3; 0.03 * 2, which may not fall below 0.06; 0.04 likewise."""
+    assert holm([0.02, 0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.06, 0.04, 0.06])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_holm_leaves_undefined_comparisons_out():
+    corrected = holm([0.02, nan, 0.5])
+    assert corrected[0] == pytest.approx(0.04)
+    assert isnan(corrected[1])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_keeps_the_order_and_never_helps(p_values):
+    corrected = holm(p_values)
+    assert all(p <= q <= 1 for p, q in zip(p_values, corrected))
+    by_p = [q for _, q in sorted(zip(p_values, corrected))]
+    assert by_p == sorted(by_p)
+
+
+@pytest.mark.parametrize(("dice", "jaccard"), PUBLISHED)
+def test_published_rows_are_possible(dice, jaccard):
+    assert jaccard_agrees(dice, jaccard)
+
+
+def test_impossible_rows_are_seen():
+    assert not jaccard_agrees(80.0, 66.0)  # the least possible is 66.67
+    assert not jaccard_agrees(80.0, 80.5)
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=20))
+def test_any_set_of_cases_is_possible(dices):
+    jaccards = [100 * d / (200 - d) for d in dices]
+    assert jaccard_agrees(np.mean(dices), np.mean(jaccards), tolerance=1e-9)
