@@ -1,0 +1,208 @@
+"""Random changes of a training patch: drawn as plain numbers, applied as tensor operations.
+
+The recipe is the legacy nnU-Net trainer's (METHODS 2.5); what only the V2 trainer does has a
+probability of zero by default. Draws come from a numpy generator, so that a patch is the same
+whatever device it is made on.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from remodal.config import AugmentationSettings
+from remodal.training.resampling import Deformation, Elastic, Shape, knots
+
+_EPSILON = 1e-7
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to one patch.
+
+    Attributes:
+        deformation: rotation, zoom and elastic deformation; None when none was drawn.
+        mirrored: whether each axis (z, y, x) is flipped.
+        changes: changes of an (M, Z, Y, X) image's intensities in place, in their order.
+    """
+
+    deformation: Deformation | None = None
+    mirrored: tuple[bool, bool, bool] = (False, False, False)
+    changes: list[Callable[[Tensor], None]] = field(default_factory=list)
+
+
+def draw_augmentation(
+    rng: np.random.Generator, settings: AugmentationSettings, shape: Shape, channels: int
+) -> Augmentation:
+    """Draw what happens to one patch of `shape` with `channels` modalities."""
+    deformation = draw_deformation(rng, settings, shape)
+    mirrored = tuple((rng.random(3) < settings.mirror_probability).tolist())
+    return Augmentation(deformation, mirrored, draw_changes(rng, settings, channels))
+
+
+def draw_deformation(
+    rng: np.random.Generator, settings: AugmentationSettings, shape: Shape
+) -> Deformation | None:
+    """Draw rotation, zoom and elastic deformation, each with its own probability."""
+    elastic = None
+    matrix = np.eye(3)
+    if rng.random() < settings.elastic_probability:
+        elastic = draw_elastic(rng, settings, shape)
+    if rng.random() < settings.rotation_probability:
+        limit = math.radians(settings.rotation_degrees)
+        matrix = rotation(rng.uniform(-limit, limit, 3))
+    if rng.random() < settings.scale_probability:
+        matrix = matrix * around_one(rng, settings.scale)
+    if elastic is None and np.array_equal(matrix, np.eye(3)):
+        return None
+    return Deformation(matrix, elastic)
+
+
+def draw_elastic(rng: np.random.Generator, settings: AugmentationSettings, shape: Shape) -> Elastic:
+    """Draw a displacement of the legacy recipe's strength.
+
+    There, noise uniform in (-1, 1) at every voxel is filtered by a Gaussian of sigma and multiplied
+    by alpha: a smooth field of standard deviation alpha / sqrt(3) / (2 sqrt(pi) sigma)^(3/2), about
+    one voxel at the middle of the default ranges.
+    """
+    alpha, sigma = rng.uniform(*settings.elastic_alpha), rng.uniform(*settings.elastic_sigma)
+    amplitude = alpha / math.sqrt(3) / (2 * math.sqrt(math.pi) * sigma) ** 1.5
+    noise = rng.standard_normal((3, *(knots(n, sigma) for n in shape)))
+    return Elastic(noise, sigma, amplitude)
+
+
+def rotation(angles: np.ndarray) -> np.ndarray:
+    """Rotation by `angles` (radians) about the axes z, y, x; (3, 3) for (z, y, x) vectors."""
+    matrix = np.eye(3)
+    for axis, angle in enumerate(angles):
+        first, second = (other for other in range(3) if other != axis)
+        turn = np.eye(3)
+        turn[first, first] = turn[second, second] = math.cos(angle)
+        turn[first, second], turn[second, first] = -math.sin(angle), math.sin(angle)
+        matrix = matrix @ turn
+    return matrix
+
+
+def around_one(rng: np.random.Generator, limits: tuple[float, float]) -> float:
+    """A factor as the recipe draws it: as often below one as above, uniform on either side."""
+    low, high = limits
+    if rng.random() < 0.5 and low < 1:
+        return rng.uniform(low, min(1.0, high))
+    return rng.uniform(max(low, 1.0), high) if high > 1 else rng.uniform(low, high)
+
+
+def draw_changes(
+    rng: np.random.Generator, settings: AugmentationSettings, channels: int
+) -> list[Callable[[Tensor], None]]:
+    """Draw the intensity changes, in the V2 trainer's order; each modality has its own numbers."""
+    changes: list[Callable[[Tensor], None]] = []
+
+    def happens(probability: float) -> bool:
+        return rng.random() < probability
+
+    def factors(limits: tuple[float, float]) -> list[float]:
+        return [around_one(rng, limits) for _ in range(channels)]
+
+    if happens(settings.noise_probability):
+        spread = rng.uniform(*settings.noise_variance)
+        changes.append(partial(add_noise, spread=spread, seed=int(rng.integers(2**62))))
+    if happens(settings.blur_probability):
+        sigmas = rng.uniform(*settings.blur_sigma, (channels, 3))
+        sigmas[rng.random(channels) >= 0.5] = 0
+        changes.append(partial(blur, sigmas=sigmas.tolist()))
+    if happens(settings.brightness_probability):
+        changes.append(partial(change_brightness, factors=factors(settings.brightness)))
+    if happens(settings.contrast_probability):
+        changes.append(partial(change_contrast, factors=factors(settings.contrast)))
+    if happens(settings.low_resolution_probability):
+        zooms = rng.uniform(*settings.low_resolution, channels)
+        zooms[rng.random(channels) >= 0.5] = 1
+        changes.append(partial(lower_resolution, zooms=zooms.tolist()))
+    if happens(settings.gamma_inverted_probability):
+        changes.append(partial(change_gamma, exponents=factors(settings.gamma), inverted=True))
+    if happens(settings.gamma_probability):
+        changes.append(partial(change_gamma, exponents=factors(settings.gamma)))
+    return changes
+
+
+def change_gamma(image: Tensor, exponents: list[float], inverted: bool = False) -> None:
+    """Gamma of each modality's range, after which its mean and standard deviation are put back.
+
+    x <- ((x - min) / range)^gamma, then shifted and scaled to the old mean and deviation; of -x
+    when `inverted`.
+    """
+    for channel, exponent in zip(image, exponents):
+        if inverted:
+            channel.neg_()
+        mean = channel.mean()
+        low, high = torch.aminmax(channel)
+        spread = torch.linalg.vector_norm(channel - mean)
+        channel.sub_(low).div_((high - low).clamp_min(_EPSILON))
+        # The same as pow_(exponent), several times faster; log(0) = -inf gives 0 again.
+        channel.log_().mul_(exponent).exp_()
+        channel.sub_(channel.mean())
+        channel.mul_(spread / torch.linalg.vector_norm(channel).clamp_min(_EPSILON)).add_(mean)
+        if inverted:
+            channel.neg_()
+
+
+def add_noise(image: Tensor, spread: float, seed: int) -> None:
+    """Gaussian noise of standard deviation `spread` (which nnU-Net calls its variance)."""
+    generator = torch.Generator(image.device).manual_seed(seed)
+    noise = torch.randn(image.shape, generator=generator, device=image.device)
+    image.add_(noise, alpha=spread)
+
+
+def blur(image: Tensor, sigmas: list[list[float]]) -> None:
+    """Gaussian blur of each modality, `sigmas` (M, 3) in voxels along z, y, x; 0: none."""
+    for channel, of_channel in zip(image, sigmas):
+        blurred = channel[None, None]
+        for axis, sigma in enumerate(of_channel):
+            if sigma > 0:
+                blurred = _blur_axis(blurred, axis, sigma)
+        channel.copy_(blurred[0, 0])
+
+
+def _blur_axis(image: Tensor, axis: int, sigma: float) -> Tensor:
+    radius = math.ceil(3 * sigma)
+    steps = torch.arange(-radius, radius + 1, device=image.device)
+    kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
+    shape = [-1 if a == axis else 1 for a in range(3)]
+    padding = [radius if a == axis else 0 for a in range(3) for _ in range(2)]
+    padded = F.pad(image, padding[::-1], mode="replicate")
+    return F.conv3d(padded, (kernel / kernel.sum()).view(1, 1, *shape))
+
+
+def change_brightness(image: Tensor, factors: list[float]) -> None:
+    """Multiply each modality by its factor."""
+    for channel, factor in zip(image, factors):
+        channel.mul_(factor)
+
+
+def change_contrast(image: Tensor, factors: list[float]) -> None:
+    """Stretch each modality about its mean, within its old range."""
+    for channel, factor in zip(image, factors):
+        mean = channel.mean()
+        low, high = torch.aminmax(channel)
+        channel.sub_(mean).mul_(factor).add_(mean)
+        torch.clamp(channel, low, high, out=channel)
+
+
+def lower_resolution(image: Tensor, zooms: list[float]) -> None:
+    """Sample each modality at `zooms` of its size (nearest) and bring it back (linear)."""
+    for channel, zoom in zip(image, zooms):
+        if zoom == 1:
+            continue
+        size = [max(1, round(n * zoom)) for n in channel.shape]
+        small = F.interpolate(channel[None, None], size, mode="nearest-exact")
+        channel.copy_(F.interpolate(small, channel.shape, mode="trilinear")[0, 0])
+
+
+def mirroring(mirrored: tuple[bool, bool, bool]) -> np.ndarray:
+    """Diagonal (3, 3) matrix that flips the mirrored axes."""
+    return np.diag([-1.0 if flipped else 1.0 for flipped in mirrored])

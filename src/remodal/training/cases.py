@@ -1,0 +1,190 @@
+"""The preprocessed cases that patches are cut from, and where they are held meanwhile."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from remodal.errors import UserError
+from remodal.records import Record, read_record
+
+Place = Literal["device", "host", "disk"]
+
+#: Share of the free memory that the cases may take: the rest is for the training itself.
+_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """One preprocessed case.
+
+    Attributes:
+        name: the case.
+        image: (M, Z, Y, X) float16 or float32, the method's modalities in their order.
+        label: (Z, Y, X) uint8 class indices.
+        foreground: for each class that occurs, (n, 3) voxel coordinates (z, y, x) drawn from it.
+    """
+
+    name: str
+    image: Tensor
+    label: Tensor
+    foreground: dict[int, np.ndarray]
+
+
+def usable_records(folder: Path, names: Sequence[str]) -> dict[str, Record]:
+    """Records of the cases that preprocessing did not quarantine.
+
+    Raises:
+        UserError: a case was not preprocessed.
+    """
+    records = {}
+    for name in names:
+        path = Path(folder) / f"{name}.json"
+        if not path.is_file():
+            raise UserError(
+                "is missing",
+                where=str(path),
+                expected="a record of every case of the fold",
+                remedy="run `remodal preprocess` for it",
+            )
+        records[name] = read_record(path)
+    return {name: record for name, record in records.items() if record.ok}
+
+
+def require_foreground(cases: Sequence[TrainingCase], folder: Path) -> None:
+    """Check that there is something to learn.
+
+    Raises:
+        UserError: no case, or no foreground voxel in any of them.
+    """
+    if not cases:
+        raise UserError(
+            "no usable training case",
+            where=str(folder),
+            expected="at least one case that is not quarantined",
+            remedy="read the reasons in the cases' records",
+        )
+    if not any(case.foreground for case in cases):
+        raise UserError(
+            f"no foreground in any of the {len(cases)} training cases",
+            where=str(folder),
+            expected="voxels of the classes to segment",
+            remedy="check `data.classes` against the labels' values",
+        )
+
+
+def load_cases(
+    folder: Path,
+    records: dict[str, Record],
+    channels: Sequence[int],
+    place: Place,
+    device: torch.device,
+) -> list[TrainingCase]:
+    """Open cases: in the device's memory, in the host's, or mapped from their files.
+
+    Args:
+        folder: holds `<case>.npy` and `<case>.label.npy`.
+        records: the cases, with the coordinates of their foreground.
+        channels: index of each wanted modality in the stored arrays.
+        place: where the arrays are held.
+        device: the training device.
+
+    Raises:
+        UserError: an array is damaged or does not fit its label.
+    """
+    cases = []
+    for name, record in records.items():
+        image = _mapped(folder / f"{name}.npy")
+        label = _mapped(folder / f"{name}.label.npy")
+        if image.shape[1:] != label.shape or image.shape[0] <= max(channels):
+            raise UserError(
+                f"image {tuple(image.shape)} and label {tuple(label.shape)} do not fit",
+                where=str(folder / name),
+                remedy="run `remodal preprocess` for the case again",
+            )
+        image = _chosen(image, channels)
+        if place != "disk":
+            image, label = image.copy(), label.copy()
+        # Mapped copy-on-write: torch wants arrays that may be written to, the files never are.
+        held = [torch.from_numpy(array) for array in (image, label)]
+        if place == "device":
+            held = [tensor.to(device) for tensor in held]
+        cases.append(TrainingCase(name, *held, _foreground(record)))
+    return cases
+
+
+def choose_place(
+    folder: Path, names: Sequence[str], wanted: Literal["auto", "device", "host", "disk"], device
+) -> Place:
+    """Where the cases are held: on the GPU if they fit, else in memory, else on disk.
+
+    On a CPU `auto` maps the files, since the operating system's file cache then holds them, once
+    for all processes. A part of the memory is left free (`_SHARE`).
+
+    Raises:
+        UserError: `device` is wanted and too small.
+    """
+    on_gpu = device.type == "cuda"
+    files = [Path(folder) / f"{name}{end}" for name in names for end in (".npy", ".label.npy")]
+    needed = sum(file.stat().st_size for file in files if file.is_file())
+    free = torch.cuda.mem_get_info(device)[0] if on_gpu else free_memory()
+    if wanted == "device" and needed > free:
+        raise UserError(
+            f"the cases need {needed / 2**30:.1f} GiB, the device has {free / 2**30:.1f} GiB free",
+            where="training.cache",
+            remedy="set it to auto, host or disk",
+        )
+    if wanted != "auto":
+        return wanted
+    if not on_gpu:
+        return "disk"
+    if needed <= _SHARE * free:
+        return "device"
+    return "host" if needed <= _SHARE * free_memory() else "disk"
+
+
+def free_memory() -> int:
+    """Bytes of memory that this process may still take: the machine's, or its control group's."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        kibibytes = next(line.split()[1] for line in lines if line.startswith("MemAvailable"))
+        free = int(kibibytes) * 1024
+    except (OSError, StopIteration):
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    try:
+        group = Path("/proc/self/cgroup").read_text().strip().rpartition("::")[2]
+        folder = Path("/sys/fs/cgroup") / group.lstrip("/")
+        limit = int((folder / "memory.max").read_text())
+        return min(free, limit - int((folder / "memory.current").read_text()))
+    except (OSError, ValueError):
+        return free
+
+
+def _mapped(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="c")
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"cannot be read ({error})",
+            where=str(path),
+            expected="an array of `remodal preprocess`",
+            remedy="run it for the case again",
+        ) from error
+
+
+def _chosen(image: np.ndarray, channels: Sequence[int]) -> np.ndarray:
+    """Some modalities of an image: neighbours stay mapped, any other choice is read now."""
+    first, count = channels[0], len(channels)
+    neighbours = list(channels) == list(range(first, first + count))
+    return image[first : first + count] if neighbours else image[list(channels)]
+
+
+def _foreground(record: Record) -> dict[int, np.ndarray]:
+    found = record.details.get("foreground", {})
+    arrays = {int(k): np.asarray(v, dtype=np.int32).reshape(-1, 3) for k, v in found.items()}
+    return {index: voxels for index, voxels in sorted(arrays.items()) if len(voxels)}

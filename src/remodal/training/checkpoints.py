@@ -1,0 +1,105 @@
+"""State of an unfinished training: enough to go on as if nothing had happened.
+
+No random generator is saved: everything random is drawn anew from (seed, epoch, iteration). A
+checkpoint is written whole and renamed, so a killed writer leaves the one before, and a second
+writer of the same training (an orphan of a lost node) writes the same.
+"""
+
+import hashlib
+import json
+import pickle
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from remodal.errors import UserError
+from remodal.files import atomic_path, sha256, write_json
+from remodal.training.curves import Row
+
+CHECKPOINT = "last.ckpt"
+PROGRESS = "progress.json"
+
+
+@dataclass
+class Progress:
+    """How far a training is.
+
+    Attributes:
+        epoch: finished epochs.
+        iteration: finished iterations of the epoch after those.
+        sums: sum over those iterations of each loss of the objective.
+        smoothed: moving average of the training loss.
+        curves: a row for each finished epoch.
+        seconds: time spent so far, interruptions left out.
+        resumed: how often it was continued from a checkpoint.
+    """
+
+    epoch: int = 0
+    iteration: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    smoothed: float | None = None
+    curves: list[Row] = field(default_factory=list)
+    seconds: float = 0.0
+    resumed: int = 0
+
+
+def identity(parts: dict[str, Any], files: Iterable[Path]) -> str:
+    """Name of a training: a digest of its configuration and of the files that it starts from.
+
+    A checkpoint is only ever found again by the training that wrote it.
+    """
+    content = parts | {"files": [sha256(file) for file in files]}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_checkpoint(folder: Path, progress: Progress, states: dict[str, Any]) -> None:
+    """Write the state of a training.
+
+    Args:
+        folder: the training's own folder.
+        progress: how far it is.
+        states: state dictionaries: `weights`, and while it is not finished `optimiser`, `schedule`
+            and `precision`.
+    """
+    with atomic_path(Path(folder) / CHECKPOINT) as temporary:
+        torch.save({"progress": asdict(progress), **states}, temporary)
+
+
+def read_checkpoint(folder: Path, device: torch.device) -> tuple[Progress, dict[str, Any]] | None:
+    """Read the state of a training; None if there is none yet.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = Path(folder) / CHECKPOINT
+    if not path.is_file():
+        return None
+    try:
+        states = torch.load(path, map_location=device, weights_only=True)
+        return Progress(**states.pop("progress")), states
+    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise UserError(
+            f"is damaged ({str(error).splitlines()[0]})",
+            where=str(path),
+            expected="a checkpoint of `remodal train`",
+            remedy="delete the file to begin this training again",
+        ) from error
+
+
+def write_progress(folder: Path, progress: Progress, epochs: int) -> None:
+    """Write `progress.json`, for whoever wants to know how far a training is."""
+    last = progress.curves[-1] if progress.curves else {}
+    write_json(
+        Path(folder) / PROGRESS,
+        {
+            "epoch": progress.epoch,
+            "epochs": epochs,
+            "loss": last.get("loss"),
+            "validation_dice": last.get("validation_dice"),
+            "seconds": round(progress.seconds, 1),
+            "seconds_per_epoch": round(progress.seconds / max(1, progress.epoch), 2),
+        },
+    )

@@ -1,0 +1,54 @@
+"""Curves of a training: a row an epoch, without wall-clock time: equal runs give equal bytes."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from remodal.files import write_text
+
+Row = dict[str, float | int | None]
+
+
+def curve_row(
+    epoch: int,
+    learning_rate: float,
+    losses: dict[str, float],
+    smoothed: float,
+    dice: dict[str, float | None],
+) -> Row:
+    """One epoch's row.
+
+    Args:
+        epoch: number from 1.
+        learning_rate: of the epoch.
+        losses: mean over its batches, `loss` and whatever else the objective names.
+        smoothed: moving average of `loss`.
+        dice: validation Dice of each class; empty in an epoch without validation.
+    """
+    known = [value for value in dice.values() if value is not None]
+    return {
+        "epoch": epoch,
+        "learning_rate": learning_rate,
+        **losses,
+        "smoothed_loss": smoothed,
+        "validation_dice": sum(known) / len(known) if known else None,
+        **{f"validation_dice_{name}": value for name, value in dice.items()},
+    }
+
+
+def write_curves(path: Path, rows: Sequence[Row]) -> None:
+    """Write the rows as CSV; a column that a row lacks and an undefined value are empty."""
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["epoch"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _written(value) for name, value in row.items()})
+    write_text(path, text.getvalue())
+
+
+def _written(value: float | int | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.8g}"

@@ -1,0 +1,88 @@
+"""Device, precision and processes of a training, and what makes it repeatable."""
+
+import logging
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
+
+from remodal.config import TrainingSettings
+from remodal.errors import UserError
+
+
+def make_fabric(settings: TrainingSettings) -> Fabric:
+    """Fabric for the wanted device, number format and number of GPUs, launched.
+
+    With several devices one process a device is started; all run the same command.
+
+    Raises:
+        UserError: a device that is not there, or a batch that cannot be shared out.
+    """
+    available = torch.cuda.is_available()
+    if settings.device == "cuda" and not available:
+        raise UserError(
+            "no usable GPU on this machine",
+            where="training.device",
+            remedy="set it to cpu or auto, or ask the scheduler for a GPU",
+        )
+    on_gpu = available and settings.device != "cpu"
+    if on_gpu and settings.devices > torch.cuda.device_count():
+        raise UserError(
+            f"{settings.devices} GPUs wanted, {torch.cuda.device_count()} there",
+            where="training.devices",
+        )
+    if settings.batch % settings.devices:
+        raise UserError(
+            f"a batch of {settings.batch} cannot be shared by {settings.devices} devices",
+            where="training.batch",
+            expected="a multiple of training.devices",
+        )
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    fabric = Fabric(
+        accelerator="cuda" if on_gpu else "cpu",
+        devices=settings.devices,
+        strategy="ddp_find_unused_parameters_true" if settings.devices > 1 else "auto",
+        precision=precision(settings, on_gpu),
+        # One process a device, started here: not taken from Slurm's number of tasks.
+        plugins=[LightningEnvironment()],
+    )
+    fabric.launch()
+    return fabric
+
+
+def precision(settings: TrainingSettings, on_gpu: bool) -> str:
+    """Number format: `auto` is bf16 where the GPU computes in it, else 32-bit."""
+    if settings.precision != "auto":
+        return settings.precision
+    fast = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if fast else "32-true"
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """On a CPU only deterministic algorithms; on a GPU the fastest ones."""
+    before = torch.are_deterministic_algorithms_enabled()
+    filling = torch.utils.deterministic.fill_uninitialized_memory
+    benchmark = torch.backends.cudnn.benchmark
+    if device.type == "cpu":
+        torch.use_deterministic_algorithms(True)
+        # Would write every new tensor once more; nothing here reads what it has not written.
+        torch.utils.deterministic.fill_uninitialized_memory = False
+    else:
+        torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = filling
+        torch.backends.cudnn.benchmark = benchmark
+
+
+def peak_memory(device: torch.device) -> int:
+    """Most bytes in use so far: of the GPU, or of this process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,57 @@
+"""Signals that ask a training to stop: it saves its state first."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from remodal.errors import Preempted
+
+#: Slurm warns with SIGTERM or SIGUSR1 before it takes a node back; SIGINT is Ctrl-C.
+_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+
+@dataclass
+class Interruption:
+    """What was asked for, if anything."""
+
+    received: signal.Signals | None = None
+
+    def leave(self, where: str) -> None:
+        """End the training after its state was saved.
+
+        Raises:
+            KeyboardInterrupt: it was Ctrl-C.
+            Preempted: it was any other signal.
+        """
+        assert self.received is not None
+        if self.received == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise Preempted(
+            f"stopped by {self.received.name} and saved",
+            where=where,
+            remedy="the same command continues from there",
+        )
+
+
+@contextmanager
+def interruptions() -> Iterator[Interruption]:
+    """Take note of stop signals instead of dying of them; a second one of a kind acts at once."""
+    interruption = Interruption()
+    if threading.current_thread() is not threading.main_thread():
+        yield interruption
+        return
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in _SIGNALS}
+
+    def note(number: int, _frame: object) -> None:
+        interruption.received = signal.Signals(number)
+        signal.signal(number, before[number])
+
+    for number in _SIGNALS:
+        signal.signal(number, note)
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

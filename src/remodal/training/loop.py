@@ -1,0 +1,227 @@
+"""The train stage: from a fold's preprocessed cases to a model's folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from remodal.config import Settings
+from remodal.errors import UserError
+from remodal.files import read_json, write_json
+from remodal.methods import build_method
+from remodal.methods.base import Method
+from remodal.provenance import hardware, versions
+from remodal.splits import read_fold
+from remodal.stages import depends_on
+from remodal.training.cases import (
+    TrainingCase,
+    choose_place,
+    load_cases,
+    require_foreground,
+    usable_records,
+)
+from remodal.training.checkpoints import Progress, identity
+from remodal.training.curves import write_curves
+from remodal.training.devices import make_fabric, peak_memory, precision, repeatable
+from remodal.training.fitting import Fitting
+from remodal.training.model_files import WEIGHTS, describe, load_model, save_model
+from remodal.training.patches import TRAINING, VALIDATION, PatchSampler
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be trained, and from what."""
+
+    settings: Settings
+    method: str
+    fold: int
+    seed: int
+    preprocessed: Path
+    splits: Path
+    fingerprint: Path
+    inputs: dict[str, Path]
+    checkpoints: Path
+
+
+def train(
+    settings: Settings,
+    method_name: str,
+    fold: int,
+    seed: int,
+    preprocessed: Path,
+    splits: Path,
+    fingerprint: Path,
+    inputs: Mapping[str, Path],
+    output: Path,
+    checkpoints: Path,
+) -> None:
+    """Train one model, or go on with one that was stopped.
+
+    Args:
+        settings: effective settings of the study.
+        method_name: key of `settings.methods`.
+        fold: number of the fold.
+        seed: seed of weights, patches and augmentation.
+        preprocessed: folder of the fold's preprocessed cases.
+        splits: splits.json.
+        fingerprint: fingerprint.json of the fold.
+        inputs: folders of the trained models that the method starts from, by role.
+        output: folder that takes model.safetensors, model.json, curves.csv and training.json.
+        checkpoints: folder for `progress.json` and the state of an unfinished training, which lies
+            in a folder of its own, named by a digest of settings, code, data and inputs.
+
+    Raises:
+        UserError: unknown method or missing input model, missing or unusable cases, a device that
+            is not there, or a loss that is not finite.
+        Preempted: stopped by a signal, after saving.
+    """
+    task = _Task(
+        settings, method_name, fold, seed, preprocessed, splits, fingerprint,
+        dict(inputs), checkpoints,
+    )  # fmt: skip
+    _require_inputs(task)
+    fabric = make_fabric(settings.training)
+    method = _initial_method(task)
+    progress, about = _learn(task, method, fabric) if method.learns else (Progress(), {})
+    if not fabric.is_global_zero:
+        return
+    write_curves(output / "curves.csv", progress.curves)
+    write_json(output / "training.json", _record(task, method, fabric, progress) | about)
+    description = describe(settings, method_name, fold, seed, read_json(fingerprint))
+    save_model(output, method, description)
+
+
+def _require_inputs(task: _Task) -> None:
+    if task.method not in task.settings.methods:
+        raise UserError(
+            f"unknown method `{task.method}`",
+            where="--method",
+            expected=f"one of {', '.join(task.settings.methods)}",
+        )
+    wanted = task.settings.methods[task.method].inputs
+    if set(wanted) != set(task.inputs):
+        raise UserError(
+            f"input models {sorted(task.inputs)} given for method `{task.method}`",
+            where="--input",
+            expected=", ".join(f"{role}=<folder of {name}>" for role, name in wanted.items())
+            or "none",
+        )
+
+
+def _initial_method(task: _Task) -> Method:
+    """The method with its first weights, from the seed or from the models it starts from."""
+    settings, chosen = task.settings, task.settings.methods[task.method]
+    torch.manual_seed(task.seed)
+    method = build_method(
+        chosen.type,
+        settings.modalities_of(task.method),
+        len(settings.data.classes),
+        settings.network,
+        chosen.options,
+    )
+    method.start_from({role: load_model(path).method for role, path in task.inputs.items()})
+    return method
+
+
+def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[str, Any]]:
+    """Optimise the method; its progress, and what was trained on."""
+    sets = read_fold(task.splits, task.fold)
+    records = {
+        part: usable_records(task.preprocessed, sets[part]) for part in ("train", "validation")
+    }
+    place = choose_place(
+        task.preprocessed,
+        [*records["train"], *records["validation"]],
+        task.settings.training.cache,
+        fabric.device,
+    )
+    channels = [task.settings.data.modalities.index(name) for name in method.modalities]
+    cases = {
+        part: load_cases(task.preprocessed, found, channels, place, fabric.device)
+        for part, found in records.items()
+    }
+    require_foreground(cases["train"], task.preprocessed)
+    with repeatable(fabric.device):
+        fitting = Fitting(
+            method,
+            fabric,
+            task.settings.training,
+            _sampler(task, method, fabric, cases["train"], TRAINING),
+            _sampler(task, method, fabric, cases["validation"], VALIDATION)
+            if cases["validation"]
+            else None,
+            seed=task.seed,
+            classes=list(task.settings.data.classes),
+            folder=task.checkpoints / _identity(task, [*records["train"], *records["validation"]]),
+            report=task.checkpoints,
+        )
+        progress = fitting.run()
+    about = {
+        "cache": place,
+        "cases": {part: list(found) for part, found in records.items()},
+        "quarantined": sorted({*sets["train"], *sets["validation"]}.difference(*records.values())),
+    }
+    return progress, about
+
+
+def _sampler(
+    task: _Task, method: Method, fabric: Fabric, cases: list[TrainingCase], purpose: int
+) -> PatchSampler:
+    training = task.settings.training
+    return PatchSampler(
+        cases,
+        method.modalities,
+        patch=training.patch,
+        batch=training.batch,
+        foreground=training.foreground,
+        device=fabric.device,
+        purpose=purpose,
+        seed=task.seed,
+        augmentation=training.augmentation if purpose == TRAINING else None,
+    )
+
+
+def _identity(task: _Task, cases: list[str]) -> str:
+    """Name of this training's own folder: nothing else may continue from its checkpoint."""
+    parts = {
+        "stage": depends_on(task.settings, "train", task.method),
+        "fold": task.fold,
+        "seed": task.seed,
+    }
+    files = [task.splits, task.fingerprint, *(task.preprocessed / f"{case}.json" for case in cases)]
+    return identity(parts, [*files, *(folder / WEIGHTS for folder in task.inputs.values())])
+
+
+def _record(task: _Task, method: Method, fabric: Fabric, progress: Progress) -> dict[str, Any]:
+    """What training.json says: parameters, last metrics, time, machine and versions."""
+    settings = task.settings.model_dump(mode="json")
+    training = settings["training"]
+    patches = progress.epoch * training["iterations"] * training["batch"]
+    on_gpu = fabric.device.type == "cuda"
+    machine = hardware()
+    return {
+        "study": task.settings.study,
+        "method": task.method,
+        "fold": task.fold,
+        "seed": task.seed,
+        "parameters": {
+            "training": training,
+            "network": settings["network"],
+            "method": settings["methods"][task.method],
+        },
+        "parameter_count": sum(p.numel() for p in method.network.parameters()),
+        "epochs": progress.epoch,
+        "metrics": progress.curves[-1] if progress.curves else {},
+        "seconds": round(progress.seconds, 1),
+        "patches_per_second": round(patches / progress.seconds, 3) if patches else None,
+        "resumed": progress.resumed,
+        "device": torch.cuda.get_device_name(fabric.device) if on_gpu else machine["cpu"],
+        "devices": fabric.world_size,
+        "precision": precision(task.settings.training, on_gpu),
+        "peak_memory_bytes": peak_memory(fabric.device),
+        "hardware": machine,
+        "versions": versions(),
+    }

@@ -1,0 +1,30 @@
+"""The validation curve: Dice on fixed patches of validation cases; it chooses no model."""
+
+from collections.abc import Iterable
+
+import torch
+from lightning_fabric import Fabric
+
+from remodal.methods.base import Method
+from remodal.training.patches import Batch
+
+
+@torch.no_grad()
+def validation_dice(method: Method, batches: Iterable[Batch], fabric: Fabric) -> list[float | None]:
+    """Dice of each class over all voxels of all batches together (nnU-Net's online evaluation).
+
+    Prediction is from all of the method's modalities. Undefined (None) for a class that is neither
+    in the labels nor predicted.
+    """
+    counts = torch.zeros((method.classes, 2), dtype=torch.int64, device=fabric.device)
+    method.network.eval()
+    for batch in batches:
+        with fabric.autocast():
+            probabilities = method.probabilities({m: batch[m] for m in method.modalities})
+        predicted = probabilities.argmax(1)
+        for index in range(method.classes):
+            mine, true = predicted == index + 1, batch["label"] == index + 1
+            counts[index] += torch.stack([(mine & true).sum(), mine.sum() + true.sum()])
+    method.network.train()
+    overlap, size = fabric.all_reduce(counts, reduce_op="sum").cpu().unbind(1)
+    return [2 * o / s if s else None for o, s in zip(overlap.tolist(), size.tolist())]
