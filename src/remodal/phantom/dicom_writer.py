@@ -1,0 +1,314 @@
+"""DICOM as a scanner and an annotation tool would send it.
+
+All identifiers come from the seed and all dates are fixed, so the same patient gives the same
+bytes. File names are in no order, as a PACS gives them.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from remodal.files import atomic_path
+from remodal.phantom.scanner import HU_RANGE
+from remodal.volume import Volume
+
+_EQUIPMENT = {
+    "Manufacturer": "remodal",
+    "ManufacturerModelName": "Simulated CT",
+    "DeviceSerialNumber": "0",
+    "SoftwareVersions": "1",
+}
+_DAY = datetime(2021, 1, 4, 8, 0, 0)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What the series of one study share.
+
+    Attributes:
+        identity: source of every identifier; another identity, other UIDs.
+        patient: pseudonym.
+        sex: F or M.
+        age: in years.
+        agent_volume: contrast agent in ml.
+        started: when the contrast injection starts.
+    """
+
+    identity: str
+    patient: str
+    sex: str
+    age: int
+    agent_volume: int
+    started: datetime = field(default=_DAY)
+
+    def uid(self, *parts: str) -> str:
+        """The UID of something in this study, always the same."""
+        return generate_uid(entropy_srcs=[self.identity, *parts])
+
+    @property
+    def hospital_number(self) -> str:
+        """The patient's number in the hospital, which the pipeline must not pass on."""
+        return "SIM" + hashlib.sha256(self.identity.encode()).hexdigest()[:8].upper()
+
+
+@dataclass(frozen=True)
+class SeriesDescription:
+    """What one series is.
+
+    Attributes:
+        modality: arterial or venous.
+        number: series number.
+        delay: seconds from the start of the injection.
+    """
+
+    modality: str
+    number: int
+    delay: float
+
+
+def draw_examination(identity: str, patient: str, index: int, rng: np.random.Generator):
+    """An examination on the fixed day, at a time of its own."""
+    return Examination(
+        identity,
+        patient,
+        "FM"[int(rng.integers(2))],
+        int(rng.integers(24, 86)),
+        int(rng.integers(80, 131)),
+        _DAY + timedelta(minutes=15 * (index % 40)),
+    )
+
+
+def _put(dataset: Dataset, values: dict) -> None:
+    for name, value in values.items():
+        setattr(dataset, name, value)
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%H%M%S.%f")
+
+
+def _number(value: float) -> str:
+    """Decimal string (at most 16 characters) without rounding what was rounded before."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _series_template(
+    examination: Examination, series: SeriesDescription, volume: Volume
+) -> Dataset:
+    """Everything that the slices of a CT series share (CT Image IOD, PS3.3 A.3)."""
+    geometry = volume.geometry
+    scanned = examination.started + timedelta(seconds=series.delay)
+    day, time = scanned.strftime("%Y%m%d"), _time(scanned)
+    dataset = Dataset()
+    _put(dataset, _EQUIPMENT)
+    values = {
+        "SpecificCharacterSet": "ISO_IR 100",
+        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+        "SOPClassUID": CTImageStorage,
+        "StudyDate": day,
+        "SeriesDate": day,
+        "AcquisitionDate": day,
+        "ContentDate": day,
+        "StudyTime": _time(examination.started - timedelta(minutes=3)),
+        "SeriesTime": time,
+        "AcquisitionTime": time,
+        "ContentTime": time,
+        "AccessionNumber": "",
+        "Modality": "CT",
+        "ReferringPhysicianName": "",
+        "StudyDescription": "CT abdomen, two phases, simulated",
+        "SeriesDescription": f"Abdomen {series.modality} {geometry.spacing[2]:g} mm",
+        "PatientName": f"Simulated^{examination.patient}",
+        "PatientID": examination.hospital_number,
+        "PatientBirthDate": "",
+        "PatientSex": examination.sex,
+        "PatientAge": f"{examination.age:03d}Y",
+        "BodyPartExamined": "ABDOMEN",
+        "ScanOptions": "HELICAL MODE",
+        "SliceThickness": _number(geometry.spacing[2]),
+        "KVP": "120",
+        "DataCollectionDiameter": "500",
+        "ProtocolName": "Abdomen two phases",
+        "ReconstructionDiameter": _number(geometry.spacing[0] * geometry.shape[2]),
+        "GantryDetectorTilt": "0",
+        "RotationDirection": "CW",
+        "ExposureTime": "500",
+        "XRayTubeCurrent": "240",
+        "Exposure": "120",
+        "ConvolutionKernel": "SOFT",
+        "PatientPosition": "HFS",
+        "StudyInstanceUID": examination.uid("study"),
+        "SeriesInstanceUID": examination.uid("series", series.modality),
+        "StudyID": "1",
+        "SeriesNumber": str(series.number),
+        "AcquisitionNumber": str(series.number),
+        "ImageOrientationPatient": ["1", "0", "0", "0", "1", "0"],
+        "FrameOfReferenceUID": examination.uid("frame of reference"),
+        "PositionReferenceIndicator": "",
+        "BurnedInAnnotation": "NO",
+        "LossyImageCompression": "00",
+    }
+    _put(dataset, values)
+    _put(dataset, _contrast(examination))
+    _put(dataset, _pixels(volume))
+    return dataset
+
+
+def _contrast(examination: Examination) -> dict:
+    """Contrast/Bolus module (PS3.3 C.7.6.4): an injection of iodine at 3.5 ml a second."""
+    rate = 3.5
+    duration = examination.agent_volume / rate
+    return {
+        "ContrastBolusAgent": "Iodinated contrast 350 mg/ml",
+        "ContrastBolusRoute": "Intravenous",
+        "ContrastBolusVolume": str(examination.agent_volume),
+        "ContrastBolusStartTime": _time(examination.started),
+        "ContrastBolusStopTime": _time(examination.started + timedelta(seconds=duration)),
+        "ContrastBolusTotalDose": str(examination.agent_volume),
+        "ContrastFlowRate": _number(rate),
+        "ContrastFlowDuration": f"{duration:.1f}",
+        "ContrastBolusIngredient": "IODINE",
+        "ContrastBolusIngredientConcentration": "350",
+    }
+
+
+def _pixels(volume: Volume) -> dict:
+    """Image Pixel, VOI LUT and rescale: 12 of 16 bits, unsigned, HU = stored - 1024."""
+    _, rows, columns = volume.geometry.shape
+    spacing = volume.geometry.spacing
+    return {
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "Rows": rows,
+        "Columns": columns,
+        "PixelSpacing": [_number(spacing[1]), _number(spacing[0])],
+        "BitsAllocated": 16,
+        "BitsStored": 12,
+        "HighBit": 11,
+        "PixelRepresentation": 0,
+        "WindowCenter": "50",
+        "WindowWidth": "400",
+        "RescaleIntercept": str(HU_RANGE[0]),
+        "RescaleSlope": "1",
+        "RescaleType": "HU",
+    }
+
+
+def write_series(
+    folder: Path, volume: Volume, examination: Examination, series: SeriesDescription
+) -> tuple[list[Dataset], str]:
+    """Write an axial volume as a CT series, one file a slice, numbered from head to feet.
+
+    Args:
+        folder: is made; gets one .dcm file a slice.
+        volume: HU, int16 (z, y, x), slices from feet to head.
+        examination: the study.
+        series: which series of it.
+
+    Returns:
+        The slices' headers from feet to head, and the series' SHA-256 over all files by name.
+    """
+    folder = Path(folder)
+    template = _series_template(examination, series, volume)
+    x, y, lowest = volume.geometry.origin
+    count = volume.geometry.shape[0]
+    stored = (volume.array - HU_RANGE[0]).astype("<u2")
+    datasets, digests = [], {}
+    for k in range(count):
+        dataset = Dataset()
+        dataset.update(template)
+        height = _number(lowest + k * volume.geometry.spacing[2])
+        uid = examination.uid("image", series.modality, str(k))
+        dataset.SOPInstanceUID = uid
+        dataset.InstanceNumber = str(count - k)
+        dataset.ImagePositionPatient = [_number(x), _number(y), height]
+        dataset.SliceLocation = height
+        dataset.PixelData = stored[k].tobytes()
+        name = hashlib.sha256(uid.encode()).hexdigest()[:12] + ".dcm"
+        _write(folder / name, dataset)
+        with open(folder / name, "rb") as file:
+            digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        datasets.append(dataset)
+    listing = "".join(f"{name} {digest}\n" for name, digest in sorted(digests.items()))
+    return datasets, hashlib.sha256(listing.encode()).hexdigest()
+
+
+def _write(path: Path, dataset: Dataset) -> None:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta = meta
+    with atomic_path(path) as temporary:
+        dataset.save_as(temporary, enforce_file_format=True)
+
+
+_SEGMENTS = ("Liver", "Tumour")
+
+
+def write_segmentation(
+    path: Path, labels: np.ndarray, images: list[Dataset], examination: Examination
+) -> None:
+    """Write labels as a DICOM SEG (binary) on a CT series: segment 1 liver, segment 2 tumour.
+
+    Args:
+        path: file to write.
+        labels: uint8 (z, y, x), 0 background, 1 liver without its tumours, 2 tumour.
+        images: the series' slices in the same order.
+        examination: the study.
+    """
+    import highdicom
+    from pydicom.sr.codedict import codes
+
+    meanings = (
+        (codes.SCT.Organ, codes.SCT.Liver),
+        (codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Neoplasm),
+    )
+    descriptions = [
+        highdicom.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=label,
+            segmented_property_category=category,
+            segmented_property_type=kind,
+            algorithm_type="MANUAL",
+            tracking_id=label,
+            tracking_uid=examination.uid("segment", label),
+        )
+        for number, (label, (category, kind)) in enumerate(zip(_SEGMENTS, meanings), 1)
+    ]
+    dataset = highdicom.seg.Segmentation(
+        source_images=images,
+        pixel_array=labels,
+        segmentation_type="BINARY",
+        segment_descriptions=descriptions,
+        series_instance_uid=examination.uid("series", "label"),
+        series_number=100,
+        sop_instance_uid=examination.uid("label"),
+        instance_number=1,
+        manufacturer=_EQUIPMENT["Manufacturer"],
+        manufacturer_model_name=_EQUIPMENT["ManufacturerModelName"],
+        software_versions=_EQUIPMENT["SoftwareVersions"],
+        device_serial_number=_EQUIPMENT["DeviceSerialNumber"],
+        content_description="Liver and tumours",
+        content_label="LIVER_TUMOUR",
+    )
+    _without_clock(dataset, examination)
+    with atomic_path(path) as temporary:
+        dataset.save_as(temporary)
+
+
+def _without_clock(dataset: Dataset, examination: Examination) -> None:
+    """Replace what the writing library takes from the clock or draws at random."""
+    annotated = examination.started + timedelta(days=1)
+    for element in dataset.iterall():
+        if element.VR == "DA" and element.keyword in {"ContentDate", "SeriesDate"}:
+            element.value = annotated.strftime("%Y%m%d")
+        elif element.VR == "TM" and element.keyword in {"ContentTime", "SeriesTime"}:
+            element.value = _time(annotated)
+        elif element.keyword == "DimensionOrganizationUID":
+            element.value = examination.uid("dimensions")

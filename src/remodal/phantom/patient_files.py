@@ -1,0 +1,194 @@
+"""From a painted patient to files: two CT series, the annotation, the truth and the record.
+
+```
+<output>/arterial/*.dcm  venous/*.dcm     the series of one study
+<output>/label.dcm                        DICOM SEG on the venous series: 1 liver, 2 tumour
+<output>/truth/displacement.mha           breathing (see breathing.write_displacement), tests only
+<output>/truth/liver.nii.gz               liver with its tumours on the venous grid, tests only
+<output>/record.json
+```
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from remodal.config import PhantomSettings
+from remodal.files import atomic_path
+from remodal.phantom import cohort
+from remodal.phantom.breathing import Displacement, write_displacement
+from remodal.phantom.canvas import Canvas
+from remodal.phantom.dicom_writer import (
+    SeriesDescription,
+    draw_examination,
+    write_segmentation,
+    write_series,
+)
+from remodal.phantom.lesions import (
+    Tissues,
+    paint_lesion,
+    paint_perfusion_differences,
+    place_lesions,
+)
+from remodal.phantom.scanner import (
+    Scan,
+    acquire,
+    correlated_noise,
+    noise_profile,
+    scanned,
+)
+from remodal.records import Record, write_record
+from remodal.volume import Volume, to_sitk
+
+# No label of a patient may come out empty, however coarse the grid.
+_LEAST_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A patient ready to be scanned.
+
+    Attributes:
+        canvas: both phases and the ground truth, as the venous series shows them.
+        scan: the grids of both series.
+        breathing: from venous to arterial (breathing.py).
+        trunk: middle x, y and radius of the trunk in mm, for the noise.
+        noise: standard deviation of the noise, HU.
+        facts: what the record says of the patient.
+    """
+
+    canvas: Canvas
+    scan: Scan
+    breathing: Displacement
+    trunk: tuple[float, float, float]
+    noise: float
+    facts: dict
+
+
+def stream(settings: PhantomSettings, index: int, purpose: str) -> np.random.Generator:
+    """Random numbers for one purpose of one case: no purpose, and no case, disturbs another."""
+    return np.random.default_rng([settings.seed, index, *purpose.encode()])
+
+
+def draw_motion(settings: PhantomSettings, rng: np.random.Generator) -> float:
+    """Head-foot shift of the liver in mm, up or down."""
+    return float(rng.uniform(*settings.breathing) * rng.choice([-1, 1]))
+
+
+def paint_lesions(
+    canvas: Canvas,
+    distance: np.ndarray,
+    box: tuple[slice, slice, slice],
+    tissues: Tissues,
+    scan: Scan,
+    settings: PhantomSettings,
+    index: int,
+    texture: tuple[np.ndarray, np.ndarray] | None = None,
+) -> list[dict]:
+    """Paint a case's lesions and what is mistaken for them into its liver.
+
+    Args:
+        canvas: the patient.
+        distance: distance to the liver's surface within `box`, mm, negative inside.
+        box: the liver's box.
+        tissues: HU.
+        scan: the annotated series' slices bound where lesions may be.
+        settings: number and size of the lesions.
+        index: number of the case.
+        texture: see `paint_lesion`.
+
+    Returns:
+        What the record says of each lesion.
+    """
+    rng = stream(settings, index, "lesions")
+    paint_perfusion_differences(canvas, distance, box, rng)
+    kind = cohort.lesion_type(settings, index)
+    count = int(rng.integers(settings.lesions[0], settings.lesions[1] + 1))
+    least, most = np.log(settings.lesion_diameter)
+    diameters = [float(d) for d in np.exp(rng.uniform(least, most, count))]
+    room = canvas.liver.copy()
+    room_distance = np.where(room[box] > 0.5, distance, np.maximum(distance, 1.0))
+    axes = canvas.x[box[2]], canvas.y[box[1]], canvas.z[box[0]]
+    origin, height = scan.venous.origin[2], scan.venous.spacing[2] * (scan.venous.shape[0] - 1)
+    lesions = place_lesions(kind, diameters, room_distance, axes, (origin, origin + height), rng)
+    described = []
+    for lesion in lesions:
+        contrast = paint_lesion(canvas, lesion, tissues, room, rng, texture)
+        described.append(
+            {
+                "type": kind,
+                "centre_mm": [round(c, 1) for c in lesion.centre],
+                "diameter_mm": round(2 * lesion.radius, 1),
+                "contrast_hu": contrast,
+            }
+        )
+    return described
+
+
+def write_patient(painted: Painted, settings: PhantomSettings, index: int, output: Path) -> Record:
+    """Scan a painted patient in both phases and write everything of the layout above."""
+    output = Path(output)
+    canvas, scan = painted.canvas, painted.scan
+    case = cohort.case_name(index)
+    rng = stream(settings, index, "examination")
+    identity = f"remodal phantom {settings.model_dump_json()} {index} {painted.facts['source']}"
+    examination = draw_examination(identity, case, index, rng)
+    # Late arterial and portal venous phase, in seconds after the start of the injection.
+    series = {
+        "arterial": SeriesDescription("arterial", 2, float(rng.uniform(32, 40))),
+        "venous": SeriesDescription("venous", 3, float(rng.uniform(66, 78))),
+    }
+    hashes, slices = {}, []
+    for modality in cohort.MODALITIES:
+        volume = _scan_phase(painted, modality, stream(settings, index, f"{modality} noise"))
+        slices, hashes[modality] = write_series(
+            output / modality, volume, examination, series[modality]
+        )
+    liver, labels = _annotation(canvas, scan)
+    write_segmentation(output / "label.dcm", labels, slices, examination)
+    _write_truth(output / "truth", painted, liver)
+    record = Record(
+        case=case,
+        stage="simulate",
+        details={
+            "group": cohort.lesion_type(settings, index),
+            "spacing": {name: asdict(scan)[name]["spacing"] for name in cohort.MODALITIES},
+            "shape": {name: asdict(scan)[name]["shape"] for name in cohort.MODALITIES},
+            "sha256": hashes,
+            "noise_hu": round(painted.noise, 2),
+            **painted.facts,
+        },
+    )
+    write_record(output / "record.json", record)
+    return record
+
+
+def _scan_phase(painted: Painted, modality: str, rng: np.random.Generator) -> Volume:
+    canvas = painted.canvas
+    geometry = getattr(painted.scan, modality)
+    back = painted.breathing.inverse() if modality == "arterial" else None
+    hu = acquire(getattr(canvas, modality), canvas, geometry, back)
+    noise = correlated_noise(geometry, rng)
+    noise *= painted.noise * noise_profile(geometry, painted.trunk[:2], painted.trunk[2])
+    return scanned(hu, noise, geometry)
+
+
+def _annotation(canvas: Canvas, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
+    """Liver (with tumours) and label map (1 liver, 2 tumour) on the venous grid, uint8."""
+    tumour = acquire(canvas.tumour, canvas, scan.venous)
+    liver = acquire(np.maximum(canvas.liver, canvas.tumour), canvas, scan.venous)
+    enough = min(_LEAST_SHARE, 0.8 * float(tumour.max()))
+    tumour = tumour >= enough
+    liver = (liver >= _LEAST_SHARE) | tumour
+    labels = liver.astype(np.uint8)
+    labels[tumour] = 2
+    return liver.astype(np.uint8), labels
+
+
+def _write_truth(folder: Path, painted: Painted, liver: np.ndarray) -> None:
+    import SimpleITK as sitk
+
+    write_displacement(folder / "displacement.mha", painted.breathing)
+    with atomic_path(folder / "liver.nii.gz") as temporary:
+        sitk.WriteImage(to_sitk(Volume(liver, painted.scan.venous)), str(temporary))
