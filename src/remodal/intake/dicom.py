@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
-from pydicom.dataset import Dataset
 
 from remodal.errors import BadCase
 from remodal.intake.slices import Slice, files_of, read_slices
@@ -118,6 +116,8 @@ def _decoded(file: Path, data: bytes, one: Slice) -> np.ndarray:
     Raises:
         BadCase: damaged, or a compression that neither knows.
     """
+    import pydicom
+
     try:
         dataset = pydicom.dcmread(BytesIO(data), force=True)
         if _pydicom_decodes(dataset):
@@ -134,12 +134,14 @@ def _decoded(file: Path, data: bytes, one: Slice) -> np.ndarray:
         ) from error
 
 
-def _pydicom_decodes(dataset: Dataset) -> bool:
+def _pydicom_decodes(dataset: Any) -> bool:
+    from pydicom.pixels import get_decoder
+
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax is None or not syntax.is_encapsulated:
         return True
     try:
-        return pydicom.pixels.get_decoder(syntax).is_available
+        return get_decoder(syntax).is_available
     except NotImplementedError:
         return False
 

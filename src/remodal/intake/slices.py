@@ -1,62 +1,35 @@
-"""DICOM headers: what each slice of a folder says about itself, without its pixels.
+"""The slices of a DICOM folder as their headers describe them.
 
 Messages count files in the order of their names and never show a name or a value: exported files
 are often named after the patient, and reasons of a quarantine appear in a report that is shared.
 """
 
 import os
-import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-import pydicom
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.tag import BaseTag, Tag
 
 from remodal.errors import BadCase
-
-#: Tags that may be shown: how the image was made, nothing about whose it is.
-HARMLESS = (
-    "Modality",
-    "Manufacturer",
-    "ManufacturerModelName",
-    "KVP",
-    "ConvolutionKernel",
-    "SliceThickness",
-    "SpacingBetweenSlices",
-    "GantryDetectorTilt",
-    "PatientPosition",
-    "ContrastBolusAgent",
-    "MagneticFieldStrength",
-    "RepetitionTime",
-    "EchoTime",
-    "FlipAngle",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "RescaleType",
+from remodal.intake.headers import (
+    Header,
+    damaged,
+    harmless_tags,
+    number,
+    numbers,
+    read_header,
 )
-_PLACE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
-_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-_PIXELS = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "PixelRepresentation")
-_KIND = ("SOPClassUID", "SeriesInstanceUID", "ImageType", "NumberOfFrames")
-_READ: list[BaseTag | int] = [
-    Tag(word) for word in dict.fromkeys((*HARMLESS, *_PLACE, *_GROUPS, *_PIXELS, *_KIND))
-]
+
 # Objects that travel with a series and hold no slice of it.
 _NOT_IMAGES = {"SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "REG", "DOC", "AU", "PLAN"}
-_DICOMDIR = "1.2.840.10008.1.3.10"
-_BADLY_FORMED = (ValueError, TypeError, KeyError, EOFError, NotImplementedError, AttributeError)
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One slice as its header describes it; None where a tag is missing or blank.
+    """One slice as its header describes it; None where an element is missing or blank.
 
     `spacing` is (between rows, between columns) in mm, as in DICOM. `pixels_at` is the first byte
     of the slice in its file when it can be read straight from there, which compressed ones cannot.
@@ -84,14 +57,10 @@ def files_of(source: Path) -> list[Path]:
     """The files of a DICOM folder and its sub-folders by name, hidden ones left out.
 
     Raises:
-        BadCase: nothing there, or an empty folder.
+        BadCase: an empty folder.
     """
     if source.is_file():
         return [source]
-    if not source.is_dir():
-        raise BadCase(
-            "there is nothing at the path of the sheet", expected="a DICOM folder or an image file"
-        )
     files = []
     for folder, subfolders, names in os.walk(source):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
@@ -115,16 +84,19 @@ def read_slices(files: list[Path]) -> tuple[list[Slice], list[str]]:
     """
     slices: list[Slice] = []
     left_out: Counter[str] = Counter()
-    with pydicom.config.disable_value_validation():
-        for file_number, file in enumerate(files, 1):
-            found = _slices_of(file, file_number, len(files))
-            if isinstance(found, str):
-                left_out[found] += 1
-            else:
-                slices += found
-    localizers = [one for one in slices if one.localizer]
-    if localizers and len(localizers) < len(slices):
-        left_out["localizers"] = len(localizers)
+    for file_number, file in enumerate(files, 1):
+        try:
+            found = _slices_of(file, file_number)
+        except BadCase as error:
+            what = f"file {file_number} of {len(files)} (by name): {error.what}"
+            raise BadCase(what, expected=error.expected, remedy=error.remedy) from error
+        if isinstance(found, str):
+            left_out[found] += 1
+        else:
+            slices += found
+    localizers = sum(one.localizer for one in slices)
+    if 0 < localizers < len(slices):
+        left_out["localizers"] = localizers
         slices = [one for one in slices if not one.localizer]
     warnings = [f"left out: {count} {what}" for what, count in sorted(left_out.items())]
     if not slices:
@@ -135,69 +107,39 @@ def read_slices(files: list[Path]) -> tuple[list[Slice], list[str]]:
     return slices, warnings
 
 
-def _slices_of(file: Path, file_number: int, count: int) -> list[Slice] | str:
+def _slices_of(file: Path, file_number: int) -> list[Slice] | str:
     """Slices of a file, or what it is instead."""
-    where = f"file {file_number} of {count} (by name)"
-    with open(file, "rb") as stream:
-        start = stream.read(132)
-        stream.seek(0)
-        declared = start[128:] == b"DICM"
-        if not start and file.suffix.lower() in ("", ".dcm", ".ima"):
-            raise BadCase(f"{where} is empty (0 bytes)", remedy="copy the series again")
-        try:
-            header = pydicom.dcmread(
-                stream, stop_before_pixels=True, specific_tags=_READ, force=not declared
-            )
-            pixels_at = _pixels_at(stream, header)
-        except (InvalidDicomError, *_BADLY_FORMED) as error:
-            if declared:
-                raise _damaged(where) from error
-            return "files that are not DICOM"
-    if not declared and not ("Rows" in header and "Modality" in header):
+    if not file.stat().st_size and file.suffix.lower() in ("", ".dcm", ".ima"):
+        raise BadCase("it is empty (0 bytes)", remedy="copy the series again")
+    header = read_header(file)
+    if header is None:
         return "files that are not DICOM"
-    if header.get("Modality") in _NOT_IMAGES or header.file_meta.get("0002,0002") == _DICOMDIR:
+    elements = header.elements
+    if elements.get("Modality") in _NOT_IMAGES or "DirectoryRecordSequence" in elements:
         return "DICOM objects without a slice"
-    if "Rows" not in header:
-        raise _damaged(where)
+    if "Rows" not in elements:
+        raise damaged()
     try:
-        return list(_frames_of(file, file_number, header, pixels_at))
-    except BadCase as error:
-        raise BadCase(f"{where}: {error.what}", expected=error.expected) from error
-    except _BADLY_FORMED as error:
-        raise _damaged(where) from error
+        return list(_frames_of(file, file_number, header))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise damaged() from error
 
 
-def _damaged(where: str) -> BadCase:
-    return BadCase(f"{where} is damaged or cut short", remedy="copy the series again")
-
-
-def _pixels_at(stream: BinaryIO, header: Dataset) -> int | None:
-    """First byte of uncompressed little-endian pixel data, where the header's reader stopped."""
-    syntax = header.file_meta.get("TransferSyntaxUID")
-    if syntax and (syntax.is_encapsulated or syntax.is_deflated or not syntax.is_little_endian):
-        return None
-    at = stream.tell()
-    element = stream.read(12)
-    if element[:4] != b"\xe0\x7f\x10\x00":
-        return None
-    return at + (12 if element[4:6] in (b"OW", b"OB") else 8)
-
-
-def _frames_of(
-    file: Path, file_number: int, header: Dataset, pixels_at: int | None
-) -> Iterator[Slice]:
-    frames = int(number(header, "NumberOfFrames") or 1)
-    per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
+def _frames_of(file: Path, file_number: int, header: Header) -> Iterator[Slice]:
+    elements = header.elements
+    frames = int(number(elements, "NumberOfFrames") or 1)
+    per_frame = elements.get("PerFrameFunctionalGroupsSequence") or []
     if frames > 1 and len(per_frame) != frames:
         raise BadCase(
             f"{frames} frames without a place for each", expected="an enhanced multi-frame image"
         )
-    shared = (header.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    kind = _number_format(header)
-    rows, columns = number(header, "Rows"), number(header, "Columns")
-    size = int((rows or 0) * (columns or 0)) * (kind.itemsize if kind else 0)
+    shared = (elements.get("SharedFunctionalGroupsSequence") or [{}])[0]
+    stored = _number_format(elements)
+    rows, columns = number(elements, "Rows"), number(elements, "Columns")
+    size = int((rows or 0) * (columns or 0)) * (stored.itemsize if stored else 0)
+    tags = harmless_tags(elements)
     for frame in range(frames):
-        place = plane = pixels = values = header
+        place = plane = pixels = values = elements
         if per_frame:
             groups = [per_frame[frame], shared]
             place = functional_group(groups, "PlanePositionSequence")
@@ -209,7 +151,7 @@ def _frames_of(
             file=file,
             file_number=file_number,
             frame=frame,
-            series=str(header.get("SeriesInstanceUID") or ""),
+            series=str(elements.get("SeriesInstanceUID") or ""),
             rows=int(rows) if rows else None,
             columns=int(columns) if columns else None,
             position=numbers(place, "ImagePositionPatient", 3),
@@ -217,73 +159,25 @@ def _frames_of(
             spacing=numbers(pixels, "PixelSpacing", 2),
             slope=1.0 if slope is None else slope,
             intercept=0.0 if intercept is None else intercept,
-            stored=kind,
-            samples=int(number(header, "SamplesPerPixel") or 1),
-            pixels_at=None if pixels_at is None else pixels_at + frame * size,
-            localizer="LOCALIZER" in (header.get("ImageType") or ()),
-            tags=harmless_tags(header),
+            stored=stored,
+            samples=int(number(elements, "SamplesPerPixel") or 1),
+            pixels_at=None if header.pixels_at is None else header.pixels_at + frame * size,
+            localizer="LOCALIZER" in (elements.get("ImageType") or ()),
+            tags=tags,
         )
 
 
-def functional_group(groups: list[Dataset], keyword: str) -> Dataset:
+def functional_group(groups: list[Mapping[str, Any]], keyword: str) -> Mapping[str, Any]:
     """A functional group of a frame, from its own groups or else the shared ones."""
     for group in groups:
         if group.get(keyword):
-            return group[keyword][0]
-    return Dataset()
+            return group.get(keyword)[0]
+    return {}
 
 
-def _number_format(header: Dataset) -> np.dtype | None:
-    bits = header.get("BitsAllocated")
-    signed = header.get("PixelRepresentation")
+def _number_format(elements: Mapping[str, Any]) -> np.dtype | None:
+    bits = elements.get("BitsAllocated")
+    signed = elements.get("PixelRepresentation")
     if bits not in (8, 16, 32) or signed not in (0, 1):
         return None
     return np.dtype(f"{'i' if signed else 'u'}{bits // 8}")
-
-
-def number(dataset: Dataset, keyword: str) -> float | None:
-    """The one number of a tag, None when it is missing or blank."""
-    values = numbers(dataset, keyword, 1)
-    return None if values is None else values[0]
-
-
-def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """The numbers of a tag, None when it is missing or blank.
-
-    Raises:
-        BadCase: not `count` finite numbers.
-    """
-    try:
-        value = dataset.get(keyword)
-        if value is None or value == "":
-            return None
-        values = [value] if isinstance(value, (int, float, str)) else list(value)
-        if not values:
-            return None
-        found = tuple(float(one) for one in values)
-    except (ValueError, TypeError) as error:
-        raise BadCase(f"{keyword} is not a number", expected=f"{count} numbers") from error
-    if len(found) != count or not all(isfinite(one) for one in found):
-        raise BadCase(f"{keyword} holds {len(found)} values", expected=f"{count} finite numbers")
-    return found
-
-
-def harmless_tags(header: Dataset) -> dict[str, Any]:
-    """The tags that may be shown, as JSON; text that could be more than a technical word is not."""
-    tags = {}
-    for keyword in HARMLESS:
-        try:
-            value = header.get(keyword)
-        except (ValueError, TypeError):
-            continue
-        values = [value] if isinstance(value, (int, float, str)) else list(value or ())
-        shown = [_shown(one) for one in values]
-        if shown and None not in shown:
-            tags[keyword] = shown[0] if len(shown) == 1 else shown
-    return tags
-
-
-def _shown(value: Any) -> float | str | None:
-    if isinstance(value, (int, float)):
-        return float(value) if isfinite(value) else None
-    return value if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._/+%-]{0,63}", str(value)) else None

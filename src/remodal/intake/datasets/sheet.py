@@ -1,0 +1,43 @@
+"""Your own files, as a sample sheet lists them."""
+
+from typing import TYPE_CHECKING
+
+from remodal.errors import UserError
+from remodal.intake.datasets import CaseSource
+from remodal.intake.sheet import Image, read_sheet
+
+if TYPE_CHECKING:
+    from remodal.config import Settings
+
+
+def cases(settings: "Settings") -> list[CaseSource]:
+    """Cases of the sheet `data.sheet`, in its order.
+
+    A case may lack a modality: the conversion of that image then quarantines the case.
+
+    Raises:
+        UserError: no sheet is named, or its cells are wrong.
+    """
+    if settings.data.sheet is None:
+        raise UserError(
+            "no sample sheet is named",
+            where="data.sheet",
+            expected="a TSV file, as config/samples.tsv",
+        )
+    by_case: dict[str, list[Image]] = {}
+    for image in read_sheet(settings.data.sheet, settings.data.modalities):
+        by_case.setdefault(image.case, []).append(image)
+    return [_case(images, settings.data.modalities) for images in by_case.values()]
+
+
+def _case(images: list[Image], modalities: list[str]) -> CaseSource:
+    paths = {image.modality: image.path for image in images}
+    first = images[0]
+    return CaseSource(
+        case=first.case,
+        patient=first.patient,
+        group=first.group,
+        images={modality: paths[modality] for modality in modalities if modality in paths},
+        label=first.label,
+        label_on=first.label_on or "",
+    )

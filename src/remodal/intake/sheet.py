@@ -1,0 +1,229 @@
+"""The sample sheet: which file is which modality of which case, one line an image.
+
+A TSV file with a heading line. `case`, `modality` and `path` must be there; `label`, `label_on`,
+`group` and `patient` may be. Lines that are blank or begin with `#` are left out.
+"""
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from remodal.errors import UserError
+
+REQUIRED = ("case", "modality", "path")
+COLUMNS = (*REQUIRED, "label", "label_on", "group", "patient")
+_PSEUDONYM = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LONGEST_GROUP = 64
+
+
+class SheetError(UserError):
+    """What is wrong with a sheet, one line a problem."""
+
+    def __init__(self, path: Path, problems: Sequence[str]) -> None:
+        word = "problem" if len(problems) == 1 else "problems"
+        super().__init__(f"{len(problems)} {word} in the sample sheet", where=str(path))
+        self.problems = list(problems)
+        self.args = ("\n".join([f"{path}: {self.what}", *(f"  {one}" for one in problems)]),)
+
+
+@dataclass(frozen=True)
+class Image:
+    """One line of the sheet.
+
+    `path` and `label` are absolute or relative to the working directory. The label belongs to the
+    case; `label_on` is the modality on whose grid it was drawn, None when there is no label.
+    `patient` is the case itself when the sheet does not say.
+    """
+
+    case: str
+    modality: str
+    path: Path
+    label: Path | None
+    label_on: str | None
+    group: str
+    patient: str
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Cells of one line by column, and the line's number."""
+
+    line: int
+    cells: dict[str, str]
+
+    def bad(self, column: str, what: str, expected: str) -> str:
+        return f"line {self.line}, column `{column}`: {what}; expected {expected}"
+
+
+def read_sheet(path: Path, modalities: Sequence[str]) -> list[Image]:
+    """Read and check a sample sheet. The files that it names are not looked at.
+
+    A label may stand on any line of its case, or on all of them; without `label_on` it was drawn on
+    the modality of its own line. Group and patient may be given once a case.
+
+    Args:
+        path: the TSV file.
+        modalities: the study's modalities.
+
+    Returns:
+        The images in the order of the sheet.
+
+    Raises:
+        SheetError: every bad cell with its line, column and what was expected.
+    """
+    rows, problems = _read_rows(Path(path))
+    for row in rows:
+        problems += _bad_cells(row, modalities)
+    if not problems:
+        problems += _bad_cases(rows)
+    if not problems and not rows:
+        problems.append("there is no line with an image; expected one line an image")
+    if problems:
+        raise SheetError(path, problems)
+    cases = {case: _facts(of_case) for case, of_case in _by_case(rows).items()}
+    return [_image(row, cases[row.cells["case"]]) for row in rows]
+
+
+def _read_rows(path: Path) -> tuple[list[_Row], list[str]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError("cannot be read", where=str(path), expected="a sample sheet") from error
+    except UnicodeDecodeError as error:
+        raise UserError("is not text", where=str(path), expected="a TSV file in UTF-8") from error
+    lines = [
+        (number, line)
+        for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1)
+        if line.strip() and not line.startswith("#")
+    ]
+    if not lines:
+        return [], ["the sheet is empty; expected a heading line and one line an image"]
+    heading = [cell.strip() for cell in _cells(lines[0][1])]
+    problems = _bad_heading(lines[0][0], heading)
+    if problems:
+        return [], problems
+    rows = []
+    for number, line in lines[1:]:
+        cells = [cell.strip() for cell in _cells(line)]
+        if len(cells) > len(heading) and any(cells[len(heading) :]):
+            problems.append(
+                f"line {number}: {len(cells)} cells; expected {len(heading)}, separated by tabs"
+            )
+            continue
+        cells += [""] * (len(heading) - len(cells))
+        rows.append(_Row(number, dict.fromkeys(COLUMNS, "") | dict(zip(heading, cells))))
+    return rows, problems
+
+
+def _cells(line: str) -> list[str]:
+    return next(csv.reader([line], dialect="excel-tab"), [])
+
+
+def _bad_heading(line: int, heading: list[str]) -> list[str]:
+    known = f"columns separated by tabs: {', '.join(COLUMNS)}"
+    problems = [
+        f"line {line}: column `{name}` is missing; expected {known}"
+        for name in REQUIRED
+        if name not in heading
+    ]
+    for name in dict.fromkeys(heading):
+        if name not in COLUMNS:
+            problems.append(f"line {line}: unknown column `{name}`; expected {known}")
+        elif heading.count(name) > 1:
+            problems.append(f"line {line}: column `{name}` is there twice; expected {known}")
+    return problems
+
+
+def _bad_cells(row: _Row, modalities: Sequence[str]) -> Iterator[str]:
+    """What is wrong within one line."""
+    cells = row.cells
+    pseudonym = "1 to 64 letters, digits, `_` or `-` (it names folders)"
+    if not _PSEUDONYM.fullmatch(cells["case"]):
+        yield row.bad("case", _seen(cells["case"]), pseudonym)
+    if cells["patient"] and not _PSEUDONYM.fullmatch(cells["patient"]):
+        yield row.bad("patient", _seen(cells["patient"]), pseudonym)
+    known = f"one of {', '.join(modalities)}"
+    if cells["modality"] not in modalities:
+        yield row.bad("modality", _seen(cells["modality"]), known)
+    if cells["label_on"] and cells["label_on"] not in modalities:
+        yield row.bad("label_on", _seen(cells["label_on"]), known)
+    if cells["label_on"] and not cells["label"]:
+        yield row.bad("label_on", "there is no label", "a path in column `label`, or nothing here")
+    if not cells["path"]:
+        yield row.bad("path", "is empty", "a DICOM folder, or a NIfTI, NRRD or MHA file")
+    for column in ("path", "label"):
+        if not cells[column].isprintable():
+            yield row.bad(column, "holds a control character", "a path")
+    if len(cells["group"]) > _LONGEST_GROUP or not cells["group"].isprintable():
+        yield row.bad("group", _seen(cells["group"]), f"at most {_LONGEST_GROUP} characters")
+
+
+def _seen(cell: str) -> str:
+    return f"`{cell[:40]}`" if cell else "is empty"
+
+
+def _by_case(rows: list[_Row]) -> dict[str, list[_Row]]:
+    cases = defaultdict(list)
+    for row in rows:
+        cases[row.cells["case"]].append(row)
+    return dict(cases)
+
+
+def _bad_cases(rows: list[_Row]) -> Iterator[str]:
+    """What is wrong between the lines of a case, all cells being right by themselves."""
+    for case, of_case in _by_case(rows).items():
+        first: dict[str, _Row] = {}
+        for row in of_case:
+            earlier = first.setdefault(row.cells["modality"], row)
+            if earlier is not row:
+                what = f"case `{case}` has it already in line {earlier.line}"
+                yield row.bad("modality", what, "one line a modality")
+        for column in ("label", "group", "patient"):
+            yield from _disagreements(
+                case, of_case, column, lambda row, name=column: row.cells[name]
+            )
+        yield from _disagreements(case, of_case, "label_on", _drawn_on)
+        for row in of_case:
+            if row.cells["label"] and _drawn_on(row) not in first:
+                what = f"case `{case}` has no line for `{_drawn_on(row)}`"
+                yield row.bad("label_on", what, "a modality of the case")
+
+
+def _disagreements(case: str, rows: list[_Row], column: str, value_of) -> Iterator[str]:
+    given = [row for row in rows if value_of(row)]
+    for row in given[1:]:
+        if value_of(row) != value_of(given[0]):
+            what = (
+                f"`{value_of(row)}`, but `{value_of(given[0])}` in line {given[0].line} "
+                f"of the same case `{case}`"
+            )
+            yield row.bad(column, what, "the same on all lines of a case")
+
+
+def _drawn_on(row: _Row) -> str:
+    """Modality on which the line's label was drawn, empty without a label."""
+    return (row.cells["label_on"] or row.cells["modality"]) if row.cells["label"] else ""
+
+
+def _facts(rows: list[_Row]) -> dict[str, str]:
+    """What holds for a whole case: its label, what that was drawn on, group, patient."""
+    facts = {
+        column: next((row.cells[column] for row in rows if row.cells[column]), "")
+        for column in ("label", "group", "patient")
+    }
+    return facts | {"label_on": next((_drawn_on(row) for row in rows if _drawn_on(row)), "")}
+
+
+def _image(row: _Row, facts: dict[str, str]) -> Image:
+    return Image(
+        case=row.cells["case"],
+        modality=row.cells["modality"],
+        path=Path(row.cells["path"]),
+        label=Path(facts["label"]) if facts["label"] else None,
+        label_on=facts["label_on"] or None,
+        group=facts["group"],
+        patient=facts["patient"] or row.cells["case"],
+    )
