@@ -12,7 +12,6 @@ rule fetch_real_ct:
         "../../envs/remodal.yaml"
     params:
         folder=subpath(output.ct, parent=True),
-        depends_on=of_stage("fetch"),
     shell:
         "remodal fetch-real-ct --output {params.folder} > {log} 2>&1"
 

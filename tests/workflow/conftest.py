@@ -1,0 +1,59 @@
+"""A place where Snakemake runs as in a fresh clone, and one finished smoke study for many tests."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+class Workspace:
+    """A folder with the pipeline's files and results of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("Snakefile", "workflow", "slurm", "dvc.yaml", "src"):
+            (folder / name).symlink_to(ROOT / name)
+        subprocess.run(["cp", "-r", ROOT / "config", folder / "config"], check=True)
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command here, with the environment's programs first."""
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=self.folder,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+        )
+        if check and done.returncode != 0:
+            pytest.fail(f"{command}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake here on two cores."""
+        return self.run("snakemake", "--cores", "2", *arguments, check=check)
+
+    def files(self, pattern: str) -> dict[str, bytes]:
+        """Content of the files that match, by path."""
+        found = sorted(self.folder.glob(pattern))
+        return {str(f.relative_to(self.folder)): f.read_bytes() for f in found if f.is_file()}
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def smoke_study(tmp_path_factory):
+    """The liver study with preset `smoke`, run once from DICOM to report."""
+    finished = Workspace(tmp_path_factory.mktemp("smoke"))
+    finished.snakemake("--config", "preset=smoke")
+    return finished

@@ -1,0 +1,174 @@
+"""What a hospital's folder may hold: each bad case is named with its reason, the rest goes on."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import yaml
+
+from tests.workflow.conftest import ENVIRONMENT
+
+SHAPE = (20, 40, 40)
+
+
+def image(array, spacing=(5.0, 5.0, 8.0), origin=(0.0, 0.0, 0.0)):
+    made = sitk.GetImageFromArray(array)
+    made.SetSpacing(spacing)
+    made.SetOrigin(origin)
+    return made
+
+
+def body(seed, shape=SHAPE):
+    """A soft-tissue ball with texture, in air."""
+    rng = np.random.default_rng(seed)
+    grid = np.indices(shape) - (np.array(shape)[:, None, None, None] - 1) / 2
+    inside = (grid**2 / (np.array(shape)[:, None, None, None] * 0.4) ** 2).sum(0) < 1
+    texture = rng.normal(60, 20, shape) + 40 * np.sin(grid[1] / 4) + 30 * np.cos(grid[2] / 5)
+    return np.where(inside, texture, -1000).astype(np.int16)
+
+
+def tumour(shape=SHAPE):
+    label = np.zeros(shape, np.uint8)
+    label[8:12, 16:24, 16:24] = 2
+    return label
+
+
+def good_case(folder, seed):
+    folder.mkdir(parents=True)
+    sitk.WriteImage(image(body(seed)), str(folder / "arterial.nii.gz"))
+    sitk.WriteImage(image(body(seed)), str(folder / "venous.nii.gz"))
+    sitk.WriteImage(image(tumour()), str(folder / "label.nii.gz"))
+
+
+def nan_in_an_image(folder):
+    array = body(1).astype(np.float32)
+    array[3, 3, 3] = np.nan
+    sitk.WriteImage(image(array), str(folder / "venous.nii.gz"))
+
+
+def constant_image(folder):
+    sitk.WriteImage(image(np.full(SHAPE, 7, np.int16)), str(folder / "arterial.nii.gz"))
+
+
+def phases_apart(folder):
+    sitk.WriteImage(image(body(1), origin=(0, 0, 5000.0)), str(folder / "arterial.nii.gz"))
+
+
+def label_on_another_grid(folder):
+    sitk.WriteImage(image(tumour(), spacing=(4.0, 4.0, 4.0)), str(folder / "label.nii.gz"))
+
+
+def label_without_tumour(folder):
+    sitk.WriteImage(image(np.ones(SHAPE, np.uint8)), str(folder / "label.nii.gz"))
+
+
+def truncated_file(folder):
+    whole = (folder / "venous.nii.gz").read_bytes()
+    (folder / "venous.nii.gz").write_bytes(whole[: len(whole) // 2])
+
+
+def series_of_one_slice(folder):
+    sitk.WriteImage(image(body(1)[:1]), str(folder / "venous.nii.gz"))
+
+
+BAD = {
+    nan_in_an_image: "nan",
+    constant_image: "constant",
+    phases_apart: "overlap",
+    label_on_another_grid: "grid",
+    label_without_tumour: "tumour",
+    truncated_file: "",
+    series_of_one_slice: "slice",
+}
+
+
+@pytest.fixture
+def hospital(workspace):
+    """Four good cases, one of each kind of bad one, and a study that reads them."""
+    scans = workspace.folder / "scans"
+    lines = ["case\tmodality\tpath\tlabel\tlabel_on\tgroup\tpatient"]
+    names = [f"good{n}" for n in range(4)] + [spoil.__name__ for spoil in BAD] + ["phase_missing"]
+    for seed, name in enumerate(names):
+        good_case(scans / name, seed)
+        lines += [f"{name}\tvenous\tscans/{name}/venous.nii.gz\tscans/{name}/label.nii.gz\t\t\t"]
+        if name != "phase_missing":
+            lines += [f"{name}\tarterial\tscans/{name}/arterial.nii.gz\t\t\t\t"]
+    for spoil in BAD:
+        spoil(scans / spoil.__name__)
+    (workspace.folder / "config/hospital.tsv").write_text("\n".join(lines) + "\n")
+    study = {
+        "extends": "liver",
+        "data": {
+            "name": "hospital",
+            "source": "sheet",
+            "sheet": "config/hospital.tsv",
+            "simulated": False,
+        },
+    }
+    (workspace.folder / "config/studies/hospital.yaml").write_text(yaml.safe_dump(study))
+    return workspace
+
+
+SPLITS = "results/studies/hospital-smoke/splits.json"
+CONFIG = ("--config", "study=hospital", "preset=smoke")
+
+
+def test_bad_cases_are_quarantined_with_their_reason_and_the_good_ones_go_on(hospital):
+    hospital.snakemake(SPLITS, *CONFIG)
+    splits = json.loads((hospital.folder / SPLITS).read_text())
+    reasons = {case: reason.lower() for case, reason in splits["quarantined"].items()}
+    assert set(reasons) == {spoil.__name__ for spoil in BAD} | {"phase_missing"}
+    for spoil, said in BAD.items():
+        assert said in reasons[spoil.__name__]
+        assert "\n" not in reasons[spoil.__name__]
+    assert "arterial" in reasons["phase_missing"]
+    used = splits["folds"][0]
+    assert sorted(used["train"] + used["validation"] + used["test"]) == [
+        f"good{n}" for n in range(4)
+    ]
+
+
+def test_a_strict_study_stops_at_the_first_bad_case(hospital):
+    failed = hospital.snakemake(SPLITS, *CONFIG, "strict=true", check=False)
+    assert failed.returncode != 0
+    assert "Traceback" not in failed.stdout + failed.stderr
+
+
+def test_a_patient_with_two_different_labels_is_refused_before_anything_runs(hospital):
+    sheet = hospital.folder / "config/hospital.tsv"
+    shutil.copy(
+        hospital.folder / "scans/good1/label.nii.gz", hospital.folder / "scans/good0/other.nii.gz"
+    )
+    text = sheet.read_text().replace(
+        "good0\tarterial\tscans/good0/arterial.nii.gz\t\t",
+        "good0\tarterial\tscans/good0/arterial.nii.gz\tscans/good0/other.nii.gz\t",
+    )
+    sheet.write_text(text)
+    failed = hospital.snakemake("-n", *CONFIG, check=False)
+    assert failed.returncode != 0
+    assert "good0" in failed.stderr
+    assert "label" in failed.stderr
+    assert not (hospital.folder / "results").exists()
+
+
+def test_an_interrupted_run_goes_on_with_the_same_command(hospital):
+    command = ["snakemake", "--cores", "1", SPLITS, *CONFIG]
+    running = subprocess.Popen(
+        command, cwd=hospital.folder, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
+    converted = hospital.folder / "results/data/hospital/converted"
+    deadline = time.monotonic() + 120
+    while not list(converted.glob("*/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=120)
+    assert running.returncode != 0
+    assert not (hospital.folder / SPLITS).exists()
+    assert not [f for f in converted.rglob(".writing-*") if f.stat().st_size]
+    hospital.snakemake(SPLITS, *CONFIG)
+    assert (hospital.folder / SPLITS).exists()

@@ -1,0 +1,85 @@
+import csv
+import json
+import re
+
+import pytest
+
+STUDY = "results/studies/liver-smoke"
+
+
+def test_the_study_ends_in_a_report_that_opens_offline(smoke_study):
+    page = (smoke_study.folder / STUDY / "report/index.html").read_text()
+    assert not re.search(r"""(src|href)=["']https?://""", page.replace('href="https://doi', ""))
+    assert "simulated" in page.lower()
+
+
+def test_every_row_of_both_tables_has_our_value(smoke_study):
+    rows = {}
+    for table in ("table1", "table2"):
+        with open(smoke_study.folder / STUDY / f"tables/{table}.csv") as file:
+            rows[table] = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    assert len(rows["table1"]) >= 5
+    assert len(rows["table2"]) >= 4
+
+
+def test_a_finished_study_has_nothing_left_to_do(smoke_study):
+    said = smoke_study.snakemake("-n", "--config", "preset=smoke")
+    assert "Nothing to be done" in said.stdout + said.stderr
+
+
+def test_the_same_study_run_twice_gives_the_same_bytes(smoke_study, workspace):
+    workspace.snakemake("--config", "preset=smoke")
+    for pattern in ("tables/*", "models/*/*/model.safetensors", "metrics/**/*.csv"):
+        first, second = (w.files(f"{STUDY}/{pattern}") for w in (smoke_study, workspace))
+        assert first
+        assert first == second
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ({"metrics": {"bootstrap": 100}}, {"tabulate", "report", "track", "settings"}),
+        (
+            {"methods": {"maml": {"options": {"ma": "paper"}}}},
+            {"train", "infer", "evaluate", "tabulate", "report", "track", "settings"},
+        ),
+    ],
+)
+def test_a_changed_setting_plans_just_the_jobs_that_read_it(smoke_study, change, stages):
+    config = [f"{key}={json.dumps(value)}" for key, value in change.items()]
+    said = smoke_study.snakemake("-n", "--quiet", "rules", "--config", "preset=smoke", *config)
+    counted = re.findall(r"^(\w+)\s+(\d+)$", said.stdout + said.stderr, re.MULTILINE)
+    planned = {name: int(count) for name, count in counted if name not in ("total", "all")}
+    assert set(planned) == stages
+    assert planned.get("train", 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("preset=smoek", "unknown preset `smoek`"),
+        ("study=livre", "unknown study `livre`"),
+        ("trainig={epochs: 2}", "`trainig` is not a setting"),
+        ("methods={maml: {type: mmal}}", "unknown method `mmal`"),
+    ],
+)
+def test_a_wrong_configuration_is_named_before_anything_runs(workspace, config, said):
+    failed = workspace.snakemake("-n", "--config", "preset=smoke", config, check=False)
+    assert failed.returncode != 0
+    assert said in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_no_identity_of_the_source_reaches_an_output(smoke_study):
+    import pydicom
+
+    source = next((smoke_study.folder / "results/data/phantom-smoke/dicom").glob("*/venous/*.dcm"))
+    header = pydicom.dcmread(source, stop_before_pixels=True)
+    secrets = {str(header[tag].value) for tag in ("PatientID", "PatientName", "StudyInstanceUID")}
+    secrets |= {str(header.StudyDate)}
+    for pattern in ("converted", "registered"):
+        for path, content in smoke_study.files(f"results/data/*/{pattern}/**/*").items():
+            assert not [s for s in secrets if s and s.encode() in content], path
+    for path, content in smoke_study.files(f"{STUDY}/**/*").items():
+        if path.endswith((".json", ".csv", ".html", ".yaml", ".md", ".tex")):
+            assert not [s for s in secrets if s and s.encode() in content], path
