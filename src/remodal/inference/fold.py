@@ -1,0 +1,129 @@
+"""One model's predictions of its fold's test cases, in one scenario."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from remodal.config import Settings
+from remodal.errors import UserError
+from remodal.files import sha256, write_json
+from remodal.inference.model import Segmenter
+from remodal.intake.nifti import write_volume
+from remodal.preprocessing import restore_image, restore_probabilities
+from remodal.progress import progress
+from remodal.records import Record, read_record
+from remodal.splits import read_fold
+
+#: Attention is stored in steps of this: exact in binary, and far smaller when compressed.
+_ATTENTION_STEP = 1 / 256
+
+
+def infer_fold(
+    settings: Settings,
+    model: Path,
+    scenario: str,
+    preprocessed: Path,
+    splits: Path,
+    fold: int,
+    output: Path,
+) -> None:
+    """Segment a fold's test cases with the modalities of one scenario.
+
+    Writes `<case>.nii.gz` (uint8 class indices in the source's geometry) and, from methods that
+    have attention maps and with all their modalities, `attention-<name>/<case>.nii.gz` (float32);
+    last predictions.json: `method`, `scenario`, the `modalities` used, `cases` with the sha256 of
+    their segmentations, `attention` (names of the maps), `quarantined` cases with their reasons,
+    and the sha256 of the `weights`. A case is written while the next one is predicted.
+
+    Args:
+        settings: the study; `inference` and `scenarios` count.
+        model: folder of the trained model.
+        scenario: key of `settings.scenarios`.
+        preprocessed: folder of the fold's preprocessed cases.
+        splits: splits.json.
+        fold: its number.
+        output: folder to write to.
+
+    Raises:
+        UserError: unknown scenario, a method that cannot do without a modality, a model that was
+            trained on one of the test cases, or a case that is not preprocessed.
+    """
+    segmenter = Segmenter(model, _present(settings, scenario), settings.inference)
+    cases = read_fold(splits, fold)["test"]
+    _require_unseen(segmenter, cases, model)
+    records = {case: _record(preprocessed, case) for case in cases}
+    usable = [case for case in cases if records[case].ok]
+    attention: set[str] = set()
+    with ThreadPoolExecutor(max_workers=1) as exporter:
+        export: Future | None = None
+        for case in progress(usable, f"Segmenting ({scenario})"):
+            properties = records[case].details
+            image = _read_image(preprocessed / f"{case}.npy", properties, segmenter.modalities)
+            probabilities, maps = segmenter.probabilities(image), segmenter.attention(image)
+            attention |= set(maps)
+            if export is not None:
+                export.result()  # at most one case waits in memory
+            export = exporter.submit(_export, output, case, probabilities, maps, properties)
+        if export is not None:
+            export.result()
+    write_json(
+        output / "predictions.json",
+        {
+            "method": segmenter.description["method"],
+            "weights": segmenter.description["weights_sha256"],
+            "scenario": scenario,
+            "modalities": segmenter.modalities,
+            "cases": {case: sha256(output / f"{case}.nii.gz") for case in usable},
+            "attention": sorted(attention),
+            "quarantined": {c: records[c].reason for c in cases if not records[c].ok},
+        },
+    )
+
+
+def _present(settings: Settings, scenario: str) -> list[str]:
+    if scenario not in settings.scenarios:
+        raise UserError(
+            f"unknown scenario `{scenario}`", expected=f"one of {', '.join(settings.scenarios)}"
+        )
+    return settings.scenarios[scenario]
+
+
+def _require_unseen(segmenter: Segmenter, cases: list[str], model: Path) -> None:
+    """No test case may have been trained on, whatever fold the caller names."""
+    seen = sorted(set(cases) & set(segmenter.description["fingerprint"]["cases"]))
+    if seen:
+        raise UserError(
+            f"the model was trained on the test case `{seen[0]}`",
+            where=str(model),
+            expected="a model of the same fold",
+        )
+
+
+def _record(preprocessed: Path, case: str) -> Record:
+    path = preprocessed / f"{case}.json"
+    if not path.is_file():
+        raise UserError("is missing", where=str(path), remedy="run `remodal preprocess` first")
+    return read_record(path)
+
+
+def _read_image(path: Path, properties: dict[str, Any], modalities: list[str]) -> np.ndarray:
+    """The wanted modalities of a stored case, (M, z, y, x); the others are not read."""
+    channels = [properties["modalities"].index(name) for name in modalities]
+    return np.load(path, mmap_mode="r")[channels]
+
+
+def _export(
+    output: Path,
+    case: str,
+    probabilities: np.ndarray,
+    maps: dict[str, np.ndarray],
+    properties: dict[str, Any],
+) -> None:
+    """Bring a case's results back to the source's geometry and write them."""
+    write_volume(output / f"{case}.nii.gz", restore_probabilities(probabilities, properties))
+    for name, values in maps.items():
+        restored = restore_image(values, properties)
+        stepped = np.round(restored.array / _ATTENTION_STEP) * np.float32(_ATTENTION_STEP)
+        write_volume(output / f"attention-{name}" / f"{case}.nii.gz", restored.with_array(stepped))

@@ -1,0 +1,135 @@
+"""A trained model, ready to segment prepared cases."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from remodal.config import InferenceSettings
+from remodal.errors import UserError
+from remodal.inference.sliding_window import sliding_window
+from remodal.methods.base import Method
+from remodal.training.model_files import load_model
+
+_AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+class Segmenter:
+    """A trained method with the modalities that it is to predict from.
+
+    Args:
+        folder: of the trained model.
+        present: names of the modalities that are there; the method is given those that it knows.
+        settings: window step, mirroring, batch, precision, device.
+
+    Raises:
+        UserError: no such model, no such device, or the method cannot predict from `present`.
+    """
+
+    def __init__(self, folder: Path, present: Iterable[str], settings: InferenceSettings) -> None:
+        self._settings = settings
+        self._device = choose_device(settings.device)
+        self._precision = choose_precision(settings.precision, self._device)
+        model = load_model(folder, self._device)
+        self.description: dict[str, Any] = model.description
+        self._method = model.method
+        chosen = set(present)
+        self.modalities = [name for name in self._method.modalities if name in chosen]
+        self._method.require_support(self.modalities)
+
+    def probabilities(
+        self, image: np.ndarray, track: Callable[[Iterable], Iterable] = iter
+    ) -> np.ndarray:
+        """Class probabilities of a prepared case.
+
+        Args:
+            image: (M, z, y, x), the modalities in the order of `self.modalities`.
+            track: wraps the batches of windows, for a progress bar.
+
+        Returns:
+            (C, z, y, x) float32, background first.
+        """
+        return self._over_windows(self._method.probabilities, image, self._settings.mirror, track)
+
+    def attention(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """The method's attention maps of a prepared case with all its modalities.
+
+        They are averaged over windows but not over mirrorings.
+
+        Args:
+            image: as for `probabilities`.
+
+        Returns:
+            Name to (z, y, x) float32; empty for a method without maps, or when a modality misses.
+        """
+        shows_none = type(self._method).attention is Method.attention
+        if shows_none or self.modalities != self._method.modalities:
+            return {}
+        names: list[str] = []
+
+        def stacked(images: Mapping[str, Tensor]) -> Tensor:
+            maps = self._method.attention(images)
+            names[:] = maps
+            return torch.cat(list(maps.values()), dim=1)
+
+        return dict(zip(names, self._over_windows(stacked, image, mirror=False)))
+
+    def _over_windows(
+        self,
+        network_pass: Callable[[Mapping[str, Tensor]], Tensor],
+        image: np.ndarray,
+        mirror: bool,
+        track: Callable[[Iterable], Iterable] = iter,
+    ) -> np.ndarray:
+        def predictor(patches: Tensor) -> Tensor:
+            images = dict(zip(self.modalities, patches.split(1, dim=1)))
+            with torch.autocast(
+                self._device.type,
+                _AUTOCAST.get(self._precision),
+                enabled=self._precision in _AUTOCAST,
+            ):
+                return network_pass(images).float()
+
+        # All windows have one shape, so trying out the convolution algorithms pays on a GPU.
+        with torch.backends.cudnn.flags(benchmark=True):
+            result = sliding_window(
+                predictor,
+                torch.from_numpy(image).to(self._device).float(),
+                self._patch,
+                step=self._settings.step,
+                mirror=mirror,
+                batch=self._settings.batch,
+                track=track,
+            )
+        return result.cpu().numpy()
+
+    @property
+    def _patch(self) -> Sequence[int]:
+        return self.description["patch"]
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device of a setting; `auto` is a GPU where there is one.
+
+    Raises:
+        UserError: a GPU is wanted and there is none.
+    """
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise UserError(
+            "no usable GPU on this machine",
+            where="inference.device",
+            remedy="set it to cpu or auto, or ask the scheduler for a GPU",
+        )
+    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
+
+
+def choose_precision(wanted: str, device: torch.device) -> str:
+    """Number format of the network passes; `auto` is bf16 where the GPU computes in it."""
+    if wanted != "auto":
+        return wanted
+    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if fast else "32-true"

@@ -1,0 +1,125 @@
+"""Prediction of a whole volume from overlapping windows, as nnU-Net does it (METHODS 2.6)."""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, combinations, product
+from math import ceil
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Window = tuple[slice, slice, slice]
+#: Axes of a (channel, z, y, x) tensor that are reversed.
+Mirroring = tuple[int, ...]
+
+
+def window_starts(length: int, patch: int, step: float) -> list[int]:
+    """First voxels of the windows along one axis.
+
+    As many windows as steps of at most `step * patch` voxels need, spread evenly from one end to
+    the other (MIC-DKFZ/nnUNet, compute_steps_for_sliding_window).
+    """
+    room = length - patch
+    count = ceil(room / (patch * step)) + 1
+    return [round(room / max(count - 1, 1) * index) for index in range(count)]
+
+
+def gaussian_weights(patch: Sequence[int]) -> Tensor:
+    """Weight of each voxel of a window: 1 at the centre (n // 2), less towards the border.
+
+    A Gaussian of standard deviation n / 8 along each axis, cut off at four of them; zeros are
+    replaced by the smallest positive weight, so that a voxel at the border of a volume, which only
+    one window reaches, still has a prediction (MIC-DKFZ/nnUNet).
+    """
+    weights = torch.ones((), dtype=torch.float64)
+    for length in patch:
+        sigma = length / 8
+        distance = (torch.arange(length, dtype=torch.float64) - length // 2).abs()
+        profile = torch.exp(-0.5 * (distance / sigma) ** 2)
+        profile[distance > int(4 * sigma + 0.5)] = 0
+        weights = weights[..., None] * profile
+    weights = weights.float()
+    weights[weights == 0] = weights[weights > 0].min()
+    return weights
+
+
+def mirrorings(mirror: bool) -> list[Mirroring]:
+    """All eight combinations of mirrored axes, none first; only that one without `mirror`."""
+    axes = (1, 2, 3)
+    if not mirror:
+        return [()]
+    return list(chain.from_iterable(combinations(axes, count) for count in range(4)))
+
+
+@torch.inference_mode()
+def sliding_window(
+    predictor: Callable[[Tensor], Tensor],
+    image: Tensor,
+    patch: Sequence[int],
+    *,
+    step: float = 0.5,
+    mirror: bool = True,
+    batch: int = 4,
+    track: Callable[[Iterable], Iterable] = iter,
+) -> Tensor:
+    """Weighted mean of a network's outputs over overlapping windows and their mirror images.
+
+    A batch is filled with mirrored copies of one window, then with the next window's. Sums are kept
+    in float32 on the image's device, so that neither the number format of the network nor the size
+    of the batch costs exactness.
+
+    Args:
+        predictor: gives (B, C, *patch) for patches (B, M, *patch), such as probabilities.
+        image: (M, z, y, x). A side shorter than the patch is padded with zeros, the mean of a
+            normalised image, on both ends.
+        patch: size of a window (z, y, x).
+        step: largest step between windows, as a share of the patch.
+        mirror: whether to average over all mirrorings of each window.
+        batch: patches in one call of the predictor; the last call may get fewer.
+        track: wraps the batches, for a progress bar.
+
+    Returns:
+        (C, z, y, x) float32, on the image's device.
+    """
+    padded, inner = _padded(image, patch)
+    windows = _windows(padded.shape[1:], patch, step)
+    flips = mirrorings(mirror)
+    weights = gaussian_weights(patch).to(image.device)
+    weight_sum = torch.zeros(padded.shape[1:], device=image.device)
+    for window in windows:
+        weight_sum[window] += weights
+    weight_sum *= len(flips)
+
+    total: Tensor | None = None
+    for views in track(_batches(list(product(windows, flips)), batch)):
+        patches = torch.stack([padded[:, *window].flip(flip) for window, flip in views])
+        outputs = predictor(patches)
+        if total is None:
+            total = torch.zeros((outputs.shape[1], *padded.shape[1:]), device=image.device)
+        for output, (window, flip) in zip(outputs, views):
+            total[:, *window].addcmul_(output.flip(flip), weights)
+    total /= weight_sum
+    return total[:, *inner]
+
+
+def _padded(image: Tensor, patch: Sequence[int]) -> tuple[Tensor, Window]:
+    """The image, at least as large as a patch, and where it lies in that."""
+    lacking = [max(0, size - length) for size, length in zip(patch, image.shape[1:])]
+    before = [count // 2 for count in lacking]
+    inner = tuple(slice(first, first + n) for first, n in zip(before, image.shape[1:]))
+    if any(lacking):
+        ends = [(first, count - first) for first, count in zip(before, lacking)]
+        image = functional.pad(image, [end for pair in reversed(ends) for end in pair])
+    return image, inner
+
+
+def _windows(shape: Sequence[int], patch: Sequence[int], step: float) -> list[Window]:
+    starts = [window_starts(length, size, step) for length, size in zip(shape, patch)]
+    return [
+        tuple(slice(start, start + size) for start, size in zip(corner, patch))
+        for corner in product(*starts)
+    ]
+
+
+def _batches(views: Sequence, size: int) -> list[Sequence]:
+    return [views[first : first + size] for first in range(0, len(views), size)]

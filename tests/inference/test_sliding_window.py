@@ -1,0 +1,148 @@
+from itertools import chain, combinations
+
+import numpy as np
+import pytest
+import torch
+from monai.inferers import sliding_window_inference
+from scipy import ndimage
+from torch import Tensor, nn
+
+from remodal.inference.sliding_window import gaussian_weights, sliding_window, window_starts
+
+PATCH = (8, 12, 16)
+#: Sizes at which MONAI's windows, a fixed step apart, are also nnU-Net's, evenly spread.
+SHAPES = [(8, 12, 16), (16, 18, 32), (12, 24, 24), (20, 12, 40)]
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    """A network that knows left from right: random 3 x 3 x 3 convolutions, and softmax."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv3d(2, 6, 3, padding=1), nn.ReLU(), nn.Conv3d(6, 3, 3, padding=1), nn.Softmax(dim=1)
+    ).eval()
+
+
+def image_of(shape: tuple[int, ...], seed: int = 0) -> Tensor:
+    return torch.randn((2, *shape), generator=torch.Generator().manual_seed(seed))
+
+
+def monai(image: Tensor, predictor, batch: int = 3) -> Tensor:
+    """MONAI's sliding window with our weights."""
+    with torch.no_grad():
+        return sliding_window_inference(
+            image[None],
+            PATCH,
+            batch,
+            predictor,
+            overlap=0.5,
+            roi_weight_map=gaussian_weights(PATCH),
+        )[0]
+
+
+@pytest.mark.parametrize(
+    ("length", "patch", "step", "starts"),
+    [
+        (8, 8, 0.5, [0]),
+        (10, 4, 0.5, [0, 2, 4, 6]),
+        (11, 4, 0.5, [0, 2, 4, 5, 7]),  # four steps of 7/4 voxels
+        (9, 4, 1.0, [0, 2, 5]),  # two steps of 5/2 voxels
+        (150, 128, 0.5, [0, 22]),
+    ],
+)
+def test_windows_are_spread_evenly_from_end_to_end(length, patch, step, starts) -> None:
+    assert window_starts(length, patch, step) == starts
+
+
+@pytest.mark.parametrize("patch", [(8, 12, 16), (5, 7, 9), (128, 24, 1)])
+def test_weights_are_the_gaussian_of_nnunet(patch) -> None:
+    """Scipy's filter on a single bright voxel, as nnU-Net makes them."""
+    bright = np.zeros(patch)
+    bright[tuple(length // 2 for length in patch)] = 1
+    expected = ndimage.gaussian_filter(bright, [n / 8 for n in patch], mode="constant")
+    expected = (expected / expected.max()).astype(np.float32)
+    expected[expected == 0] = expected[expected > 0].min()
+    np.testing.assert_allclose(gaussian_weights(patch).numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_it_equals_monai_with_the_same_windows_and_weights(network, shape) -> None:
+    image = image_of(shape)
+    ours = sliding_window(network, image, PATCH, mirror=False, batch=2)
+    theirs = monai(image, network)
+    torch.testing.assert_close(ours, theirs)
+    assert torch.equal(ours.argmax(dim=0), theirs.argmax(dim=0))
+
+
+def test_mirroring_is_the_mean_over_all_flips(network) -> None:
+    def flipped(patches: Tensor) -> Tensor:
+        axes = (2, 3, 4)
+        subsets = list(chain.from_iterable(combinations(axes, n) for n in range(4)))
+        outputs = [network(patches.flip(subset)).flip(subset) for subset in subsets]
+        assert len(outputs) == 8
+        return torch.stack(outputs).mean(dim=0)
+
+    image = image_of((16, 18, 24))
+    ours = sliding_window(network, image, PATCH, mirror=True, batch=5)
+    torch.testing.assert_close(ours, monai(image, flipped))
+    plain = sliding_window(network, image, PATCH, mirror=False)
+    assert (ours - plain).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(5, 12, 16), (3, 7, 9), (4, 18, 11)])
+def test_a_volume_smaller_than_the_patch_is_padded_and_cropped(network, shape) -> None:
+    image = image_of(shape)
+    ours = sliding_window(network, image, PATCH, mirror=False)
+    assert ours.shape == (3, *shape)
+    torch.testing.assert_close(ours, monai(image, network))
+
+
+def test_a_volume_of_one_patch_is_one_direct_pass(network) -> None:
+    image = image_of(PATCH)
+    with torch.no_grad():
+        direct = network(image[None])[0]
+    torch.testing.assert_close(sliding_window(network, image, PATCH, mirror=False), direct)
+
+
+@pytest.mark.parametrize("shape", [(9, 13, 29), (25, 12, 17)])
+def test_every_voxel_has_probabilities_that_sum_to_one(network, shape) -> None:
+    result = sliding_window(network, image_of(shape), PATCH, step=0.7)
+    assert torch.isfinite(result).all()
+    torch.testing.assert_close(result.sum(dim=0), torch.ones(shape))
+
+
+def test_a_voxelwise_prediction_is_not_changed_by_windows() -> None:
+    image = image_of((17, 25, 33))
+    result = sliding_window(lambda patches: patches.sigmoid(), image, PATCH)
+    torch.testing.assert_close(result, image.sigmoid())
+
+
+def test_the_batch_size_does_not_matter(network) -> None:
+    image = image_of((16, 18, 24))
+    results = [sliding_window(network, image, PATCH, batch=batch) for batch in (1, 7, 100)]
+    torch.testing.assert_close(results[0], results[1])
+    torch.testing.assert_close(results[0], results[2])
+
+
+def test_batches_are_as_large_as_asked_for_and_are_tracked(network) -> None:
+    sizes, seen = [], []
+
+    def predictor(patches: Tensor) -> Tensor:
+        sizes.append(len(patches))
+        return network(patches)
+
+    sliding_window(
+        predictor,
+        image_of((16, 18, 24)),
+        PATCH,
+        batch=10,
+        track=lambda batches: (seen.append(batch) or batch for batch in batches),
+    )
+    # 3 x 2 x 2 windows, each mirrored in 8 ways.
+    assert sizes == [10] * 9 + [6]
+    assert len(seen) == 10
+
+
+def test_the_same_input_gives_the_same_bits(network) -> None:
+    first, second = (sliding_window(network, image_of((16, 18, 24)), PATCH) for _ in range(2))
+    assert torch.equal(first, second)
