@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase
+from remodal.intake.headers import quiet_pydicom
 from remodal.intake.slices import Slice, files_of, read_slices
 from remodal.intake.stack import check_series, grid_of, same_places, sort_slices
 from remodal.volume import Volume
@@ -119,9 +120,10 @@ def _decoded(file: Path, data: bytes, one: Slice) -> np.ndarray:
     import pydicom
 
     try:
-        dataset = pydicom.dcmread(BytesIO(data), force=True)
-        if _pydicom_decodes(dataset):
-            return pydicom.pixels.pixel_array(dataset, index=one.frame, raw=True)
+        with quiet_pydicom():
+            dataset = pydicom.dcmread(BytesIO(data), force=True)
+            if _pydicom_decodes(dataset):
+                return pydicom.pixels.pixel_array(dataset, index=one.frame, raw=True)
         return _decoded_by_sitk(file, one)
     except BadCase:
         raise

@@ -7,7 +7,9 @@ is not plain, or looks wrong in any way, is read by pydicom, which also judges w
 
 import re
 import struct
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -180,7 +182,7 @@ def _read_by_pydicom(stream: BinaryIO, declared: bool) -> Header | None:
     import pydicom
 
     numbers_read = [number for number, _ in _ELEMENTS.values()]
-    with pydicom.config.disable_value_validation():
+    with quiet_pydicom():
         try:
             elements = pydicom.dcmread(
                 stream, stop_before_pixels=True, specific_tags=numbers_read, force=not declared
@@ -193,6 +195,16 @@ def _read_by_pydicom(stream: BinaryIO, declared: bool) -> Header | None:
                 return None
             raise damaged() from error
     return header if recognised else None
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Use pydicom without its remarks on odd values, which would show them."""
+    from pydicom.config import disable_value_validation
+
+    with warnings.catch_warnings(), disable_value_validation():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _pixels_at(stream: BinaryIO, file_meta: Any) -> int | None:

@@ -74,10 +74,11 @@ def _read_drawn(path: Path, grid: Geometry) -> Label:
 
     from remodal.files import sha256
     from remodal.intake.contours import read_structures
+    from remodal.intake.headers import quiet_pydicom
     from remodal.intake.segments import read_segments
 
     try:
-        with pydicom.config.disable_value_validation():
+        with quiet_pydicom():
             dataset = pydicom.dcmread(path)
             found = dataset.get("SOPClassUID")
             if found in _SEGMENTATIONS:
