@@ -5,6 +5,7 @@ Light enough for the Snakefile: no heavy import at the top, and `code_hash` only
 
 import ast
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from remodal.errors import UserError
+from remodal.files import read_json
 
 _PACKAGE = Path(__file__).parent
 
@@ -40,6 +42,7 @@ _KEY_PACKAGES = (
 )
 
 NOT_A_CHECKOUT = "not a git checkout"
+NO_RECORDS = "no records of a conversion"
 
 
 def code_hash(module: str) -> str:
@@ -130,6 +133,27 @@ def _source(module: str) -> str:
     path = _source_file(module)
     assert path is not None, module
     return path.read_text(encoding="utf-8")
+
+
+def data_hash(converted: Path) -> str:
+    """Digest of the sources of a data set: every image and label, usable or quarantined.
+
+    It is made from the records of the conversion, which hold a digest of each source's content, so
+    no image is read again; it does not depend on where the files lay.
+
+    Args:
+        converted: folder of `<case>/<image>.json` records.
+
+    Returns:
+        16 hexadecimal digits, or `NO_RECORDS`.
+    """
+    digest = hashlib.sha256()
+    records = sorted(converted.glob("*/*.json"))
+    for path in records:
+        record = read_json(path)
+        source = record["details"].get("sha256")
+        digest.update(json.dumps([record["case"], path.stem, record["status"], source]).encode())
+    return digest.hexdigest()[:16] if records else NO_RECORDS
 
 
 def versions() -> dict[str, str]:
