@@ -4,6 +4,7 @@ Convention: for a point x of the patient as the venous series shows them, x + u(
 tissue lies in the arterial series (LPS, mm).
 """
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,16 +171,32 @@ def _mobility(frame: TrunkFrame, x, y, z) -> np.ndarray:
 
 
 def write_displacement(path: Path, displacement: Displacement) -> None:
-    """Write a displacement as a vector image (.mha) that SimpleITK takes as a transform.
+    """Write a displacement as a vector image (MetaImage, .mha) that ITK takes as a transform.
 
     `sitk.DisplacementFieldTransform(sitk.ReadImage(path, sitk.sitkVectorFloat64))` maps a point of
     the venous series to the same tissue in the arterial series.
     """
-    import SimpleITK as sitk
-
-    image = sitk.GetImageFromArray(np.moveaxis(displacement.vectors, 0, -1), isVector=True)
     axes = displacement.x, displacement.y, displacement.z
-    image.SetOrigin([float(axis[0]) for axis in axes])
-    image.SetSpacing([float(axis[1] - axis[0]) for axis in axes])
+    voxels = zlib.compress(np.moveaxis(displacement.vectors, 0, -1).astype("<f4").tobytes(), 6)
+
+    def listed(values) -> str:
+        return " ".join(f"{value:.9g}" for value in values)
+
+    header = {
+        "ObjectType": "Image",
+        "NDims": "3",
+        "BinaryData": "True",
+        "BinaryDataByteOrderMSB": "False",
+        "CompressedData": "True",
+        "CompressedDataSize": str(len(voxels)),
+        "TransformMatrix": "1 0 0 0 1 0 0 0 1",
+        "Offset": listed(axis[0] for axis in axes),
+        "ElementSpacing": listed(axis[1] - axis[0] for axis in axes),
+        "DimSize": listed(len(axis) for axis in axes),
+        "ElementNumberOfChannels": "3",
+        "ElementType": "MET_FLOAT",
+        "ElementDataFile": "LOCAL",
+    }
+    lines = "".join(f"{key} = {value}\n" for key, value in header.items())
     with atomic_path(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True)
+        temporary.write_bytes(lines.encode() + voxels)

@@ -5,6 +5,9 @@ bytes. File names are in no order, as a PACS gives them.
 """
 
 import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +16,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from remodal.files import atomic_path
+from remodal.files import atomic_path, explain, sha256
 from remodal.phantom.scanner import HU_RANGE
 from remodal.volume import Volume
 
@@ -71,7 +74,9 @@ class SeriesDescription:
     delay: float
 
 
-def draw_examination(identity: str, patient: str, index: int, rng: np.random.Generator):
+def draw_examination(
+    identity: str, patient: str, index: int, rng: np.random.Generator
+) -> Examination:
     """An examination on the fixed day, at a time of its own."""
     return Examination(
         identity,
@@ -205,47 +210,63 @@ def write_series(
     """Write an axial volume as a CT series, one file a slice, numbered from head to feet.
 
     Args:
-        folder: is made; gets one .dcm file a slice.
+        folder: replaced as a whole; gets one .dcm file a slice.
         volume: HU, int16 (z, y, x), slices from feet to head.
         examination: the study.
         series: which series of it.
 
     Returns:
-        The slices' headers from feet to head, and the series' SHA-256 over all files by name.
+        The slices' headers from feet to head, and one SHA-256 of all files, the same that
+        the conversion records (intake.dicom).
     """
-    folder = Path(folder)
     template = _series_template(examination, series, volume)
-    x, y, lowest = volume.geometry.origin
-    count = volume.geometry.shape[0]
     stored = (volume.array - HU_RANGE[0]).astype("<u2")
-    datasets, digests = [], {}
-    for k in range(count):
-        dataset = Dataset()
-        dataset.update(template)
-        height = _number(lowest + k * volume.geometry.spacing[2])
-        uid = examination.uid("image", series.modality, str(k))
-        dataset.SOPInstanceUID = uid
-        dataset.InstanceNumber = str(count - k)
-        dataset.ImagePositionPatient = [_number(x), _number(y), height]
-        dataset.SliceLocation = height
-        dataset.PixelData = stored[k].tobytes()
-        name = hashlib.sha256(uid.encode()).hexdigest()[:12] + ".dcm"
-        _write(folder / name, dataset)
-        with open(folder / name, "rb") as file:
-            digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
-        datasets.append(dataset)
-    listing = "".join(f"{name} {digest}\n" for name, digest in sorted(digests.items()))
-    return datasets, hashlib.sha256(listing.encode()).hexdigest()
+    datasets, digests = [], []
+    with _whole_folder(Path(folder)) as temporary:
+        for k in range(len(stored)):
+            dataset = _slice(template, volume, examination.uid("image", series.modality, str(k)), k)
+            dataset.PixelData = stored[k].tobytes()
+            name = hashlib.sha256(dataset.SOPInstanceUID.encode()).hexdigest()[:12] + ".dcm"
+            dataset.save_as(temporary / name, enforce_file_format=True)
+            digests.append(sha256(temporary / name))
+            datasets.append(dataset)
+    return datasets, hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
 
-def _write(path: Path, dataset: Dataset) -> None:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta = meta
-    with atomic_path(path) as temporary:
-        dataset.save_as(temporary, enforce_file_format=True)
+def _slice(template: Dataset, volume: Volume, uid: str, k: int) -> Dataset:
+    """Header of slice `k`, counted from the feet."""
+    x, y, lowest = volume.geometry.origin
+    height = _number(lowest + k * volume.geometry.spacing[2])
+    dataset = Dataset()
+    dataset.update(template)
+    values = {
+        "SOPInstanceUID": uid,
+        "InstanceNumber": str(volume.geometry.shape[0] - k),
+        "ImagePositionPatient": [_number(x), _number(y), height],
+        "SliceLocation": height,
+    }
+    _put(dataset, values)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.MediaStorageSOPClassUID = CTImageStorage
+    dataset.file_meta.MediaStorageSOPInstanceUID = uid
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return dataset
+
+
+@contextmanager
+def _whole_folder(folder: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `folder` when the block succeeds."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
+            fresh = Path(temporary) / folder.name
+            fresh.mkdir()
+            yield fresh
+            if folder.exists():
+                folder.rename(Path(temporary) / "replaced")
+            fresh.rename(folder)
+    except OSError as error:
+        raise explain(error, folder) from error
 
 
 _SEGMENTS = ("Liver", "Tumour")

@@ -23,7 +23,7 @@ class Lesion:
     """One lesion: where it is and how large.
 
     Attributes:
-        kind: one of cohort.LESION_TYPES.
+        kind: one of the five types (intake.datasets.phantom).
         centre: scanner coordinates x, y, z, mm.
         radii: half axes, mm.
         rotation: 3 x 3, its rows are the axes.

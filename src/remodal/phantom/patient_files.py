@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from remodal.config import PhantomSettings
-from remodal.files import atomic_path
-from remodal.phantom import cohort
+from remodal.intake.datasets import phantom as cohort
+from remodal.intake.nifti import write_volume
 from remodal.phantom.breathing import Displacement, write_displacement
 from remodal.phantom.canvas import Canvas
 from remodal.phantom.dicom_writer import (
@@ -39,7 +39,7 @@ from remodal.phantom.scanner import (
     scanned,
 )
 from remodal.records import Record, write_record
-from remodal.volume import Volume, to_sitk
+from remodal.volume import Volume
 
 # No label of a patient may come out empty, however coarse the grid.
 _LEAST_SHARE = 0.5
@@ -69,11 +69,6 @@ class Painted:
 def stream(settings: PhantomSettings, index: int, purpose: str) -> np.random.Generator:
     """Random numbers for one purpose of one case: no purpose, and no case, disturbs another."""
     return np.random.default_rng([settings.seed, index, *purpose.encode()])
-
-
-def draw_motion(settings: PhantomSettings, rng: np.random.Generator) -> float:
-    """Head-foot shift of the liver in mm, up or down."""
-    return float(rng.uniform(*settings.breathing) * rng.choice([-1, 1]))
 
 
 def paint_lesions(
@@ -132,7 +127,9 @@ def write_patient(painted: Painted, settings: PhantomSettings, index: int, outpu
     canvas, scan = painted.canvas, painted.scan
     case = cohort.case_name(index)
     rng = stream(settings, index, "examination")
-    identity = f"remodal phantom {settings.model_dump_json()} {index} {painted.facts['source']}"
+    # The number of cases is left out: a patient stays the same when others are added.
+    origin = settings.model_dump_json(exclude={"cases"})
+    identity = f"{painted.facts['source']} {index} {origin}"
     examination = draw_examination(identity, case, index, rng)
     # Late arterial and portal venous phase, in seconds after the start of the injection.
     series = {
@@ -187,8 +184,5 @@ def _annotation(canvas: Canvas, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _write_truth(folder: Path, painted: Painted, liver: np.ndarray) -> None:
-    import SimpleITK as sitk
-
     write_displacement(folder / "displacement.mha", painted.breathing)
-    with atomic_path(folder / "liver.nii.gz") as temporary:
-        sitk.WriteImage(to_sitk(Volume(liver, painted.scan.venous)), str(temporary))
+    write_volume(folder / "liver.nii.gz", Volume(liver, painted.scan.venous))

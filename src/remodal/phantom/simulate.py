@@ -4,13 +4,12 @@ from pathlib import Path
 
 from remodal.config import PhantomSettings, Settings
 from remodal.errors import UserError
-from remodal.phantom import cohort
+from remodal.intake.datasets import phantom as cohort
 from remodal.phantom.anatomy import Patient, draw_patient, paint_patient
 from remodal.phantom.breathing import TrunkFrame, draw_breathing
 from remodal.phantom.canvas import Canvas
 from remodal.phantom.patient_files import (
     Painted,
-    draw_motion,
     paint_lesions,
     stream,
     write_patient,
@@ -70,7 +69,7 @@ def simulate_case(settings: PhantomSettings, index: int, output: Path) -> None:
     )
     canvas.standard.clear()
     rng = stream(settings, index, "scan")
-    shift = draw_motion(settings, rng)
+    shift = float(rng.uniform(*settings.breathing) * rng.choice([-1, 1]))
     breathing = draw_breathing(_frame(patient), axes, canvas.liver, shift, rng)
     painted = Painted(
         canvas,

@@ -50,7 +50,7 @@ def diaphragm(x, y, trunk: Trunk) -> np.ndarray:
 
 def abdomen(x, y, z, wall: np.ndarray, trunk: Trunk) -> np.ndarray:
     """Distance to the abdominal cavity: below the diaphragm and away from the lungs' margins."""
-    recess = 3 + trunk.breath * smooth_step(z, -90, -25)
+    recess = trunk.breath * smooth_step(z, -95, -30) - 1.5
     roof = (z - diaphragm(x, y, trunk)) * np.float32(0.8)
     return smooth_max(wall + recess, roof, 14)
 
@@ -65,7 +65,7 @@ def draw_trunk(
     """
     everywhere = (slice(None),) * 3
     x, y, z = canvas.standard
-    _draw_table(canvas, rng)
+    _draw_table(canvas, trunk.fat, rng)
     body = oval(x, y + 3, 154 + trunk.fat, 109 + np.float32(0.7) * trunk.fat)
     canvas.paint(everywhere, body, tissues["skin"])
     canvas.paint(everywhere, body + 2, tissues["fat"])
@@ -92,14 +92,14 @@ def draw_trunk(
     return inside
 
 
-def _draw_table(canvas: Canvas, rng: np.random.Generator) -> None:
+def _draw_table(canvas: Canvas, fat: float, rng: np.random.Generator) -> None:
     """A thin curved table top under the patient (not bent with the patient)."""
-    below = canvas.build.centre[1] + canvas.build.scale[1] * 128 + rng.uniform(2, 8)
+    below = canvas.build.centre[1] + canvas.build.scale[1] * (107 + 0.7 * fat) + rng.uniform(3, 10)
     x = canvas.x - canvas.build.centre[0]
     sag = below - (x / 260) ** 2 * 45
     y = canvas.y[:, None]
-    for offset, hu in ((0.0, -150.0), (22.0, -250.0)):
-        share = canvas.coverage(np.abs(y - sag[None] - offset) - 1.8)
+    for offset, hu in ((0.0, 40.0), (22.0, -20.0)):
+        share = canvas.coverage(np.abs(y - sag[None] - offset) - 1.5)
         for image in (canvas.arterial, canvas.venous):
             image += share[None] * (hu - image)
 

@@ -1,21 +1,50 @@
-"""Who is in the simulated data set: names and lesion types, without drawing anything.
+"""Simulated patients: their names, lesion types and files, without drawing anything.
 
 Only the standard library is used, since the Snakefile asks for the cases before anything runs.
 """
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remodal.errors import UserError
+from remodal.intake.datasets import CaseSource
 
 if TYPE_CHECKING:
-    from remodal.config import PhantomSettings
+    from remodal.config import PhantomSettings, Settings
 
 LESION_TYPES = ("HCC", "metastasis", "cyst", "FNH", "haemangioma")
 """The five types of METHODS 5.6 (MPCT-FLLs); all lesions of a patient are of one type."""
 
 MODALITIES = ("arterial", "venous")
 """The two series of a patient; the lesions are drawn on the last."""
+
+
+def cases(settings: "Settings") -> list[CaseSource]:
+    """The simulated patients of a study, each a case with its lesion type as its group.
+
+    Raises:
+        UserError: the study wants modalities that are not simulated.
+    """
+    for modality in settings.data.modalities:
+        if modality not in MODALITIES:
+            raise UserError(
+                f"`{modality}` is not simulated",
+                where="data.modalities",
+                expected=" and ".join(MODALITIES),
+            )
+    root = Path("results/data") / settings.data_id / "dicom"
+    return [
+        CaseSource(
+            case=case,
+            patient=case,
+            group=lesion_type(settings.phantom, index),
+            images={modality: root / case / modality for modality in settings.data.modalities},
+            label=root / case / "label.dcm",
+            label_on=MODALITIES[-1],
+        )
+        for index, case in enumerate(case_names(settings.phantom))
+    ]
 
 
 def case_name(index: int) -> str:
