@@ -4,6 +4,7 @@ A study file says what is done, a preset how much of it; the user's overrides co
 effective settings are saved beside the results and are what every stage reads.
 """
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -153,7 +154,14 @@ class NetworkSettings(Section):
     base_width: int = Field(32, ge=1, description="Channels of the first stage.")
     max_width: int = Field(320, ge=1, description="Cap of the doubling.")
     strides: list[tuple[int, int, int]] = Field(
-        [(2, 2, 2)] * 5, description="Down-sampling (z, y, x) into each stage after the first."
+        [(2, 2, 2)] * 5,
+        min_length=1,
+        description="Down-sampling (z, y, x) into each stage after the first.",
+    )
+    anisotropic_kernels: bool = Field(
+        False,
+        description="Kernels of 1 along an axis until its first down-sampling (1 x 3 x 3, as "
+        "nnU-Net plans for thick slices), instead of 3 x 3 x 3 everywhere.",
     )
 
 
@@ -374,6 +382,17 @@ class Settings(Section):
         return self.methods[method].scenarios or [
             name for name, present in self.scenarios.items() if set(present) == own
         ]
+
+    @model_validator(mode="after")
+    def _patch_fits_network(self) -> "Settings":
+        factor = [math.prod(steps) for steps in zip(*self.network.strides)]
+        patch = self.training.patch
+        if any(length % step for length, step in zip(patch, factor)) or list(patch) == factor:
+            raise ValueError(
+                f"training.patch: {list(patch)} must be a multiple of {factor}, the product of "
+                "network.strides, and leave more than one voxel in the last stage"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Settings":

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -35,6 +35,28 @@ def require_method(name: str) -> None:
         )
 
 
+class Option(NamedTuple):
+    """One option of a method."""
+
+    name: str
+    type: str
+    default: Any
+    description: str
+
+
+def method_options(name: str) -> list[Option]:
+    """The options of a method, from the model that checks them (imports the method and torch).
+
+    Raises:
+        UserError: unknown method.
+    """
+    fields = _method_class(name).Options.model_fields
+    return [
+        Option(key, _type_name(field.annotation), field.default, field.description or "")
+        for key, field in fields.items()
+    ]
+
+
 def build_method(
     name: str,
     modalities: "Sequence[str]",
@@ -47,8 +69,7 @@ def build_method(
     Raises:
         UserError: unknown method, or an option it does not have.
     """
-    require_method(name)
-    method = import_module(f"remodal.methods.{name}").METHOD
+    method = _method_class(name)
     try:
         checked = method.Options.model_validate(options or {})
     except ValidationError as error:
@@ -59,3 +80,14 @@ def build_method(
             expected=f"options {', '.join(method.Options.model_fields) or '(none)'}",
         ) from error
     return method(modalities, classes, network, checked)
+
+
+def _method_class(name: str) -> "type[Method]":
+    require_method(name)
+    return import_module(f"remodal.methods.{name}").METHOD
+
+
+def _type_name(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return " or ".join(get_args(annotation))
+    return getattr(annotation, "__name__", str(annotation))

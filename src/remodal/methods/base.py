@@ -5,17 +5,42 @@ name is the name that a study's YAML calls it by.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel
+import torch
+from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from remodal.config import NetworkSettings, Section, TrainingSettings
+from remodal.errors import UserError
+from remodal.networks.unet import Layout, plan_layout
+from remodal.objectives.deep_supervision import deeply_supervised_loss, level_weights
 
 
 class NoOptions(Section):
     """Options of a method that has none."""
+
+
+class LossOptions(Section):
+    """Options of a method that is trained with cross-entropy and Dice."""
+
+    dice_over: Literal["sample", "batch"] = Field(
+        "sample",
+        description="Whether a Dice term is of each `sample` (nnU-Net at full resolution) or of "
+        "the whole `batch` (nnU-Net where a low-resolution stage exists).",
+    )
+
+
+class DeepSupervisionOptions(LossOptions):
+    """Options of a method that is trained at several resolutions."""
+
+    deep_supervision: bool = Field(
+        True,
+        description="Train a head at every decoder level but the lowest, with weights 1, 1/2, "
+        "1/4, ... normalised to sum 1 (nnU-Net), instead of at full resolution only.",
+    )
 
 
 class Method(ABC):
@@ -26,9 +51,15 @@ class Method(ABC):
         classes: number of foreground classes; networks give `classes + 1` channels.
         network: sizes.
         options: the method's own options, already checked against `Options`.
+
+    Raises:
+        UserError: fewer modalities than the method needs.
     """
 
     Options: ClassVar[type[BaseModel]] = NoOptions
+
+    #: The fewest modalities that the method makes sense with.
+    fewest_modalities: ClassVar[int] = 1
 
     #: Whether `train` optimises anything (False: the model is assembled from its inputs).
     learns: bool = True
@@ -38,8 +69,19 @@ class Method(ABC):
     ) -> None:
         self.modalities = list(modalities)
         self.classes = classes
-        self.options = options
-        self.network: nn.Module = self.build(network)
+        self.options: Any = options
+        if len(self.modalities) < self.fewest_modalities:
+            raise UserError(
+                f"method `{self.name}` cannot be built for {listed(self.modalities)} alone",
+                expected=f"at least {self.fewest_modalities} modalities",
+            )
+        # Channels-last convolutions are the faster ones, on a CPU and on a GPU with bf16.
+        self.network: nn.Module = self.build(network).to(memory_format=torch.channels_last_3d)
+
+    @property
+    def name(self) -> str:
+        """Name that a study calls the method by."""
+        return type(self).__module__.rpartition(".")[2]
 
     @abstractmethod
     def build(self, network: NetworkSettings) -> nn.Module:
@@ -61,12 +103,12 @@ class Method(ABC):
             images: for each modality that is present a (B, 1, Z, Y, X) image.
 
         Raises:
-            UserError: this method cannot do without a modality that is missing.
+            UserError: this method cannot predict from these modalities.
         """
 
-    def supports(self, present: Sequence[str]) -> bool:
-        """Whether the method can predict from these modalities (default: from all it knows)."""
-        return set(self.modalities) <= set(present)
+    def supports(self, present: Iterable[str]) -> bool:
+        """Whether the method can predict from these modalities (default: from all, no others)."""
+        return set(self.modalities) == set(present)
 
     def attention(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Maps worth showing, name to (B, 1, Z, Y, X), for example A_i; none by default."""
@@ -78,3 +120,78 @@ class Method(ABC):
     def parameter_groups(self, training: TrainingSettings) -> list[dict]:
         """Parameter groups of the optimiser."""
         return [{"params": [p for p in self.network.parameters() if p.requires_grad]}]
+
+    def in_order(self, images: Mapping[str, Tensor]) -> list[Tensor]:
+        """The images of all the method's modalities, in its order."""
+        return [images[name] for name in self.modalities]
+
+    def require_support(self, present: Iterable[str]) -> None:
+        """Check that the method can predict from these modalities.
+
+        Raises:
+            UserError: it cannot; the message names those it can predict from.
+        """
+        if self.supports(present):
+            return
+        subsets = [
+            listed(subset)
+            for size in range(len(self.modalities), 0, -1)
+            for subset in combinations(self.modalities, size)
+            if self.supports(subset)
+        ]
+        raise UserError(
+            f"method `{self.name}` cannot predict from {listed(present) or 'no image'}",
+            expected=" or ".join(subsets),
+        )
+
+
+class DeeplySupervisedMethod(Method):
+    """A method whose network gives one prediction, at several resolutions in training."""
+
+    Options: ClassVar[type[BaseModel]] = DeepSupervisionOptions
+
+    def __init__(
+        self, modalities: Sequence[str], classes: int, network: NetworkSettings, options: BaseModel
+    ) -> None:
+        self.weights = training_weights(network, options.deep_supervision)
+        super().__init__(modalities, classes, network, options)
+
+    @abstractmethod
+    def log_probabilities(self, images: Mapping[str, Tensor], levels: int) -> list[Tensor]:
+        """Log-probabilities (B, classes + 1, z, y, x) of the first `levels` decoder levels.
+
+        Args:
+            images: for each modality that is present a (B, 1, Z, Y, X) image.
+            levels: how many to compute, full resolution first.
+        """
+
+    def objective(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The deeply supervised segmentation loss."""
+        log_p = self.log_probabilities(batch, len(self.weights))
+        return {
+            "loss": deeply_supervised_loss(
+                log_p, batch["label"], self.weights, self.options.dice_over
+            )
+        }
+
+    def probabilities(self, images: Mapping[str, Tensor]) -> Tensor:
+        """Probabilities of the full-resolution head; no other is computed."""
+        self.require_support(images)
+        return self.log_probabilities(images, levels=1)[0].exp()
+
+
+def layout_of(network: NetworkSettings) -> Layout:
+    """Sizes of a U-Net's stages, from the settings."""
+    return plan_layout(
+        network.base_width, network.max_width, network.strides, network.anisotropic_kernels
+    )
+
+
+def training_weights(network: NetworkSettings, deep_supervision: bool) -> list[float]:
+    """Weights of the decoder levels that are trained, full resolution first."""
+    return level_weights(len(network.strides)) if deep_supervision else [1.0]
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence."""
+    return " + ".join(names)

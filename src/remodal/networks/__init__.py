@@ -1,1 +1,1 @@
-"""Networks: modules only, no objective, no optimiser, no files."""
+"""Networks: modules only. No loss, no optimiser, no file and no modality name in here."""

@@ -1,1 +1,1 @@
-"""Objectives: what training minimises."""
+"""Objectives: what a network is trained to minimise."""

@@ -1,0 +1,117 @@
+"""Modality-specific models joined by the modality-aware (MA) module.
+
+Source: MAML paper, 2.1 and 2.2 (eq. 1 and 2); YaoZhang93/MAML, generic_MAML.py, for what the
+paper leaves open.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from remodal.networks.unet import ConvBlock, Layout, UNet, convolve_parts
+
+Variant = Literal["repo", "paper"]
+
+
+class Gate(nn.Module):
+    """A_i = sigmoid(f_a([F_i; F_dual])): a weight for each channel and voxel of F_i (eq. 1).
+
+    f_a is a 3 x 3 x 3 convolution, InstanceNorm and LeakyReLU, then
+
+    - `repo`: a bare 3 x 3 x 3 convolution. The gate spans (0, 1).
+    - `paper`: a 1 x 1 x 1 convolution with InstanceNorm and LeakyReLU, as eq. 1 is printed.
+      LeakyReLU presses what is negative towards 0, so that the gate cannot close: about 0.44 is
+      the least it gives.
+    """
+
+    def __init__(self, width: int, variant: Variant) -> None:
+        super().__init__()
+        self.first = ConvBlock(2 * width, width, (3, 3, 3))
+        self.second = (
+            nn.Conv3d(width, width, 3, padding=1)
+            if variant == "repo"
+            else ConvBlock(width, width, (1, 1, 1))
+        )
+
+    def forward(self, own: Tensor, dual: Tensor) -> Tensor:
+        """A_i (B, C, Z, Y, X) from F_i and F_dual of the same shape."""
+        return torch.sigmoid(self.second(self.first(own, dual)))
+
+
+class ModalityAwareModule(nn.Module):
+    """F_att = sum of A_i * F_i over the modalities (eq. 2), not normalised across them.
+
+    F_dual is one bare 3 x 3 x 3 convolution of all F_i (the paper gives no kernel; the repository
+    has neither norm nor activation) and reaches F_att through the gates alone. PyTorch's default
+    initialisation, as in the repository.
+
+    Args:
+        modalities: number of F_i.
+        width: their channels C.
+        variant: form of the gates.
+    """
+
+    def __init__(self, modalities: int, width: int, variant: Variant = "repo") -> None:
+        super().__init__()
+        self.dual = nn.Conv3d(modalities * width, width, 3, padding=1)
+        self.attention = nn.ModuleList(Gate(width, variant) for _ in range(modalities))
+
+    def gates(self, features: Sequence[Tensor]) -> Iterator[Tensor]:
+        """A_i of each modality, one at a time, from all F_i (B, C, Z, Y, X)."""
+        dual = convolve_parts(self.dual, features)
+        for gate, own in zip(self.attention, features):
+            yield gate(own, dual)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """F_att (B, C, Z, Y, X) from all F_i of that shape."""
+        gates = self.gates(features)
+        total = next(gates) * features[0]
+        for gate, own in zip(gates, features[1:]):
+            total = torch.addcmul(total, gate, own)
+        return total
+
+
+class ModalityAwareNet(nn.Module):
+    """U-Nets, one a modality, the MA module on their features and the joint head on F_att.
+
+    Args:
+        modalities: number of images.
+        outputs: channels of the logits (the classes and the background).
+        layout: sizes of each U-Net.
+        variant: form of the MA module's gates.
+        heads: number of levels at which each U-Net has a head of its own; None: all.
+    """
+
+    def __init__(
+        self,
+        modalities: int,
+        outputs: int,
+        layout: Layout,
+        variant: Variant = "repo",
+        heads: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.models = nn.ModuleList(UNet(1, outputs, layout, heads) for _ in range(modalities))
+        self.fusion = ModalityAwareModule(modalities, layout.widths[0], variant)
+        self.joint = nn.Conv3d(layout.widths[0], outputs, 1, bias=False)
+
+    def forward(
+        self, images: Sequence[Tensor], levels: int = 0
+    ) -> tuple[Tensor, list[list[Tensor]]]:
+        """Joint logits, and of each U-Net the logits of its first `levels` heads.
+
+        Args:
+            images: for each modality (B, 1, Z, Y, X); sides are multiples of the layout's `factor`.
+            levels: how many heads of each U-Net to evaluate, full resolution first.
+        """
+        features = [model.features(image) for model, image in zip(self.models, images)]
+        own = [model.heads(level[:levels]) for model, level in zip(self.models, features)]
+        return self.joint(self.fusion([level[0] for level in features])), own
+
+    def gates(self, images: Sequence[Tensor]) -> Iterator[Tensor]:
+        """A_i (B, C, Z, Y, X) of each image, one at a time."""
+        return self.fusion.gates(
+            [model.features(image)[0] for model, image in zip(self.models, images)]
+        )

@@ -1,0 +1,232 @@
+"""The 3-D U-Net of nnU-Net, in the parts that the multi-modal networks are built from.
+
+Source: MIC-DKFZ/nnUNet, planner v21 and generic U-Net (widths, strides, blocks, initialisation);
+the MAML paper, 2.1, uses it for each modality.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Triple = tuple[int, int, int]
+
+SLOPE = 0.01  # of every LeakyReLU, and `a` of the He initialisation
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes of a U-Net's stages, full resolution first.
+
+    Attributes:
+        widths: channels of each stage.
+        strides: down-sampling (z, y, x) into each stage after the first.
+        kernels: convolution kernel (z, y, x) of each stage; a decoder stage has its encoder's.
+    """
+
+    widths: tuple[int, ...]
+    strides: tuple[Triple, ...]
+    kernels: tuple[Triple, ...]
+
+    @property
+    def factor(self) -> Triple:
+        """What each side of a patch must be a multiple of."""
+        z, y, x = (math.prod(axis) for axis in zip(*self.strides))
+        return z, y, x
+
+
+def plan_layout(
+    base_width: int, max_width: int, strides: Sequence[Triple], anisotropic: bool = False
+) -> Layout:
+    """Widths that double at each stage up to a cap, and the kernels.
+
+    Kernels are 3 x 3 x 3, or, if `anisotropic`, as nnU-Net's planner has them for thick slices:
+    1 along an axis in the stages before that axis is down-sampled for the first time (its spacing
+    is still twice the finest or more), 3 from there on, and 3 everywhere in the last stage.
+    """
+    widths = tuple(min(base_width * 2**stage, max_width) for stage in range(len(strides) + 1))
+    kernels: list[Triple] = []
+    reached = [not anisotropic] * 3
+    for stride in strides:
+        reached = [known or step > 1 for known, step in zip(reached, stride)]
+        kernels.append(tuple(3 if known else 1 for known in reached))
+    return Layout(widths, tuple(tuple(stride) for stride in strides), (*kernels, (3, 3, 3)))
+
+
+def convolve_parts(conv: nn.Conv3d, parts: Sequence[Tensor]) -> Tensor:
+    """`conv(torch.cat(parts, 1))`, without the copy.
+
+    A convolution is linear in its input channels, so each part is convolved with its share of the
+    weight and the results are added: no concatenated tensor is made, nor kept for the backward
+    pass (at 128^3 that tensor would be the largest of a decoder).
+    """
+    if len(parts) == 1:
+        return conv(parts[0])
+    first, *others = zip(parts, conv.weight.split([part.shape[1] for part in parts], 1))
+    total = F.conv3d(*first, conv.bias, conv.stride, conv.padding)
+    for part, weight in others:
+        total += F.conv3d(part, weight, None, conv.stride, conv.padding)
+    return total
+
+
+class InstanceNorm(nn.InstanceNorm3d):
+    """InstanceNorm3d (eps 1e-5, affine, no running statistics) that leaves the memory format alone.
+
+    PyTorch's own turns a channels-last tensor into a contiguous one and back for the next
+    convolution. Batch norm of one sample is the same function and has kernels for both formats.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise each sample and channel of (B, C, Z, Y, X) over its voxels."""
+        if not features.is_contiguous(memory_format=torch.channels_last_3d):
+            return super().forward(features)
+        samples = [
+            F.batch_norm(sample, None, None, self.weight, self.bias, training=True, eps=self.eps)
+            for sample in features.split(1)
+        ]
+        return samples[0] if len(samples) == 1 else torch.cat(samples)
+
+
+class ConvBlock(nn.Module):
+    """Convolution with bias, InstanceNorm, LeakyReLU.
+
+    Takes its input whole or in parts, of which it behaves as if they were concatenated.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: Triple, stride: Triple = (1, 1, 1)
+    ) -> None:
+        super().__init__()
+        padding = tuple(size // 2 for size in kernel)
+        self.conv = nn.Conv3d(inputs, outputs, kernel, stride, padding)
+        self.norm = InstanceNorm(outputs)
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        """(B, inputs, Z, Y, X), whole or in parts, to (B, outputs, Z / stride, ...)."""
+        return F.leaky_relu_(self.norm(convolve_parts(self.conv, parts)), SLOPE)
+
+
+class Stage(nn.Module):
+    """Two blocks; the first one changes the width and the resolution."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: Triple, stride: Triple = (1, 1, 1)
+    ) -> None:
+        super().__init__()
+        self.first = ConvBlock(inputs, outputs, kernel, stride)
+        self.second = ConvBlock(outputs, outputs, kernel)
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        """(B, inputs, Z, Y, X), whole or in parts, to (B, outputs, Z / stride, ...)."""
+        return self.second(self.first(*parts))
+
+
+class Encoder(nn.Module):
+    """The way down."""
+
+    def __init__(self, inputs: int, layout: Layout) -> None:
+        super().__init__()
+        widths = (inputs, *layout.widths)
+        strides = ((1, 1, 1), *layout.strides)
+        self.stages = nn.ModuleList(
+            Stage(*sizes) for sizes in zip(widths, layout.widths, layout.kernels, strides)
+        )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Features of every stage of an image (B, inputs, Z, Y, X), full resolution first."""
+        features = []
+        for stage in self.stages:
+            image = stage(image)
+            features.append(image)
+        return features
+
+
+class Decoder(nn.Module):
+    """The way up: transposed convolution (kernel = stride, no bias), skip, stage."""
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__()
+        levels = list(zip(layout.widths, layout.widths[1:], layout.strides, layout.kernels))
+        self.up = nn.ModuleList(
+            nn.ConvTranspose3d(below, width, stride, stride, bias=False)
+            for width, below, stride, _ in levels
+        )
+        self.stages = nn.ModuleList(
+            Stage(2 * width, width, kernel) for width, _, _, kernel in levels
+        )
+
+    def forward(self, skips: Sequence[Tensor]) -> list[Tensor]:
+        """Features of every level, full resolution first, from those of the encoder's stages."""
+        *skips, features = skips
+        levels = []
+        for up, stage, skip in zip(reversed(self.up), reversed(self.stages), reversed(skips)):
+            features = stage(up(features), skip)
+            levels.append(features)
+        return levels[::-1]
+
+
+class Heads(nn.ModuleList):
+    """A 1 x 1 x 1 convolution to logits, without bias, for each of the first `count` levels."""
+
+    def __init__(self, outputs: int, layout: Layout, count: int | None = None) -> None:
+        widths = layout.widths[:-1][:count]
+        super().__init__(nn.Conv3d(width, outputs, 1, bias=False) for width in widths)
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Logits (B, outputs, Z, Y, X) of each of the given levels, full resolution first."""
+        return [head(level) for head, level in zip(self, features)]
+
+    def train_only(self, levels: int) -> None:
+        """Freeze the heads below the first `levels`, which no objective reaches."""
+        for level, head in enumerate(self):
+            head.requires_grad_(level < levels)
+
+
+class UNet(nn.Module):
+    """Encoder, decoder and heads.
+
+    Args:
+        inputs: channels of the image.
+        outputs: channels of the logits (the classes and the background).
+        layout: sizes.
+        heads: number of decoder levels that have a head, full resolution first; None: all.
+    """
+
+    def __init__(self, inputs: int, outputs: int, layout: Layout, heads: int | None = None) -> None:
+        super().__init__()
+        self.encoder = Encoder(inputs, layout)
+        self.decoder = Decoder(layout)
+        self.heads = Heads(outputs, layout, heads)
+        initialise(self)
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Output of each decoder stage, full resolution (F_i of the MAML paper) first.
+
+        Args:
+            image: (B, inputs, Z, Y, X); its sides are multiples of the layout's `factor`.
+        """
+        return self.decoder(self.encoder(image))
+
+    def forward(self, image: Tensor, levels: int = 1) -> list[Tensor]:
+        """Logits of the first `levels` decoder levels, full resolution first.
+
+        Args:
+            image: (B, inputs, Z, Y, X); its sides are multiples of the layout's `factor`.
+            levels: how many heads to evaluate.
+        """
+        return self.heads(self.features(image)[:levels])
+
+
+def initialise(module: nn.Module) -> None:
+    """He-normal weights for LeakyReLU (a = 0.01) and zero bias in every convolution below."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv3d | nn.ConvTranspose3d):
+            nn.init.kaiming_normal_(part.weight, a=SLOPE)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
