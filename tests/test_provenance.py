@@ -1,6 +1,8 @@
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +65,22 @@ def test_code_hash_ignores_line_endings(package):
     before = code_hash("remodal.stage")
     package("shared.py", "value = 1\r\nother = 2\r\n")
     assert code_hash("remodal.stage") == before
+
+
+def test_finds_the_imports_that_a_full_parse_finds():
+    for path in Path(provenance.__file__).parent.rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        imports = (ast.Import, ast.ImportFrom)
+        parsed = [ast.dump(n) for n in ast.walk(ast.parse(source)) if isinstance(n, imports)]
+        found = [ast.dump(node) for node in provenance._import_statements(source)]
+        assert sorted(found) == sorted(parsed), path
+
+
+def test_prose_is_no_import():
+    source = (
+        '"""Text\nfrom here on,\nimport duties (and\nmore)\n"""\nif True:\n    import os  # (why\n'
+    )
+    assert [ast.unparse(n) for n in provenance._import_statements(source)] == ["import os"]
 
 
 def test_no_such_module():
