@@ -37,7 +37,8 @@ def simulate(settings: Settings, case: str, source: Path | None, output: Path) -
 
         if source is None:
             raise UserError("the folder of the real CT is missing", where="--source")
-        simulate_on_ct(*read_real_ct(source), settings.phantom, index, output)
+        volume, liver, organs = read_real_ct(source)
+        simulate_on_ct(volume, liver, settings.phantom, index, output, organs)
     else:
         raise UserError(
             f"`{settings.data.source}` is not simulated",

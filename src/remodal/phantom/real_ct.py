@@ -1,0 +1,353 @@
+"""A second anatomy: lesions, an arterial phase and breathing simulated into a real CT.
+
+Synthetic tumours in real CT are an accepted way to train (Hu et al., CVPR 2023). The real image
+serves as the venous phase. Each synthetic patient is the same person stretched and bent a little,
+with lesions, breathing, and noise of their own; beyond the top and bottom of a short scan the
+anatomy is continued by its mirror image.
+"""
+
+import subprocess
+import sys
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from remodal.config import PhantomSettings
+from remodal.errors import EnvironmentProblem, UserError
+from remodal.files import sha256
+from remodal.intake.nifti import read_volume, write_volume
+from remodal.phantom.breathing import TrunkFrame, draw_breathing, linear_sample
+from remodal.phantom.canvas import Canvas
+from remodal.phantom.lesions import Tissues
+from remodal.phantom.patient_files import Painted, paint_lesions, stream, write_patient
+from remodal.phantom.phases import Tissue
+from remodal.phantom.scanner import Scan
+from remodal.phantom.shapes import Waves
+from remodal.volume import Geometry, Volume, from_sitk, to_sitk
+
+# The CT is among the test files of a published package, which holds an abdominal series from a
+# real scanner and the organs that its own network found in it.
+_PACKAGE = "totalsegmentator"
+_VERSION = "2.18.0"
+_SHA256 = "5d4223ef93973bc36d710869d11e7742ead2c154c72f7f9edcaaadd5b6c4bd03"
+_SERIES = "tests/reference_files/example_ct_dicom/"
+_ORGANS = "tests/reference_files/example_seg_dicom.nii.gz"
+_LIVER = 5
+
+# Change from the venous to the arterial phase, HU, by value of the organ labels.
+_ARTERIAL_CHANGE = {52: 130.0, 1: 32.0, 2: 15.0, 3: 15.0, 7: 14.0, 63: -15.0, 64: -40.0}
+_FAT, _BODY = -30.0, -300.0
+
+
+def fetch_real_ct(folder: Path) -> tuple[Path, Path]:
+    """Fetch a real abdominal CT and its liver mask from a package, by name and version.
+
+    Args:
+        folder: gets ct.nii.gz (HU), liver.nii.gz (1 = liver) and organs.nii.gz (the package's
+            labels).
+
+    Returns:
+        Paths of the first two.
+
+    Raises:
+        EnvironmentProblem: no network, or not the package that is expected.
+    """
+    folder = Path(folder)
+    ct, liver = folder / "ct.nii.gz", folder / "liver.nii.gz"
+    if ct.exists() and liver.exists():
+        return ct, liver
+    with tempfile.TemporaryDirectory() as temporary:
+        series, labels = fetch_reference_files(Path(temporary))
+        volume, organs = _read_reference_files(series, labels)
+    write_volume(folder / "organs.nii.gz", organs)
+    write_volume(liver, organs.with_array((organs.array == _LIVER).astype(np.uint8)))
+    write_volume(ct, volume)
+    return ct, liver
+
+
+def fetch_reference_files(folder: Path) -> tuple[Path, Path]:
+    """Fetch the package's DICOM series (a folder) and its organ labels (NIfTI) as they are.
+
+    Raises:
+        EnvironmentProblem: no network, or not the package that is expected.
+    """
+    archive = _download(folder)
+    series, labels = folder / "example_ct_dicom", folder / "example_seg_dicom.nii.gz"
+    series.mkdir(exist_ok=True)
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            _, _, name = member.name.partition("/")
+            if not member.isfile() or not name.startswith((_SERIES, _ORGANS)):
+                continue
+            target = labels if name == _ORGANS else series / Path(name).name
+            target.write_bytes(tar.extractfile(member).read())
+    archive.unlink()
+    return series, labels
+
+
+def _download(folder: Path) -> Path:
+    """The package's source distribution, checked."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = f"{_PACKAGE}=={_VERSION}"
+    options = ["--no-deps", "--no-binary", _PACKAGE, "--disable-pip-version-check", "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), wanted],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    archive = folder / f"{_PACKAGE}-{_VERSION}.tar.gz"
+    if done.returncode or not archive.exists():
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise EnvironmentProblem(
+            f"pip cannot download it ({lines[-1][7:] if lines else 'no reason given'})",
+            where=wanted,
+            remedy="demo-real needs a network that reaches the package index; `make demo` does not",
+        )
+    if sha256(archive) != _SHA256:
+        raise EnvironmentProblem(
+            "is not the file that is expected (other SHA-256)",
+            where=archive.name,
+            remedy="check which package index pip uses",
+        )
+    return archive
+
+
+def _read_reference_files(series: Path, labels: Path) -> tuple[Volume, Volume]:
+    """The CT, and the organ labels brought onto its grid."""
+    import SimpleITK as sitk
+
+    from remodal.intake.dicom import read_series
+
+    volume = read_series(series).volume
+    drawn = sitk.ReadImage(str(labels))
+    organs = sitk.Resample(drawn, to_sitk(volume), sitk.Transform(), sitk.sitkNearestNeighbor)
+    return volume, from_sitk(organs)
+
+
+def read_real_ct(folder: Path) -> tuple[Volume, np.ndarray, np.ndarray | None]:
+    """Read what `fetch_real_ct` wrote, or a CT of the user's own under the same names.
+
+    Returns:
+        The CT, its liver as booleans (z, y, x), and its organ labels if they are there.
+    """
+    folder = Path(folder)
+    organs = folder / "organs.nii.gz"
+    return (
+        read_volume(folder / "ct.nii.gz"),
+        read_volume(folder / "liver.nii.gz").array > 0,
+        read_volume(organs).array if organs.exists() else None,
+    )
+
+
+def simulate_on_ct(
+    volume: Volume,
+    liver: np.ndarray,
+    settings: PhantomSettings,
+    index: int,
+    output: Path,
+    organs: np.ndarray | None = None,
+) -> None:
+    """Simulate one patient into a real CT; writes what `simulate.simulate_case` writes.
+
+    The slices are the CT's own; `settings.matrix` is the in-plane size that is written, of a square
+    around the body. `settings.slices`, `slice_spacing` and `field_of_view` do not apply.
+
+    Args:
+        volume: real CT with contrast in HU, axial.
+        liver: its liver, bool (z, y, x).
+        settings: lesions, noise, breathing and matrix.
+        index: number of the case, from 0.
+        output: folder of the case.
+        organs: TotalSegmentator labels (z, y, x), if known: blood and organs then enhance in the
+            arterial phase as the liver does.
+
+    Raises:
+        UserError: the mask does not fit the CT or is empty, or the slices are oblique.
+    """
+    if liver.shape != volume.array.shape or not liver.any():
+        raise UserError(
+            f"the liver mask {liver.shape} is empty or not on the grid of the CT",
+            expected=f"a mask of {volume.array.shape}",
+        )
+    rng = stream(settings, index, "patient")
+    person = _cropped(_axial(volume, liver, organs))
+    # A short scan cannot show a long way: at most a quarter of it.
+    most = 0.25 * person.spacing[0] * len(volume.array)
+    shift = min(float(rng.uniform(*settings.breathing)), most) * float(rng.choice([-1, 1]))
+    canvas, change, margin = _bent(person, settings, rng)
+    scan = _scan(canvas, margin, shift, settings.matrix, rng)
+    tissues, texture = _arterial_phase(canvas, change, rng)
+    distance, box = _liver_distance(canvas)
+    lesions = paint_lesions(canvas, distance, box, tissues, scan, settings, index, texture)
+    frame = _frame(canvas)
+    rng = stream(settings, index, "scan")
+    axes = (canvas.x, canvas.y, canvas.z)
+    breathing = draw_breathing(frame, axes, canvas.liver, shift, rng)
+    trunk = (*frame.centre, frame.half_width)
+    facts = {"source": "real_ct", "lesions": lesions, "breathing_mm": round(shift, 2)}
+    noise = float(rng.uniform(*settings.noise))
+    write_patient(Painted(canvas, scan, breathing, trunk, noise, facts), settings, index, output)
+
+
+@dataclass(frozen=True)
+class _Person:
+    """A CT with axes along x, y, z.
+
+    Attributes:
+        maps: HU, liver (0 or 1) and arterial change in HU; float32 (3, z, y, x).
+        spacing: (z, y, x) in mm.
+    """
+
+    maps: np.ndarray
+    spacing: tuple[float, float, float]
+
+
+def _axial(volume: Volume, liver: np.ndarray, organs: np.ndarray | None) -> _Person:
+    import SimpleITK as sitk
+
+    change = np.zeros(volume.array.shape, np.float32)
+    for label, amount in _ARTERIAL_CHANGE.items():
+        if organs is not None:
+            change[organs == label] = amount
+    maps = []
+    for array in (volume.array.astype(np.float32), liver.astype(np.float32), change):
+        image = sitk.DICOMOrient(to_sitk(volume.with_array(array)), "LPS")
+        maps.append(sitk.GetArrayFromImage(image))
+    if not np.allclose(image.GetDirection(), np.eye(3).ravel(), atol=1e-3):
+        raise UserError("the slices of the CT are oblique", expected="an axial series")
+    return _Person(np.stack(maps), image.GetSpacing()[::-1])
+
+
+def _cropped(person: _Person) -> _Person:
+    """The square around the body, in-plane."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(person.maps[0] > _BODY)
+    if count:
+        body = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+        box = ndimage.find_objects(body.astype(np.uint8))[0][1:]
+    else:
+        box = tuple(slice(0, length) for length in person.maps.shape[2:])
+    side = round(1.06 * max(part.stop - part.start for part in box))
+    side = min(side, *person.maps.shape[2:])
+    window = []
+    for part, length in zip(box, person.maps.shape[2:]):
+        start = int(np.clip((part.start + part.stop - side) // 2, 0, length - side))
+        window.append(slice(start, start + side))
+    return _Person(person.maps[:, :, window[0], window[1]], person.spacing)
+
+
+def _bent(
+    person: _Person, settings: PhantomSettings, rng: np.random.Generator
+) -> tuple[Canvas, np.ndarray, int]:
+    """The person stretched and bent into another.
+
+    Returns:
+        The new person in both phases alike, their arterial change, and how many mirrored slices
+        continue them above and below.
+    """
+    margin = int(np.ceil((1.6 * settings.breathing[1] + 6) / person.spacing[0]))
+    padding = ((0, 0), (margin, margin), (0, 0), (0, 0))
+    maps = np.pad(person.maps, padding, mode="reflect" if person.maps.shape[1] > 1 else "edge")
+    across, along = rng.uniform(0.93, 1.07), rng.uniform(0.95, 1.05)
+    spacing = [round(person.spacing[0] * along, 2), *(s * across for s in person.spacing[1:])]
+    middle = (round(rng.uniform(-500, 400), 1), -180 + rng.normal(0, 4), rng.normal(0, 4))
+    z, y, x = (
+        centre + step * (np.arange(length) - (length - 1) / 2)
+        for centre, step, length in zip(middle, spacing, maps.shape[1:])
+    )
+    bends = [Waves.drawn(rng, 110, 220) for _ in range(3)]
+    sizes = [size / step for size, step in zip((1.0, 3.5, 3.5), spacing)]
+    grid = np.ogrid[tuple(slice(0, length) for length in maps.shape[1:])]
+    bent = np.empty_like(maps)
+    for k in range(maps.shape[1]):
+        moved = [size * bend.on(x, y, z[k : k + 1])[0] for bend, size in zip(bends, sizes)]
+        index = (k + moved[0], grid[1][0] + moved[1], grid[2][0] + moved[2])
+        bent[:, k] = linear_sample(maps, *index)
+    canvas = Canvas(x, y, z, bent[0].copy(), bent[0], bent[1], np.zeros_like(bent[1]))
+    return canvas, bent[2], margin
+
+
+def _scan(canvas: Canvas, margin: int, shift: float, matrix: int, rng: np.random.Generator) -> Scan:
+    """The CT's own slices for the venous phase.
+
+    The arterial series is longer by what breathing moves, so that it shows the whole of them.
+    """
+    step = round(float(canvas.z[1] - canvas.z[0]), 2)
+    fine = float(canvas.x[1] - canvas.x[0])
+    pixel = round(fine * len(canvas.x) / matrix, 6)
+    corner = [
+        round(float(axis[0] + axis[-1] - pixel * (matrix - 1)) / 2, 3)
+        for axis in (canvas.x, canvas.y)
+    ]
+    count = len(canvas.z) - 2 * margin
+    lowest = round(float(canvas.z[margin]), 3)
+    spacing = (pixel, pixel, step)
+    venous = Geometry((count, matrix, matrix), spacing, (*corner, lowest))
+    more = min(margin - 1, int(np.ceil((1.3 * abs(shift) + 2) / step)))
+    count += 2 * more
+    lowest = round(lowest - more * step + rng.uniform(-0.8, 0.8) * step, 1)
+    return Scan(Geometry((count, matrix, matrix), spacing, (*corner, lowest)), venous)
+
+
+def _arterial_phase(
+    canvas: Canvas, change: np.ndarray, rng: np.random.Generator
+) -> tuple[Tissues, tuple[np.ndarray, np.ndarray]]:
+    """Turn the canvas' arterial image, a copy of the venous one, into an arterial phase.
+
+    The liver falls to a share of its enhancement, its bright vessels by more; the other organs
+    change as their labels say.
+
+    Returns:
+        HU of liver and blood for the lesions, and the scan's own grain within the liver.
+    """
+    from scipy import ndimage
+
+    liver = canvas.liver
+    sigma = [2.5 / step for step in canvas.spacing_zyx]
+    weight = ndimage.gaussian_filter(liver, sigma)
+    smooth = ndimage.gaussian_filter(liver * canvas.venous, sigma) / np.maximum(weight, 1e-3)
+    venous = float(np.median(canvas.venous[liver > 0.99]))
+    plain = min(rng.uniform(48, 58), venous - 10)
+    arterial = plain + rng.uniform(0.25, 0.5) * (venous - plain)
+    vessels = np.maximum(smooth - venous - 8, 0)
+    canvas.arterial += liver * (arterial - venous - 0.75 * vessels)
+    soft = canvas.venous > _FAT
+    canvas.arterial += (1 - liver) * soft * change * rng.uniform(0.85, 1.15)
+    grain = np.clip(canvas.venous - smooth, -60, 60) * (liver > 0)
+    blood = Tissue(float(rng.uniform(240, 310)), max(150.0, venous + 40))
+    return {"liver": Tissue(arterial, venous), "aorta": blood}, (grain, grain)
+
+
+def _liver_distance(canvas: Canvas) -> tuple[np.ndarray, tuple[slice, slice, slice]]:
+    """Distance to the liver's surface (mm, negative inside) in a box around it."""
+    from scipy import ndimage
+
+    inside = canvas.liver > 0.5
+    box = tuple(
+        slice(max(part.start - 3, 0), part.stop + 3)
+        for part in ndimage.find_objects(inside.astype(np.uint8))[0]
+    )
+    inside, spacing = inside[box], canvas.spacing_zyx
+    outer = ndimage.distance_transform_edt(~inside, sampling=spacing)
+    inner = ndimage.distance_transform_edt(inside, sampling=spacing)
+    return (outer - inner).astype(np.float32), box
+
+
+def _frame(canvas: Canvas) -> TrunkFrame:
+    """Where the trunk is, from the part of the image that is body; its spine lies behind."""
+    body = canvas.venous[len(canvas.z) // 2] > _BODY
+    across, through = (np.flatnonzero(body.mean(axis=axis) > 0.2) for axis in (0, 1))
+    left, right = canvas.x[across[0]], canvas.x[across[-1]]
+    front, back = canvas.y[through[0]], canvas.y[through[-1]]
+    return TrunkFrame(
+        centre=((left + right) / 2, (front + back) / 2),
+        half_width=0.82 * (right - left) / 2,
+        half_depth=0.8 * (back - front) / 2,
+        spine=((left + right) / 2, front + 0.72 * (back - front)),
+        dome=float(canvas.z[-1]) + 20,
+    )
