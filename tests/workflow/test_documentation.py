@@ -1,0 +1,75 @@
+"""Every command of the README and of docs/ runs, where the docs say it runs."""
+
+import re
+import runpy
+
+import pytest
+import torch
+
+from tests.workflow.conftest import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+#: Commands that another run covers: CI is `make test`, the demos are timed by hand.
+DRY = {"make demo": "make -n demo", "make test": "make -n test"}
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands():
+    """(page, command) of every line of every shell block."""
+    for page in PAGES:
+        for block in blocks(page, "sh"):
+            for line in block.splitlines():
+                command = line.partition("  #")[0].strip()
+                if command:
+                    yield pytest.param(page.name, command, id=f"{page.stem}: {command[:40]}")
+
+
+@pytest.mark.parametrize(("page", "command"), list(commands()))
+def test_the_command_runs_as_written(smoke_study, page, command):
+    smoke_study.run("bash", "-c", DRY.get(command, command))
+
+
+def test_a_patient_is_segmented_from_both_phases_and_from_one(smoke_study):
+    import SimpleITK as sitk
+
+    series = smoke_study.folder / "results/data/phantom-smoke/dicom/patient001/venous"
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(series)))
+    scan = reader.Execute()
+    model = "results/studies/liver-smoke/models/maml/fold0-seed0"
+    phases = "results/data/phantom-smoke/dicom/patient001/{}".format
+    both = ["--arterial", phases("arterial"), "--venous", phases("venous")]
+    for name, options in {"both": both, "venous": both[2:]}.items():
+        smoke_study.run("remodal", "predict", "--model", model, *options, "-o", f"{name}.nii.gz")
+        segmentation = sitk.ReadImage(str(smoke_study.folder / f"{name}.nii.gz"))
+        assert segmentation.GetSize() == scan.GetSize()
+        assert segmentation.GetSpacing() == pytest.approx(scan.GetSpacing(), abs=1e-4)
+        assert segmentation.GetOrigin() == pytest.approx(scan.GetOrigin(), abs=1e-3)
+        assert segmentation.GetDirection() == pytest.approx(scan.GetDirection(), abs=1e-5)
+
+
+def test_the_example_of_a_method_is_a_working_method(tmp_path):
+    from remodal.config import NetworkSettings
+
+    (code,) = blocks(ROOT / "docs/add-a-method.md", "python")
+    (tmp_path / "shared_unet.py").write_text(code)
+    method_class = runpy.run_path(str(tmp_path / "shared_unet.py"))["METHOD"]
+    network = NetworkSettings(base_width=4, max_width=8, strides=[(2, 2, 2)])
+    method = method_class(["arterial", "venous"], 1, network, method_class.Options())
+    batch = {name: torch.randn(1, 1, 8, 8, 8) for name in ("arterial", "venous")}
+    label = torch.zeros(1, 8, 8, 8, dtype=torch.int64)
+    losses = method.objective(batch | {"label": label})
+    losses["loss"].backward()
+    assert set(losses) == {"loss", "arterial", "venous"}
+    with torch.no_grad():
+        probabilities = method.probabilities({"venous": batch["venous"]})
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(1, 8, 8, 8))
+
+
+def test_every_link_between_the_pages_leads_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
