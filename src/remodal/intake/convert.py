@@ -20,7 +20,7 @@ _INT16 = np.iinfo(np.int16)
 
 
 def convert_image(
-    source: Path | None,
+    source: Path,
     output: Path,
     record: Path,
     *,
@@ -33,8 +33,7 @@ def convert_image(
     The voxels are int16 where whole numbers fit, else float32.
 
     Args:
-        source: DICOM folder or enhanced multi-frame file, or NIfTI, NRRD or MHA file; None or a
-            path where nothing is when the case lacks the modality.
+        source: DICOM folder or enhanced multi-frame file, or NIfTI, NRRD or MHA file.
         output: the NIfTI file; empty when the case is quarantined.
         record: details on success are `format`, `shape` (z, y, x), `spacing`, `origin` and
             `direction` (x, y, z; mm; LPS), `dtype`, harmless DICOM `tags` and the source's
@@ -49,11 +48,11 @@ def convert_image(
     """
 
     def read() -> tuple[Volume, dict[str, Any], list[str]]:
-        if source is None or not Path(source).exists():
+        if not Path(source).exists():
             raise BadCase(
                 "there is no such image",
                 expected="a DICOM folder or an image file",
-                remedy="correct the path in the sheet, or add the missing line",
+                remedy="correct the path in the sheet",
             )
         volume, details, warnings = _read_image(Path(source))
         return _checked(volume), details, warnings

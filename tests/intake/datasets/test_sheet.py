@@ -1,0 +1,41 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from remodal.errors import UserError
+from remodal.intake.datasets import CaseSource, cases_of, sources
+
+
+def _settings(sheet, source="sheet"):
+    data = SimpleNamespace(source=source, sheet=sheet, modalities=["arterial", "venous"])
+    return SimpleNamespace(data=data)
+
+
+def test_lines_become_cases_in_the_order_of_the_sheet(tmp_path):
+    sheet = tmp_path / "samples.tsv"
+    sheet.write_text(
+        "case\tmodality\tpath\tlabel\tgroup\tpatient\n"
+        "b\tvenous\tbv\tbl\thcc\tp1\n"
+        "a\tvenous\tav\n"
+        "b\tarterial\tba\n"
+    )
+    first, second = cases_of(_settings(sheet))
+    images = {"arterial": Path("ba"), "venous": Path("bv")}
+    assert first == CaseSource("b", "p1", "hcc", images, Path("bl"), "venous")
+    assert list(first.images) == ["arterial", "venous"]
+    # A missing phase is not the sheet's mistake: registration quarantines the case.
+    assert second == CaseSource("a", "a", "", {"venous": Path("av")}, None, "")
+
+
+def test_no_sheet_is_named():
+    with pytest.raises(UserError, match="no sample sheet is named"):
+        cases_of(_settings(None))
+
+
+def test_an_unknown_source_is_refused_with_those_that_there_are():
+    assert "sheet" in sources()
+    with pytest.raises(UserError, match=r"unknown data source `magic`; expected one of .*sheet"):
+        cases_of(_settings(None, source="magic"))
+    with pytest.raises(UserError, match="unknown data source"):
+        cases_of(_settings(None, source="../sheet"))

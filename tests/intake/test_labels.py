@@ -1,0 +1,104 @@
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from pydicom.dataset import FileMetaDataset
+
+from remodal.errors import BadCase
+from remodal.intake.labels import read_label, whole_numbers
+from remodal.intake.nifti import write_volume
+from remodal.volume import Volume, to_sitk
+
+
+@pytest.fixture
+def label(image) -> Volume:
+    array = np.zeros(image.array.shape, np.uint8)
+    array[1:4, 5:20, 5:20] = 1
+    array[2, 9:14, 3:9] = 2
+    return image.with_array(array)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha"])
+def test_label_files_keep_their_values(suffix, label, tmp_path):
+    path = tmp_path / f"label{suffix}"
+    sitk.WriteImage(to_sitk(label), str(path))
+    found = read_label(path, label.geometry)
+    np.testing.assert_array_equal(found.volume.array, label.array)
+    assert found.volume.array.dtype == np.uint8
+    assert found.volume.geometry == label.geometry
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LPI", "SPR", "AIL"])
+def test_labels_of_another_orientation_are_turned_exactly(orientation, label, tmp_path):
+    turned = sitk.DICOMOrient(to_sitk(label), orientation)
+    sitk.WriteImage(turned, str(tmp_path / "label.nii.gz"))
+    found = read_label(tmp_path / "label.nii.gz", label.geometry)
+    np.testing.assert_array_equal(found.volume.array, label.array)
+    assert found.volume.geometry == label.geometry
+
+
+def test_labels_as_a_dicom_series(label, write_series, tmp_path):
+    write_series(tmp_path, label)
+    found = read_label(tmp_path, label.geometry)
+    np.testing.assert_array_equal(found.volume.array, label.array)
+    assert found.kind == "DICOM series"
+
+
+def test_a_structure_set_alone_in_its_folder(label, tmp_path):
+    whole = pydicom.Dataset()
+    whole.file_meta = FileMetaDataset()
+    whole.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    whole.SOPClassUID = "1.2.840.10008.5.1.4.1.1.481.3"
+    whole.SOPInstanceUID = "1.2.3"
+    contour, roi = pydicom.Dataset(), pydicom.Dataset()
+    contour.ContourGeometricType = "CLOSED_PLANAR"
+    corners = [[4.5, 4.5, 1, 1], [19.5, 4.5, 1, 1], [19.5, 19.5, 1, 1], [4.5, 19.5, 1, 1]]
+    contour.ContourData = (label.geometry.affine @ np.array(corners).T)[:3].T.ravel().tolist()
+    roi.ReferencedROINumber, roi.ContourSequence = 1, [contour]
+    whole.ROIContourSequence = [roi]
+    whole.save_as(tmp_path / "rs.dcm", enforce_file_format=True)
+    found = read_label(tmp_path, label.geometry)
+    assert found.kind == "DICOM RTSTRUCT"
+    np.testing.assert_array_equal(found.volume.array[1] == 1, label.array[1] == 1)
+    assert found.volume.array.sum() == 15 * 15
+
+
+def test_another_dicom_object_is_no_label(image, write_series, tmp_path):
+    write_series(tmp_path, image, skip=range(1, 6))
+    with pytest.raises(BadCase, match="holds no label"):
+        read_label(next(tmp_path.iterdir()), image.geometry)
+
+
+def test_a_label_on_another_grid_is_refused(label, tmp_path):
+    write_volume(tmp_path / "label.nii.gz", label)
+    smaller = type(label.geometry)((5, 32, 34), (0.7, 0.8, 2.5), (-101.5, 20.25, -333.0))
+    with pytest.raises(BadCase, match=r"6 x 32 x 34 voxels .* against 5 x 32 x 34"):
+        read_label(tmp_path / "label.nii.gz", smaller)
+
+
+def test_a_slightly_rounded_grid_is_told(label, tmp_path):
+    write_volume(tmp_path / "label.nii.gz", label)
+    moved = type(label.geometry)((6, 32, 34), (0.7, 0.8, 2.5), (-101.465, 20.25, -333.0))
+    found = read_label(tmp_path / "label.nii.gz", moved)
+    assert found.warnings == ["the label's grid is 0.05 voxels off the image's"]
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([0.0, 1.0, 0.4], "1 voxels of the label are not whole numbers"),
+        ([0.0, np.nan, 1.5], "2 voxels of the label are not whole numbers"),
+        ([0, -1, 1], "from -1 to 1"),
+        ([0, 256, 1], "from 0 to 256"),
+        ([0.0, np.inf, 1.0], "from 0 to inf"),
+    ],
+)
+def test_values_that_are_no_classes_are_refused(values, reason):
+    with pytest.raises(BadCase, match=reason):
+        whole_numbers(np.array(values))
+
+
+def test_whole_numbers_in_floats_are_fine():
+    found = whole_numbers(np.array([0.0, 2.0, 255.0]))
+    assert found.dtype == np.uint8
+    assert found.tolist() == [0, 2, 255]

@@ -1,0 +1,205 @@
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from remodal.errors import UserError
+from remodal.intake.sheet import COLUMNS, Image, SheetError, read_sheet
+
+MODALITIES = ["arterial", "venous"]
+
+
+@pytest.fixture
+def sheet(tmp_path):
+    """A function that writes lines of cells below the full heading and reads them."""
+
+    def write_and_read(*rows, heading=COLUMNS, text=None, encoding="utf-8"):
+        path = tmp_path / "samples.tsv"
+        lines = ["\t".join(row) for row in (heading, *rows)]
+        path.write_text("\n".join(lines) if text is None else text, encoding=encoding)
+        return read_sheet(path, MODALITIES)
+
+    return write_and_read
+
+
+def problems(sheet, *rows, **options) -> list[str]:
+    with pytest.raises(SheetError) as caught:
+        sheet(*rows, **options)
+    shown = str(caught.value).split("\n")
+    assert shown[0].endswith("in the sample sheet")
+    assert [line.strip() for line in shown[1:]] == caught.value.problems
+    return caught.value.problems
+
+
+def test_a_full_line_is_read_cell_by_cell(sheet):
+    assert sheet(("c1", "venous", "a b/c", "d.dcm", "venous", "hcc", "p1")) == [
+        Image("c1", "venous", Path("a b/c"), Path("d.dcm"), "venous", "hcc", "p1")
+    ]
+
+
+def test_what_is_said_once_holds_for_the_case(sheet):
+    images = sheet(
+        ("c1", "arterial", "a"),
+        ("c1", "venous", "v", "l", "", "hcc", "p1"),
+        ("c2", "venous", "w"),
+    )
+    assert [image.label for image in images] == [Path("l"), Path("l"), None]
+    assert [image.label_on for image in images] == ["venous", "venous", None]
+    assert [image.group for image in images] == ["hcc", "hcc", ""]
+    assert [image.patient for image in images] == ["p1", "p1", "c2"]
+
+
+def test_comments_blank_lines_and_spreadsheet_habits_are_fine(sheet):
+    text = (
+        "\ufeff# a comment\r\n\r\npath\tmodality\tcase\t\r\n"
+        '# another\r\n"a ""b"" c"\t venous \tc1\t\t\r\n\t\t\r\n'
+    )
+    text = text.replace("path\tmodality\tcase\t\r\n", "path\tmodality\tcase\r\n")
+    assert sheet(text=text) == [Image("c1", "venous", Path('a "b" c'), None, None, "", "c1")]
+
+
+def test_every_bad_cell_is_told_with_its_line_and_column(sheet):
+    found = problems(
+        sheet,
+        ("../c1", "venous", "v"),
+        ("c2", "portal", "v", "l", "delayed"),
+        ("", "venous", "", "", "arterial"),
+        ("c3", "venous", "v", "", "", "x" * 65, "Doe, Jane"),
+    )
+    assert [line.partition(":")[0] for line in found] == [
+        "line 2, column `case`",
+        "line 3, column `modality`",
+        "line 3, column `label_on`",
+        "line 4, column `case`",
+        "line 4, column `label_on`",
+        "line 4, column `path`",
+        "line 5, column `patient`",
+        "line 5, column `group`",
+    ]
+    assert "`portal`; expected one of arterial, venous" in found[1]
+
+
+def test_lines_of_a_case_must_agree(sheet):
+    found = problems(
+        sheet,
+        ("c1", "arterial", "a", "one.dcm", "venous", "hcc", "p1"),
+        ("c1", "venous", "v", "two.dcm", "venous", "fnh", "p2"),
+        ("c1", "venous", "w"),
+    )
+    assert found == [
+        "line 4, column `modality`: case `c1` has it already in line 3; "
+        "expected one line a modality",
+        "line 3, column `label`: `two.dcm`, but `one.dcm` in line 2 of the same case `c1`; "
+        "expected the same on all lines of a case",
+        "line 3, column `group`: `fnh`, but `hcc` in line 2 of the same case `c1`; "
+        "expected the same on all lines of a case",
+        "line 3, column `patient`: `p2`, but `p1` in line 2 of the same case `c1`; "
+        "expected the same on all lines of a case",
+    ]
+
+
+def test_one_label_is_not_drawn_on_two_modalities(sheet):
+    found = problems(sheet, ("c1", "arterial", "a", "l"), ("c1", "venous", "v", "l"))
+    assert len(found) == 1
+    assert "column `label_on`: `venous`, but `arterial` in line 2" in found[0]
+
+
+def test_a_label_needs_the_image_that_it_was_drawn_on(sheet):
+    assert problems(sheet, ("c1", "arterial", "a", "l", "venous")) == [
+        "line 2, column `label_on`: case `c1` has no line for `venous`; "
+        "expected a modality of the case"
+    ]
+
+
+def test_two_cases_of_a_patient_may_have_different_labels(sheet):
+    images = sheet(
+        ("c1", "venous", "a", "l1", "", "", "p1"), ("c2", "venous", "b", "l2", "", "", "p1")
+    )
+    assert {image.patient for image in images} == {"p1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "the sheet is empty"),
+        ("# only this\n\n", "the sheet is empty"),
+        ("case\tmodality\tpath\n", "no line with an image"),
+        ("case\tmodality\n", "column `path` is missing"),
+        ("case,modality,path\nc,venous,x\n", "columns separated by tabs"),
+        ("case\tmodality\tpath\tpath\n", "column `path` is there twice"),
+        ("case\tmodality\tpath\tlable\n", "unknown column `lable`"),
+        ("case\tmodality\tpath\nc1\tvenous\ta\tb\n", "line 2: 4 cells; expected 3"),
+    ],
+)
+def test_a_sheet_of_the_wrong_form_is_refused(text, reason, sheet):
+    assert any(reason in line for line in problems(sheet, text=text))
+
+
+def test_a_sheet_that_is_not_there_or_not_text(sheet, tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        read_sheet(tmp_path / "none.tsv", MODALITIES)
+    (tmp_path / "samples.xlsx").write_bytes(b"PK\x03\x04\xff\xfe")
+    with pytest.raises(UserError, match="is not text"):
+        read_sheet(tmp_path / "samples.xlsx", MODALITIES)
+
+
+def test_the_example_of_the_project_is_a_good_sheet():
+    example = Path(__file__).parents[2] / "config" / "samples.tsv"
+    images = read_sheet(example, MODALITIES)
+    assert {image.modality for image in images} == set(MODALITIES)
+    assert all(image.label and image.label_on == "venous" for image in images)
+
+
+PSEUDONYMS = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=64)
+PATHS = st.text(
+    st.characters(codec="utf-8", exclude_categories=("C", "Zl", "Zp", "Zs")), min_size=1
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cases=st.lists(
+        st.tuples(PSEUDONYMS, PATHS, PATHS, st.none() | PATHS, PSEUDONYMS),
+        min_size=1,
+        max_size=5,
+        unique_by=lambda case: case[0],
+    ),
+    order=st.permutations(range(len(COLUMNS))),
+)
+def test_what_is_written_is_what_is_read(cases, order, tmp_path_factory):
+    heading = [COLUMNS[index] for index in order]
+    rows = []
+    for case, arterial, venous, label, patient in cases:
+        for modality, path in (("arterial", arterial), ("venous", venous)):
+            drawn = (label, "venous") if label else ("", "")
+            cells = (case, modality, path, *drawn, "hcc", patient)
+            rows.append([_quoted(cells[index]) for index in order])
+    path = tmp_path_factory.mktemp("sheet") / "samples.tsv"
+    lines = ["\t".join(row) for row in (heading, *rows)]
+    path.write_text("# comment\n" + "\n".join(lines), encoding="utf-8")
+    images = read_sheet(path, MODALITIES)
+    assert [(image.case, image.patient) for image in images] == [
+        (case, patient) for case, *_, patient in cases for _ in range(2)
+    ]
+    assert [image.path for image in images] == [Path(one) for case in cases for one in case[1:3]]
+    assert [image.label for image in images[::2]] == [
+        Path(label) if label else None for _, _, _, label, _ in cases
+    ]
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if '"' in cell or cell.startswith("#") else cell
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(st.sampled_from('case\tmodality\tpath\n#"c1venous,/ \r\u2028é\0')))
+def test_any_text_is_read_or_refused_in_words(text, tmp_path_factory):
+    path = tmp_path_factory.mktemp("sheet") / "samples.tsv"
+    path.write_bytes(("case\tmodality\tpath\tlabel\n" + text).encode())
+    try:
+        images = read_sheet(path, MODALITIES)
+    except UserError:
+        return
+    assert all(image.modality in MODALITIES for image in images)
