@@ -246,8 +246,3 @@ def _gpus() -> list[str] | None:
     if torch is None:
         return None
     return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-
-
-def provenance() -> dict[str, Any]:
-    """Everything above, as one mapping for a JSON file."""
-    return {"versions": versions(), "git": git_state(), "hardware": hardware()}
