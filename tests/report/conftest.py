@@ -3,20 +3,22 @@
 Nothing in it was measured: images are ellipsoids, and the metrics are drawn from a generator.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from remodal.config import Settings, compose, write_settings
-from remodal.files import write_json, write_text
+from remodal.config import MetricsSettings, Settings, compose, write_settings
+from remodal.files import write_json
 from remodal.intake.nifti import write_volume
 from remodal.metrics.cases import write_cases
 from remodal.records import Record, write_record
+from remodal.training.curves import curve_row, write_curves
 from remodal.volume import Geometry, Volume
 
 ROOT = Path(__file__).parents[2]
+METRICS = MetricsSettings().names
 GROUPS = ("HCC", "metastasis", "cyst")
 SHAPE = (12, 48, 56)
 GEOMETRY = Geometry(SHAPE, spacing=(5.0, 5.0, 10.0))
@@ -39,19 +41,25 @@ def _at_the_root(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-def make_settings(**overrides) -> Settings:
+def liver_settings(**overrides) -> Settings:
     """The liver study with the smoke preset."""
     return compose({"study": "liver", "preset": "smoke", **overrides}, ROOT / "config")
 
 
 @pytest.fixture
 def settings() -> Settings:
-    return make_settings()
+    return liver_settings()
 
 
-def case_row(case: str, **values) -> dict:
+@pytest.fixture
+def make_settings():
+    """Settings of the liver study, with changes."""
+    return liver_settings
+
+
+def empty_row(case: str, **values) -> dict:
     """One row of a per-case table; metrics not named are undefined, counts zero."""
-    metrics = dict.fromkeys(make_settings().metrics.names, np.nan)
+    metrics = dict.fromkeys(METRICS, np.nan)
     counts = {
         "intersection": 0,
         "prediction_voxels": 0,
@@ -65,13 +73,25 @@ def case_row(case: str, **values) -> dict:
     return {"case": case, "group": "", "class": "tumour"} | metrics | counts | values
 
 
-def write_cell(metrics: Path, method: str, scenario: str, rows, fold=0, seed=0) -> None:
+@pytest.fixture
+def case_row():
+    """`empty_row`, for tests."""
+    return empty_row
+
+
+def write_table(metrics: Path, method: str, scenario: str, rows, fold=0, seed=0) -> None:
     """Write one model's per-case table in one scenario."""
     path = metrics / method / f"fold{fold}-seed{seed}" / f"{scenario}.csv"
-    write_cases(path, make_settings().metrics.names, rows)
+    write_cases(path, METRICS, rows)
 
 
-def test_cases(count: int) -> list[str]:
+@pytest.fixture
+def write_cell():
+    """`write_table`, for tests."""
+    return write_table
+
+
+def named_cases(count: int) -> list[str]:
     return [f"patient{index:03d}" for index in range(count)]
 
 
@@ -83,7 +103,7 @@ def write_metrics(metrics: Path, cases: list[str], seeds=(0,)) -> None:
             generator = np.random.default_rng(100 * number + seed)
             dice = np.clip(centre + difficulty + generator.normal(0, 5, len(cases)), 0, 97)
             rows = [_drawn_row(i, case, dice[i], generator) for i, case in enumerate(cases)]
-            write_cell(metrics, method, scenario, rows, seed=seed)
+            write_table(metrics, method, scenario, rows, seed=seed)
 
 
 def _drawn_row(index: int, case: str, dice: float, generator) -> dict:
@@ -94,7 +114,7 @@ def _drawn_row(index: int, case: str, dice: float, generator) -> dict:
     found = 0 if missed else lesions - int(generator.random() < 0.2)
     false = 0 if missed else int(generator.random() < 0.3)
     jaccard = dice / (2 - dice / 100)
-    return case_row(
+    return empty_row(
         case,
         **{
             "group": GROUPS[index % len(GROUPS)],
@@ -124,7 +144,7 @@ def _drawn_row(index: int, case: str, dice: float, generator) -> dict:
 def metrics(tmp_path: Path) -> Path:
     """Metrics of all cells on 14 cases, one seed."""
     folder = tmp_path / "metrics"
-    write_metrics(folder, test_cases(14))
+    write_metrics(folder, named_cases(14))
     return folder
 
 
@@ -165,33 +185,45 @@ def write_predictions(study: Path, case: str, truth: np.ndarray) -> None:
         write_volume(folder / f"attention-{name}" / f"{case}.nii.gz", Volume(values, GEOMETRY))
 
 
-def write_curves(study: Path, settings: Settings) -> None:
+def write_models(study: Path, settings: Settings) -> None:
+    """Curves and training.json of every model; the ensemble is assembled, not trained."""
     for number, (method, chosen) in enumerate(settings.methods.items()):
-        if chosen.inputs:
-            continue
-        epochs = np.arange(1, 13)
-        frame = pd.DataFrame(
+        folder = study / "models" / method / "fold0-seed0"
+        pace = 3 + number / 3
+        rows = [
+            curve_row(
+                epoch=epoch,
+                learning_rate=3e-4,
+                losses={"loss": 1.2 * math.exp(-epoch / pace)},
+                smoothed=1.2 * math.exp(-epoch / pace),
+                dice={"tumour": 0.85 * (1 - math.exp(-epoch / pace))},
+            )
+            for epoch in range(1, 13)
+        ]
+        write_curves(folder / "curves.csv", [] if chosen.inputs else rows)
+        write_json(
+            folder / "training.json",
             {
-                "epoch": epochs,
-                "train_loss": 1.2 * np.exp(-epochs / (3 + number / 3)),
-                "validation_dice": 85 * (1 - np.exp(-epochs / (3 + number / 3))),
-                "learning_rate": 3e-4,
-            }
+                "parameter_count": 31_190_000,
+                "epochs": 0 if chosen.inputs else 12,
+                "seconds": 0.0 if chosen.inputs else 754.2,
+                "device": "a processor",
+                "peak_memory_bytes": None,
+            },
         )
-        path = study / "models" / method / "fold0-seed0" / "curves.csv"
-        write_text(path, frame.to_csv(index=False))
+        write_json(folder / "model.json", {"options": {}})
 
 
 @pytest.fixture(scope="session")
 def whole_study(tmp_path_factory) -> tuple[Settings, Path, Path]:
     """Settings, study folder and data folder of a study in which every stage has run."""
-    settings = make_settings()
+    settings = liver_settings()
     root = tmp_path_factory.mktemp("results")
     study, data = root / "studies" / settings.study_id, root / "data" / settings.data_id
-    cases = test_cases(14)
+    cases = named_cases(14)
     write_settings(study / "settings.yaml", settings)
     write_metrics(study / "metrics", cases)
-    write_curves(study, settings)
+    write_models(study, settings)
     for number, case in enumerate(cases):
         write_predictions(study, case, write_images(data, case, number))
         write_record(

@@ -185,5 +185,5 @@ def _inline(document: str) -> str:
     svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}", svg)
     svg = re.sub(r'(<svg [^>]*?) ?width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg [^>]*?) ?height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r"font: ([^;\"]*?px) [^;\"]*", r"font: \1 var(--sans)", svg)
+    svg = re.sub(r"font-family: [^;\"]*", "font-family: var(--sans)", svg)
     return svg.replace("<svg ", '<svg aria-hidden="true" ', 1)

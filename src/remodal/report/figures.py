@@ -20,6 +20,7 @@ from remodal.report.slices import (
     box_around,
     draw,
     grey_range,
+    is_ct,
     read_axial,
     slice_of_most,
 )
@@ -35,8 +36,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Example:
-    """One case of a figure: its rows, and why it was chosen."""
+    """One case of a figure: its rows, the scenario it was chosen in, and what it shows."""
 
+    scenario: str
     heading: str
     text: str
     rows: list[Row]
@@ -77,6 +79,20 @@ class View:
         self._labelled = label > 0
         self._truth = np.isin(label, values)
         self._index = slice_of_most(self._truth)
+        self._images: dict[str, np.ndarray] = {}
+
+    def image(self, modality: str) -> np.ndarray:
+        """A modality of the case (z, y, x), read once."""
+        if modality not in self._images:
+            self._images[modality], _ = read_axial(self._source.image(self._case, modality))
+        return self._images[modality]
+
+    def image_panel(self, modality: str) -> Panel:
+        """A modality's slice without an outline."""
+        heading = "CT image" if is_ct(self.image(modality)) else "Image"
+        return self.panel(
+            modality, heading, f"{modality} image of case {self._case}; an arrow marks the lesion"
+        )
 
     @cached_property
     def _box(self) -> Box:
@@ -105,17 +121,16 @@ class View:
         description: str,
         *,
         mask: np.ndarray | None = None,
-        arrow: bool = True,
         note: str = "",
     ) -> Panel:
         """A modality's slice, with a mask's outline, and an arrow to the largest true object."""
-        image, _ = read_axial(self._source.image(self._case, modality))
+        image = self.image(modality)
         picture = draw(
             image[self._index][self._box],
             self._spacing[1:],
             grey_range(image),
             outlines=[] if mask is None else [mask[self._index][self._box]],
-            arrow=self._arrow if arrow else None,
+            arrow=self._arrow,
         )
         return Panel(picture, heading, description, note)
 
@@ -192,11 +207,7 @@ def _attention_example(source: Source, run, folder: Path, maps: Mapping[str, Pat
             Row(
                 _title(name),
                 [
-                    view.panel(
-                        modality,
-                        "CT image" if _is_ct(source, run.case, modality) else "Image",
-                        f"{modality} image of case {run.case}; an arrow marks the lesion",
-                    ),
+                    view.image_panel(modality),
                     view.map_panel(
                         array, limits, "Attention map", f"attention map of the {name} phase"
                     ),
@@ -211,7 +222,7 @@ def _attention_example(source: Source, run, folder: Path, maps: Mapping[str, Pat
             )
         )
     group = f", {run.group}" if run.group else ""
-    return Example(f"Case {run.case}{group}", "", rows)
+    return Example(run.scenario, f"Case {run.case}{group}", "", rows)
 
 
 def failure_examples(source: Source, cases: pd.DataFrame) -> list[Example]:
@@ -244,7 +255,7 @@ def single_modality_rivals(settings: Settings) -> dict[str, tuple[str, str]]:
 def _runs(cases: pd.DataFrame, method: str, scenario: str) -> pd.DataFrame:
     """Cases of a cell with the first seed that measured them, Dice averaged over the classes."""
     cell = cases[(cases["method"] == method) & (cases["scenario"] == scenario)]
-    keys = ["case", "fold", "seed", "group"]
+    keys = ["case", "fold", "seed", "group", "scenario"]
     mean = cell.groupby(keys, as_index=False, dropna=False)["dice"].mean()
     first = mean.sort_values(["case", "fold", "seed"]).drop_duplicates("case")
     return first[first["dice"].notna()].fillna({"group": ""}).reset_index(drop=True)
@@ -255,7 +266,9 @@ def _gains(
 ) -> pd.DataFrame:
     """Cases by falling gain in Dice, those whose two predictions both exist."""
     pair = _runs(cases, ours, scenario).merge(
-        _runs(cases, rival, scenario), on=["case", "fold", "seed"], suffixes=("", "_rival")
+        _runs(cases, rival, scenario),
+        on=["case", "fold", "seed", "scenario"],
+        suffixes=("", "_rival"),
     )
     pair["gain"] = pair["dice"] - pair["dice_rival"]
     there = [
@@ -265,7 +278,7 @@ def _gains(
         )
         for run in pair.itertuples()
     ]
-    return pair[there].sort_values(["gain", "case"], ascending=[False, True])
+    return pair[np.array(there, bool)].sort_values(["gain", "case"], ascending=[False, True])
 
 
 def _written(path: Path) -> bool:
@@ -290,7 +303,7 @@ def _failure_example(
         f"{chosen.dice_rival:.1f} % and {source.title(ours)} {chosen.dice:.1f} %: the largest gain "
         "of all test cases."
     )
-    return Example(f"{_title(scenario)} phase: case {chosen.case}{group}", text, rows)
+    return Example(scenario, f"{_title(scenario)} phase: case {chosen.case}{group}", text, rows)
 
 
 def _failure_row(
@@ -302,11 +315,7 @@ def _failure_row(
     methods: Sequence[str],
 ) -> Row:
     modality = source.settings.scenarios[scenario][0]
-    image = view.panel(
-        modality,
-        "CT image" if _is_ct(source, chosen.case, modality) else "Image",
-        f"{modality} image of case {chosen.case}; an arrow marks the lesion",
-    )
+    image = view.image_panel(modality)
     panels = [
         image,
         view.panel(modality, "Ground truth", "true outline in red", mask=view.truth()),
@@ -331,11 +340,6 @@ def _dice_of(cases: pd.DataFrame, method: str, scenario: str, run) -> str:
     cell = cases[same & (cases["method"] == method) & (cases["scenario"] == scenario)]
     value = cell["dice"].mean()
     return "Dice undefined" if np.isnan(value) else f"Dice {value:.1f} %"
-
-
-def _is_ct(source: Source, case: str, modality: str) -> bool:
-    image, _ = read_axial(source.image(case, modality))
-    return float(image.min()) < 0
 
 
 def _title(name: str) -> str:

@@ -43,13 +43,18 @@ def read_axial(path: Path) -> tuple[np.ndarray, tuple[float, float, float]]:
     return volume.array, volume.geometry.spacing_zyx
 
 
+def is_ct(image: np.ndarray) -> bool:
+    """Whether an image is in Hounsfield units: only a CT holds air, far below zero."""
+    return float(image.min()) < _HU_AIR
+
+
 def grey_range(image: np.ndarray) -> tuple[float, float]:
     """Intensities shown as black and white.
 
-    A CT (it holds air, far below zero) gets an abdominal window of 300 HU about 40 HU; any other
-    image its 1st and 99.5th percentiles.
+    A CT gets an abdominal window of 300 HU about 40 HU; any other image its 1st and 99.5th
+    percentiles.
     """
-    if float(image.min()) < _HU_AIR:
+    if is_ct(image):
         return _HU_WINDOW
     low, high = np.percentile(image, (1.0, 99.5))
     return float(low), float(high)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from remodal.config import Settings
 from remodal.errors import UserError
-from remodal.files import atomic_path, write_json, write_text
+from remodal.files import write_json, write_text
 from remodal.metrics.cases import read_cases
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claim
 from remodal.report.comparison import Table, build_tables
@@ -75,6 +75,11 @@ def _rounded(value: float) -> float | None:
     return None if isnan(value) else round(value, 4)
 
 
+def cases_csv(cases: pd.DataFrame) -> str:
+    """All per-case rows as CSV, six decimals, undefined empty."""
+    return cases.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+
+
 def tabulate(settings: Settings, metrics: Path, output: Path) -> None:
     """Write the study's tables, all per-case rows, the flat numbers and the claims.
 
@@ -94,7 +99,6 @@ def tabulate(settings: Settings, metrics: Path, output: Path) -> None:
     for table in tables:
         for suffix, write in FORMATS.items():
             write_text(output / f"{table.name}.{suffix}", write(table))
-    with atomic_path(output / "metrics.csv") as temporary:
-        cases.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    write_text(output / "metrics.csv", cases_csv(cases))
     write_json(output / "claims.json", claims)
     write_json(output / "summary.json", summary_numbers(tables, claims))

@@ -1,0 +1,154 @@
+"""What stands behind the tables: every metric, lesions, groups, and the spread over cases."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from remodal.config import Settings
+from remodal.metrics.registry import Metric, StudyMetric, require_metric
+from remodal.metrics.statistics import Summary, case_values, summarise
+from remodal.report.charts import Box, box_plots
+
+_OF_STUDY = ("dice_global",)
+
+
+@dataclass(frozen=True)
+class CellOfStudy:
+    """One method in one scenario, for one class, with its per-case rows."""
+
+    label: str
+    scenario: str
+    class_name: str
+    reference: bool
+    cases: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Lesions of all cases, counted over all seeds; recall and precision in percent."""
+
+    cell: CellOfStudy
+    lesions: int
+    found: int
+    recall: float
+    predicted: int
+    false: int
+    precision: float
+    missed: int
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart and the sentence under it."""
+
+    title: str
+    svg: str
+    caption: str
+
+
+def measured_cells(settings: Settings, cases: pd.DataFrame) -> list[CellOfStudy]:
+    """The study's cells that have been measured, class by class and scenario by scenario."""
+    references = {
+        (scenario, method)
+        for table in settings.tables.values()
+        for scenario, method in table.reference.items()
+    }
+    found = []
+    for class_name in settings.data.classes:
+        for scenario in settings.scenarios:
+            for method, chosen in settings.methods.items():
+                rows = cases[
+                    (cases["method"] == method)
+                    & (cases["scenario"] == scenario)
+                    & (cases["class"] == class_name)
+                ]
+                if not rows.empty:
+                    reference = (scenario, method) in references
+                    label = chosen.label or method
+                    found.append(CellOfStudy(label, scenario, class_name, reference, rows))
+    return found
+
+
+def all_metrics(settings: Settings, cells: list[CellOfStudy]) -> tuple[list[Metric], list]:
+    """Metrics of the per-case table and Dice global; and for each cell its summaries."""
+    metrics = [require_metric(name) for name in (*settings.metrics.names, *_OF_STUDY)]
+    rows: list[tuple[CellOfStudy, list[Summary | None]]] = [
+        (cell, [_summary(cell.cases, metric) for metric in metrics]) for cell in cells
+    ]
+    return metrics, rows
+
+
+def _summary(cases: pd.DataFrame, metric: Metric) -> Summary | None:
+    if isinstance(metric, StudyMetric) or metric.name in cases:
+        return summarise(cases, metric.name)
+    return None
+
+
+def detections(cells: list[CellOfStudy]) -> list[Detection]:
+    """Lesion-wise detection of each cell."""
+    return [
+        Detection(
+            cell,
+            lesions=int(cell.cases["lesions"].sum()),
+            found=int(cell.cases["lesions_found"].sum()),
+            recall=summarise(cell.cases, "lesion_recall").mean,
+            predicted=int(cell.cases["lesions_predicted"].sum()),
+            false=int(cell.cases["lesions_false"].sum()),
+            precision=summarise(cell.cases, "lesion_precision").mean,
+            missed=int(cell.cases["missed"].sum()),
+        )
+        for cell in cells
+    ]
+
+
+def by_group(
+    cells: list[CellOfStudy], metric: str
+) -> tuple[list[str], list[tuple[CellOfStudy, list[Summary | None]]]]:
+    """A metric's summary in each group (such as a lesion type); no groups without a name."""
+    groups = sorted({group for cell in cells for group in cell.cases["group"].unique() if group})
+    rows = []
+    for cell in cells:
+        parts = [cell.cases[cell.cases["group"] == group] for group in groups]
+        rows.append((cell, [None if p.empty else summarise(p, metric) for p in parts]))
+    return groups, rows
+
+
+def distributions(settings: Settings, cells: list[CellOfStudy]) -> Iterator[Chart]:
+    """A box plot of each metric of the tables, and of each class."""
+    names = dict.fromkeys(name for table in settings.tables.values() for name in table.metrics)
+    for class_name in settings.data.classes:
+        for name in names:
+            metric = require_metric(name)
+            of_class = [cell for cell in cells if cell.class_name == class_name]
+            if isinstance(metric, StudyMetric) or not of_class:
+                continue
+            title = metric.title
+            if len(settings.data.classes) > 1:
+                title = f"{class_name.replace('_', ' ')}: {title}"
+            yield Chart(title, box_plots(_panels(of_class, name), title), _caption(of_class, name))
+
+
+def _panels(cells: list[CellOfStudy], metric: str) -> dict[str, list[Box]]:
+    panels: dict[str, list[Box]] = {}
+    for cell in cells:
+        values = case_values(cell.cases, metric) if metric in cell.cases else []
+        box = Box(cell.label, list(values), cell.reference)
+        panels.setdefault(scenario_title(cell.scenario), []).append(box)
+    return panels
+
+
+def _caption(cells: list[CellOfStudy], metric: str) -> str:
+    undefined = sum(int(cell.cases[metric].isna().sum()) for cell in cells if metric in cell.cases)
+    text = (
+        "Each point is a test case, averaged over its seeds. A box spans the quartiles with the "
+        "median; whiskers reach to the furthest case within 1.5 times its height."
+    )
+    if undefined:
+        text += f" {undefined} predictions have no value and are not drawn."
+    return text
+
+
+def scenario_title(scenario: str) -> str:
+    """A scenario's key as a heading."""
+    return scenario.replace("_", " ").capitalize()

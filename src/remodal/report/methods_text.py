@@ -1,0 +1,115 @@
+"""A methods paragraph for a manuscript, made from the settings of the run."""
+
+from typing import Any
+
+from jinja2 import Environment
+
+from remodal.config import Settings
+from remodal.metrics.registry import require_metric
+
+_OPTIMISERS = {"adam": "Adam with AMSGrad", "sgd": "stochastic gradient descent with Nesterov 0.99"}
+_SCHEDULES = {
+    "plateau": "a learning rate lowered {factor:g}-fold whenever the smoothed training loss had "
+    "not improved for {patience} epochs",
+    "poly": "a polynomial decay of the learning rate (power 0.9)",
+    "constant": "a constant learning rate",
+}
+_CLIPPED = {
+    "dataset_foreground": "clipped to the {low} and {high} percentiles of the training cases' "
+    "foreground voxels",
+    "case": "clipped to the {low} and {high} percentiles of each case",
+    "none": "not clipped",
+}
+_NORMALISED = {
+    "case": "normalised to zero mean and unit variance over each case",
+    "case_nonzero": "normalised to zero mean and unit variance over the non-zero voxels of each "
+    "case",
+}
+_SPLIT = {
+    "holdout": "{fraction} % of the patients",
+    "kfold": "each patient in turn ({folds}-fold cross-validation)",
+    "file": "the patients of a shared split file ({folds} folds)",
+}
+
+
+def methods_text(
+    environment: Environment, settings: Settings, splits: dict[str, Any], versions: dict[str, str]
+) -> str:
+    """The text of data, training, inference, evaluation and software, with references.
+
+    Args:
+        environment: holds the template.
+        settings: the study.
+        splits: content of splits.json.
+        versions: of the software.
+    """
+    return environment.get_template("methods.txt.j2").render(
+        settings=settings,
+        versions=versions,
+        data_sentence=_data_sentence(settings, splits),
+        intensity_sentence=_intensity_sentence(settings),
+        split_sentence=_split_sentence(settings, splits),
+        method_list=_method_list(settings),
+        optimiser=_OPTIMISERS[settings.training.optimiser],
+        schedule=_SCHEDULES[settings.training.schedule].format(
+            factor=1 / settings.training.plateau_factor,
+            patience=settings.training.patience,
+        ),
+        seeds_sentence=_seeds_sentence(settings),
+        evaluation_sentence=_evaluation_sentence(settings),
+    )
+
+
+def _data_sentence(settings: Settings, splits: dict[str, Any]) -> str:
+    cases, patients = splits["patients"], set(splits["patients"].values())
+    kind = "simulated patients" if settings.data.simulated else "patients"
+    modalities = " and ".join(settings.data.modalities)
+    text = f"{len(cases)} examinations of {len(patients)} {kind} with {modalities} images were used"
+    excluded = len(splits.get("quarantined", {}))
+    return text + (f" ({excluded} more were excluded for their quality)." if excluded else ".")
+
+
+def _intensity_sentence(settings: Settings) -> str:
+    chosen = settings.preprocessing
+    low, high = chosen.percentiles
+    clipped = _CLIPPED[chosen.clip].format(low=low, high=high)
+    spacing = (
+        " x ".join(str(length) for length in chosen.spacing) + " mm (z, y, x)"
+        if chosen.spacing
+        else "the training cases' median spacing"
+    )
+    return (
+        f"Intensities were {clipped} and {_NORMALISED[chosen.normalise]}; images were resampled "
+        f"to {spacing}."
+    )
+
+
+def _split_sentence(settings: Settings, splits: dict[str, Any]) -> str:
+    split = settings.splits
+    tested = _SPLIT[split.scheme].format(
+        fraction=round(100 * split.test_fraction), folds=split.folds
+    )
+    cases = sum(len(fold["test"]) for fold in splits["folds"])
+    return f"The test set was {tested}: {cases} cases, none of whose patients was trained on."
+
+
+def _method_list(settings: Settings) -> str:
+    labels = dict.fromkeys(chosen.label or name for name, chosen in settings.methods.items())
+    return ", ".join(labels)
+
+
+def _seeds_sentence(settings: Settings) -> str:
+    count = len(settings.seeds)
+    if count == 1:
+        return "Every model was trained once."
+    return f"Every model was trained {count} times with different seeds."
+
+
+def _evaluation_sentence(settings: Settings) -> str:
+    names = dict.fromkeys(name for table in settings.tables.values() for name in table.metrics)
+    titles = [require_metric(name).title for name in names] or ["Dice [%]"]
+    return (
+        f"Reported are {' and '.join(titles)}, mean and standard deviation over test cases, with "
+        "the number of missed and undefined cases; an empty prediction has Dice 0 and no surface "
+        "distance."
+    )

@@ -1,0 +1,351 @@
+"""The report stage: one HTML file with everything in it, that opens without a network."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from remodal.config import Settings
+from remodal.files import write_text
+from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED
+from remodal.provenance import data_hash, git_state, hardware, versions
+from remodal.report.breakdowns import (
+    Chart,
+    all_metrics,
+    by_group,
+    detections,
+    distributions,
+    measured_cells,
+    scenario_title,
+)
+from remodal.report.choices import made_choices
+from remodal.report.comparison import Entry, Table, build_tables
+from remodal.report.figures import (
+    Source,
+    attention_examples,
+    failure_examples,
+    single_modality_rivals,
+)
+from remodal.report.formats import FORMATS
+from remodal.report.methods_text import methods_text
+from remodal.report.quality import case_records, quarantined, registration_quality, warnings
+from remodal.report.runs import Run, curve_chart, trained_runs
+from remodal.report.tables import cases_csv, evaluate_claims, study_cases
+from remodal.report.wording import (
+    DASH,
+    compared_texts,
+    count_texts,
+    notes,
+    number,
+    ours_text,
+    published_text,
+    retraining_text,
+)
+from remodal.splits import read_splits
+from remodal.stages import settings_digest
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0"}
+_FORMAT_NAMES = {"csv": "CSV", "tex": "LaTeX", "md": "Markdown"}
+_MIME = {"csv": "text/csv", "tex": "text/x-tex", "md": "text/markdown", "txt": "text/plain"}
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file inside the page: its name, the link's text and the data URI."""
+
+    name: str
+    label: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Glance:
+    """One number of the overview."""
+
+    title: str
+    value: str
+    note: str = ""
+
+
+def write_report(settings: Settings, study: Path, data: Path, output: Path) -> None:
+    """Write the study's report.
+
+    Everything shown is computed from the per-case metrics, predictions and records; what was not
+    run is said to be so.
+
+    Args:
+        settings: the study.
+        study: its folder: metrics, predictions, models, splits.json.
+        data: the data set's folder: registered images, records.
+        output: the HTML file.
+
+    Raises:
+        UserError: nothing has been measured, or there are no splits.
+    """
+    environment = _environment()
+    content = _content(settings, study, data, environment)
+    write_text(output, environment.get_template("page.html.j2").render(content))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "arrow": _ARROWS.__getitem__,
+        "count_texts": count_texts,
+        "duration": duration,
+        "gibibytes": gibibytes,
+        "millions": millions,
+        "notes": notes,
+        "number": number,
+        "ours_text": ours_text,
+        "published_text": published_text,
+        "retraining_text": retraining_text,
+        "scenario_title": scenario_title,
+    }
+    return environment
+
+
+def _content(
+    settings: Settings, study: Path, data: Path, environment: Environment
+) -> dict[str, Any]:
+    """What the templates show."""
+    cases = study_cases(settings, study / "metrics")
+    splits = read_splits(study / "splits.json")
+    runs = trained_runs(settings, study)
+    records = case_records(study, data)
+    stopped = quarantined(records, splits)
+    tables = build_tables(settings, cases)
+    claims = evaluate_claims(settings, cases)
+    found_versions = versions()
+    text = methods_text(environment, settings, splits, found_versions)
+    return {
+        "settings": settings,
+        "classes": len(settings.data.classes),
+        "sections": _sections(tables),
+        "glance": _glance(cases, splits, runs, claims, len(stopped)),
+        "tables": tables,
+        "table_files": {table.name: _table_files(table) for table in tables},
+        "claims": claims,
+        "label_of": partial(_label, settings),
+        "compared_texts": compared_texts,
+        "interval": interval_drawing,
+        "folds": splits["folds"],
+        "quarantined": stopped,
+        "warnings": warnings(records),
+        "registration": registration_quality(settings, records, data),
+        "choices": made_choices(settings, study),
+        "methods_text": text,
+        "methods_files": [download("methods.txt", "plain text", text)],
+        "runs": runs,
+        "curve_charts": _curve_charts(runs),
+        "versions": found_versions,
+        "provenance": _provenance(settings, data),
+        "configuration": yaml.safe_dump(
+            settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True
+        ),
+        **_breakdowns(settings, cases),
+        **_pictures(Source(settings, study, data), cases),
+    }
+
+
+def _label(settings: Settings, method: str) -> str:
+    return settings.methods[method].label or method
+
+
+def _sections(tables: Sequence[Table]) -> list[tuple[str, str]]:
+    """Anchors and titles of the table of contents."""
+    return [
+        *((table.name, table.title.split(".")[0]) for table in tables),
+        ("claims", "Claims"),
+        ("spread", "Spread over cases"),
+        ("metrics", "All metrics, lesions"),
+        ("attention", "Attention"),
+        ("failures", "Where one phase fails"),
+        ("curves", "Training curves"),
+        ("cases", "Cases and quarantine"),
+        ("registration", "Registration"),
+        ("choices", "Where the paper is silent"),
+        ("methods", "Methods, ready to paste"),
+        ("provenance", "Provenance"),
+    ]
+
+
+def _glance(
+    cases: pd.DataFrame,
+    splits: dict[str, Any],
+    runs: Sequence[Run],
+    claims: Sequence[dict[str, Any]],
+    stopped: int,
+) -> list[Glance]:
+    verdicts = [claim["verdict"] for claim in claims]
+    patients = set(splits["patients"].values())
+    tested = {case for fold in splits["folds"] for case in fold["test"]}
+    items = [
+        Glance("Patients", str(len(patients)), _counted(len(splits["patients"]), "case")),
+        Glance("Test cases", str(len(tested)), _counted(len(splits["folds"]), "fold")),
+        Glance("Trained models", str(len(runs)), _counted(cases["seed"].nunique(), "seed")),
+        Glance("Quarantined cases", str(stopped), "listed below" if stopped else ""),
+    ]
+    if claims:
+        rest = [
+            f"{verdicts.count(verdict)} {word}"
+            for verdict, word in ((DOES_NOT_HOLD, "do not hold"), (UNDECIDED, "undecided"))
+            if verdict in verdicts
+        ]
+        held = f"{verdicts.count(HOLDS)} of {len(claims)}"
+        items.append(Glance("Claims that hold", held, ", ".join(rest)))
+    return items
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _table_files(table: Table) -> list[Download]:
+    return [
+        download(f"{table.name}.{suffix}", _FORMAT_NAMES[suffix], write(table))
+        for suffix, write in FORMATS.items()
+    ]
+
+
+def download(name: str, label: str, content: str) -> Download:
+    """A text file as a link that needs no network."""
+    kind = _MIME[name.rpartition(".")[2]]
+    coded = base64.b64encode(content.encode()).decode("ascii")
+    return Download(name, label, f"data:{kind};charset=utf-8;base64,{coded}")
+
+
+def _breakdowns(settings: Settings, cases: pd.DataFrame) -> dict[str, Any]:
+    cells = measured_cells(settings, cases)
+    metrics, rows = all_metrics(settings, cells)
+    groups, group_rows = by_group(cells, "dice") if "dice" in cases else ([], [])
+    return {
+        "charts": list(distributions(settings, cells)),
+        "detections": detections(cells),
+        "all_metrics": metrics,
+        "all_rows": rows,
+        "groups": groups,
+        "group_rows": group_rows,
+        "case_files": [download("metrics.csv", "all per-case rows (CSV)", cases_csv(cases))],
+    }
+
+
+def _pictures(source: Source, cases: pd.DataFrame) -> dict[str, Any]:
+    """Figures 2 and 3; a study without Dice has none."""
+    if "dice" not in cases:
+        return {"attention": [], "failures": [], "failures_lacking": "Dice was not measured."}
+    failures = failure_examples(source, cases)
+    shown = {example.scenario for example in failures}
+    lacking = [
+        scenario for scenario in single_modality_rivals(source.settings) if scenario not in shown
+    ]
+    text = ""
+    if lacking:
+        text = (
+            f"With the {' or the '.join(lacking)} phase alone there is no test case to show: ours "
+            "gains in none, or the predictions are not there."
+        )
+    elif not shown:
+        text = "No table of this study compares methods on a single modality."
+    return {
+        "attention": attention_examples(source, cases),
+        "failures": failures,
+        "failures_lacking": text,
+    }
+
+
+def _curve_charts(runs: Sequence[Run]) -> list[Chart]:
+    described = [
+        (
+            "Validation Dice [%]",
+            curve_chart(runs, "validation_dice", "Dice [%]", factor=100),
+            "Dice over fixed patches of the validation cases; it is only watched, and never "
+            "chooses a checkpoint. Each panel shows one method's runs in colour and the others' in "
+            "grey.",
+        ),
+        (
+            "Training loss",
+            curve_chart(runs, "loss", "Loss"),
+            "The sum that is minimised. Methods add up different terms, so levels cannot be "
+            "compared between panels; the Dice term is negative.",
+        ),
+    ]
+    return [Chart(title, svg, caption) for title, svg, caption in described if svg]
+
+
+def _provenance(settings: Settings, data: Path) -> list[tuple[str, str]]:
+    git, machine = git_state(), hardware()
+    commit = git["commit"] + (" with uncommitted changes" if git["dirty"] else "")
+    return [
+        ("Report made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
+        ("Code", commit),
+        ("Data", f"{settings.data.name}, {data_hash(data / 'converted')}"),
+        ("Configuration", f"{settings.study_id}, {settings_digest(settings)}"),
+        (
+            "Machine of this report",
+            f"{machine['cpu']}, {machine['cores']} cores, "
+            f"{machine['memory_gib']} GiB, {machine['system']}",
+        ),
+    ]
+
+
+def interval_drawing(table: Table, entry: Entry) -> Markup:
+    """A comparison's interval as a small drawing: right is where the method is the better one.
+
+    All comparisons of a column share its scale. A signed error is compared by its size, so less
+    is better there too.
+    """
+    found = entry.comparison
+    if found is None or isnan(found.low):
+        return Markup("")
+    column = [e.comparison for _, e in table.compared if e.column == entry.column]
+    ends = [abs(end) for c in column if c and not isnan(c.low) for end in (c.low, c.high)]
+    scale = 84 / max([*ends, 1e-9])
+    if entry.column.metric.direction != "higher":
+        scale = -scale
+    low, mean, high = (88 + scale * v for v in (found.low, found.mean_difference, found.high))
+    return Markup(
+        '<svg viewBox="0 0 176 16" aria-hidden="true">'
+        '<line x1="88" x2="88" y1="0" y2="16" stroke="var(--muted)"/>'
+        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="8" y2="8" stroke="var(--accent)" '
+        'stroke-width="2"/>'
+        f'<circle cx="{mean:.1f}" cy="8" r="3.4" fill="var(--accent)"/></svg>'
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `1 h 02 min`, `3 min 05 s` or `4.2 s`."""
+    if not seconds:
+        return DASH
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def gibibytes(count: float | None) -> str:
+    """Bytes in GiB."""
+    return f"{count / 2**30:.2f} GiB" if count else DASH
+
+
+def millions(count: float | None) -> str:
+    """A number of parameters in millions."""
+    return f"{count / 1e6:.2f} M" if count else DASH

@@ -1,0 +1,62 @@
+"""What is known of the trained models: curves, time, size, machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from remodal.config import Settings
+from remodal.files import read_json
+from remodal.report.charts import Curve, training_curves
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained model; `details` is its training.json, empty when there is none."""
+
+    method: str
+    label: str
+    fold: int
+    seed: int
+    curves: pd.DataFrame
+    details: dict[str, Any]
+
+
+def trained_runs(settings: Settings, study: Path) -> list[Run]:
+    """The study's trained models, in the settings' order; those not trained are left out."""
+    runs = []
+    for method, chosen in settings.methods.items():
+        label = chosen.label or method
+        if set(settings.modalities_of(method)) != set(settings.data.modalities):
+            label += f" ({', '.join(settings.modalities_of(method))})"
+        for fold in range(settings.splits.fold_count):
+            for seed in settings.seeds:
+                folder = study / "models" / method / f"fold{fold}-seed{seed}"
+                if folder.is_dir():
+                    curves, details = _curves(folder / "curves.csv"), _details(folder)
+                    runs.append(Run(method, label, fold, seed, curves, details))
+    return runs
+
+
+def _curves(path: Path) -> pd.DataFrame:
+    """Empty for a model that was assembled and not trained."""
+    if not path.is_file() or not path.stat().st_size:
+        return pd.DataFrame()
+    return pd.read_csv(path)
+
+
+def _details(folder: Path) -> dict[str, Any]:
+    path = folder / "training.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def curve_chart(runs: list[Run], column: str, axis: str, factor: float = 1.0) -> str:
+    """Chart of one column of the curves, a panel a method; empty when nothing was recorded."""
+    panels: dict[str, list[Curve]] = {}
+    for run in runs:
+        if column in run.curves and run.curves[column].notna().any():
+            known = run.curves[run.curves[column].notna()]
+            curve = Curve(known["epoch"].tolist(), (factor * known[column]).tolist())
+            panels.setdefault(run.label, []).append(curve)
+    return training_curves(panels, axis) if panels else ""

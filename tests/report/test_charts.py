@@ -1,0 +1,48 @@
+"""Charts are inline SVG in the page's colours, the same bytes for the same numbers."""
+
+import re
+from math import nan
+from xml.etree import ElementTree
+
+import pytest
+
+from remodal.report.charts import Box, Curve, box_plots, histograms, training_curves
+
+CHARTS = {
+    "boxes": lambda: box_plots(
+        {"Both": [Box("A", [1.0, 2.0, 3.0]), Box("B", [2.0], True), Box("C", [])]}, "Dice [%]"
+    ),
+    "curves": lambda: training_curves(
+        {"A": [Curve([1, 2, 3], [0.1, nan, 0.3])], "B": [Curve([1], [0.2])]}, "Dice"
+    ),
+    "histograms": lambda: histograms({"one": [1.0, 2.0, 2.5], "two": [nan, 3.0]}),
+}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_is_well_formed_svg_without_placeholders_or_links(name):
+    svg = CHARTS[name]()
+    root = ElementTree.fromstring(svg)
+    assert root.tag.endswith("svg")
+    assert "width" not in root.attrib
+    assert not re.search(r"#0[1-4]0[1-4]0[1-4]", svg)
+    assert "currentColor" in svg
+    links = re.findall(r'(?:href|src)="([^"]*)"', svg)
+    assert all(link.startswith("#") for link in links)
+    ids = re.findall(r' id="([^"]*)"', svg)
+    assert len(ids) == len(set(ids))
+    assert {link.removeprefix("#") for link in links} <= set(ids)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_the_same_numbers_give_the_same_bytes(name):
+    assert CHARTS[name]() == CHARTS[name]()
+
+
+def test_two_charts_of_a_page_share_no_id():
+    found = [set(re.findall(r' id="([^"]*)"', CHARTS[name]())) for name in ("boxes", "curves")]
+    assert not found[0] & found[1]
+
+
+def test_a_method_without_a_value_says_so():
+    assert "no defined value" in CHARTS["boxes"]()

@@ -1,0 +1,176 @@
+"""Tables by hand: means, marks of the best, differences, what was not run or is undefined."""
+
+from math import isnan
+
+import pytest
+from scipy import stats
+
+from remodal.report.comparison import build_tables
+from remodal.report.tables import study_cases
+
+CASES = [f"case{number}" for number in range(8)]
+
+
+@pytest.fixture
+def make(tmp_path, make_settings, write_cell, case_row):
+    """Tables of cells given as {(method, scenario): [Dice of each case]}."""
+
+    def build(cells, seeds=(0,), **overrides):
+        for (method, scenario), dice in cells.items():
+            for seed in seeds:
+                rows = [
+                    case_row(case, dice=value + seed, assd_voxel=100 - value)
+                    for case, value in zip(CASES, dice)
+                ]
+                write_cell(tmp_path, method, scenario, rows, seed=seed)
+        settings = make_settings(seeds=list(seeds), **overrides)
+        return build_tables(settings, study_cases(settings, tmp_path))
+
+    return build
+
+
+def entry(tables, table, method, scenario, metric="dice"):
+    rows = {t.name: t for t in tables}[table].rows
+    row = next(r for r in rows if (r.method, r.scenario) == (method, scenario))
+    return next(e for e in row.entries if e.column.metric.name == metric)
+
+
+def test_mean_spread_and_difference_to_the_published_value(make):
+    tables = make({("maml", "both"): [70.0, 80.0, 90.0]})
+    found = entry(tables, "table1", "maml", "both")
+    assert (found.summary.mean, found.summary.sd, found.summary.n) == (80.0, 10.0, 3)
+    assert found.published.mean == 81.25
+    assert found.difference == pytest.approx(80 - 81.25)
+
+
+def test_a_method_without_measurements_is_not_run(make):
+    tables = make({("maml", "both"): [70.0]})
+    found = entry(tables, "table1", "nnunet", "both")
+    assert found.status == "not run"
+    assert found.summary is None
+    assert isnan(found.difference)
+    assert found.published.mean == 78.76
+
+
+def test_a_metric_undefined_in_every_case_is_undefined_and_counted(make):
+    tables = make({("maml", "both"): [float("nan")] * 3})
+    found = entry(tables, "table1", "maml", "both")
+    assert found.status == "undefined"
+    assert (found.summary.n, found.summary.undefined) == (0, 3)
+
+
+def test_the_best_is_marked_by_the_metrics_direction_within_its_group(make):
+    tables = make(
+        {
+            ("nnunet", "both"): [70.0],
+            ("maml", "both"): [80.0],
+            ("nnunet_arterial", "arterial"): [90.0],
+            ("maml", "arterial"): [60.0],
+            ("nnunet_venous", "venous"): [10.0],
+            ("maml", "venous"): [20.0],
+        }
+    )
+    best = {
+        (table.name, row.method, row.scenario)
+        for table in tables
+        for row in table.rows
+        if row.entries[0].best
+    }
+    assert best == {
+        ("table1", "maml", "both"),
+        ("table2", "nnunet_arterial", "arterial"),
+        ("table2", "maml", "venous"),
+    }
+    assert entry(tables, "table1", "maml", "both", "assd_voxel").best  # 20 voxels against 30
+    assert not entry(tables, "table1", "nnunet", "both", "assd_voxel").best
+
+
+def test_values_that_print_alike_share_the_mark_and_a_lone_value_has_none(make):
+    tables = make({("nnunet", "both"): [80.001], ("maml", "both"): [80.004]})
+    assert entry(tables, "table1", "nnunet", "both").best
+    assert entry(tables, "table1", "maml", "both").best
+    tables = make({("nnunet_venous", "venous"): [50.0]})
+    assert not entry(tables, "table2", "nnunet_venous", "venous").best
+
+
+def test_the_papers_own_marks_are_those_it_prints(make):
+    tables = make({("maml", "both"): [70.0]})
+    marked = {
+        (row.method, row.scenario)
+        for table in tables
+        for row in table.rows
+        if all(e.published_best for e in row.entries)
+    }
+    assert marked == {("maml", "both"), ("maml", "arterial"), ("maml", "venous")}
+
+
+def test_each_row_is_compared_with_its_scenarios_reference(make):
+    ours = [80.0, 82, 84, 86, 88, 90, 92, 95]
+    rival = [70.0, 74, 83, 80, 89, 81, 87, 90]
+    tables = make({("maml", "both"): ours, ("nnunet", "both"): rival})
+    found = entry(tables, "table1", "nnunet", "both").comparison
+    differences = [b - a for a, b in zip(ours, rival)]
+    assert found.mean_difference == pytest.approx(sum(differences) / 8)
+    assert found.low < found.mean_difference < found.high
+    expected = stats.wilcoxon(differences, zero_method="pratt").pvalue
+    assert found.p == pytest.approx(expected)
+    assert entry(tables, "table1", "maml", "both").comparison is None
+
+
+def test_p_is_corrected_over_all_comparisons_of_a_table(make):
+    ours = [80.0, 82, 84, 86, 88, 90, 92, 95]
+    rival = [value - 5 - i for i, value in enumerate(ours)]
+    tables = make({("maml", "both"): ours, ("nnunet", "both"): rival})
+    first = entry(tables, "table1", "nnunet", "both")
+    second = entry(tables, "table1", "nnunet", "both", "assd_voxel")
+    assert len(tables[0].compared) == 2
+    assert first.comparison.p == second.comparison.p
+    assert first.p_holm == pytest.approx(2 * first.comparison.p)
+
+
+def test_seeds_are_averaged_and_their_spread_reported_apart(make):
+    tables = make({("maml", "both"): [70.0, 90.0]}, seeds=(0, 2))
+    found = entry(tables, "table1", "maml", "both")
+    assert found.summary.mean == pytest.approx(81.0)  # seed 2 adds 2 to every case
+    assert found.summary.n == 2
+    assert found.summary.seed_sd == pytest.approx(2**0.5)
+    assert found.runs == tables[0].runs_expected == 2
+    assert isnan(found.fold_sd)
+
+
+def test_what_an_earlier_configuration_left_behind_is_not_counted(
+    tmp_path, make_settings, write_cell, case_row
+):
+    write_cell(tmp_path, "maml", "both", [case_row("a", dice=50.0)], seed=0)
+    write_cell(tmp_path, "maml", "both", [case_row("a", dice=99.0)], seed=7)
+    write_cell(tmp_path, "removed", "both", [case_row("a", dice=99.0)])
+    settings = make_settings()
+    cases = study_cases(settings, tmp_path)
+    assert cases["dice"].tolist() == [50.0]
+
+
+def test_titles_say_that_data_are_simulated_and_only_then(make):
+    cells = {("maml", "both"): [70.0]}
+    assert make(cells)[0].title.endswith("(simulated data)")
+    real = make(cells, data={"simulated": False})
+    assert "simulated" not in real[0].title
+
+
+def test_several_classes_make_a_column_each(make_settings, tmp_path, write_cell, case_row):
+    rows = [
+        case_row("a", **{"class": name, "dice": dice})
+        for name, dice in (("tumour", 60.0), ("portal_vein", 95.0))
+    ]
+    write_cell(tmp_path, "maml", "both", rows)
+    settings = make_settings(data={"classes": {"portal_vein": [3]}})
+    table = build_tables(settings, study_cases(settings, tmp_path))[0]
+    assert [column.title for column in table.columns] == [
+        "Tumour: Dice [%]",
+        "Tumour: ASSD [voxel]",
+        "Portal vein: Dice [%]",
+        "Portal vein: ASSD [voxel]",
+    ]
+    maml = next(row for row in table.rows if row.method == "maml")
+    assert [maml.entries[0].summary.mean, maml.entries[2].summary.mean] == [60.0, 95.0]
+    assert maml.entries[0].published.mean == 81.25
+    assert maml.entries[2].published is None

@@ -1,0 +1,95 @@
+"""Figures 2 and 3 choose their cases by rule."""
+
+import numpy as np
+import pytest
+
+from remodal.report.figures import (
+    Source,
+    attention_examples,
+    failure_examples,
+    single_modality_rivals,
+)
+from remodal.report.tables import study_cases
+
+
+@pytest.fixture(scope="module")
+def source(whole_study):
+    return Source(*whole_study)
+
+
+@pytest.fixture
+def cases(source):
+    return study_cases(source.settings, source.study / "metrics")
+
+
+def dice(cases, method, scenario):
+    cell = cases[(cases["method"] == method) & (cases["scenario"] == scenario)]
+    return cell.set_index("case")["dice"]
+
+
+def test_rivals_follow_from_the_tables(settings):
+    assert single_modality_rivals(settings) == {
+        "arterial": ("nnunet_arterial", "maml"),
+        "venous": ("nnunet_venous", "maml"),
+    }
+
+
+def test_the_case_with_the_largest_gain_is_shown_for_each_phase(source, cases):
+    examples = failure_examples(source, cases)
+    assert [example.scenario for example in examples] == ["arterial", "venous"]
+    for example in examples:
+        gain = dice(cases, "maml", example.scenario) - dice(
+            cases, f"nnunet_{example.scenario}", example.scenario
+        )
+        assert gain.idxmax() in example.heading
+
+
+def test_a_failure_shows_both_phases_with_image_truth_rival_and_ours(source, cases):
+    example = failure_examples(source, cases)[0]
+    assert [row.heading for row in example.rows] == ["Arterial", "Venous"]
+    for row in example.rows:
+        headings = [panel.heading for panel in row.panels]
+        assert headings == [
+            "CT image",
+            "Ground truth",
+            "Single phase: nnUNet",
+            "Ours: MAML",
+        ]
+        assert all(panel.source.startswith("data:image/png") for panel in row.panels)
+
+
+def test_no_gain_means_no_example(source, cases):
+    worse = cases.copy()
+    worse.loc[worse["method"] == "maml", "dice"] = 0.0
+    assert failure_examples(source, worse) == []
+
+
+def test_a_case_without_both_predictions_is_not_chosen(source, cases):
+    chosen = cases.copy()
+    chosen.loc[:, "case"] = chosen["case"].str.replace("patient", "absent")
+    assert failure_examples(source, chosen) == []
+    assert attention_examples(source, chosen) == []
+
+
+def test_attention_is_of_the_best_cases_of_different_groups(source, cases):
+    examples = attention_examples(source, cases)
+    assert len(examples) == 2
+    best = dice(cases, "maml", "both").idxmax()
+    assert best in examples[0].heading
+    groups = [example.heading.rpartition(", ")[2] for example in examples]
+    assert groups[0] != groups[1]
+    for row in examples[0].rows:
+        assert [panel.heading for panel in row.panels] == ["CT image", "Attention map", "Output"]
+
+
+def test_both_phases_of_a_case_share_one_attention_scale(source, cases):
+    notes = {row.panels[1].note for row in attention_examples(source, cases)[0].rows}
+    assert notes == {"dark 0.35, bright 0.85"}
+
+
+def test_an_undefined_dice_is_never_the_largest_gain(source, cases):
+    undefined = cases.copy()
+    first = undefined["case"] == undefined["case"].iloc[0]
+    undefined.loc[first, "dice"] = np.nan
+    names = [example.heading for example in failure_examples(source, undefined)]
+    assert not any(undefined["case"].iloc[0] in name for name in names)

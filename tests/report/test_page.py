@@ -1,0 +1,198 @@
+"""The report: one file, offline, complete, and clear about what is missing."""
+
+import base64
+import re
+import shutil
+import subprocess
+import sys
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+
+from remodal.errors import UserError
+from remodal.files import read_json, write_json
+from remodal.records import Record, write_record
+from remodal.report.page import write_report
+from remodal.report.tables import tabulate
+
+VOID = {"meta", "link", "img", "br", "path", "use", "rect", "line", "circle"}
+
+
+class Outline(HTMLParser):
+    """Ids, links and open tags of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.alts: list[str | None] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.ids += [values["id"]] if "id" in values else []
+        for name in ("href", "src", "xlink:href"):
+            self.links += [values[name]] if name in values else []
+        if tag == "img":
+            self.alts.append(values.get("alt"))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def page(whole_study, tmp_path_factory) -> str:
+    return made(*whole_study, tmp_path_factory.mktemp("report"))
+
+
+def made(settings, study, data, folder) -> str:
+    write_report(settings, study, data, folder / "index.html")
+    return (folder / "index.html").read_text()
+
+
+@pytest.fixture
+def own_study(whole_study, tmp_path):
+    """A copy of the study, without pictures to draw, that a test may change."""
+    settings, study, data = whole_study
+    shutil.copytree(study, tmp_path / "study", ignore=shutil.ignore_patterns("predictions"))
+    shutil.copytree(data, tmp_path / "data")
+    return settings, tmp_path / "study", tmp_path / "data"
+
+
+def text_of(page: str) -> str:
+    body = re.sub(r"<(style|svg).*?</\1>", " ", page, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def test_the_page_is_well_formed_and_needs_no_network_and_no_script(page):
+    outline = Outline()
+    outline.feed(page)
+    assert outline.open == []
+    assert len(outline.ids) == len(set(outline.ids))
+    assert all(link.startswith(("#", "data:")) for link in outline.links)
+    assert {link[1:] for link in outline.links if link.startswith("#")} <= set(outline.ids)
+    assert "<script" not in page
+    assert not re.search(r"url\((?!#)|@import", page)
+    assert all(outline.alts)
+
+
+def test_the_contents_list_every_section(page):
+    listed = re.findall(r'<li><a href="#([^"]+)">', page)
+    assert listed == re.findall(r'<section id="([^"]+)">', page)
+
+
+def test_a_banner_and_every_title_say_that_the_data_are_simulated(page):
+    banner = page[page.index('class="banner"') :]
+    assert "Simulated data" in banner[: banner.index("</div>")]
+    assert "654 volumes" in banner[: banner.index("</div>")]
+    titles = re.findall(r"<caption><b>(.*?)</b>", page)
+    about_results = [t for t in titles if not t.startswith(("Choices", "Trained", "Quarantined"))]
+    assert len(about_results) >= 7
+    assert all("(simulated data)" in title for title in about_results)
+
+
+def test_tables_show_the_published_value_ours_and_the_difference(page):
+    text = text_of(page)
+    assert "78.76 ± 18.91" in text
+    assert "Paired comparisons behind Table 1" in text
+    assert "Class C: the paper's data are private" in text
+
+
+def test_downloads_are_the_tables_files(page, whole_study, tmp_path):
+    settings, study, _ = whole_study
+    tabulate(settings, study / "metrics", tmp_path)
+    links = re.findall(r'download="([^"]+)" href="data:[^,]*,([^"]*)"', page)
+    assert len(links) == 2 * 3 + 2
+    for name, content in links:
+        if name != "methods.txt":
+            assert base64.b64decode(content) == (tmp_path / name).read_bytes()
+
+
+def test_claims_have_a_verdict_and_evidence(page, settings):
+    text = text_of(page)
+    for claim in settings.claims:
+        assert claim.text in text
+    assert "95 % interval" in text
+
+
+def test_figures_choices_methods_and_configuration_are_there(page):
+    text = text_of(page)
+    for words in (
+        "Attention map",
+        "Single phase: nnUNet",
+        "How is the attention gate formed?",
+        "registered to the venous image with elastix",
+        "Effective configuration (settings.yaml)",
+        "31.19 M",
+        "12 min 34 s",
+        "assembled",
+    ):
+        assert words in text
+
+
+def test_a_quarantined_case_is_listed_with_stage_and_reason(own_study, tmp_path):
+    settings, study, data = own_study
+    record = Record(
+        case="patient900",
+        stage="convert",
+        status="quarantined",
+        modality="arterial",
+        reason="patient900, arterial: one slice; expected <a series> of 2 or more",
+    )
+    write_record(data / "registered" / "patient900" / "registration.json", record)
+    splits = read_json(study / "splits.json")
+    splits["quarantined"] = {"patient900": record.reason}
+    write_json(study / "splits.json", splits)
+    page = made(settings, study, data, tmp_path)
+    row = page[page.index("patient900") :]
+    row = row[: row.index("</tr>")]
+    assert "convert" in row
+    assert "expected &lt;a series&gt; of 2 or more" in row
+    assert "Quarantined cases.</b> They are in no number" in page
+
+
+def test_a_method_without_predictions_is_not_run_and_nothing_breaks(own_study, tmp_path):
+    settings, study, data = own_study
+    for folder in ("metrics", "models"):
+        for method in ("maml", "nnunet"):
+            shutil.rmtree(study / folder / method)
+    page = made(settings, study, data, tmp_path)
+    text = text_of(page)
+    assert text.count("not run") >= 4
+    assert "No attention maps" in text
+    assert "there is no test case to show" in text
+
+
+def test_only_metrics_and_splits_are_needed(own_study, tmp_path):
+    settings, study, data = own_study
+    shutil.rmtree(study / "models")
+    shutil.rmtree(data / "registered")
+    text = text_of(made(settings, study, data, tmp_path))
+    assert "No curves were recorded" in text
+    assert "No registration records" in text
+
+
+def test_nothing_measured_is_the_users_error(own_study, tmp_path):
+    settings, study, data = own_study
+    shutil.rmtree(study / "metrics")
+    with pytest.raises(UserError, match="evaluate"):
+        write_report(settings, study, data, tmp_path / "index.html")
+
+
+def test_a_study_without_a_paper_has_no_published_columns(own_study, make_settings, tmp_path):
+    _, study, data = own_study
+    settings = make_settings(published="", citation="", data={"simulated": False}, claims=[])
+    text = text_of(made(settings, study, data, tmp_path))
+    assert "Published" not in text
+    assert "simulated data" not in text
+    assert "This study states no claims" in text
+
+
+def test_neither_tables_nor_report_import_torch():
+    code = "import sys, remodal.report.page, remodal.report.tables; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,89 @@
+"""Published numbers: the file as shipped, and what a wrong one says."""
+
+from pathlib import Path
+
+import pytest
+
+from remodal.config import compose
+from remodal.errors import UserError
+from remodal.report.published import COLUMNS, read_choices, read_published
+
+HEADER = ",".join(COLUMNS)
+GOOD = "table1,maml,both,tumour,dice,81.25,17.02,cases,C,a row"
+
+
+def write(folder: Path, *lines: str) -> None:
+    (folder / "paper.csv").write_text("\n".join([HEADER, *lines]) + "\n")
+
+
+def test_every_cell_of_the_maml_papers_three_tables_is_there():
+    numbers = read_published("maml")
+    assert len([key for key in numbers if key[0] == "table1"]) == 5 * 2
+    assert len([key for key in numbers if key[0] == "table2"]) == 4 * 2
+    assert len([key for key in numbers if key[0] == "table3"]) == 4 * 3
+    best = numbers["table1", "maml", "both", "tumour", "dice"]
+    assert (best.mean, best.sd, best.spread, best.reproducibility) == (81.25, 17.02, "cases", "C")
+
+
+def test_the_published_phase_gaps_are_those_of_the_paper():
+    numbers = read_published("maml")
+
+    def dice(method: str, phase: str) -> float:
+        return numbers["table2", method, phase, "tumour", "dice"].mean
+
+    assert dice("maml", "venous") - dice("maml", "arterial") == pytest.approx(0.26)
+    gap = dice("nnunet_venous", "venous") - dice("nnunet_arterial", "arterial")
+    assert gap == pytest.approx(3.89)
+
+
+def test_every_row_of_the_liver_study_has_its_published_number(settings):
+    numbers = read_published(settings.published)
+    for name, table in settings.tables.items():
+        for row in table.rows:
+            for metric in table.metrics:
+                assert (name, row.method, row.scenario, "tumour", metric) in numbers
+
+
+def test_a_study_without_a_paper_has_no_numbers():
+    assert read_published("") == {}
+    assert read_choices("") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (GOOD.replace("81.25", "high"), "row 2: `mean` is `high`"),
+        (GOOD.replace("81.25", ""), "row 2: `mean` is empty"),
+        (GOOD.replace(",C,", ",D,"), "row 2: `reproducibility` is `D`"),
+        (GOOD.replace("cases", "weeks"), "row 2: `spread` is `weeks`"),
+        (GOOD + ",more", "row 2: has more or fewer cells"),
+        (GOOD + "\n" + GOOD, "row 3: `table1 maml both tumour dice` stands twice"),
+    ],
+)
+def test_a_wrong_cell_is_named_by_row_and_column(tmp_path, line, says):
+    write(tmp_path, line)
+    with pytest.raises(UserError, match=says):
+        read_published("paper", tmp_path)
+
+
+def test_a_missing_file_and_a_wrong_header_are_the_users_errors(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        read_published("paper", tmp_path)
+    (tmp_path / "paper.csv").write_text("method,mean\n")
+    with pytest.raises(UserError, match="has the columns method, mean"):
+        read_published("paper", tmp_path)
+
+
+def test_every_option_of_the_choices_exists():
+    settings = compose({"study": "liver", "preset": "paper"})
+    for choice in read_choices("maml"):
+        parts = choice.option.split(".")
+        if parts[0] == "methods":
+            from remodal.methods import method_options
+
+            names = [option.name for option in method_options(settings.methods[parts[1]].type)]
+            assert parts[2] in names
+        elif choice.option:
+            value = settings
+            for part in parts:
+                value = getattr(value, part)

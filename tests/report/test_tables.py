@@ -1,0 +1,127 @@
+"""The tables stage: files, formats, and that equal inputs give equal bytes."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from remodal.errors import UserError
+from remodal.report.tables import tabulate
+
+
+def read_csv(path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+def test_all_files_are_written_and_two_runs_give_the_same_bytes(settings, metrics, tmp_path):
+    for run in ("first", "second"):
+        tabulate(settings, metrics, tmp_path / run)
+    names = sorted(path.name for path in (tmp_path / "first").iterdir())
+    assert names == [
+        "claims.json",
+        "metrics.csv",
+        "summary.json",
+        *(f"table{number}.{suffix}" for number in (1, 2) for suffix in ("csv", "md", "tex")),
+    ]
+    for name in names:
+        first, second = ((tmp_path / run / name).read_bytes() for run in ("first", "second"))
+        assert first == second
+
+
+@pytest.mark.parametrize("suffix", ["csv", "md", "tex"])
+def test_every_format_says_in_its_title_that_data_are_simulated(
+    settings, make_settings, metrics, tmp_path, suffix
+):
+    tabulate(settings, metrics, tmp_path / "simulated")
+    text = (tmp_path / "simulated" / f"table1.{suffix}").read_text()
+    assert "Table 1. Segmentation of liver tumours with both phases (simulated data)" in text
+    tabulate(make_settings(data={"simulated": False}), metrics, tmp_path / "real")
+    assert "simulated" not in (tmp_path / "real" / f"table1.{suffix}").read_text()
+
+
+def test_the_csv_holds_published_ours_and_the_comparison(settings, metrics, tmp_path):
+    tabulate(settings, metrics, tmp_path)
+    rows = read_csv(tmp_path / "table2.csv")
+    assert len(rows) == 4 * 2
+    arterial = rows[0]
+    assert (arterial["method"], arterial["metric"]) == ("nnunet_arterial", "dice")
+    assert (arterial["published_mean"], arterial["published_sd"]) == ("71.210000", "25.870000")
+    assert (arterial["reproducibility"], arterial["reference"]) == ("C", "maml")
+    difference = float(arterial["mean"]) - 71.21
+    assert float(arterial["difference_to_published"]) == pytest.approx(difference, abs=1e-5)
+    assert float(arterial["interval_low"]) < float(arterial["difference_to_reference"])
+    assert float(arterial["p_holm"]) >= float(arterial["p"])
+
+
+def test_latex_marks_the_best_escapes_and_balances(settings, metrics, tmp_path):
+    tabulate(settings, metrics, tmp_path)
+    text = (tmp_path / "table1.tex").read_text()
+    assert r"\textbf{81.25 $\pm$ 17.02}" in text
+    assert r"Dice [\%]" in text
+    assert "±" not in text
+    assert "−" not in text
+    assert text.count("{") == text.count("}")
+    header = text[text.index(r"\cmidrule") : text.index(r"\midrule")].splitlines()[1]
+    rows = text[text.index(r"\midrule") :].splitlines()[1:6]
+    assert {row.count(" & ") for row in rows} == {header.count(" & ")} == {11}
+
+
+def test_markdown_rows_have_the_headers_cells(settings, metrics, tmp_path):
+    tabulate(settings, metrics, tmp_path)
+    lines = (tmp_path / "table2.md").read_text().splitlines()
+    table = [line for line in lines if line.startswith("|")][:8]
+    assert {line.count("|") for line in table} == {table[0].count("|")}
+    assert "*Arterial phase*" in table[2]
+    assert "**79.55 ± 19.06**" in table[4]
+
+
+def test_a_study_with_one_measured_cell_still_has_its_tables(
+    settings, tmp_path, write_cell, case_row
+):
+    nothing_found = case_row("a", dice=0.0, missed=1, truth_voxels=10)
+    write_cell(tmp_path / "metrics", "maml", "both", [nothing_found])
+    tabulate(settings, tmp_path / "metrics", tmp_path)
+    text = (tmp_path / "table1.md").read_text()
+    assert "| nnUNet | 78.76 ± 18.91 | not run | – |" in text
+    assert "| MAML | **81.25 ± 17.02** | 0.00 | −81.25 |" in text
+    assert "| undefined | – | 1 / 0 | 1 | 0 / 1 |" in text
+    claims = json.loads((tmp_path / "claims.json").read_text())
+    assert {claim["verdict"] for claim in claims} == {"undecided"}
+
+
+def test_summary_is_flat_and_leaves_out_what_was_not_run(settings, tmp_path, write_cell, case_row):
+    rows = [case_row(case, dice=dice) for case, dice in (("a", 60.0), ("b", 70.0))]
+    write_cell(tmp_path / "metrics", "maml", "both", rows)
+    tabulate(settings, tmp_path / "metrics", tmp_path)
+    numbers = json.loads((tmp_path / "summary.json").read_text())
+    assert numbers["table1.maml.both.dice"] == 65.0
+    assert numbers["table1.maml.both.dice.n"] == 2
+    assert numbers["table1.maml.both.assd_voxel"] is None
+    assert numbers["claims.undecided"] == 5
+    assert not any("nnunet" in key for key in numbers)
+
+
+def test_all_per_case_rows_are_kept(settings, metrics, tmp_path):
+    tabulate(settings, metrics, tmp_path)
+    rows = read_csv(tmp_path / "metrics.csv")
+    assert len(rows) == 9 * 14
+    written = read_csv(metrics / "maml" / "fold0-seed0" / "venous.csv")
+    mine = [row for row in rows if (row["method"], row["scenario"]) == ("maml", "venous")]
+    assert [row["dice"] for row in mine] == [row["dice"] for row in written]
+
+
+def test_claims_come_with_verdict_and_evidence(settings, metrics, tmp_path):
+    tabulate(settings, metrics, tmp_path)
+    claims = json.loads((tmp_path / "claims.json").read_text())
+    assert [claim["text"] for claim in claims] == [claim.text for claim in settings.claims]
+    assert all(claim["verdict"] in {"holds", "does not hold", "undecided"} for claim in claims)
+    assert all("n = 14" in claim["evidence"] for claim in claims)
+
+
+def test_nothing_measured_is_one_clear_line(settings, tmp_path, write_cell, case_row):
+    with pytest.raises(UserError, match="evaluate"):
+        tabulate(settings, tmp_path, tmp_path / "tables")
+    write_cell(tmp_path, "maml", "both", [case_row("a")], seed=9)
+    with pytest.raises(UserError, match="no measurement of this study's"):
+        tabulate(settings, tmp_path, tmp_path / "tables")
