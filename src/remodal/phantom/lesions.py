@@ -165,33 +165,38 @@ def _hcc(canvas, box: Box, distance, radius: float, tissues: Tissues, rng) -> Pa
         arterial = arterial + necrosis * (38 - arterial)
         venous = venous + necrosis * (42 - venous)
     if rng.random() < 0.6:
-        capsule = np.exp(-(((distance + 1.5) / max(1.3, canvas.edge / 2)) ** 2))
+        width = min(max(1.3, canvas.edge / 2), 0.15 * radius)
+        capsule = np.exp(-(((distance + width) / width) ** 2))
         venous = venous + capsule * (liver.venous + rng.uniform(14, 28) - venous)
     return arterial, venous
 
 
 def _fnh(canvas, box: Box, distance, radius: float, tissues: Tissues, rng) -> Pair:
-    """Focal nodular hyperplasia: bright but for a central scar, then like the liver."""
+    """Focal nodular hyperplasia: bright but for a central scar, then like the liver.
+
+    Two in five stay a little brighter than the liver in the venous phase.
+    """
     liver = tissues["liver"]
     spokes = np.abs(canvas.waves(Waves.drawn(rng, 0.9 * radius, 1.6 * radius), box))
     core = smooth_step(-distance / radius, 0.35, 0.85)
     scar = core * smooth_step(-spokes, -0.45, -0.15)
     arterial = liver.arterial + rng.uniform(42, 72) - scar * rng.uniform(35, 60)
-    venous = liver.venous + rng.uniform(-4, 7) - scar * rng.uniform(-8, 16)
+    remains = rng.uniform(12, 24) if rng.random() < 0.4 else rng.uniform(-4, 6)
+    venous = liver.venous + remains - scar * rng.uniform(-8, 16)
     return arterial, venous
 
 
 def _metastasis(canvas, box: Box, distance, radius: float, tissues: Tissues, rng) -> Pair:
     """Hypovascular metastasis: dark in the venous phase, darkest in the middle.
 
-    In the arterial phase almost half are lost in the liver; the others are darker than it, some
+    In the arterial phase one in three is lost in the liver; the others are darker than it, some
     with a bright rim.
     """
     liver = tissues["liver"]
     middle = smooth_step(-distance / radius, 0.0, 0.8)
     mottle = canvas.waves(Waves.drawn(rng, 0.4 * radius + 3, radius + 6), box)
     venous = liver.venous - rng.uniform(26, 42) - middle * rng.uniform(4, 26) + 4 * mottle
-    if rng.random() < 0.45:
+    if rng.random() < 0.33:
         return liver.arterial + rng.uniform(-5, 4) + 3 * mottle, venous
     arterial = liver.arterial - rng.uniform(10, 20) - middle * rng.uniform(2, 12) + 3 * mottle
     if rng.random() < 0.4:
