@@ -24,7 +24,8 @@ class Layout:
     Attributes:
         widths: channels of each stage.
         strides: down-sampling (z, y, x) into each stage after the first.
-        kernels: convolution kernel (z, y, x) of each stage; a decoder stage has its encoder's.
+        kernels: convolution kernel (z, y, x) of each encoder stage; a decoder stage has that of the
+            encoder stage below it, as in nnU-Net v1.
     """
 
     widths: tuple[int, ...]
@@ -73,10 +74,11 @@ def convolve_parts(conv: nn.Conv3d, parts: Sequence[Tensor]) -> Tensor:
 
 
 class InstanceNorm(nn.InstanceNorm3d):
-    """InstanceNorm3d (eps 1e-5, affine, no running statistics) that leaves the memory format alone.
+    """InstanceNorm3d (eps 1e-5, affine, no running statistics) as batch norm of each sample.
 
-    PyTorch's own turns a channels-last tensor into a contiguous one and back for the next
-    convolution. Batch norm of one sample is the same function and has kernels for both formats.
+    The same function, but PyTorch's own makes a channels-last tensor contiguous, which the next
+    convolution has to undo, and on a CPU its gradient is wrong for a batch of one sample when the
+    gradient from above is channels-last (2.13).
     """
 
     def __init__(self, channels: int) -> None:
@@ -84,8 +86,6 @@ class InstanceNorm(nn.InstanceNorm3d):
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise each sample and channel of (B, C, Z, Y, X) over its voxels."""
-        if not features.is_contiguous(memory_format=torch.channels_last_3d):
-            return super().forward(features)
         samples = [
             F.batch_norm(sample, None, None, self.weight, self.bias, training=True, eps=self.eps)
             for sample in features.split(1)
@@ -152,7 +152,7 @@ class Decoder(nn.Module):
 
     def __init__(self, layout: Layout) -> None:
         super().__init__()
-        levels = list(zip(layout.widths, layout.widths[1:], layout.strides, layout.kernels))
+        levels = list(zip(layout.widths, layout.widths[1:], layout.strides, layout.kernels[1:]))
         self.up = nn.ModuleList(
             nn.ConvTranspose3d(below, width, stride, stride, bias=False)
             for width, below, stride, _ in levels

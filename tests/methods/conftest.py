@@ -1,0 +1,38 @@
+"""Methods small enough to train within a test."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from remodal.config import NetworkSettings
+from remodal.methods import build_method
+from remodal.methods.base import Method
+
+NETWORK = NetworkSettings(base_width=4, max_width=8, strides=[(1, 2, 2), (2, 2, 2), (2, 2, 2)])
+PHASES = ("arterial", "venous")
+
+
+@pytest.fixture
+def build() -> Callable[..., Method]:
+    """Build a small method: `build(name, modalities, classes, **options)`."""
+
+    def build_small(name: str, modalities=PHASES, classes: int = 1, **options: Any) -> Method:
+        torch.manual_seed(0)
+        return build_method(name, modalities, classes, NETWORK, options)
+
+    return build_small
+
+
+@pytest.fixture
+def make_batch() -> Callable[..., dict[str, torch.Tensor]]:
+    """Make a seeded batch of two patches: `make_batch(modalities, classes)`."""
+
+    def make(modalities=PHASES, classes: int = 1, seed: int = 0) -> dict[str, torch.Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        shape = (8, 16, 16)
+        batch = {name: torch.randn(2, 1, *shape, generator=generator) for name in modalities}
+        return batch | {"label": torch.randint(0, classes + 1, (2, *shape), generator=generator)}
+
+    return make

@@ -1,0 +1,175 @@
+import pytest
+import torch
+from torch import nn
+
+from remodal.config import TrainingSettings
+from remodal.errors import UserError
+from remodal.methods import build_method, method_names, method_options
+from remodal.networks.unet import Heads
+
+VARIANTS = [
+    ("nnunet", {}),
+    ("nnunet", {"deep_supervision": False, "dice_over": "batch"}),
+    ("octopusnet", {}),
+    ("octopusnet", {"deep_supervision": False}),
+    ("ms_ensemble", {}),
+    ("ms_ensemble", {"training": "joint"}),
+    ("ms_ma", {}),
+    ("ms_ma", {"ma": "paper", "width": "half"}),
+    ("maml", {}),
+    ("maml", {"ma": "paper", "width": "half", "weights": "repo"}),
+    ("maml", {"intra_deep_supervision": False}),
+]
+
+
+def images_of(batch):
+    return {name: tensor for name, tensor in batch.items() if name != "label"}
+
+
+def test_the_five_rows_of_the_paper_are_registered():
+    assert method_names() == ["maml", "ms_ensemble", "ms_ma", "nnunet", "octopusnet"]
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_every_trainable_weight_is_trained(build, make_batch, name, options):
+    """Weights that no loss reaches are frozen: several GPUs would wait for their gradient."""
+    method = build(name, classes=2, **options)
+    method.objective(make_batch(classes=2))["loss"].backward()
+    for key, parameter in method.network.named_parameters():
+        assert (parameter.grad is not None) is parameter.requires_grad, key
+    (group,) = method.parameter_groups(TrainingSettings())
+    assert all(parameter.requires_grad for parameter in group["params"])
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_probabilities_are_a_distribution_over_classes(build, make_batch, name, options):
+    method = build(name, classes=2, **options)
+    p = method.probabilities(images_of(make_batch()))
+    assert p.shape == (2, 3, 8, 16, 16)
+    assert p.min() >= 0
+    torch.testing.assert_close(p.sum(1), torch.ones(2, 8, 16, 16))
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_prediction_evaluates_one_head_for_each_model(build, make_batch, name):
+    method = build(name)
+    called = []
+    for module in method.network.modules():
+        if isinstance(module, Heads):
+            for level, head in enumerate(module):
+                head.register_forward_hook(lambda *_, level=level: called.append(level))
+    method.probabilities(images_of(make_batch()))
+    assert set(called) <= {0}
+    method.objective(make_batch())
+    assert max(called, default=0) == (0 if name == "ms_ma" else 1)
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_the_result_is_the_same_in_training_and_in_evaluation(build, make_batch, name):
+    method = build(name)
+    images = images_of(make_batch())
+    method.network.train()
+    expected = method.probabilities(images)
+    method.network.eval()
+    assert torch.equal(method.probabilities(images), expected)
+
+
+@pytest.mark.parametrize("name", ["nnunet", "octopusnet", "ms_ma", "maml"])
+def test_a_few_steps_lower_the_loss(build, make_batch, name):
+    method, batch = build(name), make_batch()
+    batch["label"] = (batch["arterial"][:, 0] > 1).long()
+    optimiser = torch.optim.Adam(method.parameter_groups(TrainingSettings()), lr=0.01)
+    losses = []
+    for _ in range(12):
+        optimiser.zero_grad()
+        loss = method.objective(batch)["loss"]
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.1
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_the_same_seed_gives_the_same_loss_and_gradient(build, make_batch, name):
+    results = []
+    for _ in range(2):
+        method = build(name, classes=2)
+        loss = method.objective(make_batch(classes=2))["loss"]
+        loss.backward()
+        gradients = [p.grad for p in method.network.parameters() if p.requires_grad]
+        results.append([loss, *gradients])
+    assert all(torch.equal(first, second) for first, second in zip(*results))
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_convolutions_are_channels_last(build, name):
+    for module in build(name).network.modules():
+        if isinstance(module, nn.Conv3d):
+            assert module.weight.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_bfloat16_autocast_stays_near_full_precision(build, make_batch, name):
+    method, batch = build(name), make_batch()
+    expected = method.objective(batch)["loss"]
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = method.objective(batch)["loss"]
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, expected, atol=0.02, rtol=0)
+
+
+def test_an_unknown_method_is_named():
+    with pytest.raises(UserError, match="unknown method `mamll`"):
+        build_method("mamll", ["t1"], 1, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("maml", {"lambda": 0.5}, "option `lambda`"),
+        ("maml", {"ma": "mine"}, "option `ma`"),
+        ("maml", {"intra_weight": -1}, "option `intra_weight`"),
+        ("nnunet", {"deep_supervision": "often"}, "option `deep_supervision`"),
+    ],
+)
+def test_a_wrong_option_is_named(build, name, options, said):
+    with pytest.raises(UserError, match=said):
+        build(name, **options)
+
+
+@pytest.mark.parametrize("name", ["maml", "ms_ma"])
+def test_fusion_needs_two_modalities(build, name):
+    with pytest.raises(UserError, match="at least 2 modalities"):
+        build(name, ["venous"])
+
+
+@pytest.mark.parametrize("name", ["nnunet", "octopusnet", "ms_ma"])
+@pytest.mark.parametrize("present", [["arterial"], [], ["arterial", "venous", "delayed"]])
+def test_a_method_predicts_from_exactly_its_modalities(build, make_batch, name, present):
+    method = build(name)
+    assert method.supports(["venous", "arterial"])
+    assert not method.supports(present)
+    with pytest.raises(UserError, match=r"expected arterial \+ venous$"):
+        method.probabilities(images_of(make_batch(present)))
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_every_option_is_documented_and_its_default_is_valid(build, name):
+    options = method_options(name)
+    assert options
+    assert all(option.description and option.type for option in options)
+    build(name, **{option.name: option.default for option in options})
+
+
+def test_the_defaults_are_the_recommended_choices():
+    defaults = {option.name: option.default for option in method_options("maml")}
+    assert defaults == {
+        "ma": "repo",
+        "width": "full",
+        "weights": "paper",
+        "intra_weight": 0.5,
+        "intra_deep_supervision": True,
+        "dice_over": "sample",
+    }
+    (training,) = (o for o in method_options("ms_ensemble") if o.name == "training")
+    assert (training.type, training.default) == ("separate or joint", "separate")
