@@ -1,0 +1,121 @@
+"""Series of real scanners, out of packages that carry them: fetched by name, never committed."""
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import matplotlib.path
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from remodal.intake.dicom import read_series
+from remodal.intake.labels import read_label
+from remodal.volume import from_sitk
+
+pytestmark = pytest.mark.network
+
+
+def _fetched(config: pytest.Config, package: str, archive: str, members: str) -> Path:
+    """Folder with the members of a package's archive whose names hold `members`."""
+    folder = Path(config.cache.mkdir("real-series")) / package
+    if (folder / "whole").exists():
+        return folder
+    kind = ["--no-binary", ":all:"] if archive.endswith(".tar.gz") else ["--only-binary", ":all:"]
+    options = ["--no-deps", "--no-build-isolation", "--retries", "0", "--timeout", "20", *kind]
+    command = [sys.executable, "-m", "pip", "download", *options, "-d", folder, package]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode:
+        pytest.skip(f"pip cannot fetch {package}: no network that reaches a package index")
+    if archive.endswith(".tar.gz"):
+        with tarfile.open(folder / archive) as file:
+            wanted = [one for one in file.getmembers() if members in one.name]
+            file.extractall(folder, wanted, filter="data")
+    else:
+        with zipfile.ZipFile(folder / archive) as file:
+            file.extractall(folder, [one for one in file.namelist() if members in one])
+    (folder / archive).unlink()
+    (folder / "whole").touch()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def abdomen(request) -> Path:
+    """A contrast-enhanced abdominal CT in JPEG 2000 with blank UIDs, and its organ labels."""
+    name = "totalsegmentator-2.18.0"
+    folder = _fetched(
+        request.config, "totalsegmentator==2.18.0", f"{name}.tar.gz", "reference_files/example_"
+    )
+    return folder / name / "tests" / "reference_files"
+
+
+@pytest.fixture(scope="module")
+def drawn(request) -> Path:
+    """CT series, each in a folder with its RTSTRUCT."""
+    folder = _fetched(
+        request.config,
+        "pycerr==2.5.1",
+        "pycerr-2.5.1-py3-none-any.whl",
+        "radiomics_phantom_dicom/pat_",
+    )
+    return folder / "cerr" / "datasets" / "radiomics_phantom_dicom"
+
+
+def _by_height(folder: Path) -> list[pydicom.Dataset]:
+    slices = [pydicom.dcmread(file) for file in folder.iterdir()]
+    images = [one for one in slices if one.Modality == "CT"]
+    return sorted(images, key=lambda one: float(one.ImagePositionPatient[2]))
+
+
+def test_jpeg_2000_with_blank_uids_is_read_as_pydicom_and_simpleitk_read_it(abdomen):
+    folder = abdomen / "example_ct_dicom"
+    series = read_series(folder)
+    slices = _by_height(folder)
+    assert {one.SeriesInstanceUID for one in slices} == {""}
+    assert "JPEG 2000" in slices[0].file_meta.TransferSyntaxUID.name
+    stored = np.stack([one.pixel_array for one in slices])
+    np.testing.assert_array_equal(series.volume.array, stored.astype(int) - 1024)
+    peer = from_sitk(sitk.ReadImage([one.filename for one in slices]))
+    np.testing.assert_array_equal(series.volume.array, peer.array)
+    assert series.volume.geometry.agrees_with(peer.geometry, 1e-6)
+    assert series.volume.geometry.shape == (20, 512, 512)
+    assert series.warnings == []
+
+
+def test_its_labels_are_brought_onto_it_without_resampling(abdomen):
+    volume = read_series(abdomen / "example_ct_dicom").volume
+    source = abdomen / "example_seg_dicom.nii.gz"
+    label = read_label(source, volume.geometry)
+    peer = sitk.DICOMOrient(sitk.ReadImage(str(source)), "LPS")
+    np.testing.assert_array_equal(label.volume.array, sitk.GetArrayFromImage(peer))
+    liver = volume.array[label.volume.array == 5]
+    assert liver.size > 100_000
+    assert 60 < np.median(liver) < 140
+
+
+@pytest.mark.parametrize("patient", ["pat_1", "pat_2", "pat_3", "pat_4"])
+def test_structure_sets_are_filled_as_matplotlib_fills_them(patient, drawn):
+    folder = drawn / patient
+    volume = read_series(folder).volume
+    structures = next(
+        file for file in folder.iterdir() if pydicom.dcmread(file).Modality == "RTSTRUCT"
+    )
+    label = read_label(structures, volume.geometry)
+    expected = np.zeros(volume.array.shape, bool)
+    heights = [float(one.ImagePositionPatient[2]) for one in _by_height(folder)]
+    x0, y0, _ = volume.geometry.origin
+    dx, dy, _ = volume.geometry.spacing
+    y, x = np.mgrid[: volume.array.shape[1], : volume.array.shape[2]]
+    centres = np.c_[x0 + dx * x.ravel(), y0 + dy * y.ravel()]
+    for contour in pydicom.dcmread(structures).ROIContourSequence[0].ContourSequence:
+        points = np.reshape(contour.ContourData, (-1, 3)).astype(float)
+        index = int(np.argmin(np.abs(np.array(heights) - points[0, 2])))
+        inside = matplotlib.path.Path(points[:, :2]).contains_points(centres)
+        expected[index] ^= inside.reshape(y.shape)
+    found = label.volume.array == 1
+    assert expected.sum() > 1000
+    # Only voxels whose centre lies on a contour may go either way.
+    assert (found ^ expected).sum() <= 0.01 * expected.sum()
