@@ -11,9 +11,10 @@ from remodal.errors import BadCase, UserError
 from remodal.files import write_json
 from remodal.intake.nifti import read_volume
 from remodal.preprocessing.orientation import Orientation
-from remodal.preprocessing.resampling import resampled_shape
+from remodal.preprocessing.resampling import Shape, resampled_shape
 from remodal.progress import progress
 from remodal.splits import read_fold
+from remodal.volume import Vector
 
 #: Foreground voxels of a case that enter the percentiles: evenly spaced ones where there are more.
 _VOXELS_OF_A_CASE = 100_000
@@ -64,7 +65,7 @@ def _median(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
     return tuple(np.median(np.array(rows, float), axis=0).tolist())
 
 
-def _measure(settings: Settings, folder: Path):
+def _measure(settings: Settings, folder: Path) -> tuple[Vector, Shape, dict[str, np.ndarray]]:
     """Canonical spacing and shape of a case, and its foreground voxels of each modality."""
     label = read_volume(folder / "label.nii.gz")
     orientation = Orientation.of(label.geometry)

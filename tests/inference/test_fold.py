@@ -1,0 +1,172 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from remodal.errors import UserError
+from remodal.files import read_json, sha256
+from remodal.inference import infer_fold, sliding_window
+from remodal.intake.nifti import read_volume
+from remodal.preprocessing import restore_image, restore_probabilities
+from remodal.records import quarantine, read_record
+from remodal.training.model_files import load_model
+
+from .conftest import Study
+
+
+def infer(study: Study, method: str, scenario: str, output: Path, **changes) -> dict:
+    infer_fold(
+        study.settings,
+        changes.pop("model", None) or study.model(method),
+        scenario,
+        study.preprocessed,
+        study.splits,
+        0,
+        output,
+    )
+    return read_json(output / "predictions.json")
+
+
+def by_hand(study: Study, model: Path, case: str, modalities: list[str]) -> np.ndarray:
+    """Mean probabilities of the windows of the given modalities, from the stored arrays."""
+    method = load_model(model).method
+    stored = torch.from_numpy(np.load(study.preprocessed / f"{case}.npy").astype(np.float32))
+    channels = [["arterial", "venous"].index(name) for name in modalities]
+    return sliding_window(
+        lambda patches: method.probabilities(
+            {name: patches[:, index : index + 1] for index, name in enumerate(modalities)}
+        ),
+        stored[channels],
+        study.settings.training.patch,
+        mirror=study.settings.inference.mirror,
+        batch=study.settings.inference.batch,
+    ).numpy()
+
+
+@pytest.mark.parametrize(
+    ("method", "scenario", "modalities"),
+    [
+        ("nnunet", "both", ["arterial", "venous"]),
+        ("maml", "both", ["arterial", "venous"]),
+        ("maml", "venous", ["venous"]),
+        ("nnunet_arterial", "arterial", ["arterial"]),
+    ],
+)
+def test_predictions_are_the_models_in_the_sources_geometry(
+    study, tmp_path, method, scenario, modalities
+) -> None:
+    index = infer(study, method, scenario, tmp_path)
+    assert index["method"] == method
+    assert index["modalities"] == modalities
+    assert sorted(index["cases"]) == ["b", "c"]
+    for case, digest in index["cases"].items():
+        path = tmp_path / f"{case}.nii.gz"
+        assert sha256(path) == digest
+        found = read_volume(path)
+        label = read_volume(study.registered / case / "label.nii.gz")
+        assert found.geometry.agrees_with(label.geometry)
+        assert found.array.dtype == np.uint8
+        details = read_record(study.preprocessed / f"{case}.json").details
+        probabilities = by_hand(study, study.model(method), case, modalities)
+        expected = restore_probabilities(probabilities, details)
+        assert expected.array.sum() > 0
+        np.testing.assert_array_equal(found.array, expected.array)
+
+
+def test_attention_maps_are_written_where_all_modalities_are_there(study, tmp_path) -> None:
+    index = infer(study, "maml", "both", tmp_path)
+    assert index["attention"] == ["arterial", "venous"]
+    method = load_model(study.model("maml")).method
+    stored = torch.from_numpy(np.load(study.preprocessed / "b.npy").astype(np.float32))
+    expected = sliding_window(
+        lambda patches: method.attention({"arterial": patches[:, :1], "venous": patches[:, 1:]})[
+            "venous"
+        ],
+        stored,
+        study.settings.training.patch,
+        mirror=False,
+        batch=2,
+    )
+    details = read_record(study.preprocessed / "b.json").details
+    found = read_volume(tmp_path / "attention-venous" / "b.nii.gz")
+    restored = restore_image(expected[0].numpy(), details)
+    assert found.geometry.agrees_with(restored.geometry)
+    np.testing.assert_allclose(found.array, restored.array, atol=1 / 512)
+
+
+def test_no_attention_maps_with_one_modality_or_of_a_method_without_them(study, tmp_path) -> None:
+    assert infer(study, "maml", "venous", tmp_path / "1")["attention"] == []
+    assert infer(study, "nnunet", "both", tmp_path / "2")["attention"] == []
+    assert not list(tmp_path.rglob("attention-*"))
+
+
+def test_the_same_inputs_give_the_same_bytes(study, tmp_path) -> None:
+    for run in ("1", "2"):
+        infer(study, "maml", "both", tmp_path / run)
+    files = sorted(path.relative_to(tmp_path / "1") for path in (tmp_path / "1").rglob("*.*"))
+    assert len(files) == 7  # predictions.json, and two cases' segmentation and two maps each
+    assert [sha256(tmp_path / "1" / file) for file in files] == [
+        sha256(tmp_path / "2" / file) for file in files
+    ]
+
+
+def test_the_missing_modality_is_not_looked_at(study, tmp_path) -> None:
+    """Whatever stands in the arterial channel, the venous scenario is the same."""
+    changed = replace(study, folder=tmp_path / "changed")
+    shutil.copytree(study.folder, changed.folder)
+    for case in ("b", "c"):
+        stored = np.load(changed.preprocessed / f"{case}.npy")
+        stored[0] = np.nan
+        np.save(changed.preprocessed / f"{case}.npy", stored)
+    index = infer(study, "maml", "venous", tmp_path / "1")
+    assert infer(changed, "maml", "venous", tmp_path / "2")["cases"] == index["cases"]
+
+
+def test_quarantined_cases_are_left_out_and_listed(study, tmp_path) -> None:
+    changed = replace(study, folder=tmp_path / "changed")
+    shutil.copytree(study.folder, changed.folder)
+    path = changed.preprocessed / "b.json"
+    record = read_record(path).model_copy(update={"reason": "no body found"})
+    quarantine(path, record, [changed.preprocessed / "b.npy"])
+    index = infer(changed, "nnunet", "both", tmp_path / "out")
+    assert list(index["cases"]) == ["c"]
+    assert index["quarantined"] == {"b": "no body found"}
+
+
+def test_a_model_that_saw_a_test_case_is_refused(study, tmp_path) -> None:
+    fingerprint = read_json(study.preprocessed / "fingerprint.json") | {"cases": ["c"]}
+    model = study.model("nnunet", fold=1, fingerprint=fingerprint)
+    with pytest.raises(UserError, match="trained on the test case `c`"):
+        infer(study, "nnunet", "both", tmp_path, model=model)
+
+
+@pytest.mark.parametrize(
+    ("method", "scenario", "message"),
+    [
+        ("nnunet", "venous", "cannot predict from venous"),
+        ("nnunet", "delayed", "unknown scenario `delayed`"),
+    ],
+)
+def test_an_impossible_scenario_is_an_error(study, tmp_path, method, scenario, message) -> None:
+    with pytest.raises(UserError, match=message):
+        infer(study, method, scenario, tmp_path)
+
+
+def test_a_case_that_is_not_preprocessed_is_an_error(study, tmp_path) -> None:
+    splits = json.loads(study.splits.read_text())
+    splits["folds"][0]["test"] = ["z"]
+    (tmp_path / "splits.json").write_text(json.dumps(splits))
+    with pytest.raises(UserError, match="run `remodal preprocess` first"):
+        infer_fold(
+            study.settings,
+            study.model("nnunet"),
+            "both",
+            study.preprocessed,
+            tmp_path / "splits.json",
+            0,
+            tmp_path,
+        )

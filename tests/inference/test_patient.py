@@ -1,0 +1,131 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from remodal import registration
+from remodal.errors import BadCase, UserError
+from remodal.inference import infer_fold, predict_patient
+from remodal.intake.nifti import read_volume, write_volume
+from remodal.volume import Geometry, Volume
+
+from .conftest import Study
+
+
+def model_of(study: Study, method: str, registering: str = "none") -> Path:
+    settings = study.settings.registration.model_copy(update={"method": registering})
+    fold = {"none": 2, "elastix": 3}[registering]
+    return study.model(method, fold=fold, registration=settings.model_dump(mode="json"))
+
+
+def images_of(study: Study, case: str) -> dict[str, Path]:
+    folder = study.registered / case
+    return {modality: folder / f"{modality}.nii.gz" for modality in ("arterial", "venous")}
+
+
+def test_a_patient_is_segmented_as_a_test_case_of_the_study(study, tmp_path) -> None:
+    infer_fold(
+        study.settings,
+        study.model("maml"),
+        "both",
+        study.preprocessed,
+        study.splits,
+        0,
+        tmp_path / "study",
+    )
+    in_study = read_volume(tmp_path / "study" / "b.nii.gz")
+    predict_patient(model_of(study, "maml"), images_of(study, "b"), tmp_path / "seg.nii.gz")
+    alone = read_volume(tmp_path / "seg.nii.gz")
+    assert alone.geometry == in_study.geometry
+    assert in_study.array.any()
+    # The study's arrays are stored in half precision: voxels on the fence may differ.
+    assert (alone.array != in_study.array).mean() < 1e-3
+
+
+@pytest.mark.parametrize("modality", ["arterial", "venous"])
+def test_either_modality_may_be_missing_and_the_result_lies_on_the_given_one(
+    study, tmp_path, modality
+) -> None:
+    source = read_volume(images_of(study, "b")[modality])
+    geometry = Geometry(source.geometry.shape, (3.0, 4.0, 7.0), (1.0, 2.0, 3.0))
+    write_volume(tmp_path / "image.mha", Volume(source.array, geometry))
+    predict_patient(
+        model_of(study, "maml"), {modality: tmp_path / "image.mha"}, tmp_path / "s.nrrd"
+    )
+    found = read_volume(tmp_path / "s.nrrd")
+    assert found.geometry.agrees_with(geometry)
+    assert found.array.dtype == np.uint8
+    assert set(np.unique(found.array)) <= {0, 1}
+
+
+def test_the_other_modality_is_registered_to_the_fixed_one(study, tmp_path, monkeypatch) -> None:
+    """The fake elastix finds the images apart and answers with the right one."""
+    paths = images_of(study, "b")
+    arterial, venous = (read_volume(paths[name]) for name in ("arterial", "venous"))
+    elsewhere = Geometry((10, 11, 12), (4.0, 4.0, 4.0), (500.0, 0.0, 0.0))
+    other = Volume(np.arange(1320, dtype=np.int16).reshape(10, 11, 12), elsewhere)
+    write_volume(tmp_path / "apart.nii.gz", other)
+
+    def align(fixed: Volume, moving: Volume, settings) -> SimpleNamespace:
+        np.testing.assert_array_equal(fixed.array, venous.array)
+        np.testing.assert_array_equal(moving.array, other.array)
+        assert settings.fixed == "venous"
+        return SimpleNamespace(warped=arterial)
+
+    monkeypatch.setattr(registration, "align", align, raising=False)
+    model = model_of(study, "maml", "elastix")
+    images = {"arterial": tmp_path / "apart.nii.gz", "venous": paths["venous"]}
+    predict_patient(model, images, tmp_path / "1.nii.gz")
+    predict_patient(model_of(study, "maml"), paths, tmp_path / "2.nii.gz")
+    first, second = (read_volume(tmp_path / f"{n}.nii.gz") for n in (1, 2))
+    np.testing.assert_array_equal(first.array, second.array)
+    assert first.geometry == second.geometry == venous.geometry
+
+
+def test_images_on_two_grids_are_a_bad_case_without_registration(study, tmp_path) -> None:
+    images = images_of(study, "b")
+    moved = read_volume(images["arterial"])
+    moved = Volume(moved.array, Geometry(moved.geometry.shape, moved.geometry.spacing))
+    write_volume(tmp_path / "moved.nii.gz", moved)
+    images["arterial"] = tmp_path / "moved.nii.gz"
+    with pytest.raises(BadCase, match="another grid"):
+        predict_patient(model_of(study, "maml"), images, tmp_path / "seg.nii.gz")
+
+
+def test_an_image_that_cannot_be_used_is_a_bad_case(study, tmp_path) -> None:
+    constant = Volume(np.zeros((4, 5, 6), np.int16), Geometry((4, 5, 6), (1.0, 1.0, 1.0)))
+    write_volume(tmp_path / "constant.nii.gz", constant)
+    with pytest.raises(BadCase, match=r"venous.*constant"):
+        predict_patient(
+            model_of(study, "maml"), {"venous": tmp_path / "constant.nii.gz"}, tmp_path / "s.nii.gz"
+        )
+    assert not (tmp_path / "s.nii.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "images", "output", "message"),
+    [
+        (
+            "maml",
+            {},
+            "seg.nii.gz",
+            "no image is given; expected one or more of --arterial, --venous",
+        ),
+        ("maml", {"portal": "b"}, "seg.nii.gz", "knows no modality `portal`"),
+        ("maml", {"venous": "nowhere"}, "seg.nii.gz", "--venous .*nowhere: does not exist"),
+        ("maml", {"venous": "b"}, "seg.png", "unknown image format"),
+        ("nnunet", {"venous": "b"}, "seg.nii.gz", "cannot predict from venous"),
+    ],
+)
+def test_a_wrong_command_is_one_clear_line(
+    study, tmp_path, method, images, output, message
+) -> None:
+    paths = {modality: study.registered / name for modality, name in images.items()}
+    with pytest.raises(UserError, match=message):
+        predict_patient(model_of(study, method), paths, tmp_path / output)
+
+
+def test_a_folder_without_a_model_is_an_error(study, tmp_path) -> None:
+    with pytest.raises(UserError, match=r"model\.json"):
+        predict_patient(tmp_path, images_of(study, "b"), tmp_path / "seg.nii.gz")
