@@ -1,6 +1,7 @@
 """The preprocessed cases that patches are cut from, and where they are held meanwhile."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,8 +111,7 @@ def load_cases(
         image = _chosen(image, channels)
         if place != "disk":
             image, label = image.copy(), label.copy()
-        # Mapped copy-on-write: torch wants arrays that may be written to, the files never are.
-        held = [torch.from_numpy(array) for array in (image, label)]
+        held = [_tensor(array) for array in (image, label)]
         if place == "device":
             held = [tensor.to(device) for tensor in held]
         cases.append(TrainingCase(name, *held, _foreground(record)))
@@ -167,7 +167,7 @@ def free_memory() -> int:
 
 def _mapped(path: Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="c")
+        return np.load(path, mmap_mode="r")
     except (OSError, ValueError) as error:
         raise UserError(
             f"cannot be read ({error})",
@@ -175,6 +175,13 @@ def _mapped(path: Path) -> np.ndarray:
             expected="an array of `remodal preprocess`",
             remedy="run it for the case again",
         ) from error
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    with warnings.catch_warnings():
+        # torch warns of an array that cannot be written to: no patch is ever cut in place.
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(array)
 
 
 def _chosen(image: np.ndarray, channels: Sequence[int]) -> np.ndarray:

@@ -1,0 +1,100 @@
+"""A tiny study on disk: preprocessed cases, a split and settings, trained in a second."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from remodal.config import Settings, compose, write_settings
+from remodal.files import write_json
+from remodal.records import Record, write_record
+from remodal.training.loop import train
+
+CONFIG = Path(__file__).parents[2] / "config"
+SHAPE = (12, 20, 18)
+
+
+def write_case(folder: Path, name: str, seed: int, shape: tuple[int, int, int] = SHAPE) -> None:
+    """A case with a bright block as its lesion, as preprocessing stores it."""
+    rng = np.random.default_rng(seed)
+    label = np.zeros(shape, np.uint8)
+    z, y, x = (rng.integers(1, length // 2) for length in shape)
+    label[z : z + 4, y : y + 6, x : x + 6] = 1
+    image = rng.standard_normal((2, *shape)) + 3 * label
+    np.save(folder / f"{name}.npy", image.astype(np.float16))
+    np.save(folder / f"{name}.label.npy", label)
+    voxels = {"1": np.argwhere(label == 1).tolist()}
+    record = Record(case=name, stage="preprocess", details={"foreground": voxels})
+    write_record(folder / f"{name}.json", record)
+
+
+@dataclass
+class Study:
+    """Folders of the tiny study."""
+
+    folder: Path
+    settings: Settings
+
+    @property
+    def preprocessed(self) -> Path:
+        return self.folder / "preprocessed"
+
+    def arguments(self, method: str, output: str, **inputs: Path) -> dict[str, Any]:
+        """Arguments of `train`."""
+        return {
+            "method_name": method,
+            "fold": 0,
+            "seed": 0,
+            "preprocessed": self.preprocessed,
+            "splits": self.folder / "splits.json",
+            "fingerprint": self.folder / "fingerprint.json",
+            "inputs": inputs,
+            "output": self.folder / output,
+            "checkpoints": self.folder / f"checkpoints-{output}",
+        }
+
+    def train(self, method: str = "nnunet", output: str = "model", **inputs: Path) -> Path:
+        """Train and return the model's folder."""
+        self.run(self.arguments(method, output, **inputs))
+        return self.folder / output
+
+    def run(self, arguments: dict[str, Any]) -> None:
+        """Train with these arguments."""
+        train(self.settings, **arguments)
+
+
+def tiny_settings(**training: Any) -> Settings:
+    """The liver study, as small as it gets."""
+    overrides = {
+        "network": {"base_width": 2, "max_width": 4, "strides": [[1, 2, 2], [2, 2, 2]]},
+        "training": {"patch": [8, 12, 12], "epochs": 3, "iterations": 3, "threads": 1} | training,
+    }
+    return compose({"study": "liver", "preset": "smoke"}, CONFIG, overrides)
+
+
+def write_study(folder: Path, **training: Any) -> Study:
+    """Write the tiny study's files."""
+    study = Study(folder, tiny_settings(**training))
+    study.preprocessed.mkdir(parents=True)
+    for seed, name in enumerate(["a", "b", "c", "d"]):
+        write_case(study.preprocessed, name, seed)
+    fold = {"train": ["a", "b", "c"], "validation": ["d"], "test": []}
+    write_json(folder / "splits.json", {"folds": [fold], "patients": {}})
+    write_json(folder / "fingerprint.json", {"spacing": [1.0, 1.0, 1.0]})
+    write_settings(folder / "settings.yaml", study.settings)
+    return study
+
+
+@pytest.fixture
+def make_study() -> Callable[..., Study]:
+    """Writes the tiny study into a folder, with training settings of one's own."""
+    return write_study
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """The tiny study."""
+    return write_study(tmp_path)

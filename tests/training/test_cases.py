@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import torch
+
+from remodal.errors import UserError
+from remodal.records import Record, read_record, write_record
+from remodal.training.cases import (
+    choose_place,
+    free_memory,
+    load_cases,
+    require_foreground,
+    usable_records,
+)
+
+CPU = torch.device("cpu")
+
+
+def load(study, names=("a",), channels=(0, 1), place="disk"):
+    records = usable_records(study.preprocessed, names)
+    return load_cases(study.preprocessed, records, channels, place, CPU)
+
+
+def test_a_quarantined_case_is_left_out(study):
+    path = study.preprocessed / "b.json"
+    record = Record(case="b", stage="convert", status="quarantined", reason="one slice")
+    write_record(path, record)
+    assert list(usable_records(study.preprocessed, ["a", "b", "c"])) == ["a", "c"]
+
+
+def test_a_case_that_was_never_preprocessed_is_named(study):
+    with pytest.raises(UserError, match=r"z\.json: is missing.*remodal preprocess"):
+        usable_records(study.preprocessed, ["a", "z"])
+
+
+@pytest.mark.parametrize("place", ["disk", "host"])
+@pytest.mark.parametrize("channels", [(0, 1), (1,), (1, 0)])
+def test_a_case_holds_the_wanted_modalities_in_their_order(study, place, channels):
+    (case,) = load(study, channels=channels, place=place)
+    stored = np.load(study.preprocessed / "a.npy")[list(channels)]
+    assert np.array_equal(case.image.numpy(), stored)
+    assert case.image.dtype == torch.float16
+    assert np.array_equal(case.label.numpy(), np.load(study.preprocessed / "a.label.npy"))
+
+
+def test_foreground_voxels_lie_in_their_class(study):
+    (case,) = load(study)
+    assert (case.label[tuple(case.foreground[1].T)] == 1).all()
+
+
+def write_sparse(path, shape, dtype):
+    """An array of zeros that takes no room on the disk."""
+    with open(path, "wb") as file:
+        description = {"descr": dtype, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, description)
+        file.truncate(file.tell() + np.dtype(dtype).itemsize * int(np.prod(shape)))
+
+
+def test_a_case_on_disk_is_mapped_not_read(study):
+    """A case of 150 GiB opens at once, and any of its voxels is there."""
+    shape = (4_000, 4_000, 4_000)
+    write_sparse(study.preprocessed / "a.npy", (2, *shape), "<f2")
+    write_sparse(study.preprocessed / "a.label.npy", shape, "|u1")
+    (case,) = load(study)
+    assert case.image.shape == (2, *shape)
+    assert case.image[1, 3999, 3999, 3990:].tolist() == [0.0] * 10
+
+
+def test_a_truncated_array_is_named(study):
+    path = study.preprocessed / "a.npy"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"a\.npy: cannot be read"):
+        load(study)
+
+
+def test_no_usable_case_is_a_users_error(study):
+    with pytest.raises(UserError, match="no usable training case"):
+        require_foreground([], study.preprocessed)
+
+
+def test_no_foreground_at_all_is_a_users_error(study):
+    record = read_record(study.preprocessed / "a.json")
+    record.details["foreground"] = {"1": []}
+    write_record(study.preprocessed / "a.json", record)
+    cases = load(study)
+    with pytest.raises(UserError, match=r"no foreground in any of the 1 training cases"):
+        require_foreground(cases, study.preprocessed)
+
+
+def test_on_a_cpu_the_files_are_mapped_unless_asked_otherwise(study):
+    assert choose_place(study.preprocessed, ["a"], "auto", CPU) == "disk"
+    assert choose_place(study.preprocessed, ["a"], "host", CPU) == "host"
+
+
+def test_free_memory_is_some():
+    assert 2**20 < free_memory() < 2**50
