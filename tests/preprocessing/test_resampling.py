@@ -87,9 +87,13 @@ def test_a_tie_of_classes_goes_to_the_foreground() -> None:
     assert resample_labels(labels, (4, 4, 2), (LINEAR,) * 3).sum() == 4
 
 
-def test_an_empty_label_stays_empty() -> None:
-    result = resample_labels(np.zeros((4, 5, 6), np.uint8), (8, 3, 6), (LINEAR,) * 3)
-    assert result.shape == (8, 3, 6)
+@pytest.mark.parametrize("axis_orders", [(LINEAR,) * 3, (NEAREST,) * 3])
+@pytest.mark.parametrize("voxels", [0, 1])
+def test_a_label_that_no_sample_meets_becomes_empty(voxels, axis_orders) -> None:
+    labels = np.zeros((9, 9, 9), np.uint8)
+    labels[0, 0, 0] = voxels
+    result = resample_labels(labels, (1, 3, 3), axis_orders)
+    assert result.shape == (1, 3, 3)
     assert not result.any()
 
 

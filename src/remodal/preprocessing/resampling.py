@@ -9,7 +9,7 @@ whole voxels and edges, not voxel centres, coincide; and where one axis is much 
 others, values along it are not mixed but taken from the nearest slice.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 import numpy as np
@@ -85,14 +85,14 @@ def resample_labels(labels: np.ndarray, shape: Shape, axis_orders: Sequence[int]
     Returns:
         uint8 array of `shape`.
     """
-    if labels.shape == tuple(shape) or not labels.any():
-        return labels.astype(np.uint8) if labels.any() else np.zeros(shape, np.uint8)
-    source, target, matrices = _around(labels != 0, shape, axis_orders)
-    labels = labels[source]
-    channels = (labels == index for index in range(int(labels.max()) + 1))
-    resampled = np.zeros(shape, np.uint8)
-    resampled[target] = _strongest(channels, matrices, np.greater_equal)
-    return resampled
+    classes = range(int(labels.max()) + 1)
+    return _vote(
+        labels != 0,
+        lambda box: ((labels[box] == index) for index in classes),
+        np.greater_equal,
+        shape,
+        axis_orders,
+    )
 
 
 def resample_probabilities(
@@ -111,13 +111,37 @@ def resample_probabilities(
     Returns:
         uint8 class indices of `shape`; the lower class at a tie.
     """
-    likely = (probabilities[1:] >= probabilities[0]).any(axis=0)
-    resampled = np.zeros(shape, np.uint8)
-    if likely.any():
-        source, target, matrices = _around(likely, shape, axis_orders)
-        channels = (channel[source] for channel in probabilities)
-        resampled[target] = _strongest(channels, matrices, np.greater)
-    return resampled
+    return _vote(
+        (probabilities[1:] >= probabilities[0]).any(axis=0),
+        lambda box: (channel[box] for channel in probabilities),
+        np.greater,
+        shape,
+        axis_orders,
+    )
+
+
+def _vote(
+    foreground: np.ndarray,
+    channels: Callable[[Box], Iterable[np.ndarray]],
+    beats: np.ufunc,
+    shape: Shape,
+    axis_orders: Sequence[int],
+) -> np.ndarray:
+    """Strongest channel of each resampled voxel that `foreground` reaches; elsewhere the first.
+
+    Args:
+        foreground: voxels where another channel than the first may win.
+        channels: the channels inside a box.
+        beats: whether a channel's value wins over the best of those before.
+        shape: wanted.
+        axis_orders: at most `LINEAR`.
+    """
+    winner = np.zeros(shape, np.uint8)
+    if foreground.any():
+        source, target, matrices = _around(foreground, shape, axis_orders)
+        if winner[target].size:  # nearest or coarse sampling may step over all of it
+            winner[target] = _strongest(channels(source), matrices, beats)
+    return winner
 
 
 def _strongest(
