@@ -1,5 +1,6 @@
 """One model's predictions of its fold's test cases, in one scenario."""
 
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -55,19 +56,7 @@ def infer_fold(
     _require_unseen(segmenter, cases, model)
     records = {case: _record(preprocessed, case) for case in cases}
     usable = [case for case in cases if records[case].ok]
-    attention: set[str] = set()
-    with ThreadPoolExecutor(max_workers=1) as exporter:
-        export: Future | None = None
-        for case in progress(usable, f"Segmenting ({scenario})"):
-            properties = records[case].details
-            image = _read_image(preprocessed / f"{case}.npy", properties, segmenter.modalities)
-            probabilities, maps = segmenter.probabilities(image), segmenter.attention(image)
-            attention |= set(maps)
-            if export is not None:
-                export.result()  # at most one case waits in memory
-            export = exporter.submit(_export, output, case, probabilities, maps, properties)
-        if export is not None:
-            export.result()
+    attention = _segment(segmenter, {c: records[c].details for c in usable}, preprocessed, output)
     write_json(
         output / "predictions.json",
         {
@@ -76,10 +65,29 @@ def infer_fold(
             "scenario": scenario,
             "modalities": segmenter.modalities,
             "cases": {case: sha256(output / f"{case}.nii.gz") for case in usable},
-            "attention": sorted(attention),
+            "attention": attention,
             "quarantined": {c: records[c].reason for c in cases if not records[c].ok},
         },
     )
+
+
+def _segment(
+    segmenter: Segmenter, cases: Mapping[str, dict[str, Any]], preprocessed: Path, output: Path
+) -> list[str]:
+    """Segment cases, given with their properties; the names of the attention maps written."""
+    attention: set[str] = set()
+    with ThreadPoolExecutor(max_workers=1) as exporter:
+        export: Future | None = None
+        for case, properties in progress(cases.items(), "Segmenting", total=len(cases)):
+            image = _read_image(preprocessed / f"{case}.npy", properties, segmenter.modalities)
+            probabilities, maps = segmenter.probabilities(image), segmenter.attention(image)
+            attention |= set(maps)
+            if export is not None:
+                export.result()  # at most one case waits in memory
+            export = exporter.submit(_export, output, case, probabilities, maps, properties)
+        if export is not None:
+            export.result()
+    return sorted(attention)
 
 
 def _present(settings: Settings, scenario: str) -> list[str]:
