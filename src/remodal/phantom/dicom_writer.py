@@ -326,10 +326,14 @@ def write_segmentation(
 def _without_clock(dataset: Dataset, examination: Examination) -> None:
     """Replace what the writing library takes from the clock or draws at random."""
     annotated = examination.started + timedelta(days=1)
+    fixed = {
+        "InstanceCreationDate": annotated.strftime("%Y%m%d"),
+        "ContentDate": annotated.strftime("%Y%m%d"),
+        "InstanceCreationTime": _time(annotated),
+        "ContentTime": _time(annotated),
+        "ContributionDateTime": annotated.strftime("%Y%m%d%H%M%S"),
+        "DimensionOrganizationUID": examination.uid("dimensions"),
+    }
     for element in dataset.iterall():
-        if element.VR == "DA" and element.keyword in {"ContentDate", "SeriesDate"}:
-            element.value = annotated.strftime("%Y%m%d")
-        elif element.VR == "TM" and element.keyword in {"ContentTime", "SeriesTime"}:
-            element.value = _time(annotated)
-        elif element.keyword == "DimensionOrganizationUID":
-            element.value = examination.uid("dimensions")
+        if element.keyword in fixed:
+            element.value = fixed[element.keyword]

@@ -157,7 +157,9 @@ def _hcc(canvas, box: Box, distance, radius: float, tissues: Tissues, rng) -> Pa
     hypovascular = rng.random() < 0.125
     washes_out = hypovascular or rng.random() < 0.7
     uptake = rng.uniform(-4, 6) if hypovascular else rng.uniform(32, 62)
-    washout = rng.uniform(-42, -24) if washes_out else rng.uniform(-5, 5)
+    # What takes up nothing is seen by its washout alone.
+    strongest = -52 if hypovascular else -42
+    washout = rng.uniform(strongest, strongest + 18) if washes_out else rng.uniform(-5, 5)
     arterial = liver.arterial + uptake + 9 * mosaic
     venous = liver.venous + washout + 4 * mosaic
     if radius > 18 and rng.random() < 0.5:

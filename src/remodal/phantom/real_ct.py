@@ -92,7 +92,7 @@ def _download(folder: Path) -> Path:
     """The package's source distribution, checked."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = f"{_PACKAGE}=={_VERSION}"
-    options = ["--no-deps", "--no-binary", _PACKAGE, "--disable-pip-version-check", "--quiet"]
+    options = ["--no-deps", "--no-binary", _PACKAGE, "--quiet", "--retries", "1", "--timeout", "30"]
     done = subprocess.run(
         [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), wanted],
         capture_output=True,

@@ -1,0 +1,73 @@
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from remodal.config import compose
+from remodal.errors import UserError
+from remodal.intake.datasets import cases_of
+from remodal.intake.datasets.phantom import LESION_TYPES, case_names, index_of, lesion_type
+
+CONFIG = Path(__file__).parents[3] / "config"
+
+
+def _study(**changes):
+    return compose({"study": "liver", "preset": "paper", **changes}, CONFIG)
+
+
+def test_every_patient_is_a_case_with_both_phases_and_an_annotation_of_the_venous_one():
+    cases = cases_of(_study())
+    assert len(cases) == 327
+    assert len({case.patient for case in cases}) == 327
+    first = cases[0]
+    root = Path("results/data/phantom-paper/dicom/patient001")
+    assert first.case == first.patient == "patient001"
+    assert first.images == {"arterial": root / "arterial", "venous": root / "venous"}
+    assert (first.label, first.label_on) == (root / "label.dcm", "venous")
+
+
+def test_lesion_types_are_balanced_and_not_in_a_fixed_order():
+    cases = cases_of(_study())
+    counts = Counter(case.group for case in cases)
+    assert set(counts) == set(LESION_TYPES)
+    assert max(counts.values()) - min(counts.values()) <= 1
+    blocks = {tuple(case.group for case in cases[i : i + 5]) for i in range(0, 325, 5)}
+    assert len(blocks) > 10
+
+
+def test_the_type_of_a_patient_does_not_change_with_the_number_of_patients():
+    few = _study(phantom={"cases": 12}).phantom
+    many = _study().phantom
+    assert [lesion_type(few, i) for i in range(12)] == [lesion_type(many, i) for i in range(12)]
+    other = _study(phantom={"seed": 1}).phantom
+    assert [lesion_type(other, i) for i in range(50)] != [lesion_type(many, i) for i in range(50)]
+
+
+def test_names_and_numbers_are_inverse():
+    settings = _study().phantom
+    for index, case in enumerate(case_names(settings)):
+        assert index_of(case, settings) == index
+
+
+@pytest.mark.parametrize("case", ["patient000", "patient328", "patient1", "patient-1", "x", ""])
+def test_a_name_of_no_patient_is_refused(case):
+    with pytest.raises(UserError, match="patient001 to patient327"):
+        index_of(case, _study().phantom)
+
+
+def test_a_modality_that_is_not_simulated_is_refused():
+    settings = _study()
+    data = settings.data.model_copy(update={"modalities": ["arterial", "delayed"]})
+    with pytest.raises(UserError, match="`delayed` is not simulated"):
+        cases_of(settings.model_copy(update={"data": data}))
+
+
+def test_the_cases_are_listed_without_heavy_imports():
+    program = (
+        "import sys; import remodal.intake.datasets.phantom, remodal.intake.datasets.real_ct;"
+        "sys.exit(' '.join({'numpy', 'torch', 'SimpleITK', 'pydicom'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

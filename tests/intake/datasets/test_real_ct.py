@@ -1,0 +1,15 @@
+from pathlib import Path
+
+from remodal.config import compose
+from remodal.intake.datasets import cases_of
+
+CONFIG = Path(__file__).parents[3] / "config"
+
+
+def test_patients_in_a_real_ct_lie_in_a_folder_of_their_own():
+    cases = cases_of(compose({"study": "liver_real_ct", "preset": "demo"}, CONFIG))
+    assert len(cases) == 15
+    assert cases[2].case == "patient003"
+    expected = Path("results/data/real_ct-demo/dicom/patient003/venous")
+    assert cases[2].images["venous"] == expected
+    assert cases[2].label_on == "venous"

@@ -1,0 +1,78 @@
+"""One small simulated patient, made once, and readers that are not ours."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from remodal.config import PhantomSettings
+from remodal.phantom.simulate import simulate_case
+
+
+@pytest.fixture(scope="session")
+def settings() -> PhantomSettings:
+    return PhantomSettings(
+        cases=10,
+        matrix=64,
+        slices=(22, 24),
+        slice_spacing=9.0,
+        lesions=(2, 3),
+        lesion_diameter=(30.0, 60.0),
+        seed=7,
+    )
+
+
+@pytest.fixture(scope="session")
+def patient(settings, tmp_path_factory) -> Callable[[int], Path]:
+    """Folder of the simulated case of a number."""
+    root = tmp_path_factory.mktemp("patients")
+
+    def folder(index: int) -> Path:
+        path = root / str(index)
+        if not path.exists():
+            simulate_case(settings, index, path)
+        return path
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def read_series() -> Callable[[Path], sitk.Image]:
+    """A series as GDCM sorts and rescales it."""
+
+    def read(folder: Path) -> sitk.Image:
+        reader = sitk.ImageSeriesReader()
+        names = reader.GetGDCMSeriesFileNames(str(folder))
+        assert len(names) == len(list(folder.iterdir()))
+        reader.SetFileNames(names)
+        return reader.Execute()
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def read_labels() -> Callable[[Path, sitk.Image], np.ndarray]:
+    """Label values (z, y, x) of a DICOM SEG on the grid of its series, by pydicom."""
+
+    def read(path: Path, image: sitk.Image) -> np.ndarray:
+        dataset = pydicom.dcmread(path)
+        labels = np.zeros(image.GetSize()[::-1], np.uint8)
+        for frame, pixels in zip(dataset.PerFrameFunctionalGroupsSequence, dataset.pixel_array):
+            position = frame.PlanePositionSequence[0].ImagePositionPatient
+            _, _, k = image.TransformPhysicalPointToIndex([float(p) for p in position])
+            number = frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+            assert not labels[k][pixels > 0].any(), "segments overlap"
+            labels[k][pixels > 0] = number
+        return labels
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def details() -> Callable[[Path], dict]:
+    """What the record of a patient says."""
+    return lambda folder: json.loads((folder / "record.json").read_text())["details"]
