@@ -245,6 +245,10 @@ def test_localizers_and_other_objects_are_left_out(image, write_series, tmp_path
     def other(dataset, index):
         if index == 0:
             dataset.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+        elif index == 1:
+            # Raw data of the scanner: the modality of the images, but no pixels.
+            dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.66"
+            del dataset.Rows, dataset.Columns, dataset.PixelData
         else:
             dataset.Modality = "SR"
 

@@ -1,5 +1,6 @@
 import gzip
 from itertools import permutations, product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,9 +8,10 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from isal import igzip_threaded
 from scipy.spatial.transform import Rotation
 
-from remodal.errors import BadCase, UserError
+from remodal.errors import BadCase, EnvironmentProblem, UserError
 from remodal.intake.nifti import quaternion, read_geometry, read_volume, write_volume
 from remodal.volume import Geometry, Volume, from_sitk, to_sitk
 
@@ -242,6 +244,18 @@ def test_what_cannot_be_written_is_refused(array, tmp_path):
         write_volume(tmp_path / "v.nii.gz", sheared)
     with pytest.raises(UserError, match=r"expected a name in \.nii\.gz"):
         write_volume(tmp_path / "v.png", volume)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(path, mode):
+        return igzip_threaded.open("/dev/full", mode, threads=2)
+
+    monkeypatch.setattr("remodal.intake.nifti._open", full)
+    noise = np.random.default_rng(0).integers(0, 255, (9, 256, 256), dtype=np.uint8)
+    with pytest.raises(EnvironmentProblem, match="the disk is full"):
+        write_volume(tmp_path / "v.nii.gz", Volume(noise, Geometry(noise.shape, (1, 1, 1))))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from remodal.errors import BadCase, EnvironmentProblem
 from remodal.files import sha256
+from remodal.intake.headers import is_dicom
 from remodal.intake.nifti import read_geometry, read_volume, write_volume
 from remodal.records import Record, quarantine, read_record, write_record
 from remodal.volume import Geometry, Volume
@@ -153,8 +154,6 @@ def geometry_details(geometry: Geometry) -> dict[str, Any]:
 
 
 def _read_image(source: Path) -> tuple[Volume, dict[str, Any], list[str]]:
-    from remodal.intake.labels import is_dicom
-
     if source.is_dir() or is_dicom(source):
         from remodal.intake.dicom import read_series
 
@@ -182,15 +181,15 @@ def _checked(volume: Volume) -> Volume:
                 expected="a number in every voxel",
                 remedy="export the image again",
             )
-    lowest, highest = array.min(), array.max()
-    if lowest == highest:
-        raise BadCase(f"the image is constant: every voxel is {lowest:g}")
-    fits = _INT16.min <= lowest and highest <= _INT16.max
-    if array.dtype != np.int16 and fits and (array.dtype.kind != "f" or _whole(array)):
-        array = array.astype(np.int16)
-    elif array.dtype not in (np.int16, np.float32):
-        array = array.astype(np.float32)
-    return volume.with_array(array)
+    first = array.flat[0]
+    if all(bool((plane == first).all()) for plane in array):
+        raise BadCase(f"the image is constant: every voxel is {first:g}")
+    if array.dtype == np.int16:
+        return volume
+    fits = array.min() >= _INT16.min and array.max() <= _INT16.max
+    if fits and (array.dtype.kind != "f" or _whole(array)):
+        return volume.with_array(array.astype(np.int16))
+    return volume.with_array(array.astype(np.float32, copy=False))
 
 
 def _whole(array: np.ndarray) -> bool:

@@ -101,6 +101,12 @@ class _NotPlainError(Exception):
     """The file is left to pydicom."""
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file says that it is DICOM."""
+    with open(path, "rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
 def read_header(file: Path) -> Header | None:
     """Read a file's header, None when it is no DICOM.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from remodal.errors import BadCase
+from remodal.intake.headers import is_dicom, quiet_pydicom
 from remodal.intake.lattice import brought_onto
 from remodal.volume import Geometry, Volume
 
@@ -53,12 +54,6 @@ def read_label(source: Path, grid: Geometry) -> Label:
     return Label(Volume(array, grid), kind, sha256, warnings)
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file says that it is DICOM."""
-    with open(path, "rb") as file:
-        return file.read(132)[128:] == b"DICM"
-
-
 def _drawn_object(source: Path) -> Path | None:
     """The one DICOM file that `source` is or holds; None for an image or a series of slices."""
     if source.is_file():
@@ -74,7 +69,6 @@ def _read_drawn(path: Path, grid: Geometry) -> Label:
 
     from remodal.files import sha256
     from remodal.intake.contours import read_structures
-    from remodal.intake.headers import quiet_pydicom
     from remodal.intake.segments import read_segments
 
     try:

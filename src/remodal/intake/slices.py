@@ -25,6 +25,9 @@ from remodal.intake.headers import (
 
 # Objects that travel with a series and hold no slice of it.
 _NOT_IMAGES = {"SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "REG", "DOC", "AU", "PLAN"}
+# Storage classes of CT, MR, PET and secondary capture (PS3.4 B.5): such a file must hold pixels.
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_WITH_PIXELS = {_STORAGE + end for end in ("2", "2.1", "2.2", "4", "4.1", "4.4", "7", "128", "130")}
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,9 @@ def _slices_of(file: Path, file_number: int) -> list[Slice] | str:
     if elements.get("Modality") in _NOT_IMAGES or "DirectoryRecordSequence" in elements:
         return "DICOM objects without a slice"
     if "Rows" not in elements:
-        raise damaged()
+        if elements.get("SOPClassUID", "") in ("", *_WITH_PIXELS):
+            raise damaged()
+        return "DICOM objects without a slice"
     try:
         return list(_frames_of(file, file_number, header))
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -141,7 +141,7 @@ def grid_of(slices: list[Slice]) -> tuple[Geometry, list[str]]:
 
 def _check_steps(heights: np.ndarray) -> list[str]:
     steps = np.diff(heights)
-    usual = float(np.median(steps))
+    usual = float(np.sort(steps)[(len(steps) - 1) // 2])
     wide = np.flatnonzero(steps > 1.5 * usual)
     if not len(wide):
         return []
