@@ -69,7 +69,17 @@ class PhantomSettings(Section):
     breathing: tuple[float, float] = Field(
         (4.0, 14.0), description="Least and most head-foot shift of the liver between phases, mm."
     )
-    seed: int = Field(2021, description="Seed of the whole data set.")
+    seed: int = Field(2021, ge=0, description="Seed of the whole data set.")
+
+    @model_validator(mode="after")
+    def _least_before_most(self) -> "PhantomSettings":
+        for name in ("slices", "field_of_view", "lesions", "lesion_diameter", "noise", "breathing"):
+            least, most = getattr(self, name)
+            if not 0 <= least <= most:
+                raise ValueError(f"{name}: the least, {least}, is negative or above {most}")
+        if self.slices[0] < 4 or self.lesion_diameter[0] <= 0:
+            raise ValueError("slices must be at least 4 and lesion_diameter above 0")
+        return self
 
 
 class RegistrationSettings(Section):

@@ -82,10 +82,9 @@ def test_the_grain_of_a_scan_goes_on_through_a_lesion():
     np.testing.assert_allclose(added[inside], grain[inside], atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", LESION_TYPES)
+# A haemangioma's bright rim and dark middle cancel in the mean: see the next test.
+@pytest.mark.parametrize("kind", [kind for kind in LESION_TYPES if kind != "haemangioma"])
 def test_no_lesion_is_lost_in_both_phases(kind):
-    if kind == "haemangioma":
-        pytest.skip("its bright rim and dark middle cancel in the mean: see the next test")
     assert np.abs(_contrasts(kind)).max(axis=1).min() > 14
 
 

@@ -80,7 +80,7 @@ def place_lesions(
             if len(where):
                 placed.append(_shaped(kind, points[where[rng.integers(len(where))]], radius, rng))
                 break
-    if not placed:
+    if diameters and not placed:
         middle = np.clip(points[:, 2], *z_range) == points[:, 2]
         deepest = np.argmax(np.where(middle, depth, depth - depth.max()))
         placed.append(_shaped(kind, points[deepest], 0.5 * min(diameters), rng))

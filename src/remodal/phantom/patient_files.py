@@ -41,7 +41,6 @@ from remodal.phantom.scanner import (
 from remodal.records import Record, write_record
 from remodal.volume import Volume
 
-# No label of a patient may come out empty, however coarse the grid.
 _LEAST_SHARE = 0.5
 
 
@@ -175,8 +174,8 @@ def _annotation(canvas: Canvas, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
     """Liver (with tumours) and label map (1 liver, 2 tumour) on the venous grid, uint8."""
     tumour = acquire(canvas.tumour, canvas, scan.venous)
     liver = acquire(np.maximum(canvas.liver, canvas.tumour), canvas, scan.venous)
-    enough = min(_LEAST_SHARE, 0.8 * float(tumour.max()))
-    tumour = tumour >= enough
+    # A grid too coarse for the smallest lesions still shows the one it shows best.
+    tumour = (tumour > 0) & (tumour >= min(_LEAST_SHARE, 0.8 * float(tumour.max())))
     liver = (liver >= _LEAST_SHARE) | tumour
     labels = liver.astype(np.uint8)
     labels[tumour] = 2
