@@ -353,6 +353,13 @@ def test_an_empty_folder_is_refused(tmp_path):
         read_series(tmp_path)
 
 
+def test_a_link_to_nothing_is_refused(image, write_series, tmp_path):
+    write_series(tmp_path, image)
+    (tmp_path / "gone.dcm").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(BadCase, match="link to nothing"):
+        read_series(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("keep", "reason"),
     [

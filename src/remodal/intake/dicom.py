@@ -78,10 +78,12 @@ def _read_stored(slices: list[Slice]) -> tuple[np.ndarray, list[str]]:
     files = [list(group) for _, group in groupby(indexed, key=lambda pair: pair[1].file_number)]
 
     def read(frames: list[tuple[int, Slice]]) -> str:
-        file = frames[0][1].file
-        data = file.read_bytes()
-        for index, one in frames:
-            stored[index] = _plane(file, data, one)
+        data = frames[0][1].file.read_bytes()
+        planes = _planes(data, [one for _, one in frames])
+        for (index, one), plane in zip(frames, planes):
+            if plane.size != one.rows * one.columns:
+                raise BadCase(f"the pixels of file {one.file_number} (by name) have another size")
+            stored[index] = plane.reshape(one.rows, one.columns)
         return hashlib.sha256(data).hexdigest()
 
     # Reading and hashing release the interpreter's lock; the decoders are not known to be safe.
@@ -90,26 +92,26 @@ def _read_stored(slices: list[Slice]) -> tuple[np.ndarray, list[str]]:
         return stored, list(pool.map(read, files))
 
 
-def _plane(file: Path, data: bytes, one: Slice) -> np.ndarray:
-    if one.pixels_at is None:
-        plane = _decoded(file, data, one)
-        if plane.shape != (one.rows, one.columns):
-            raise BadCase(f"the pixels of file {one.file_number} (by name) have another size")
-        return plane
-    count = one.rows * one.columns
-    present = max(0, len(data) - one.pixels_at)
-    if present < count * one.stored.itemsize:
-        raise BadCase(
-            f"file {one.file_number} (by name) is cut short: {present} of "
-            f"{count * one.stored.itemsize} bytes of pixels",
-            remedy="copy the series again",
-        )
-    plane = np.frombuffer(data, one.stored.newbyteorder("<"), count, one.pixels_at)
-    return plane.reshape(one.rows, one.columns)
+def _planes(data: bytes, frames: list[Slice]) -> list[np.ndarray]:
+    """Stored values of the frames of one file, whose content is `data`."""
+    if any(one.pixels_at is None for one in frames):
+        return _decoded(data, frames)
+    planes = []
+    for one in frames:
+        count = one.rows * one.columns
+        present = max(0, len(data) - one.pixels_at)
+        if present < count * one.stored.itemsize:
+            raise BadCase(
+                f"file {one.file_number} (by name) is cut short: {present} of "
+                f"{count * one.stored.itemsize} bytes of pixels",
+                remedy="copy the series again",
+            )
+        planes.append(np.frombuffer(data, one.stored.newbyteorder("<"), count, one.pixels_at))
+    return planes
 
 
-def _decoded(file: Path, data: bytes, one: Slice) -> np.ndarray:
-    """Stored values (rows, columns) of a slice that is compressed or in an odd byte order.
+def _decoded(data: bytes, frames: list[Slice]) -> list[np.ndarray]:
+    """Stored values of the frames of a file that is compressed or in an odd byte order.
 
     pydicom decodes what it has a decoder for (JPEG 2000, RLE, deflated); SimpleITK (GDCM) the rest
     (JPEG lossless, JPEG-LS).
@@ -123,14 +125,15 @@ def _decoded(file: Path, data: bytes, one: Slice) -> np.ndarray:
         with quiet_pydicom():
             dataset = pydicom.dcmread(BytesIO(data), force=True)
             if _pydicom_decodes(dataset):
-                return pydicom.pixels.pixel_array(dataset, index=one.frame, raw=True)
-        return _decoded_by_sitk(file, one)
+                decode = pydicom.pixels.pixel_array
+                return [decode(dataset, index=one.frame, raw=True) for one in frames]
+        return [_decoded_by_sitk(one) for one in frames]
     except BadCase:
         raise
     except Exception as error:
         # Decoders of damaged data raise whatever they like.
         raise BadCase(
-            f"the pixels of file {one.file_number} (by name) cannot be decoded",
+            f"the pixels of file {frames[0].file_number} (by name) cannot be decoded",
             expected="whole files in a standard transfer syntax",
             remedy="copy the series again, or decompress it (gdcmconv --raw)",
         ) from error
@@ -148,7 +151,7 @@ def _pydicom_decodes(dataset: Any) -> bool:
         return False
 
 
-def _decoded_by_sitk(file: Path, one: Slice) -> np.ndarray:
+def _decoded_by_sitk(one: Slice) -> np.ndarray:
     import SimpleITK as sitk
 
     rescaled = (one.slope, one.intercept) != (1.0, 0.0)
@@ -158,8 +161,8 @@ def _decoded_by_sitk(file: Path, one: Slice) -> np.ndarray:
             "this compression is supported for single-frame CT only",
             remedy="decompress the series first (gdcmconv --raw)",
         )
-    image = sitk.ReadImage(str(file), imageIO="GDCMImageIO")
-    values = sitk.GetArrayFromImage(image).reshape(one.rows, one.columns)
+    image = sitk.ReadImage(str(one.file), imageIO="GDCMImageIO")
+    values = sitk.GetArrayFromImage(image)
     return np.rint((values - one.intercept) / one.slope).astype(one.stored)
 
 

@@ -57,8 +57,8 @@ _BY_NUMBER = {number: (keyword, kind) for keyword, (number, kind) in _ELEMENTS.i
 _SYNTAX = 0x00020010
 _PIXEL_DATA = 0x7FE00010
 _EXPLICIT, _IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
-_LONG_FORM = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT"}
-_LONG_FORM.add(b"UV")
+_BINARY = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW"}
+_LONG_FORM = _BINARY | {b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 _UNDEFINED = 0xFFFFFFFF
 _START = 1 << 16  # bytes in which a plain header ends
 

@@ -112,6 +112,8 @@ def read_slices(files: list[Path]) -> tuple[list[Slice], list[str]]:
 
 def _slices_of(file: Path, file_number: int) -> list[Slice] | str:
     """Slices of a file, or what it is instead."""
+    if not file.exists():
+        raise BadCase("it is a link to nothing", remedy="copy the series again")
     if not file.stat().st_size and file.suffix.lower() in ("", ".dcm", ".ima"):
         raise BadCase("it is empty (0 bytes)", remedy="copy the series again")
     header = read_header(file)
