@@ -9,27 +9,27 @@ from remodal.training.cases import (
     free_memory,
     load_cases,
     require_foreground,
-    usable_records,
+    usable_cases,
 )
 
 CPU = torch.device("cpu")
 
 
 def load(study, names=("a",), channels=(0, 1), place="disk"):
-    records = usable_records(study.preprocessed, names)
-    return load_cases(study.preprocessed, records, channels, place, CPU)
+    usable = usable_cases(study.preprocessed, names)
+    return load_cases(study.preprocessed, usable, channels, place, CPU)
 
 
 def test_a_quarantined_case_is_left_out(study):
     path = study.preprocessed / "b.json"
     record = Record(case="b", stage="convert", status="quarantined", reason="one slice")
     write_record(path, record)
-    assert list(usable_records(study.preprocessed, ["a", "b", "c"])) == ["a", "c"]
+    assert list(usable_cases(study.preprocessed, ["a", "b", "c"])) == ["a", "c"]
 
 
 def test_a_case_that_was_never_preprocessed_is_named(study):
     with pytest.raises(UserError, match=r"z\.json: is missing.*remodal preprocess"):
-        usable_records(study.preprocessed, ["a", "z"])
+        usable_cases(study.preprocessed, ["a", "z"])
 
 
 @pytest.mark.parametrize("place", ["disk", "host"])

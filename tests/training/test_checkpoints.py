@@ -1,9 +1,11 @@
+import errno
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
-from remodal.errors import UserError
+from remodal.errors import EnvironmentProblem, UserError
 from remodal.training.checkpoints import (
     Progress,
     identity,
@@ -46,20 +48,6 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
         read_checkpoint(tmp_path, CPU)
 
 
-def test_a_failed_write_leaves_the_checkpoint_before(tmp_path, monkeypatch):
-    write_checkpoint(tmp_path, Progress(epoch=1), {})
-
-    def broken(content, path):
-        path.write_bytes(b"half")
-        raise RuntimeError("killed here")
-
-    monkeypatch.setattr(torch, "save", broken)
-    with pytest.raises(RuntimeError, match="killed here"):
-        write_checkpoint(tmp_path, Progress(epoch=2), {})
-    assert read_checkpoint(tmp_path, CPU)[0].epoch == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
-
-
 def test_a_training_is_named_by_its_settings_and_its_files(tmp_path):
     file = tmp_path / "case.json"
     file.write_text("a")
@@ -81,3 +69,16 @@ def test_progress_says_how_far_it_is(tmp_path):
         "seconds": 10,
         "seconds_per_epoch": 2.5,
     }
+
+
+def test_a_full_disk_is_said_so_and_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    write_checkpoint(tmp_path, Progress(epoch=1), {})
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(EnvironmentProblem, match=r"last\.ckpt: the disk is full"):
+        write_checkpoint(tmp_path, Progress(epoch=2), {})
+    assert read_checkpoint(tmp_path, CPU)[0].epoch == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]

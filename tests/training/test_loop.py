@@ -130,31 +130,40 @@ main()
 """
 
 
-def test_a_killed_training_loses_at_most_one_checkpoint_interval(tmp_path, make_study):
-    study = make_study(tmp_path, epochs=5, checkpoint_every=2)
-    arguments = study.arguments("nnunet", "killed")
-    options = {
+def command(study, output: str) -> list[str]:
+    """Arguments of `remodal train` for the tiny study."""
+    arguments = study.arguments("nnunet", output)
+    named = ("fold", "seed", "preprocessed", "splits", "fingerprint", "output", "checkpoints")
+    options = {key: arguments[key] for key in named} | {
         "settings": study.folder / "settings.yaml",
         "method": "nnunet",
         "threads": torch.get_num_threads(),
-    } | {
-        key: arguments[key]
-        for key in (
-            "fold",
-            "seed",
-            "preprocessed",
-            "splits",
-            "fingerprint",
-            "output",
-            "checkpoints",
-        )
     }
-    command = [str(part) for key, value in options.items() for part in (f"--{key}", value)]
-    killed = subprocess.run([sys.executable, "-c", KILLED, "train", *command], capture_output=True)
+    return ["train", *(str(part) for key, value in options.items() for part in (f"--{key}", value))]
+
+
+def test_a_killed_training_loses_at_most_one_checkpoint_interval(tmp_path, make_study):
+    study = make_study(tmp_path, epochs=5, checkpoint_every=2)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *command(study, "killed")], capture_output=True
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     (checkpoint,) = checkpoints(study, "killed")
     assert torch.load(checkpoint, weights_only=True)["progress"]["epoch"] == 2  # of 3 finished
     assert contents(study.train(output="killed")) == contents(study.train(output="unbroken"))
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_trains(tmp_path, make_study):
+    """Each makes half of the batch; what is left is the rounding of a sum in another order."""
+    curves = []
+    for devices in (1, 2):
+        study = make_study(tmp_path / str(devices), devices=devices)
+        run = [sys.executable, "-m", "remodal", *command(study, "model")]
+        subprocess.run(run, check=True, capture_output=True)
+        rows = (study.folder / "model" / "curves.csv").read_text().splitlines()[1:]
+        curves.append([float(value) for row in rows for value in row.split(",")])
+    assert curves[1] == pytest.approx(curves[0], rel=1e-4)
 
 
 def test_a_finished_training_is_not_done_again(study, monkeypatch):
@@ -218,6 +227,13 @@ def test_a_loss_that_is_not_finite_stops_before_it_is_saved(tmp_path, make_study
 def test_missing_input_models_are_refused(study):
     with pytest.raises(UserError, match="arterial=<folder of nnunet_arterial>"):
         study.train("ms_ensemble")
+
+
+def test_a_missing_fingerprint_is_said_before_anything_is_trained(study):
+    (study.folder / "fingerprint.json").unlink()
+    with pytest.raises(UserError, match=r"fingerprint\.json: cannot be read"):
+        study.train()
+    assert not checkpoints(study)
 
 
 def test_an_unknown_method_is_refused(study):

@@ -15,6 +15,7 @@ from remodal.errors import UserError
 from remodal.records import Record, read_record
 
 Place = Literal["device", "host", "disk"]
+Foreground = dict[int, np.ndarray]
 
 #: Share of the free memory that the cases may take: the rest is for the training itself.
 _SHARE = 0.5
@@ -34,16 +35,16 @@ class TrainingCase:
     name: str
     image: Tensor
     label: Tensor
-    foreground: dict[int, np.ndarray]
+    foreground: Foreground
 
 
-def usable_records(folder: Path, names: Sequence[str]) -> dict[str, Record]:
-    """Records of the cases that preprocessing did not quarantine.
+def usable_cases(folder: Path, names: Sequence[str]) -> dict[str, Foreground]:
+    """The cases that preprocessing did not quarantine, with the voxels of their foreground.
 
     Raises:
         UserError: a case was not preprocessed.
     """
-    records = {}
+    usable = {}
     for name in names:
         path = Path(folder) / f"{name}.json"
         if not path.is_file():
@@ -53,8 +54,10 @@ def usable_records(folder: Path, names: Sequence[str]) -> dict[str, Record]:
                 expected="a record of every case of the fold",
                 remedy="run `remodal preprocess` for it",
             )
-        records[name] = read_record(path)
-    return {name: record for name, record in records.items() if record.ok}
+        record = read_record(path)
+        if record.ok:
+            usable[name] = _foreground(record)
+    return usable
 
 
 def require_foreground(cases: Sequence[TrainingCase], folder: Path) -> None:
@@ -81,7 +84,7 @@ def require_foreground(cases: Sequence[TrainingCase], folder: Path) -> None:
 
 def load_cases(
     folder: Path,
-    records: dict[str, Record],
+    foregrounds: dict[str, Foreground],
     channels: Sequence[int],
     place: Place,
     device: torch.device,
@@ -90,7 +93,7 @@ def load_cases(
 
     Args:
         folder: holds `<case>.npy` and `<case>.label.npy`.
-        records: the cases, with the coordinates of their foreground.
+        foregrounds: the cases, as `usable_cases` gives them.
         channels: index of each wanted modality in the stored arrays.
         place: where the arrays are held.
         device: the training device.
@@ -99,7 +102,7 @@ def load_cases(
         UserError: an array is damaged or does not fit its label.
     """
     cases = []
-    for name, record in records.items():
+    for name, foreground in foregrounds.items():
         image = _mapped(folder / f"{name}.npy")
         label = _mapped(folder / f"{name}.label.npy")
         if image.shape[1:] != label.shape or image.shape[0] <= max(channels):
@@ -114,7 +117,7 @@ def load_cases(
         held = [_tensor(array) for array in (image, label)]
         if place == "device":
             held = [tensor.to(device) for tensor in held]
-        cases.append(TrainingCase(name, *held, _foreground(record)))
+        cases.append(TrainingCase(name, *held, foreground))
     return cases
 
 
@@ -191,7 +194,7 @@ def _chosen(image: np.ndarray, channels: Sequence[int]) -> np.ndarray:
     return image[first : first + count] if neighbours else image[list(channels)]
 
 
-def _foreground(record: Record) -> dict[int, np.ndarray]:
+def _foreground(record: Record) -> Foreground:
     found = record.details.get("foreground", {})
     arrays = {int(k): np.asarray(v, dtype=np.int32).reshape(-1, 3) for k, v in found.items()}
     return {index: voxels for index, voxels in sorted(arrays.items()) if len(voxels)}

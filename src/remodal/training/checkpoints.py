@@ -6,6 +6,7 @@ writer of the same training (an orphan of a lost node) writes the same.
 """
 
 import hashlib
+import io
 import json
 import pickle
 from collections.abc import Iterable
@@ -63,9 +64,15 @@ def write_checkpoint(folder: Path, progress: Progress, states: dict[str, Any]) -
         progress: how far it is.
         states: state dictionaries: `weights`, and while it is not finished `optimiser`, `schedule`
             and `precision`.
+
+    Raises:
+        EnvironmentProblem: full disk, or no permission to write.
     """
+    content = io.BytesIO()
+    torch.save({"progress": asdict(progress), **states}, content)
     with atomic_path(Path(folder) / CHECKPOINT) as temporary:
-        torch.save({"progress": asdict(progress), **states}, temporary)
+        # Written by Python, whose errors say what is wrong (torch's own hide a full disk).
+        temporary.write_bytes(content.getbuffer())
 
 
 def read_checkpoint(folder: Path, device: torch.device) -> tuple[Progress, dict[str, Any]] | None:
@@ -81,8 +88,9 @@ def read_checkpoint(folder: Path, device: torch.device) -> tuple[Progress, dict[
         states = torch.load(path, map_location=device, weights_only=True)
         return Progress(**states.pop("progress")), states
     except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"is damaged ({str(error).splitlines()[0]})",
+            f"is damaged ({reason})",
             where=str(path),
             expected="a checkpoint of `remodal train`",
             remedy="delete the file to begin this training again",

@@ -21,7 +21,7 @@ from remodal.training.cases import (
     choose_place,
     load_cases,
     require_foreground,
-    usable_records,
+    usable_cases,
 )
 from remodal.training.checkpoints import Progress, identity
 from remodal.training.curves import write_curves
@@ -83,6 +83,7 @@ def train(
         dict(inputs), checkpoints,
     )  # fmt: skip
     _require_inputs(task)
+    description = describe(settings, method_name, fold, seed, _read(fingerprint))
     fabric = make_fabric(settings.training)
     method = _initial_method(task)
     progress, about = _learn(task, method, fabric) if method.learns else (Progress(), {})
@@ -90,7 +91,6 @@ def train(
         return
     write_curves(output / "curves.csv", progress.curves)
     write_json(output / "training.json", _record(task, method, fabric, progress) | about)
-    description = describe(settings, method_name, fold, seed, read_json(fingerprint))
     save_model(output, method, description)
 
 
@@ -111,6 +111,15 @@ def _require_inputs(task: _Task) -> None:
         )
 
 
+def _read(fingerprint: Path) -> dict[str, Any]:
+    try:
+        return read_json(fingerprint)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            "cannot be read", where=str(fingerprint), remedy="run `remodal fingerprint` first"
+        ) from error
+
+
 def _initial_method(task: _Task) -> Method:
     """The method with its first weights, from the seed or from the models it starts from."""
     settings, chosen = task.settings, task.settings.methods[task.method]
@@ -129,19 +138,18 @@ def _initial_method(task: _Task) -> Method:
 def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[str, Any]]:
     """Optimise the method; its progress, and what was trained on."""
     sets = read_fold(task.splits, task.fold)
-    records = {
-        part: usable_records(task.preprocessed, sets[part]) for part in ("train", "validation")
-    }
+    usable = {part: usable_cases(task.preprocessed, sets[part]) for part in ("train", "validation")}
+    names = [*usable["train"], *usable["validation"]]
     place = choose_place(
         task.preprocessed,
-        [*records["train"], *records["validation"]],
+        names,
         task.settings.training.cache,
         fabric.device,
     )
     channels = [task.settings.data.modalities.index(name) for name in method.modalities]
     cases = {
-        part: load_cases(task.preprocessed, found, channels, place, fabric.device)
-        for part, found in records.items()
+        part: load_cases(task.preprocessed, foregrounds, channels, place, fabric.device)
+        for part, foregrounds in usable.items()
     }
     require_foreground(cases["train"], task.preprocessed)
     with repeatable(fabric.device):
@@ -155,14 +163,14 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
             else None,
             seed=task.seed,
             classes=list(task.settings.data.classes),
-            folder=task.checkpoints / _identity(task, [*records["train"], *records["validation"]]),
+            folder=task.checkpoints / _identity(task, names),
             report=task.checkpoints,
         )
         progress = fitting.run()
     about = {
         "cache": place,
-        "cases": {part: list(found) for part, found in records.items()},
-        "quarantined": sorted({*sets["train"], *sets["validation"]}.difference(*records.values())),
+        "cases": {part: list(found) for part, found in usable.items()},
+        "quarantined": sorted({*sets["train"], *sets["validation"]}.difference(names)),
     }
     return progress, about
 

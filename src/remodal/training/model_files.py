@@ -4,6 +4,7 @@ The description carries all that prediction needs outside the study (preprocessi
 fingerprint, registration, patch, classes, method and network), so that the folder can be shared.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from remodal.config import NetworkSettings, Settings
 from remodal.errors import UserError
@@ -72,14 +73,18 @@ def save_model(folder: Path, method: Method, description: dict[str, Any]) -> Non
     """Write `model.safetensors` and `model.json` into `folder`.
 
     The description is written last and holds the weights' digest: it never describes other weights.
+
+    Raises:
+        EnvironmentProblem: full disk, or no permission to write.
     """
     weights = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in method.network.state_dict().items()
     }
+    content = save(weights)
     with atomic_path(Path(folder) / WEIGHTS) as temporary:
-        save_file(weights, temporary)
-        digest = sha256(temporary)
+        temporary.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
     write_json(Path(folder) / DESCRIPTION, description | {"weights_sha256": digest})
 
 
