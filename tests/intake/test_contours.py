@@ -122,8 +122,8 @@ def test_points_and_empty_rois_are_left_out_and_told():
     whole.ROIContourSequence.append(_structures({3: [[(1, 1, 1)]]}, "POINT").ROIContourSequence[0])
     _, warnings = read_structures(whole, GRID)
     assert warnings == [
-        "left out: 2 ROIs without a closed contour",
-        "left out: 1 contours that are points or open lines",
+        "left out: ROIs without a closed contour (2)",
+        "left out: contours that are points or open lines (1)",
     ]
 
 

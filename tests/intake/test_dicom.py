@@ -216,7 +216,7 @@ def test_exact_copies_are_used_once_and_told(image, write_series, tmp_path):
     (tmp_path / "copy.dcm").write_bytes(copy.read_bytes())
     series = read_series(tmp_path)
     np.testing.assert_array_equal(series.volume.array, image.array)
-    assert series.warnings == ["1 slices are there twice and were used once"]
+    assert series.warnings == ["left out: copies of slices (1)"]
 
 
 def test_two_phases_in_one_series_are_refused(image, write_series, tmp_path):
@@ -258,9 +258,9 @@ def test_localizers_and_other_objects_are_left_out(image, write_series, tmp_path
     series = read_series(tmp_path)
     np.testing.assert_array_equal(series.volume.array, image.array)
     assert series.warnings == [
-        "left out: 5 DICOM objects without a slice",
-        "left out: 1 files that are not DICOM",
-        "left out: 1 localizers",
+        "left out: DICOM objects without a slice (5)",
+        "left out: files that are not DICOM (1)",
+        "left out: localizers (1)",
     ]
 
 

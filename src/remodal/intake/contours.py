@@ -44,7 +44,7 @@ def read_structures(dataset: Dataset, grid: Geometry) -> tuple[np.ndarray, list[
             raise BadCase(f"ROI number {number}", expected="1 to 255")
         for index, polygons in slices.items():
             painted[index][filled(polygons, grid.shape[1:])] = number
-    return painted, [f"left out: {count} {what}" for what, count in sorted(left_out.items())]
+    return painted, [f"left out: {what} ({count})" for what, count in sorted(left_out.items())]
 
 
 def _on_slice(contour: Dataset, to_indices: np.ndarray, grid: Geometry) -> tuple[int, np.ndarray]:

@@ -189,7 +189,7 @@ def _without_copies(
     kept = [index for index in range(len(slices)) if index not in copies]
     if len(kept) == 1:
         raise BadCase("the series has 1 slice and copies of it", expected="at least 2 places")
-    warning = f"{len(copies)} slices are there twice and were used once"
+    warning = f"left out: copies of slices ({len(copies)})"
     return [slices[index] for index in kept], stored[kept], [warning]
 
 

@@ -101,7 +101,7 @@ def read_slices(files: list[Path]) -> tuple[list[Slice], list[str]]:
     if 0 < localizers < len(slices):
         left_out["localizers"] = localizers
         slices = [one for one in slices if not one.localizer]
-    warnings = [f"left out: {count} {what}" for what, count in sorted(left_out.items())]
+    warnings = [f"left out: {what} ({count})" for what, count in sorted(left_out.items())]
     if not slices:
         raise BadCase(
             f"no image among {len(files)} files ({'; '.join(warnings)})",
