@@ -3,13 +3,9 @@
 import numpy as np
 import pytest
 
-from remodal.report.figures import (
-    Source,
-    attention_examples,
-    failure_examples,
-    single_modality_rivals,
-)
+from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
 from remodal.report.tables import study_cases
+from remodal.report.views import Source
 
 
 @pytest.fixture(scope="module")

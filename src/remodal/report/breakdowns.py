@@ -9,6 +9,7 @@ from remodal.config import Settings
 from remodal.metrics.registry import Metric, StudyMetric, require_metric
 from remodal.metrics.statistics import Summary, case_values, summarise
 from remodal.report.charts import Box, box_plots
+from remodal.report.comparison import heading
 
 _OF_STUDY = ("dice_global",)
 
@@ -125,7 +126,7 @@ def distributions(settings: Settings, cells: list[CellOfStudy]) -> Iterator[Char
                 continue
             title = metric.title
             if len(settings.data.classes) > 1:
-                title = f"{class_name.replace('_', ' ')}: {title}"
+                title = f"{heading(class_name)}: {title}"
             yield Chart(title, box_plots(_panels(of_class, name), title), _caption(of_class, name))
 
 
@@ -134,7 +135,7 @@ def _panels(cells: list[CellOfStudy], metric: str) -> dict[str, list[Box]]:
     for cell in cells:
         values = case_values(cell.cases, metric) if metric in cell.cases else []
         box = Box(cell.label, list(values), cell.reference)
-        panels.setdefault(scenario_title(cell.scenario), []).append(box)
+        panels.setdefault(heading(cell.scenario), []).append(box)
     return panels
 
 
@@ -147,8 +148,3 @@ def _caption(cells: list[CellOfStudy], metric: str) -> str:
     if undefined:
         text += f" {undefined} predictions have no value and are not drawn."
     return text
-
-
-def scenario_title(scenario: str) -> str:
-    """A scenario's key as a heading."""
-    return scenario.replace("_", " ").capitalize()

@@ -42,6 +42,7 @@ _STYLE = {
     "axes.axisbelow": True,
 }
 _WIDTH = 8.6
+_MOST_COLUMNS = 4
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,10 @@ def _boxes(axes: Axes, boxes: Sequence[Box]) -> None:
     axes.tick_params(axis="x", length=0)
 
 
-def training_curves(panels: Mapping[str, Sequence[Curve]], axis: str, columns: int = 4) -> str:
+def training_curves(panels: Mapping[str, Sequence[Curve]], axis: str) -> str:
     """One panel a method, its runs in the accent colour over all other methods' in grey."""
-    rows = -(-len(panels) // columns)
+    rows = -(-len(panels) // _MOST_COLUMNS)
+    columns = max(-(-len(panels) // rows), 2)
     everything = [curve for curves in panels.values() for curve in curves]
 
     def fill(figure: Figure) -> None:

@@ -141,14 +141,15 @@ def _columns(settings: Settings, metrics: Iterable[str]) -> list[Column]:
     classes = list(settings.data.classes)
     columns = []
     for class_name in classes:
-        prefix = f"{_words(class_name)}: " if len(classes) > 1 else ""
+        prefix = f"{heading(class_name)}: " if len(classes) > 1 else ""
         for name in metrics:
             metric = require_metric(name)
             columns.append(Column(class_name, metric, prefix + metric.title))
     return columns
 
 
-def _words(name: str) -> str:
+def heading(name: str) -> str:
+    """A key of the settings as a reader's heading."""
     return name.replace("_", " ").capitalize()
 
 

@@ -25,21 +25,16 @@ from remodal.report.breakdowns import (
     detections,
     distributions,
     measured_cells,
-    scenario_title,
 )
 from remodal.report.choices import made_choices
-from remodal.report.comparison import Entry, Table, build_tables
-from remodal.report.figures import (
-    Source,
-    attention_examples,
-    failure_examples,
-    single_modality_rivals,
-)
+from remodal.report.comparison import Entry, Table, build_tables, heading
+from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
 from remodal.report.formats import FORMATS
 from remodal.report.methods_text import methods_text
 from remodal.report.quality import case_records, quarantined, registration_quality, warnings
 from remodal.report.runs import Run, curve_chart, trained_runs
 from remodal.report.tables import cases_csv, evaluate_claims, study_cases
+from remodal.report.views import Source
 from remodal.report.wording import (
     DASH,
     compared_texts,
@@ -116,7 +111,7 @@ def _environment() -> Environment:
         "ours_text": ours_text,
         "published_text": published_text,
         "retraining_text": retraining_text,
-        "scenario_title": scenario_title,
+        "heading": heading,
     }
     return environment
 

@@ -16,6 +16,8 @@ _HU_WINDOW = (-110.0, 190.0)
 _HU_AIR = -500.0
 
 Box = tuple[slice, slice]
+#: Tail and tip (x, y), in pixels.
+Arrow = tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,8 @@ def box_around(mask: np.ndarray, spacing: tuple[float, float], least: float = 14
     return box[0], box[1]
 
 
-def arrow_to(
-    mask: np.ndarray, spacing: tuple[float, float]
-) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """Tail and tip (x, y, in pixels) of an arrow to the largest object of a mask (y, x).
+def arrow_to(mask: np.ndarray, spacing: tuple[float, float]) -> Arrow | None:
+    """An arrow to the largest object of a mask (y, x).
 
     It comes diagonally from where there is most room; None when the mask is empty.
     """
@@ -116,7 +116,7 @@ def draw(
     grey: tuple[float, float],
     *,
     outlines: Sequence[np.ndarray] = (),
-    arrow: tuple[tuple[float, float], tuple[float, float]] | None = None,
+    arrow: Arrow | None = None,
     heat: np.ndarray | None = None,
     heat_range: tuple[float, float] = (0.0, 1.0),
 ) -> str:
@@ -127,7 +127,7 @@ def draw(
         spacing: pixel size (y, x) in mm; the picture has the patient's proportions.
         grey: intensities of black and white.
         outlines: masks (y, x) whose edge is drawn in red.
-        arrow: tail and tip (x, y) in pixels.
+        arrow: drawn in yellow.
         heat: a map (y, x) shown in place of the image.
         heat_range: its values at the ends of the colour scale.
     """
