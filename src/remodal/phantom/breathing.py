@@ -5,6 +5,7 @@ tissue lies in the arterial series (LPS, mm).
 """
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def _weights(fine: np.ndarray, axis: np.ndarray) -> np.ndarray:
     return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(len(axis)))).astype(np.float32)
 
 
-def linear_sample(image: np.ndarray, z, y, x) -> np.ndarray:
+def linear_sample(image: np.ndarray, z: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Trilinear interpolation at voxel positions; constant beyond the image's edge.
 
     Args:
@@ -160,7 +161,7 @@ def draw_breathing(
     return Displacement(x, y, z, vectors.astype(np.float32))
 
 
-def _mobility(frame: TrunkFrame, x, y, z) -> np.ndarray:
+def _mobility(frame: TrunkFrame, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     """How much each point takes part in breathing, from 0 to 1; (z, y, x)."""
     across, through, along = x[None, None, :], y[None, :, None], z[:, None, None]
     cx, cy = frame.centre
@@ -182,7 +183,7 @@ def write_displacement(path: Path, displacement: Displacement) -> None:
     axes = displacement.x, displacement.y, displacement.z
     voxels = zlib.compress(np.moveaxis(displacement.vectors, 0, -1).astype("<f4").tobytes(), 6)
 
-    def listed(values) -> str:
+    def listed(values: Iterable[float]) -> str:
         return " ".join(f"{value:.9g}" for value in values)
 
     header = {

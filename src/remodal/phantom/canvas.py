@@ -1,5 +1,6 @@
 """The patient before the scanner: a grid on which tissues are painted for both phases at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,7 +106,7 @@ class Canvas:
         ]
         return self.box_mm([low for low, _ in corners], [high for _, high in corners])
 
-    def box_mm(self, lower, upper) -> Box:
+    def box_mm(self, lower: Sequence[float], upper: Sequence[float]) -> Box:
         """Index box between two corners in scanner coordinates (x, y, z)."""
         slices = []
         for axis, low, high in zip((self.x, self.y, self.z), lower, upper):

@@ -106,14 +106,38 @@ def _series_template(
     examination: Examination, series: SeriesDescription, volume: Volume
 ) -> Dataset:
     """Everything that the slices of a CT series share (CT Image IOD, PS3.3 A.3)."""
-    geometry = volume.geometry
+    dataset = Dataset()
+    for values in (
+        _EQUIPMENT,
+        _who(examination),
+        _series_and_study(examination, series, volume),
+        _acquisition(volume),
+        _contrast(examination),
+        _pixels(volume),
+    ):
+        _put(dataset, values)
+    return dataset
+
+
+def _who(examination: Examination) -> dict:
+    """Patient and Patient Study modules (PS3.3 C.7.1.1, C.7.2.2)."""
+    return {
+        "PatientName": f"Simulated^{examination.patient}",
+        "PatientID": examination.hospital_number,
+        "PatientBirthDate": "",
+        "PatientSex": examination.sex,
+        "PatientAge": f"{examination.age:03d}Y",
+        "ReferringPhysicianName": "",
+        "AccessionNumber": "",
+    }
+
+
+def _series_and_study(examination: Examination, series: SeriesDescription, volume: Volume) -> dict:
+    """Study, Series, Frame of Reference and SOP Common modules (PS3.3 C.7.2 to C.7.4, C.12.1)."""
     scanned = examination.started + timedelta(seconds=series.delay)
     day, time = scanned.strftime("%Y%m%d"), _time(scanned)
-    dataset = Dataset()
-    _put(dataset, _EQUIPMENT)
-    values = {
+    return {
         "SpecificCharacterSet": "ISO_IR 100",
-        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
         "SOPClassUID": CTImageStorage,
         "StudyDate": day,
         "SeriesDate": day,
@@ -123,45 +147,42 @@ def _series_template(
         "SeriesTime": time,
         "AcquisitionTime": time,
         "ContentTime": time,
-        "AccessionNumber": "",
-        "Modality": "CT",
-        "ReferringPhysicianName": "",
         "StudyDescription": "CT abdomen, two phases, simulated",
-        "SeriesDescription": f"Abdomen {series.modality} {geometry.spacing[2]:g} mm",
-        "PatientName": f"Simulated^{examination.patient}",
-        "PatientID": examination.hospital_number,
-        "PatientBirthDate": "",
-        "PatientSex": examination.sex,
-        "PatientAge": f"{examination.age:03d}Y",
-        "BodyPartExamined": "ABDOMEN",
-        "ScanOptions": "HELICAL MODE",
-        "SliceThickness": _number(geometry.spacing[2]),
-        "KVP": "120",
-        "DataCollectionDiameter": "500",
-        "ProtocolName": "Abdomen two phases",
-        "ReconstructionDiameter": _number(geometry.spacing[0] * geometry.shape[2]),
-        "GantryDetectorTilt": "0",
-        "RotationDirection": "CW",
-        "ExposureTime": "500",
-        "XRayTubeCurrent": "240",
-        "Exposure": "120",
-        "ConvolutionKernel": "SOFT",
-        "PatientPosition": "HFS",
+        "SeriesDescription": f"Abdomen {series.modality} {volume.geometry.spacing[2]:g} mm",
         "StudyInstanceUID": examination.uid("study"),
         "SeriesInstanceUID": examination.uid("series", series.modality),
         "StudyID": "1",
         "SeriesNumber": str(series.number),
         "AcquisitionNumber": str(series.number),
-        "ImageOrientationPatient": ["1", "0", "0", "0", "1", "0"],
         "FrameOfReferenceUID": examination.uid("frame of reference"),
         "PositionReferenceIndicator": "",
+    }
+
+
+def _acquisition(volume: Volume) -> dict:
+    """General Image and CT Image modules (PS3.3 C.7.6.1, C.8.2.1): a helical scan, head first."""
+    spacing = volume.geometry.spacing
+    return {
+        "Modality": "CT",
+        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+        "BodyPartExamined": "ABDOMEN",
+        "ProtocolName": "Abdomen two phases",
+        "PatientPosition": "HFS",
+        "ImageOrientationPatient": ["1", "0", "0", "0", "1", "0"],
+        "ScanOptions": "HELICAL MODE",
+        "SliceThickness": _number(spacing[2]),
+        "KVP": "120",
+        "ExposureTime": "500",
+        "XRayTubeCurrent": "240",
+        "Exposure": "120",
+        "GantryDetectorTilt": "0",
+        "RotationDirection": "CW",
+        "DataCollectionDiameter": "500",
+        "ReconstructionDiameter": _number(spacing[0] * volume.geometry.shape[2]),
+        "ConvolutionKernel": "SOFT",
         "BurnedInAnnotation": "NO",
         "LossyImageCompression": "00",
     }
-    _put(dataset, values)
-    _put(dataset, _contrast(examination))
-    _put(dataset, _pixels(volume))
-    return dataset
 
 
 def _contrast(examination: Examination) -> dict:

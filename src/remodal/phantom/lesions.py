@@ -16,6 +16,7 @@ from remodal.phantom.shapes import Waves, smooth_step, turned_ellipsoid
 
 Tissues = dict[str, Tissue]
 Pair = tuple[np.ndarray, np.ndarray]
+Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def place_lesions(
     distance: np.ndarray,
     axes: tuple[np.ndarray, np.ndarray, np.ndarray],
     z_range: tuple[float, float],
-    rng: np.random.Generator,
+    rng: Rng,
 ) -> list[Lesion]:
     """Find room in the liver for lesions, largest first.
 
@@ -87,7 +88,7 @@ def place_lesions(
     return placed
 
 
-def _shaped(kind: str, centre: np.ndarray, radius: float, rng: np.random.Generator) -> Lesion:
+def _shaped(kind: str, centre: np.ndarray, radius: float, rng: Rng) -> Lesion:
     stretch = rng.uniform(0.85, 1.18, 3)
     stretch /= stretch.mean()
     axes, _ = np.linalg.qr(rng.normal(size=(3, 3)))
@@ -104,7 +105,7 @@ def paint_lesion(
     lesion: Lesion,
     tissues: Tissues,
     room: np.ndarray,
-    rng: np.random.Generator,
+    rng: Rng,
     texture: Pair | None = None,
 ) -> dict[str, float]:
     """Paint one lesion in both phases and add it to the ground truth.
@@ -146,7 +147,9 @@ def paint_lesion(
     return contrast
 
 
-def _hcc(canvas, box: Box, distance, radius: float, tissues: Tissues, rng) -> Pair:
+def _hcc(
+    canvas: Canvas, box: Box, distance: np.ndarray, radius: float, tissues: Tissues, rng: Rng
+) -> Pair:
     """Hepatocellular carcinoma: bright mosaic, then washed out, with a capsule.
 
     One in eight hardly takes up contrast in the arterial phase; three in ten do not wash out in
@@ -173,7 +176,9 @@ def _hcc(canvas, box: Box, distance, radius: float, tissues: Tissues, rng) -> Pa
     return arterial, venous
 
 
-def _fnh(canvas, box: Box, distance, radius: float, tissues: Tissues, rng) -> Pair:
+def _fnh(
+    canvas: Canvas, box: Box, distance: np.ndarray, radius: float, tissues: Tissues, rng: Rng
+) -> Pair:
     """Focal nodular hyperplasia: bright but for a central scar, then like the liver.
 
     Two in five stay a little brighter than the liver in the venous phase.
@@ -188,7 +193,9 @@ def _fnh(canvas, box: Box, distance, radius: float, tissues: Tissues, rng) -> Pa
     return arterial, venous
 
 
-def _metastasis(canvas, box: Box, distance, radius: float, tissues: Tissues, rng) -> Pair:
+def _metastasis(
+    canvas: Canvas, box: Box, distance: np.ndarray, radius: float, tissues: Tissues, rng: Rng
+) -> Pair:
     """Hypovascular metastasis: dark in the venous phase, darkest in the middle.
 
     In the arterial phase one in three is lost in the liver; the others are darker than it, some
@@ -207,13 +214,17 @@ def _metastasis(canvas, box: Box, distance, radius: float, tissues: Tissues, rng
     return arterial, venous
 
 
-def _cyst(canvas, box: Box, distance, radius: float, tissues: Tissues, rng) -> Pair:
+def _cyst(
+    canvas: Canvas, box: Box, distance: np.ndarray, radius: float, tissues: Tissues, rng: Rng
+) -> Pair:
     """Simple cyst: water in both phases."""
     water = np.full(distance.shape, rng.uniform(0, 16), np.float32)
     return water, water
 
 
-def _haemangioma(canvas, box: Box, distance, radius: float, tissues: Tissues, rng) -> Pair:
+def _haemangioma(
+    canvas: Canvas, box: Box, distance: np.ndarray, radius: float, tissues: Tissues, rng: Rng
+) -> Pair:
     """Haemangioma: nodules at the rim as bright as blood, which then grow towards the middle."""
     liver, blood = tissues["liver"], tissues["aorta"]
     depth = -distance / radius
@@ -241,7 +252,7 @@ def paint_perfusion_differences(
     canvas: Canvas,
     distance: np.ndarray,
     box: Box,
-    rng: np.random.Generator,
+    rng: Rng,
 ) -> None:
     """Paint what looks like a lesion and is none.
 

@@ -20,6 +20,8 @@ from remodal.phantom.shapes import (
 from remodal.phantom.trunk import Trunk, abdomen
 
 Tissues = dict[str, Tissue]
+Array = np.ndarray
+Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class LiverShape:
     thickness: float
 
 
-def draw_liver_shape(rng: np.random.Generator) -> LiverShape:
+def draw_liver_shape(rng: Rng) -> LiverShape:
     """A liver like any other."""
     return LiverShape(rng.uniform(-172, -148), rng.uniform(45, 105), rng.uniform(-8, 10))
 
@@ -47,10 +49,12 @@ class Liver:
     """A painted liver: the box around it and the distance to its surface there, mm."""
 
     box: Box
-    distance: np.ndarray
+    distance: Array
 
 
-def liver_distance(x, y, z, wall: np.ndarray, trunk: Trunk, shape: LiverShape) -> np.ndarray:
+def liver_distance(
+    x: Array, y: Array, z: Array, wall: Array, trunk: Trunk, shape: LiverShape
+) -> np.ndarray:
     """Distance to the liver's surface.
 
     The liver fills the right half of the abdomen under the diaphragm; its visceral surface rises,
@@ -81,10 +85,10 @@ def liver_distance(x, y, z, wall: np.ndarray, trunk: Trunk, shape: LiverShape) -
 def draw_liver(
     canvas: Canvas,
     tissues: Tissues,
-    inside: np.ndarray,
+    inside: Array,
     trunk: Trunk,
     shape: LiverShape,
-    rng: np.random.Generator,
+    rng: Rng,
 ) -> Liver:
     """Paint the liver with an uneven perfusion, and record its share of each voxel."""
     box = canvas.box((-142, -104, shape.tip - 16), (shape.reach + 25, 88, 12))
@@ -97,7 +101,7 @@ def draw_liver(
     return Liver(box, distance)
 
 
-def draw_gallbladder(canvas: Canvas, tissues: Tissues, rng: np.random.Generator) -> None:
+def draw_gallbladder(canvas: Canvas, tissues: Tissues, rng: Rng) -> None:
     """Paint the gallbladder under the liver (one patient in eight has none)."""
     if rng.random() < 0.125:
         return
@@ -110,9 +114,7 @@ def draw_gallbladder(canvas: Canvas, tissues: Tissues, rng: np.random.Generator)
     canvas.paint(box, distance, tissues["bile"])
 
 
-def draw_spleen(
-    canvas: Canvas, tissues: Tissues, inside: np.ndarray, trunk: Trunk, rng: np.random.Generator
-) -> None:
+def draw_spleen(canvas: Canvas, tissues: Tissues, inside: Array, trunk: Trunk, rng: Rng) -> None:
     """Paint the spleen: a crescent under the left ribs, mottled in the arterial phase."""
     size = rng.uniform(0.85, 1.2)
     centre = (100, 32, -82 + rng.normal(0, 5))
@@ -129,7 +131,7 @@ def draw_spleen(
     canvas.paint(box, spleen, (tissue.arterial + mottle, tissue.venous), carve=True)
 
 
-def draw_kidneys(canvas: Canvas, tissues: Tissues, rng: np.random.Generator) -> None:
+def draw_kidneys(canvas: Canvas, tissues: Tissues, rng: Rng) -> None:
     """Paint both kidneys in their fat: cortex, pyramids and sinus (corticomedullary phase)."""
     for side, height in ((-1, -152), (1, -136)):
         centre = np.array([side * 62, 46, height]) + rng.normal(0, (3, 2, 7))
@@ -137,7 +139,9 @@ def draw_kidneys(canvas: Canvas, tissues: Tissues, rng: np.random.Generator) -> 
         _draw_kidney(canvas, tissues, side, centre, radii, rng)
 
 
-def _draw_kidney(canvas, tissues: Tissues, side: int, centre, radii, rng) -> None:
+def _draw_kidney(
+    canvas: Canvas, tissues: Tissues, side: int, centre: Array, radii: Array, rng: Rng
+) -> None:
     lean = np.deg2rad(rng.uniform(8, 18)) * side
     rotation = np.array(
         [[np.cos(lean), 0, np.sin(lean)], [0, 1, 0], [-np.sin(lean), 0, np.cos(lean)]]
@@ -156,9 +160,7 @@ def _draw_kidney(canvas, tissues: Tissues, side: int, centre, radii, rng) -> Non
     canvas.paint(box, pyramids, tissues["renal_medulla"])
 
 
-def draw_stomach(
-    canvas: Canvas, tissues: Tissues, inside: np.ndarray, trunk: Trunk, rng: np.random.Generator
-) -> None:
+def draw_stomach(canvas: Canvas, tissues: Tissues, inside: Array, trunk: Trunk, rng: Rng) -> None:
     """Paint the stomach: wall, content, and gas that rises to the front."""
     fill = rng.uniform(0.7, 1.0)
     box = canvas.box((-30, -105, -190), (125, 60, 0))
@@ -179,7 +181,7 @@ def draw_stomach(
     canvas.paint(box, gas, Tissue(-930, -930))
 
 
-def draw_pancreas(canvas: Canvas, tissues: Tissues, rng: np.random.Generator) -> None:
+def draw_pancreas(canvas: Canvas, tissues: Tissues, rng: Rng) -> None:
     """Paint the pancreas, lobulated, and the oesophagus."""
     path = np.array(
         [(-34, -8, -132), (-24, -16, -116), (4, -22, -106), (36, -6, -96), (74, 22, -86)]
@@ -207,7 +209,7 @@ _COLON = [
 ]  # fmt: skip
 
 
-def draw_bowel(canvas: Canvas, tissues: Tissues, rng: np.random.Generator) -> None:
+def draw_bowel(canvas: Canvas, tissues: Tissues, rng: Rng) -> None:
     """Paint the colon (stool and gas) and loops of small bowel in the lower abdomen."""
     path = np.array(_COLON, float) + rng.normal(0, 5, (len(_COLON), 3))
     for start, end in pairwise(path):
@@ -221,7 +223,15 @@ def draw_bowel(canvas: Canvas, tissues: Tissues, rng: np.random.Generator) -> No
         _draw_loop(canvas, tissues, start, end, 10.0, 0.3, rng)
 
 
-def _draw_loop(canvas, tissues: Tissues, start, end, radius: float, gas: float, rng) -> None:
+def _draw_loop(
+    canvas: Canvas,
+    tissues: Tissues,
+    start: Array,
+    end: Array,
+    radius: float,
+    gas: float,
+    rng: Rng,
+) -> None:
     """One stretch of bowel; where `gas` times a random field exceeds a threshold it is gas."""
     reach = radius + 6
     box = canvas.box(np.minimum(start, end) - reach, np.maximum(start, end) + reach)

@@ -55,7 +55,14 @@ def plan_scan(
     return Scan(arterial, venous)
 
 
-def _grid(matrix: int, field_of_view: float, middle, lowest, count: int, step: float) -> Geometry:
+def _grid(
+    matrix: int,
+    field_of_view: float,
+    middle: tuple[float, float],
+    lowest: float,
+    count: int,
+    step: float,
+) -> Geometry:
     # Rounded as a DICOM header writes them, so that header and truth agree exactly.
     pixel = round(field_of_view / matrix, 6)
     corner = [round(centre - pixel * (matrix - 1) / 2, 3) for centre in middle]

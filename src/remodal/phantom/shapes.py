@@ -9,21 +9,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+Array = np.ndarray
 Point = tuple[float, float, float]
 
 
-def smooth_max(first: np.ndarray, second: np.ndarray, rounding: float) -> np.ndarray:
+def smooth_max(first: Array, second: Array, rounding: float) -> Array:
     """Intersection of two shapes whose common edge is rounded over about `rounding` mm."""
     overlap = np.maximum(rounding - np.abs(first - second), 0)
     return np.maximum(first, second) + overlap * overlap / (4 * rounding)
 
 
-def smooth_min(first: np.ndarray, second: np.ndarray, rounding: float) -> np.ndarray:
+def smooth_min(first: Array, second: Array, rounding: float) -> Array:
     """Union of two shapes with a rounded seam."""
     return -smooth_max(-first, -second, rounding)
 
 
-def ellipsoid(x, y, z, centre: Point, radii: Point) -> np.ndarray:
+def ellipsoid(x: Array, y: Array, z: Array, centre: Point, radii: Point) -> Array:
     """Ellipsoid with axes along x, y and z."""
     return _from_gauge(
         (x - centre[0]) / radii[0],
@@ -33,21 +34,25 @@ def ellipsoid(x, y, z, centre: Point, radii: Point) -> np.ndarray:
     )
 
 
-def turned_ellipsoid(x, y, z, centre: Point, radii: Point, rotation: np.ndarray) -> np.ndarray:
+def turned_ellipsoid(
+    x: Array, y: Array, z: Array, centre: Point, radii: Point, rotation: Array
+) -> Array:
     """Ellipsoid whose axes are the rows of `rotation` (3 x 3)."""
     x, y, z = x - centre[0], y - centre[1], z - centre[2]
     along = [row[0] * x + row[1] * y + row[2] * z for row in rotation]
     return _from_gauge(*(value / radius for value, radius in zip(along, radii)), radii)
 
 
-def _from_gauge(u, v, w, radii: Point) -> np.ndarray:
+def _from_gauge(u: Array, v: Array, w: Array, radii: Point) -> Array:
     # First-order distance k (k - 1) / |grad k|, with k = |(u, v, w)| (1 on the surface).
     gauge = np.sqrt(u * u + v * v + w * w)
     steepness = np.sqrt((u / radii[0]) ** 2 + (v / radii[1]) ** 2 + (w / radii[2]) ** 2)
     return gauge * (gauge - 1) / np.maximum(steepness, 1e-6)
 
 
-def capsule(x, y, z, start: Point, end: Point, first: float, last: float) -> np.ndarray:
+def capsule(
+    x: Array, y: Array, z: Array, start: Point, end: Point, first: float, last: float
+) -> Array:
     """Straight tube from `start` to `end` whose radius goes from `first` to `last`, round ends."""
     ax, ay, az = (e - s for s, e in zip(start, end))
     x, y, z = x - start[0], y - start[1], z - start[2]
@@ -56,14 +61,14 @@ def capsule(x, y, z, start: Point, end: Point, first: float, last: float) -> np.
     return gap - (first + along * (last - first))
 
 
-def oval(x, y, half_width, half_depth) -> np.ndarray:
+def oval(x: Array, y: Array, half_width: float | Array, half_depth: float | Array) -> Array:
     """Rounded rectangle |x/a|^2.5 + |y/b|^2.5 = 1 in the plane: a trunk's cross-section."""
     u, v = np.abs(x / half_width), np.abs(y / half_depth)
     gauge = np.maximum((u * u * np.sqrt(u) + v * v * np.sqrt(v)) ** np.float32(0.4), 1e-3)
     return np.sqrt(x * x + y * y) * (1 - 1 / gauge)
 
 
-def smooth_step(value: np.ndarray, start: float, end: float) -> np.ndarray:
+def smooth_step(value: Array, start: float, end: float) -> Array:
     """0 before `start`, 1 after `end`, smooth between (cubic)."""
     t = np.clip((value - start) / (end - start), 0, 1)
     return t * t * (3 - 2 * t)
@@ -77,8 +82,8 @@ class Waves:
     the wave vectors in x, y, z and `offsets` (N,) the phases.
     """
 
-    vectors: np.ndarray
-    offsets: np.ndarray
+    vectors: Array
+    offsets: Array
 
     @classmethod
     def drawn(
@@ -90,7 +95,7 @@ class Waves:
         wavelength = rng.uniform(shortest, longest, size=(count, 1))
         return cls(2 * np.pi * direction / wavelength, rng.uniform(0, 2 * np.pi, count))
 
-    def on(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    def on(self, x: Array, y: Array, z: Array) -> Array:
         """Field on the grid of three axes (1-D, mm); float32 of shape (z, y, x)."""
         # exp(i k.r) factorises over the axes, so that the sum over waves is one matrix product.
         along_x, along_y, along_z = (
@@ -105,7 +110,7 @@ class Waves:
         field *= np.float32(np.sqrt(2 / len(self.offsets)))
         return field.reshape(len(along_z), len(along_y), len(along_x))
 
-    def at(self, points: np.ndarray) -> np.ndarray:
+    def at(self, points: Array) -> Array:
         """Field at scattered points (N, 3), mm; float64 of shape (N,)."""
         waves = np.cos(points @ self.vectors.T + self.offsets)
         return waves.sum(axis=1) * np.sqrt(2 / len(self.offsets))

@@ -12,6 +12,8 @@ from remodal.phantom.canvas import Canvas
 from remodal.phantom.phases import Tissue
 from remodal.phantom.shapes import Waves, capsule, ellipsoid, oval, smooth_max, smooth_step
 
+Array = np.ndarray
+
 WALL = 14.0
 """Thickness of the chest and abdominal wall between cavity and subcutaneous fat, mm."""
 
@@ -35,20 +37,20 @@ class Trunk:
     breath: float
 
 
-def cavity(x, y, z) -> np.ndarray:
+def cavity(x: Array, y: Array, z: Array) -> np.ndarray:
     """Distance to the inside of the chest and abdominal wall."""
     narrowing = 1 - np.float32(0.16) * smooth_step(z, -70, 90)
     return oval(x, y + 10, 140 * narrowing, 92 * (0.4 + 0.6 * narrowing))
 
 
-def diaphragm(x, y, trunk: Trunk) -> np.ndarray:
+def diaphragm(x: Array, y: Array, trunk: Trunk) -> np.ndarray:
     """Height of the diaphragm's two domes at each x, y."""
     right = 4 - 34 * ((x + 68) / 72) ** 2 - 34 * ((y + 5) / 88) ** 2
     left = -trunk.dome - 34 * ((x - 66) / 68) ** 2 - 34 * ((y + 8) / 88) ** 2
     return np.maximum(smooth_max(right, left, 30), -110)
 
 
-def abdomen(x, y, z, wall: np.ndarray, trunk: Trunk) -> np.ndarray:
+def abdomen(x: Array, y: Array, z: Array, wall: Array, trunk: Trunk) -> np.ndarray:
     """Distance to the abdominal cavity: below the diaphragm and away from the lungs' margins."""
     recess = trunk.breath * smooth_step(z, -95, -30) - 1.5
     roof = (z - diaphragm(x, y, trunk)) * np.float32(0.8)

@@ -125,7 +125,12 @@ def draw_great_vessels(
     """Paint the aorta, the vena cava, and what leaves or joins them or the portal vein."""
     size = rng.uniform(0.85, 1.15)
 
-    def tube(path, radius: float, name: str, carve: bool = False) -> None:
+    def tube(
+        path: list[tuple[float, float, float]] | np.ndarray,
+        radius: float,
+        name: str,
+        carve: bool = False,
+    ) -> None:
         points = np.asarray(path, float)
         points[1:-1] += rng.normal(0, 2, points[1:-1].shape)
         canvas.tube(points, np.full(len(points), radius * size), tissues[name], carve)
