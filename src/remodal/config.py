@@ -196,7 +196,10 @@ class AugmentationSettings(Section):
         0.0, ge=0, le=1, description="Chance of a gamma change of the inverted image (V2 recipe)."
     )
     noise_probability: float = Field(0.0, ge=0, le=1, description="Chance of Gaussian noise (V2).")
-    noise_variance: tuple[float, float] = Field((0.0, 0.1), description="Variance of the noise.")
+    noise_variance: tuple[float, float] = Field(
+        (0.0, 0.1),
+        description="Range of the noise's standard deviation (which nnU-Net calls its variance).",
+    )
     blur_probability: float = Field(0.0, ge=0, le=1, description="Chance of a blur (V2).")
     blur_sigma: tuple[float, float] = Field((0.5, 1.0), description="Blur in voxels.")
     brightness_probability: float = Field(0.0, ge=0, le=1, description="Chance of a factor (V2).")
@@ -241,7 +244,9 @@ class TrainingSettings(Section):
     devices: int = Field(1, ge=1, description="GPUs of one node that train together.")
     threads: int = Field(8, ge=1, description="CPU threads of a training job.")
     cache: Literal["auto", "device", "host", "disk"] = Field(
-        "auto", description="Where the training volumes are held."
+        "auto",
+        description="Where the training volumes are held; `auto`: on the GPU if they fit, else in "
+        "memory, else mapped from disk (on a CPU always so: the system caches files).",
     )
     compile: bool = Field(False, description="Compile the network (pays on a GPU).")
     validate_every: int = Field(

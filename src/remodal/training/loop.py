@@ -79,9 +79,16 @@ def train(
         Preempted: stopped by a signal, after saving.
     """
     task = _Task(
-        settings, method_name, fold, seed, preprocessed, splits, fingerprint,
-        dict(inputs), checkpoints,
-    )  # fmt: skip
+        settings,
+        method_name,
+        fold,
+        seed,
+        preprocessed,
+        splits,
+        fingerprint,
+        dict(inputs),
+        checkpoints,
+    )
     _require_inputs(task)
     description = describe(settings, method_name, fold, seed, _read(fingerprint))
     fabric = make_fabric(settings.training)
