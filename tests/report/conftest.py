@@ -22,6 +22,11 @@ METRICS = MetricsSettings().names
 GROUPS = ("HCC", "metastasis", "cyst")
 SHAPE = (12, 48, 56)
 GEOMETRY = Geometry(SHAPE, spacing=(5.0, 5.0, 10.0))
+#: A PNG of one grey pixel.
+PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55000000"
+    "0a49444154789c636800000082008177cd72b60000000049454e44ae426082"
+)
 DICE = {
     ("nnunet", "both"): 74,
     ("octopusnet", "both"): 75,
@@ -214,6 +219,25 @@ def write_models(study: Path, settings: Settings) -> None:
         write_json(folder / "model.json", {"options": {}})
 
 
+def registered(case: str, number: int) -> Record:
+    """The record of a registration that gets better from case to case; the last one folds."""
+    quality = {
+        "overlap": 0.97,
+        "mutual_information_before": 0.4,
+        "mutual_information_after": 0.5 + number / 100,
+        "jacobian_minimum": 0.6,
+        "jacobian_maximum": 1.4,
+        "folded_fraction": 0.002 if number == 13 else 0.0,
+        "displacement_mean_mm": 4.0 + number / 5,
+        "displacement_maximum_mm": 12.5,
+        "seconds": 3.1,
+        "transforms": ["transform-arterial-0.txt"],
+    }
+    warnings = ["arterial: the transform folds in 0.20% of the body"] if number == 13 else []
+    details = {"fixed": "venous", "method": "elastix", "arterial": quality}
+    return Record(case=case, stage="register", details=details, warnings=warnings)
+
+
 @pytest.fixture(scope="session")
 def whole_study(tmp_path_factory) -> tuple[Settings, Path, Path]:
     """Settings, study folder and data folder of a study in which every stage has run."""
@@ -226,10 +250,8 @@ def whole_study(tmp_path_factory) -> tuple[Settings, Path, Path]:
     write_models(study, settings)
     for number, case in enumerate(cases):
         write_predictions(study, case, write_images(data, case, number))
-        write_record(
-            data / "registered" / case / "registration.json",
-            Record(case=case, stage="register"),
-        )
+        write_record(data / "registered" / case / "registration.json", registered(case, number))
+        (data / "registered" / case / "registration.png").write_bytes(PICTURE)
     splits = {
         "scheme": "holdout",
         "seed": 1,

@@ -1,14 +1,30 @@
 """What happened to the cases: quarantine, warnings, and how well their images were registered."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import nan
 from pathlib import Path
 from typing import Any
 
+from remodal.config import Settings
 from remodal.records import Record, read_record
-from remodal.report.slices import Panel
+from remodal.report.charts import histograms
+from remodal.report.slices import Panel, png_uri
+from remodal.report.views import written
 
 _WORST = 6
+_WHEN = ("before", "after")
+_COLUMNS = {
+    "mutual_information_before": "MI before",
+    "mutual_information_after": "MI after",
+    "overlap": "Overlap",
+    "jacobian_minimum": "Jacobian min",
+    "jacobian_maximum": "Jacobian max",
+    "folded_fraction": "Folded",
+    "displacement_mean_mm": "Mean shift [mm]",
+    "displacement_maximum_mm": "Largest shift [mm]",
+    "seconds": "Time [s]",
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +38,20 @@ class Note:
 
 @dataclass(frozen=True)
 class Pair:
-    """Registration quality of one image of a case, under `Registration.columns`."""
+    """An image of a case, and what its registration's record says of it."""
+
+    case: str
+    modality: str
+    quality: dict[str, Any]
+
+    def value(self, name: str) -> float:
+        """One number of the record; NaN where it has none."""
+        return float(self.quality.get(name, nan))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table of all pairs, under `Registration.columns`."""
 
     case: str
     modality: str
@@ -35,7 +64,7 @@ class Registration:
 
     method: str
     columns: list[str] = field(default_factory=list)
-    rows: list[Pair] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     thumbnails: list[Panel] = field(default_factory=list)
     histograms: str = ""
     caption: str = ""
@@ -78,5 +107,63 @@ def warnings(records: list[Record]) -> list[Note]:
     return sorted(found, key=lambda note: (note.case, note.stage, note.reason))
 
 
-def registration_quality(settings, records, data) -> Registration:
-    return Registration(settings.registration.method)
+_SHOWN: dict[str, Callable[[Pair], float]] = {
+    "Mutual information gained [nats]": lambda pair: (
+        pair.value("mutual_information_after") - pair.value("mutual_information_before")
+    ),
+    "Mean displacement [mm]": lambda pair: pair.value("displacement_mean_mm"),
+    "Smallest Jacobian determinant": lambda pair: pair.value("jacobian_minimum"),
+}
+
+
+def registration_quality(settings: Settings, records: list[Record], data: Path) -> Registration:
+    """How well each image of each case was brought onto the fixed one's grid.
+
+    Args:
+        settings: the study.
+        records: of all stages.
+        data: the data set's folder, for the pictures of the worst cases.
+    """
+    method = settings.registration.method
+    pairs = [
+        Pair(record.case, modality, record.details[modality])
+        for record in records
+        if record.stage == "register" and record.ok
+        for modality in settings.data.modalities
+        if modality in record.details
+    ]
+    if method == "none" or not pairs:
+        return Registration(method)
+    return Registration(
+        method,
+        list(_COLUMNS.values()),
+        [Row(pair.case, pair.modality, [pair.value(name) for name in _COLUMNS]) for pair in pairs],
+        _thumbnails(sorted(pairs, key=_doubtfulness), data),
+        histograms({title: [value(pair) for pair in pairs] for title, value in _SHOWN.items()}),
+        f"All images are on the grid of the {settings.registration.fixed} image. Mutual "
+        "information is measured inside the body; a Jacobian determinant at or below zero would "
+        "mean that the transform folds.",
+    )
+
+
+def _doubtfulness(pair: Pair) -> tuple[float, float, str]:
+    """Folded transforms first, then the least similar after registration."""
+    return -pair.value("folded_fraction"), pair.value("mutual_information_after"), pair.case
+
+
+def _thumbnails(pairs: list[Pair], data: Path) -> list[Panel]:
+    """Pictures of the first cases that have one."""
+    panels: dict[str, Panel] = {}
+    for pair in pairs:
+        path = data / "registered" / pair.case / "registration.png"
+        if pair.case not in panels and written(path):
+            before, after = (pair.value(f"mutual_information_{when}") for when in _WHEN)
+            note = f"mutual information {before:.2f} before, {after:.2f} after"
+            if folded := pair.value("folded_fraction"):
+                note += f", {100 * folded:.2f} % folded"
+            description = f"registration of case {pair.case}, before and after"
+            source = png_uri(path.read_bytes())
+            panels[pair.case] = Panel(source, f"Case {pair.case}", description, note)
+        if len(panels) == _WORST:
+            break
+    return list(panels.values())

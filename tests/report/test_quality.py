@@ -1,0 +1,49 @@
+"""Registration quality and quarantine, as the report lists them."""
+
+from remodal.records import Record
+from remodal.report.quality import (
+    case_records,
+    quarantined,
+    registration_quality,
+    warnings,
+)
+
+
+def test_doubtful_registrations_are_shown_first(whole_study):
+    settings, study, data = whole_study
+    found = registration_quality(settings, case_records(study, data), data)
+    names = [panel.heading for panel in found.thumbnails]
+    assert names == ["Case patient013", *(f"Case patient00{number}" for number in range(5))]
+    assert found.thumbnails[0].note.endswith("0.20 % folded")
+    assert found.thumbnails[1].note == "mutual information 0.40 before, 0.50 after"
+
+
+def test_every_pair_is_in_the_table_with_its_numbers(whole_study):
+    settings, study, data = whole_study
+    found = registration_quality(settings, case_records(study, data), data)
+    assert len(found.rows) == 14
+    row = dict(zip(found.columns, found.rows[5].values))
+    assert (row["MI after"], row["Mean shift [mm]"], row["Folded"]) == (0.55, 5.0, 0.0)
+    assert found.histograms.startswith("<svg")
+
+
+def test_images_on_one_grid_have_no_registration_quality(make_settings, whole_study):
+    _, study, data = whole_study
+    settings = make_settings(registration={"method": "none"})
+    assert registration_quality(settings, case_records(study, data), data).rows == []
+
+
+def test_a_quarantined_case_is_listed_once_with_its_first_stage():
+    bad = Record(case="b", stage="convert", status="quarantined", reason="one slice")
+    records = [bad, bad.model_copy(), Record(case="a", stage="convert")]
+    notes = quarantined(records, {"quarantined": {"b": "one slice", "c": "is in no fold"}})
+    assert [(note.case, note.stage, note.reason) for note in notes] == [
+        ("b", "convert", "one slice"),
+        ("c", "split", "is in no fold"),
+    ]
+
+
+def test_warnings_are_of_used_cases_and_each_once():
+    kept = Record(case="a", stage="convert", warnings=["a gap", "a gap"])
+    gone = Record(case="b", stage="convert", status="quarantined", warnings=["unseen"])
+    assert [note.reason for note in warnings([kept, gone])] == ["a gap"]
