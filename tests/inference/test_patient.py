@@ -73,7 +73,7 @@ def test_the_other_modality_is_registered_to_the_fixed_one(study, tmp_path, monk
         assert settings.fixed == "venous"
         return SimpleNamespace(warped=arterial)
 
-    monkeypatch.setattr(registration, "align", align, raising=False)
+    monkeypatch.setattr(registration, "align", align)
     model = model_of(study, "maml", "elastix")
     images = {"arterial": tmp_path / "apart.nii.gz", "venous": paths["venous"]}
     predict_patient(model, images, tmp_path / "1.nii.gz")
@@ -81,6 +81,17 @@ def test_the_other_modality_is_registered_to_the_fixed_one(study, tmp_path, monk
     first, second = (read_volume(tmp_path / f"{n}.nii.gz") for n in (1, 2))
     np.testing.assert_array_equal(first.array, second.array)
     assert first.geometry == second.geometry == venous.geometry
+
+
+def test_an_image_that_cannot_be_registered_is_named(study, tmp_path, monkeypatch) -> None:
+    def align(fixed: Volume, moving: Volume, settings) -> None:
+        raise BadCase("the images lie apart in space")
+
+    monkeypatch.setattr(registration, "align", align)
+    with pytest.raises(BadCase, match=r"--arterial: the images lie apart in space"):
+        predict_patient(
+            model_of(study, "maml", "elastix"), images_of(study, "b"), tmp_path / "seg.nii.gz"
+        )
 
 
 def test_images_on_two_grids_are_a_bad_case_without_registration(study, tmp_path) -> None:

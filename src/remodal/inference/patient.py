@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from remodal.config import InferenceSettings, PreprocessingSettings, RegistrationSettings
-from remodal.errors import UserError
+from remodal.errors import BadCase, UserError
 from remodal.inference.model import Segmenter
 from remodal.intake.convert import convert_image
 from remodal.intake.nifti import read_volume, write_volume
@@ -104,11 +104,24 @@ def _on_one_grid(
     """
     if len(volumes) == 1 or registration.method == "none":
         return dict(volumes)
-    from remodal.registration import align
-
     reference = registration.fixed if registration.fixed in volumes else next(iter(volumes))
     fixed = volumes[reference]
     return {
-        modality: volume if modality == reference else align(fixed, volume, registration).warped
+        modality: volume
+        if modality == reference
+        else _registered(fixed, volume, modality, registration)
         for modality, volume in volumes.items()
     }
+
+
+def _registered(
+    fixed: Volume, moving: Volume, modality: str, settings: RegistrationSettings
+) -> Volume:
+    from remodal.registration import align  # a single image needs no registration
+
+    try:
+        return align(fixed, moving, settings).warped
+    except BadCase as error:
+        raise BadCase(
+            error.what, where=f"--{modality}", expected=error.expected, remedy=error.remedy
+        ) from error
