@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-STAGES = (
-    "settings check simulate convert convert-label register split fingerprint preprocess train "
-    "infer evaluate tabulate report track predict methods"
-).split()
+STAGES = [
+    *("settings", "check", "simulate", "convert", "convert-label", "register", "split"),
+    *("fingerprint", "preprocess", "train", "infer", "evaluate", "tabulate", "report", "track"),
+    *("predict", "methods", "describe-settings", "fetch-real-ct"),
+]
 
 
 def remodal(*arguments, cwd=ROOT, **environment):

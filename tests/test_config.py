@@ -99,9 +99,7 @@ def test_the_reference_of_the_settings_is_up_to_date():
 )
 def test_a_changed_setting_reruns_just_the_stages_that_read_it(change, stages):
     before, after = liver(), liver(**change)
-    changed = {
-        stage for stage in STAGES if depends_on(before, stage) != depends_on(after, stage)
-    }
+    changed = {stage for stage in STAGES if depends_on(before, stage) != depends_on(after, stage)}
     assert changed == stages
 
 

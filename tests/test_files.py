@@ -7,12 +7,16 @@ from remodal.errors import EnvironmentProblem
 from remodal.files import atomic_path, explain, link_or_copy, read_json, sha256, write_json
 
 
+def fail_half_way(path):
+    path.write_text("half")
+    raise RuntimeError
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     target = tmp_path / "table.csv"
     target.write_text("old")
     with pytest.raises(RuntimeError), atomic_path(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+        fail_half_way(temporary)
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["table.csv"]
 

@@ -49,7 +49,7 @@ def simulation_source():
 
 
 def simulation_source_option():
-    return "--source " + data_file("source") if simulation_source() else ""
+    return f"--source {data_file('source')}" if simulation_source() else ""
 
 
 def image_source(wildcards):
@@ -76,6 +76,14 @@ def converted_records(wildcards):
     case = CASES[wildcards.case]
     names = [*case.images, *(["label"] if case.label else [])]
     return [data_file(f"converted/{case.case}/{name}.json") for name in names]
+
+
+def data_folder(wildcards):
+    return f"results/data/{SETTINGS.data_id}"
+
+
+def registered_folder(wildcards):
+    return f"{data_folder(wildcards)}/registered"
 
 
 def registered_cases():
@@ -111,8 +119,7 @@ def input_models(wildcards):
 
 def input_options(wildcards):
     return [
-        "--input "
-        + f"{role}={study_file(f'models/{name}/fold{wildcards.fold}-seed{wildcards.seed}')}"
+        f"--input {role}={study_file(f'models/{name}/fold{wildcards.fold}-seed{wildcards.seed}')}"
         for role, name in SETTINGS.methods[wildcards.method].inputs.items()
     ]
 

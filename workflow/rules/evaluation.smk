@@ -18,7 +18,7 @@ rule evaluate:
         mem_mb=4000,
         runtime=60,
     params:
-        registered=data_file("registered"),
+        registered=registered_folder,
         depends_on=of_stage("evaluate"),
     shell:
         "remodal evaluate --settings {input.settings} --predictions {input.predictions}"

@@ -16,7 +16,7 @@ rule fingerprint:
         mem_mb=4000,
         runtime=120,
     params:
-        registered=data_file("registered"),
+        registered=registered_folder,
         depends_on=of_stage("fingerprint"),
     shell:
         "remodal fingerprint --settings {input.settings} --splits {input.splits}"

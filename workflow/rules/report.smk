@@ -47,8 +47,8 @@ rule report:
         mem_mb=4000,
         runtime=30,
     params:
-        study=study_file(""),
-        data=data_file(""),
+        study=subpath(input.settings, parent=True),
+        data=data_folder,
         depends_on=of_stage("report"),
     shell:
         "remodal report --settings {input.settings} --study {params.study} --data {params.data}"

@@ -13,7 +13,7 @@ rule split:
     conda:
         "../../envs/remodal.yaml"
     params:
-        registered=data_file("registered"),
+        registered=registered_folder,
         depends_on=of_stage("split"),
     shell:
         "remodal split --settings {input.settings} --registered {params.registered}"

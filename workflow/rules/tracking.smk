@@ -16,7 +16,7 @@ rule track:
         mem_mb=2000,
         runtime=30,
     params:
-        study=study_file(""),
+        study=subpath(input.settings, parent=True),
         depends_on=of_stage("track"),
     shell:
         "remodal track --settings {input.settings} --study {params.study} --output {output}"

@@ -26,7 +26,7 @@ rule train:
         mem_mb=32000,
         runtime=7 * 24 * 60,
     params:
-        preprocessed="results/studies/{study}/preprocessed/fold{fold}",
+        preprocessed=subpath(input.fingerprint, parent=True),
         folder=subpath(output.weights, parent=True),
         checkpoints="results/studies/{study}/checkpoints/{method}-fold{fold}-seed{seed}",
         inputs=input_options,
