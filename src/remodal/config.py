@@ -98,6 +98,17 @@ class RegistrationSettings(Section):
     resolutions: int = Field(3, ge=1, description="Number of image pyramid levels.")
     iterations: int = Field(500, ge=1, description="Iterations at each level.")
     samples: int = Field(4096, ge=100, description="Voxels drawn at each iteration.")
+    bending: float = Field(
+        500.0, ge=0, description="Weight of the B-spline's bending energy beside mutual information."
+    )
+    working_spacing: float = Field(
+        2.0,
+        gt=0,
+        description="Voxel size in mm that transforms are estimated at; finer images are averaged.",
+    )
+    body_threshold: float | None = Field(
+        -300.0, description="Intensity above which a voxel is body; empty: no body mask (MR)."
+    )
     outside: float = Field(-1024.0, description="Intensity outside the moving image (air in HU).")
     seed: int = Field(121212, description="Seed of elastix's random sampler.")
 

@@ -1,0 +1,219 @@
+"""The registration stage for one case: files in, files and a record out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from remodal.config import DataSettings, RegistrationSettings, Settings
+from remodal.errors import BadCase
+from remodal.files import link_or_copy
+from remodal.intake.nifti import read_volume, write_volume
+from remodal.records import Record, quarantine, read_record, write_record
+from remodal.registration.alignment import align
+from remodal.registration.picture import Pair, draw_pairs
+from remodal.registration.transforms import Chain, warp_label, write_chain
+from remodal.volume import Volume
+
+_RECORD, _PICTURE, _LABEL = "registration.json", "registration.png", "label.nii.gz"
+
+
+def register_case(settings: Settings, case: str, converted: Path, output: Path) -> Record:
+    """Bring all modalities of a case, and its label, onto the grid of the fixed modality.
+
+    Written are, for each modality, `<modality>.nii.gz` (the fixed one as a link to the converted
+    file) and `transform-<modality>-<n>.txt` for elastix; `label.nii.gz`; `registration.png`; and
+    the record `registration.json`, whose details hold the quality of each alignment. A bad case
+    gets empty files and the reason instead.
+
+    Args:
+        settings: effective settings.
+        case: name of the case.
+        converted: folder of the converted case.
+        output: folder to write.
+
+    Raises:
+        BadCase: with `settings.strict`, instead of a quarantine.
+        EnvironmentProblem: full disk, no permission.
+    """
+    _remove_old_transforms(output)
+    record = Record(case=case, stage="register")
+    found = {name: converted / f"{name}.json" for name in (*settings.data.modalities, "label")}
+    upstream = {name: read_record(path) for name, path in found.items() if path.is_file()}
+    try:
+        # Quarantined before: the stage that found it stays on the record.
+        if bad := next((earlier for earlier in upstream.values() if not earlier.ok), None):
+            record = record.model_copy(update={"stage": bad.stage})
+            raise BadCase(bad.reason)
+        drawn_on = _drawn_on(settings.data, case, upstream)
+        record = _register(settings, record, drawn_on, converted, output)
+    except BadCase as error:
+        if settings.strict:
+            raise
+        _remove_old_transforms(output)
+        record = record.model_copy(update={"status": "quarantined", "reason": str(error)})
+        names = [f"{modality}.nii.gz" for modality in settings.data.modalities]
+        quarantine(output / _RECORD, record, [output / n for n in (*names, _LABEL, _PICTURE)])
+        return record
+    write_record(output / _RECORD, record)
+    return record
+
+
+def _drawn_on(data: DataSettings, case: str, upstream: Mapping[str, Record]) -> str:
+    """The modality that the label was drawn on, when the case is complete.
+
+    Raises:
+        BadCase: an image or the label is missing.
+    """
+    for name in (*data.modalities, "label"):
+        if name not in upstream:
+            raise BadCase(
+                "the label is missing" if name == "label" else f"the {name} image is missing",
+                where=case,
+                expected=f"images {', '.join(data.modalities)} and a label",
+                remedy="add it to the sample sheet or leave the case out",
+            )
+    drawn_on = upstream["label"].modality
+    if drawn_on not in data.modalities:
+        raise BadCase(
+            f"the label was drawn on `{drawn_on}`",
+            where=case,
+            expected=f"one of {', '.join(data.modalities)}",
+        )
+    return drawn_on
+
+
+def _register(
+    settings: Settings, record: Record, drawn_on: str, converted: Path, output: Path
+) -> Record:
+    fixed_name = settings.registration.fixed
+    fixed = read_volume(converted / f"{fixed_name}.nii.gz")
+    details: dict[str, Any] = {"fixed": fixed_name, "method": settings.registration.method}
+    chains: dict[str, Chain] = {}
+    warnings: list[str] = []
+    pairs: list[Pair] = []
+    for modality in settings.data.modalities:
+        if modality == fixed_name:
+            continue
+        moving = read_volume(converted / f"{modality}.nii.gz")
+        where = f"{record.case}, {modality}"
+        if settings.registration.method == "none":
+            _require_same_grid(moving, fixed, where)
+            warped, chains[modality] = moving, []
+            link_or_copy(converted / f"{modality}.nii.gz", output / f"{modality}.nii.gz")
+        else:
+            warped, chains[modality], found = _align(
+                settings.registration, fixed, moving, modality, where, output
+            )
+            details[modality] = found
+            warnings += _doubts(modality, found)
+        pairs.append(Pair(modality, before=moving, after=warped))
+    label = _place_label(settings, record.case, fixed, drawn_on, chains, converted, output)
+    link_or_copy(converted / f"{fixed_name}.nii.gz", output / f"{fixed_name}.nii.gz")
+    draw_pairs(
+        output / _PICTURE,
+        fixed_name,
+        fixed,
+        label.array,
+        pairs,
+        settings.registration.body_threshold,
+    )
+    details["label"] = {"drawn_on": drawn_on, "warped": bool(chains.get(drawn_on))}
+    return record.model_copy(update={"details": details, "warnings": warnings})
+
+
+def _align(
+    settings: RegistrationSettings,
+    fixed: Volume,
+    moving: Volume,
+    modality: str,
+    where: str,
+    output: Path,
+) -> tuple[Volume, Chain, dict[str, Any]]:
+    start = perf_counter()
+    try:
+        alignment = align(fixed, moving, settings)
+    except BadCase as error:
+        raise BadCase(
+            error.what, where=where, expected=error.expected, remedy=error.remedy
+        ) from error
+    seconds = round(perf_counter() - start, 1)
+    names = [f"transform-{modality}-{n}.txt" for n in range(len(alignment.transforms))]
+    write_chain(alignment.transforms, [output / name for name in names])
+    write_volume(output / f"{modality}.nii.gz", alignment.warped)
+    found = {**alignment.quality, "seconds": seconds, "transforms": names}
+    return alignment.warped, alignment.transforms, found
+
+
+def _doubts(modality: str, found: dict[str, Any]) -> list[str]:
+    """What a reader of the report should look at."""
+    doubts = []
+    if found["mutual_information_after"] < found["mutual_information_before"]:
+        doubts.append(f"{modality}: the images agree less after registration than before")
+    if found["folded_fraction"] > 0:
+        doubts.append(
+            f"{modality}: the transform folds in {found['folded_fraction']:.2%} of the body"
+        )
+    if found["overlap"] < 0.8:
+        doubts.append(f"{modality}: covers only {found['overlap']:.0%} of the body")
+    return doubts
+
+
+def _place_label(
+    settings: Settings,
+    case: str,
+    fixed: Volume,
+    drawn_on: str,
+    chains: dict[str, Chain],
+    converted: Path,
+    output: Path,
+) -> Volume:
+    """Write the label on the fixed grid: as it is, or moved with the image it was drawn on.
+
+    Raises:
+        BadCase: on another grid than its image, or without any of the classes.
+    """
+    label = read_volume(converted / _LABEL)
+    chain = chains.get(drawn_on)
+    if chain:
+        label = warp_label(label, fixed.geometry, chain)
+    else:
+        _require_same_grid(label, fixed, f"{case}, label")
+    wanted = sorted(value for values in settings.data.classes.values() for value in values)
+    if settings.data.empty_label == "quarantine" and not np.isin(label.array, wanted).any():
+        classes = ", ".join(f"{name} {values}" for name, values in settings.data.classes.items())
+        raise BadCase(
+            "the label holds none of the classes",
+            where=case,
+            expected=classes,
+            remedy="correct data.classes, or set data.empty_label to `keep`",
+        )
+    if chain:
+        write_volume(output / _LABEL, label)
+    else:
+        link_or_copy(converted / _LABEL, output / _LABEL)
+    return label
+
+
+def _require_same_grid(volume: Volume, fixed: Volume, where: str) -> None:
+    if not volume.geometry.agrees_with(fixed.geometry):
+        raise BadCase(
+            f"lies on another grid ({_grid(volume)}) than the fixed image ({_grid(fixed)})",
+            where=where,
+            expected="the same grid",
+            remedy="set registration.method to `elastix`, or resample the image",
+        )
+
+
+def _grid(volume: Volume) -> str:
+    shape = " x ".join(map(str, volume.geometry.shape[::-1]))
+    origin = ", ".join(f"{place:.4g}" for place in volume.geometry.origin)
+    return f"{shape} voxels from {origin} mm"
+
+
+def _remove_old_transforms(output: Path) -> None:
+    """Transforms of an earlier run, which may have had other settings."""
+    for path in output.glob("transform-*.txt"):
+        path.unlink()

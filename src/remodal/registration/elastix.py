@@ -1,0 +1,199 @@
+"""elastix, called for one pair of images on one thread.
+
+`import itk` is lazy, but the first use of elastix through it imports thirty wrapped libraries
+(17 s of CPU) and torch (2 s more). The few compiled modules that a registration needs, imported by
+name, take half a second: that is why the classes below are named as SWIG names them and not as
+`itk.ElastixRegistrationMethod`. The version is pinned for the same reason.
+"""
+
+import importlib
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from remodal.config import RegistrationSettings
+from remodal.errors import BadCase
+from remodal.volume import Geometry, Volume
+
+ParameterMap = dict[str, tuple[str, ...]]
+
+_TRANSFORMS = {
+    "translation": "TranslationTransform",
+    "rigid": "EulerTransform",
+    "affine": "AffineTransform",
+    "bspline": "BSplineTransform",
+}
+_LOG = "elastix.log"
+_BENDING_SAMPLES = 200
+
+
+def estimate(
+    fixed: Volume, moving: Volume, body: np.ndarray | None, settings: RegistrationSettings
+) -> list[ParameterMap]:
+    """Transforms from the fixed image's points to the moving image's, one after the other.
+
+    The displacements of all transforms add up ("Add", not "Compose"), so that a B-spline stays
+    regular on the fixed grid.
+
+    Args:
+        fixed: float32 image.
+        moving: float32 image.
+        body: uint8 mask (z, y, x) on the fixed grid where samples are drawn; None: everywhere.
+        settings: transforms, pyramid, optimiser.
+
+    Returns:
+        elastix transform parameter maps in the order of `settings.transforms`.
+
+    Raises:
+        BadCase: elastix could not align the pair.
+    """
+    modules = _modules()
+    method = modules.method.itkElastixRegistrationMethodIF3IF3.New()
+    # ITK reads the arrays in place: they must outlive Update().
+    method.SetFixedImage(_image(modules.arrays.itkPyBufferIF3, fixed))
+    method.SetMovingImage(_image(modules.arrays.itkPyBufferIF3, moving))
+    if body is not None:
+        mask = fixed.with_array(body)
+        method.SetFixedMask(_image(modules.arrays.itkPyBufferIUC3, mask))
+    chosen = modules.parameters.elastixParameterObject.New()
+    for parameters in parameter_maps(settings, fixed.geometry, moving.geometry):
+        chosen.AddParameterMap(parameters)
+    method.SetParameterObject(chosen)
+    method.SetNumberOfThreads(1)
+    method.LogToConsoleOff()
+    with tempfile.TemporaryDirectory() as folder:
+        method.SetOutputDirectory(folder)
+        method.SetLogFileName(_LOG)
+        method.LogToFileOn()
+        try:
+            method.Update()
+        except RuntimeError as error:
+            raise BadCase(
+                f"elastix could not align the images ({_reason(Path(folder) / _LOG, error)})",
+                remedy="look at both images; registration.* holds the settings",
+            ) from error
+    found = method.GetTransformParameterObject()
+    return [_plain(found.GetParameterMap(n)) for n in range(found.GetNumberOfParameterMaps())]
+
+
+def parameter_maps(
+    settings: RegistrationSettings, fixed: Geometry, moving: Geometry
+) -> list[ParameterMap]:
+    """What elastix is told, one map for each transform (keys: elastix manual 5.2)."""
+    return [
+        {
+            key: (value,) if isinstance(value, str) else tuple(value)
+            for key, value in {
+                **_common(settings),
+                **_pyramids(settings, fixed, moving),
+                **_of_transform(name, settings),
+            }.items()
+        }
+        for name in settings.transforms
+    ]
+
+
+def _common(settings: RegistrationSettings) -> dict[str, str]:
+    return {
+        "Registration": "MultiResolutionRegistration",
+        "Metric": "AdvancedMattesMutualInformation",
+        "NumberOfHistogramBins": "48",
+        "Interpolator": "LinearInterpolator",
+        "ImageSampler": "RandomCoordinate",
+        "NewSamplesEveryIteration": "true",
+        "NumberOfSpatialSamples": str(settings.samples),
+        "CheckNumberOfSamples": "true",
+        "RequiredRatioOfValidSamples": "0.05",
+        "RandomSeed": str(settings.seed),
+        "Optimizer": "AdaptiveStochasticGradientDescent",
+        "MaximumNumberOfIterations": str(settings.iterations),
+        "AutomaticParameterEstimation": "true",
+        # The other way of estimating the step size takes most of a registration's time.
+        "ASGDParameterEstimationMethod": "DisplacementDistribution",
+        "HowToCombineTransforms": "Add",
+        "AutomaticTransformInitialization": "false",
+        "ResampleInterpolator": "FinalBSplineInterpolator",
+        "FinalBSplineInterpolationOrder": "3",
+        "Resampler": "DefaultResampler",
+        "DefaultPixelValue": f"{settings.outside:g}",
+        "WriteResultImage": "false",
+        "ResultImagePixelType": "float",
+    }
+
+
+def _pyramids(
+    settings: RegistrationSettings, fixed: Geometry, moving: Geometry
+) -> dict[str, str | list[str]]:
+    """Smoothing that is the same in mm along each axis, and none at the last level."""
+    levels = range(settings.resolutions - 1, -1, -1)
+    schedules: dict[str, str | list[str]] = {"NumberOfResolutions": str(settings.resolutions)}
+    for side, geometry in {"Fixed": fixed, "Moving": moving}.items():
+        voxel = min(geometry.spacing)
+        sigmas = [f"{voxel * 2**level / 2 if level else 0:g}" for level in levels]
+        schedules[f"{side}ImagePyramid"] = f"{side}GenericImagePyramid"
+        schedules[f"{side}ImagePyramidRescaleSchedule"] = ["1"] * 3 * settings.resolutions
+        schedules[f"{side}ImagePyramidSmoothingSchedule"] = [s for s in sigmas for _ in range(3)]
+    schedules["ComputePyramidImagesPerResolution"] = "true"
+    return schedules
+
+
+def _of_transform(name: str, settings: RegistrationSettings) -> dict[str, str | list[str]]:
+    if name != "bspline":
+        return {"Transform": _TRANSFORMS[name], "AutomaticScalesEstimation": "true"}
+    levels = range(settings.resolutions - 1, -1, -1)
+    return {
+        "Transform": _TRANSFORMS[name],
+        "Registration": "MultiMetricMultiResolutionRegistration",
+        "Metric": ["AdvancedMattesMutualInformation", "TransformBendingEnergyPenalty"],
+        "Metric0Weight": "1",
+        "Metric1Weight": f"{settings.bending:g}",
+        # A few points of its own are enough for the penalty, and cost a tenth of the time.
+        "ImageSampler": ["RandomCoordinate", "RandomCoordinate"],
+        "ImageSampler1NumberOfSpatialSamples": str(_BENDING_SAMPLES),
+        "FinalGridSpacingInPhysicalUnits": f"{settings.grid_spacing:g}",
+        "GridSpacingSchedule": [str(2**level) for level in levels],
+    }
+
+
+def _modules() -> SimpleNamespace:
+    import itk  # noqa: F401  (the package that the modules below belong to)
+    from itk.support import helpers
+
+    # ITK imports torch when it is installed, to accept its tensors; 2 s that nobody here needs.
+    helpers._HAVE_TORCH = False
+    libraries = ("ITKPyBase", "ITKCommon", "ITKTransform", "Elastix", "ITKBridgeNumPy")
+    for library in libraries:
+        importlib.import_module(f"itk._{library}Python")
+    return SimpleNamespace(
+        method=importlib.import_module("itk.itkElastixRegistrationMethodPython"),
+        parameters=importlib.import_module("itk.elxParameterObjectPython"),
+        arrays=importlib.import_module("itk.itkPyBufferPython"),
+    )
+
+
+def _image(buffer: type, volume: Volume) -> object:
+    geometry = volume.geometry
+    image = buffer._GetImageViewFromArray(volume.array, geometry.shape[::-1], 1)
+    image.SetSpacing(geometry.spacing)
+    image.SetOrigin(geometry.origin)
+    direction = image.GetDirection()
+    entries = direction.GetVnlMatrix()
+    for place, value in enumerate(geometry.direction):
+        entries.set(place // 3, place % 3, value)
+    image.SetDirection(direction)
+    return image
+
+
+def _reason(log: Path, error: RuntimeError) -> str:
+    """What elastix says: the descriptions in its log, else those of the exception."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    found = re.findall(r"Description: (?:ITK ERROR: )?(.+)", text) or [str(error).splitlines()[-1]]
+    return re.sub(r"\(0x[0-9a-f]+\)", "", found[0]).strip()
+
+
+def _plain(parameters: Mapping[str, Sequence[str]]) -> ParameterMap:
+    return {key: tuple(values) for key, values in parameters.items()}

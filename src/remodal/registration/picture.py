@@ -1,0 +1,182 @@
+"""The quality picture: both images in a checkerboard, before and after, in three planes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from remodal.files import atomic_path
+from remodal.registration.transforms import warp_image
+from remodal.volume import Geometry, Volume
+
+_TILE_MM = 40.0
+_WIDTH, _GAP, _HEADER = 1100, 8, 30
+_OUTLINE, _BACKGROUND, _TEXT = (255, 214, 10), (14, 14, 16), (235, 235, 235)
+_CT_WINDOW, _CT_AIR = (-110.0, 240.0), -500.0
+_VIEWS = ("axial", "coronal", "sagittal")
+
+Box = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A moving modality as it came and on the fixed grid."""
+
+    modality: str
+    before: Volume
+    after: Volume
+
+
+def draw_pairs(
+    path: Path,
+    fixed_name: str,
+    fixed: Volume,
+    label: np.ndarray,
+    pairs: Sequence[Pair],
+    body_threshold: float | None,
+) -> None:
+    """Write a PNG with a row before and a row after registration for each moving modality.
+
+    Tiles come in turn from the fixed and from the moving image, shown as a radiologist sees them
+    (the patient's right on the left, head up). The line is the label's outline on the fixed grid:
+    where an organ leaves it, or breaks at a tile's edge, the images do not agree. The planes go
+    through the label's largest sections. A CT has an abdominal window, other images their own.
+
+    Args:
+        path: picture to write.
+        fixed_name: name of the fixed modality.
+        fixed: fixed image.
+        label: label on the fixed grid, (z, y, x); its values are not told apart.
+        pairs: moving images.
+        body_threshold: intensity above which a voxel is body, which the picture is cut to.
+    """
+    rows = [(fixed_name, fixed)] if not pairs else []
+    for pair in pairs:
+        rows.append((f"{fixed_name} and {pair.modality} before registration", pair.before))
+        rows.append((f"{fixed_name} and {pair.modality} after registration", pair.after))
+    box = _body_box(fixed.array, body_threshold)
+    along_patient = _upright(np.zeros(fixed.array[box].shape, bool), fixed.geometry).shape
+    height, depth, width = (
+        length * step for length, step in zip(along_patient, _upright_spacing(fixed.geometry))
+    )
+    scale = (_WIDTH - 4 * _GAP) / (2 * width + depth)
+    band = _HEADER + round(max(height, depth) * scale) + _GAP
+    sheet = Image.new("RGB", (_WIDTH, band * len(rows)), _BACKGROUND)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    for row, (title, moving) in enumerate(rows):
+        left = _GAP
+        pen.text((left, row * band + 7), title, _TEXT, font)
+        for view in range(3):
+            panel = _panel(fixed, moving, label, view, box, scale)
+            sheet.paste(panel, (left, row * band + _HEADER))
+            left += panel.width + _GAP
+    with atomic_path(path) as temporary:
+        sheet.save(temporary, format="PNG")
+
+
+def _panel(
+    fixed: Volume, moving: Volume, label: np.ndarray, view: int, box: Box, scale: float
+) -> Image.Image:
+    """One plane: a checkerboard of the two images with the label's outline; `scale` in px / mm."""
+    geometry = fixed.geometry
+    # View 0 looks along the patient's head-foot axis, 1 along the front-back, 2 along the left.
+    axis = _array_axes(geometry)[view]
+    index = _largest_section(label, axis, box[axis])
+    part: Box = tuple(slice(index, index + 1) if a == axis else box[a] for a in range(3))
+    images = fixed.array[part], _on_part(moving, fixed.geometry, part)
+    spacing = np.delete(_upright_spacing(geometry), view)
+    flat = [
+        _flat(_grey(image, of.array), geometry, view) for image, of in zip(images, (fixed, moving))
+    ]
+    size = tuple(max(1, round(n * step * scale)) for n, step in zip(flat[0].shape, spacing))[::-1]
+    first, second = (_enlarged(image, size) for image in flat)
+    tile = _TILE_MM * scale
+    y, x = np.mgrid[: size[1], : size[0]]
+    board = np.where((y // tile + x // tile) % 2 == 0, first, second)
+    colours = np.repeat(board[:, :, None], 3, axis=2)
+    mask = _flat((label[part] > 0) * np.uint8(255), geometry, view)
+    colours[_edge(_enlarged(mask, size) > 127)] = _OUTLINE
+    return Image.fromarray(colours)
+
+
+def _array_axes(geometry: Geometry) -> list[int]:
+    """Array axes that run (nearly) along the patient's head-foot, front-back and left-right."""
+    strength = np.abs(np.reshape(geometry.direction, (3, 3)))
+    axes: list[int] = []
+    for patient_axis in (2, 1, 0):
+        order = np.argsort(-strength[patient_axis], kind="stable")
+        axes.append(next(2 - int(image) for image in order if 2 - int(image) not in axes))
+    return axes
+
+
+def _upright_spacing(geometry: Geometry) -> np.ndarray:
+    return np.array(geometry.spacing_zyx)[_array_axes(geometry)]
+
+
+def _upright(array: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """The array with axes from foot to head, front to back and the patient's right to left."""
+    direction = np.reshape(geometry.direction, (3, 3))
+    axes = _array_axes(geometry)
+    turned = [n for n, axis in enumerate(axes) if direction[2 - n, 2 - axis] < 0]
+    return np.flip(np.transpose(array, axes), turned)
+
+
+def _flat(array: np.ndarray, geometry: Geometry, view: int) -> np.ndarray:
+    """A one-voxel-thick part as it is looked at: head or front up, the patient's right left."""
+    flat = np.squeeze(_upright(array, geometry), view)
+    return flat if view == 0 else flat[::-1]
+
+
+def _body_box(array: np.ndarray, threshold: float | None) -> Box:
+    body = np.ones(array.shape, bool) if threshold is None else array > threshold
+    spans = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        places = np.flatnonzero(body.any(axis=others))
+        spans.append(
+            slice(places[0], places[-1] + 1) if places.size else slice(0, array.shape[axis])
+        )
+    return tuple(spans)
+
+
+def _largest_section(label: np.ndarray, axis: int, within: slice) -> int:
+    """Index along an axis where the label is largest; the middle of the body without a label."""
+    others = tuple(other for other in range(3) if other != axis)
+    areas = np.count_nonzero(label, axis=others)[within]
+    return within.start + int(np.argmax(areas) if areas.any() else len(areas) // 2)
+
+
+def _on_part(volume: Volume, grid: Geometry, part: Box) -> np.ndarray:
+    """The volume on a part of the fixed grid, as both lie; black where it has nothing."""
+    first = [span.start for span in part[::-1]]
+    origin = tuple(grid.affine[:3, :3] @ first + grid.origin)
+    shape = tuple(span.stop - span.start for span in part)
+    return warp_image(
+        volume,
+        Geometry(shape, grid.spacing, origin, grid.direction),
+        [],
+        float(volume.array.min()),
+        order=1,
+    ).array
+
+
+def _grey(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Grey values of a part of an image, by the window that suits the whole of it."""
+    is_ct = whole.min() < _CT_AIR
+    low, high = _CT_WINDOW if is_ct else np.percentile(whole[::2, ::2, ::2], (1.0, 99.5))
+    share = (part.astype(np.float32) - low) / max(high - low, 1e-6)
+    return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
+
+
+def _enlarged(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    image = Image.fromarray(np.ascontiguousarray(array))
+    return np.asarray(image.resize(size, Image.Resampling.BICUBIC))
+
+
+def _edge(mask: np.ndarray) -> np.ndarray:
+    """Pixels of a mask with a neighbour outside it."""
+    padded = np.pad(mask, 1, mode="edge")
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return mask & ~inner
