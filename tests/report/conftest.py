@@ -3,6 +3,7 @@
 Nothing in it was measured: images are ellipsoids, and the metrics are drawn from a generator.
 """
 
+import contextlib
 import math
 from pathlib import Path
 
@@ -40,10 +41,11 @@ DICE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _at_the_root(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def _at_the_root():
     """Published numbers and settings are found from the repository's root."""
-    monkeypatch.chdir(ROOT)
+    with contextlib.chdir(ROOT):
+        yield
 
 
 def liver_settings(**overrides) -> Settings:
@@ -143,14 +145,6 @@ def _drawn_row(index: int, case: str, dice: float, generator) -> dict:
             if (name, unit) != ("rmsd", "voxel")
         },
     )
-
-
-@pytest.fixture
-def metrics(tmp_path: Path) -> Path:
-    """Metrics of all cells on 14 cases, one seed."""
-    folder = tmp_path / "metrics"
-    write_metrics(folder, named_cases(14))
-    return folder
 
 
 def ellipsoid(centre, radii) -> np.ndarray:

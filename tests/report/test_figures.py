@@ -13,9 +13,19 @@ def source(whole_study):
     return Source(*whole_study)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cases(source):
     return study_cases(source.settings, source.study / "metrics")
+
+
+@pytest.fixture(scope="module")
+def failures(source, cases):
+    return failure_examples(source, cases)
+
+
+@pytest.fixture(scope="module")
+def attention(source, cases):
+    return attention_examples(source, cases)
 
 
 def dice(cases, method, scenario):
@@ -30,20 +40,18 @@ def test_rivals_follow_from_the_tables(settings):
     }
 
 
-def test_the_case_with_the_largest_gain_is_shown_for_each_phase(source, cases):
-    examples = failure_examples(source, cases)
-    assert [example.scenario for example in examples] == ["arterial", "venous"]
-    for example in examples:
+def test_the_case_with_the_largest_gain_is_shown_for_each_phase(failures, cases):
+    assert [example.scenario for example in failures] == ["arterial", "venous"]
+    for example in failures:
         gain = dice(cases, "maml", example.scenario) - dice(
             cases, f"nnunet_{example.scenario}", example.scenario
         )
         assert gain.idxmax() in example.heading
 
 
-def test_a_failure_shows_both_phases_with_image_truth_rival_and_ours(source, cases):
-    example = failure_examples(source, cases)[0]
-    assert [row.heading for row in example.rows] == ["Arterial", "Venous"]
-    for row in example.rows:
+def test_a_failure_shows_both_phases_with_image_truth_rival_and_ours(failures):
+    assert [row.heading for row in failures[0].rows] == ["Arterial", "Venous"]
+    for row in failures[0].rows:
         headings = [panel.heading for panel in row.panels]
         assert headings == [
             "CT image",
@@ -67,19 +75,18 @@ def test_a_case_without_both_predictions_is_not_chosen(source, cases):
     assert attention_examples(source, chosen) == []
 
 
-def test_attention_is_of_the_best_cases_of_different_groups(source, cases):
-    examples = attention_examples(source, cases)
-    assert len(examples) == 2
+def test_attention_is_of_the_best_cases_of_different_groups(attention, cases):
+    assert len(attention) == 2
     best = dice(cases, "maml", "both").idxmax()
-    assert best in examples[0].heading
-    groups = [example.heading.rpartition(", ")[2] for example in examples]
+    assert best in attention[0].heading
+    groups = [example.heading.rpartition(", ")[2] for example in attention]
     assert groups[0] != groups[1]
-    for row in examples[0].rows:
+    for row in attention[0].rows:
         assert [panel.heading for panel in row.panels] == ["CT image", "Attention map", "Output"]
 
 
-def test_both_phases_of_a_case_share_one_attention_scale(source, cases):
-    notes = {row.panels[1].note for row in attention_examples(source, cases)[0].rows}
+def test_both_phases_of_a_case_share_one_attention_scale(attention):
+    notes = {row.panels[1].note for row in attention[0].rows}
     assert notes == {"dark 0.35, bright 0.85"}
 
 

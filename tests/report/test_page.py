@@ -155,25 +155,22 @@ def test_a_quarantined_case_is_listed_with_stage_and_reason(own_study, tmp_path)
     assert "Quarantined cases.</b> They are in no number" in page
 
 
-def test_a_method_without_predictions_is_not_run_and_nothing_breaks(own_study, tmp_path):
+def test_with_metrics_of_some_methods_alone_the_rest_is_said_to_be_missing(own_study, tmp_path):
     settings, study, data = own_study
-    for folder in ("metrics", "models"):
-        for method in ("maml", "nnunet"):
-            shutil.rmtree(study / folder / method)
-    page = made(settings, study, data, tmp_path)
-    text = text_of(page)
-    assert text.count("not run") >= 4
-    assert "No attention maps" in text
-    assert "there is no test case to show" in text
-
-
-def test_only_metrics_and_splits_are_needed(own_study, tmp_path):
-    settings, study, data = own_study
+    for method in ("maml", "nnunet"):
+        shutil.rmtree(study / "metrics" / method)
     shutil.rmtree(study / "models")
     shutil.rmtree(data / "registered")
     text = text_of(made(settings, study, data, tmp_path))
-    assert "No curves were recorded" in text
-    assert "No registration records" in text
+    assert text.count("not run") >= 4
+    for words in (
+        "No attention maps",
+        "there is no test case to show",
+        "No curves were recorded",
+        "No registration records",
+        "the method's default",
+    ):
+        assert words in text
 
 
 def test_nothing_measured_is_the_users_error(own_study, tmp_path):

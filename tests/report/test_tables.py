@@ -14,10 +14,19 @@ def read_csv(path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
-def test_all_files_are_written_and_two_runs_give_the_same_bytes(settings, metrics, tmp_path):
-    for run in ("first", "second"):
-        tabulate(settings, metrics, tmp_path / run)
-    names = sorted(path.name for path in (tmp_path / "first").iterdir())
+@pytest.fixture(scope="module")
+def tables(whole_study, tmp_path_factory):
+    """Folder of the whole study's tables."""
+    settings, study, _ = whole_study
+    folder = tmp_path_factory.mktemp("tables")
+    tabulate(settings, study / "metrics", folder)
+    return folder
+
+
+def test_all_files_are_written_and_another_run_gives_the_same_bytes(whole_study, tables, tmp_path):
+    settings, study, _ = whole_study
+    tabulate(settings, study / "metrics", tmp_path)
+    names = sorted(path.name for path in tables.iterdir())
     assert names == [
         "claims.json",
         "metrics.csv",
@@ -25,24 +34,24 @@ def test_all_files_are_written_and_two_runs_give_the_same_bytes(settings, metric
         *(f"table{number}.{suffix}" for number in (1, 2) for suffix in ("csv", "md", "tex")),
     ]
     for name in names:
-        first, second = ((tmp_path / run / name).read_bytes() for run in ("first", "second"))
-        assert first == second
+        assert (tables / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
-@pytest.mark.parametrize("suffix", ["csv", "md", "tex"])
-def test_every_format_says_in_its_title_that_data_are_simulated(
-    settings, make_settings, metrics, tmp_path, suffix
+def test_every_format_says_in_its_title_that_data_are_simulated_and_only_then(
+    make_settings, tables, tmp_path, write_cell, case_row
 ):
-    tabulate(settings, metrics, tmp_path / "simulated")
-    text = (tmp_path / "simulated" / f"table1.{suffix}").read_text()
-    assert "Table 1. Segmentation of liver tumours with both phases (simulated data)" in text
-    tabulate(make_settings(data={"simulated": False}), metrics, tmp_path / "real")
-    assert "simulated" not in (tmp_path / "real" / f"table1.{suffix}").read_text()
+    title = "Table 1. Segmentation of liver tumours with both phases"
+    write_cell(tmp_path / "metrics", "maml", "both", [case_row("a", dice=60.0)])
+    tabulate(make_settings(data={"simulated": False}), tmp_path / "metrics", tmp_path)
+    for suffix in ("csv", "md", "tex"):
+        assert f"{title} (simulated data)" in (tables / f"table1.{suffix}").read_text()
+        real = (tmp_path / f"table1.{suffix}").read_text()
+        assert title in real
+        assert "simulated" not in real
 
 
-def test_the_csv_holds_published_ours_and_the_comparison(settings, metrics, tmp_path):
-    tabulate(settings, metrics, tmp_path)
-    rows = read_csv(tmp_path / "table2.csv")
+def test_the_csv_holds_published_ours_and_the_comparison(tables):
+    rows = read_csv(tables / "table2.csv")
     assert len(rows) == 4 * 2
     arterial = rows[0]
     assert (arterial["method"], arterial["metric"]) == ("nnunet_arterial", "dice")
@@ -54,9 +63,8 @@ def test_the_csv_holds_published_ours_and_the_comparison(settings, metrics, tmp_
     assert float(arterial["p_holm"]) >= float(arterial["p"])
 
 
-def test_latex_marks_the_best_escapes_and_balances(settings, metrics, tmp_path):
-    tabulate(settings, metrics, tmp_path)
-    text = (tmp_path / "table1.tex").read_text()
+def test_latex_marks_the_best_escapes_and_balances(tables):
+    text = (tables / "table1.tex").read_text()
     assert r"\textbf{81.25 $\pm$ 17.02}" in text
     assert r"Dice [\%]" in text
     assert "±" not in text
@@ -67,9 +75,8 @@ def test_latex_marks_the_best_escapes_and_balances(settings, metrics, tmp_path):
     assert {row.count(" & ") for row in rows} == {header.count(" & ")} == {11}
 
 
-def test_markdown_rows_have_the_headers_cells(settings, metrics, tmp_path):
-    tabulate(settings, metrics, tmp_path)
-    lines = (tmp_path / "table2.md").read_text().splitlines()
+def test_markdown_rows_have_the_headers_cells(tables):
+    lines = (tables / "table2.md").read_text().splitlines()
     table = [line for line in lines if line.startswith("|")][:8]
     assert {line.count("|") for line in table} == {table[0].count("|")}
     assert "*Arterial phase*" in table[2]
@@ -102,18 +109,16 @@ def test_summary_is_flat_and_leaves_out_what_was_not_run(settings, tmp_path, wri
     assert not any("nnunet" in key for key in numbers)
 
 
-def test_all_per_case_rows_are_kept(settings, metrics, tmp_path):
-    tabulate(settings, metrics, tmp_path)
-    rows = read_csv(tmp_path / "metrics.csv")
+def test_all_per_case_rows_are_kept(whole_study, tables):
+    rows = read_csv(tables / "metrics.csv")
     assert len(rows) == 9 * 14
-    written = read_csv(metrics / "maml" / "fold0-seed0" / "venous.csv")
+    written = read_csv(whole_study[1] / "metrics" / "maml" / "fold0-seed0" / "venous.csv")
     mine = [row for row in rows if (row["method"], row["scenario"]) == ("maml", "venous")]
     assert [row["dice"] for row in mine] == [row["dice"] for row in written]
 
 
-def test_claims_come_with_verdict_and_evidence(settings, metrics, tmp_path):
-    tabulate(settings, metrics, tmp_path)
-    claims = json.loads((tmp_path / "claims.json").read_text())
+def test_claims_come_with_verdict_and_evidence(settings, tables):
+    claims = json.loads((tables / "claims.json").read_text())
     assert [claim["text"] for claim in claims] == [claim.text for claim in settings.claims]
     assert all(claim["verdict"] in {"holds", "does not hold", "undecided"} for claim in claims)
     assert all("n = 14" in claim["evidence"] for claim in claims)
