@@ -1,6 +1,7 @@
 """A DICOM series into a volume: sorted by geometry, checked, in rescaled values."""
 
 import hashlib
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
@@ -74,22 +75,43 @@ def _read_stored(slices: list[Slice]) -> tuple[np.ndarray, list[str]]:
     """Stored values (z, y, x) in the order of `slices`, and each file's SHA-256."""
     kind = np.result_type(*{one.stored for one in slices})
     stored = np.empty((len(slices), slices[0].rows, slices[0].columns), kind)
+    if _are_plain(slices, kind):
+        # Reading and hashing release the interpreter's lock.
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return stored, list(pool.map(_read_into, stored, slices))
     indexed = sorted(enumerate(slices), key=lambda pair: (pair[1].file_number, pair[1].frame))
-    files = [list(group) for _, group in groupby(indexed, key=lambda pair: pair[1].file_number)]
+    files = groupby(indexed, key=lambda pair: pair[1].file_number)
+    return stored, [_read_frames(stored, list(frames)) for _, frames in files]
 
-    def read(frames: list[tuple[int, Slice]]) -> str:
-        data = frames[0][1].file.read_bytes()
-        planes = _planes(data, [one for _, one in frames])
-        for (index, one), plane in zip(frames, planes):
-            if plane.size != one.rows * one.columns:
-                raise BadCase(f"the pixels of file {one.file_number} (by name) have another size")
-            stored[index] = plane.reshape(one.rows, one.columns)
-        return hashlib.sha256(data).hexdigest()
 
-    # Reading and hashing release the interpreter's lock; the decoders are not known to be safe.
-    threads = _THREADS if all(one.pixels_at is not None for one in slices) else 1
-    with ThreadPoolExecutor(threads) as pool:
-        return stored, list(pool.map(read, files))
+def _are_plain(slices: list[Slice], kind: np.dtype) -> bool:
+    """Whether each slice lies in a file of its own, byte by byte as in an array of `kind`."""
+    as_in_array = all(one.pixels_at is not None and one.stored == kind for one in slices)
+    alone = len({one.file_number for one in slices}) == len(slices)
+    return as_in_array and alone and sys.byteorder == "little"
+
+
+def _read_into(plane: np.ndarray, one: Slice) -> str:
+    """Read a plain slice straight into its plane; the file's SHA-256."""
+    digest = hashlib.sha256()
+    with open(one.file, "rb", buffering=0) as file:
+        digest.update(file.read(one.pixels_at))
+        present = file.readinto(memoryview(plane).cast("B"))
+        _require_whole(one, present)
+        digest.update(plane)
+        digest.update(file.read())
+    return digest.hexdigest()
+
+
+def _read_frames(stored: np.ndarray, frames: list[tuple[int, Slice]]) -> str:
+    """Read the frames of one file, in any encoding; the file's SHA-256."""
+    data = frames[0][1].file.read_bytes()
+    planes = _planes(data, [one for _, one in frames])
+    for (index, one), plane in zip(frames, planes):
+        if plane.size != one.rows * one.columns:
+            raise BadCase(f"the pixels of file {one.file_number} (by name) have another size")
+        stored[index] = plane.reshape(one.rows, one.columns)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _planes(data: bytes, frames: list[Slice]) -> list[np.ndarray]:
@@ -98,16 +120,20 @@ def _planes(data: bytes, frames: list[Slice]) -> list[np.ndarray]:
         return _decoded(data, frames)
     planes = []
     for one in frames:
+        _require_whole(one, len(data) - one.pixels_at)
         count = one.rows * one.columns
-        present = max(0, len(data) - one.pixels_at)
-        if present < count * one.stored.itemsize:
-            raise BadCase(
-                f"file {one.file_number} (by name) is cut short: {present} of "
-                f"{count * one.stored.itemsize} bytes of pixels",
-                remedy="copy the series again",
-            )
         planes.append(np.frombuffer(data, one.stored.newbyteorder("<"), count, one.pixels_at))
     return planes
+
+
+def _require_whole(one: Slice, present: int) -> None:
+    expected = one.rows * one.columns * one.stored.itemsize
+    if present < expected:
+        raise BadCase(
+            f"file {one.file_number} (by name) is cut short: {max(0, present)} of {expected} "
+            "bytes of pixels",
+            remedy="copy the series again",
+        )
 
 
 def _decoded(data: bytes, frames: list[Slice]) -> list[np.ndarray]:
