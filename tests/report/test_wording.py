@@ -4,9 +4,11 @@ from math import nan
 
 import pytest
 
+from remodal.report.comparison import build_tables
 from remodal.report.formats import latex
 from remodal.report.page import duration, gibibytes, millions
-from remodal.report.wording import number, p_value
+from remodal.report.tables import study_cases
+from remodal.report.wording import count_texts, notes, number, p_value, retraining_text
 
 
 @pytest.mark.parametrize(
@@ -49,3 +51,53 @@ def test_time_memory_and_parameters():
     assert gibibytes(3 * 2**30) == "3.00 GiB"
     assert millions(31_190_000) == "31.19 M"
     assert gibibytes(None) == millions(None) == "–"
+
+
+@pytest.fixture
+def table_of(tmp_path, make_settings, write_cell, case_row):
+    """Table 1 of MAML and nnUNet on three cases, for some folds and seeds."""
+
+    def build(seeds=(0,), folds=1, **overrides):
+        for fold in range(folds):
+            for seed in seeds:
+                for method, base in (("maml", 80.0), ("nnunet", 70.0)):
+                    rows = [
+                        case_row(f"f{fold}-{i}", dice=base + i + 2 * seed + 4 * fold)
+                        for i in range(3)
+                    ]
+                    write_cell(tmp_path, method, "both", rows, fold=fold, seed=seed)
+        scheme = {"scheme": "kfold", "folds": folds} if folds > 1 else {}
+        settings = make_settings(seeds=list(seeds), splits=scheme, **overrides)
+        return build_tables(settings, study_cases(settings, tmp_path))[0]
+
+    return build
+
+
+def test_one_model_a_row_means_that_the_spread_over_seeds_is_unknown(table_of):
+    assert any("spread over seeds is not known" in note for note in notes(table_of()))
+
+
+def test_spreads_over_seeds_and_folds_are_told_apart(table_of):
+    table = table_of(seeds=(0, 1), folds=2)
+    text = " ".join(notes(table))
+    assert "from seed to seed is 1.41 to 1.41 for Dice [%]" in text
+    assert "from fold to fold is 2.83 to 2.83 for Dice [%]" in text
+    maml = next(row for row in table.rows if row.method == "maml")
+    assert retraining_text(maml.entries[0]) == "seeds ± 1.41, folds ± 2.83"
+
+
+def test_too_few_pairs_are_said(table_of):
+    assert any("fewer than 6 pairs" in note for note in notes(table_of()))
+
+
+def test_models_that_were_not_measured_are_counted(table_of, make_settings, tmp_path):
+    table_of(seeds=(0, 1))
+    (tmp_path / "nnunet" / "fold0-seed1" / "both.csv").unlink()
+    settings = make_settings(seeds=[0, 1])
+    table = build_tables(settings, study_cases(settings, tmp_path))[0]
+    assert "Not all trained models have been measured: nnUNet (1 of 2)." in notes(table)
+
+
+def test_counts_that_differ_between_metrics_are_given_one_each(table_of):
+    maml = next(row for row in table_of().rows if row.method == "maml")
+    assert count_texts(maml) == ["3 / 0", "0", "0 / 3"]

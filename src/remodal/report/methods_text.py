@@ -94,8 +94,14 @@ def _split_sentence(settings: Settings, splits: dict[str, Any]) -> str:
 
 
 def _method_list(settings: Settings) -> str:
-    labels = dict.fromkeys(chosen.label or name for name, chosen in settings.methods.items())
-    return ", ".join(labels)
+    """The methods' names, and which of them starts from others."""
+    labels = {name: chosen.label or name for name, chosen in settings.methods.items()}
+    described = []
+    for name, chosen in settings.methods.items():
+        inputs = dict.fromkeys(labels[source] for source in chosen.inputs.values())
+        start = f" (from the trained {' and '.join(inputs)})" if inputs else ""
+        described.append(labels[name] + start)
+    return ", ".join(dict.fromkeys(described))
 
 
 def _seeds_sentence(settings: Settings) -> str:

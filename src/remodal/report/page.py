@@ -150,7 +150,7 @@ def _content(
         "runs": runs,
         "curve_charts": _curve_charts(runs),
         "versions": found_versions,
-        "provenance": _provenance(settings, data),
+        "provenance": _provenance(settings, data, runs),
         "configuration": yaml.safe_dump(
             settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True
         ),
@@ -284,7 +284,7 @@ def _curve_charts(runs: Sequence[Run]) -> list[Chart]:
     return [Chart(title, svg, caption) for title, svg, caption in described if svg]
 
 
-def _provenance(settings: Settings, data: Path) -> list[tuple[str, str]]:
+def _provenance(settings: Settings, data: Path, runs: Sequence[Run]) -> list[tuple[str, str]]:
     git, machine = git_state(), hardware()
     commit = git["commit"] + (" with uncommitted changes" if git["dirty"] else "")
     return [
@@ -292,6 +292,7 @@ def _provenance(settings: Settings, data: Path) -> list[tuple[str, str]]:
         ("Code", commit),
         ("Data", f"{settings.data.name}, {data_hash(data / 'converted')}"),
         ("Configuration", f"{settings.study_id}, {settings_digest(settings)}"),
+        ("Training time in total", duration(sum(run.details.get("seconds") or 0 for run in runs))),
         (
             "Machine of this report",
             f"{machine['cpu']}, {machine['cores']} cores, "

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import isnan, nan
 
+from remodal.metrics.statistics import FEWEST_PAIRS
 from remodal.report.comparison import Entry, Row, Table
 from remodal.report.published import REPRODUCIBILITY, SPREADS
 
@@ -72,6 +73,11 @@ def notes(table: Table) -> list[str]:
             f"{' or '.join(_references(table))}, Holm-corrected over the table's "
             f"{len(table.compared)} comparisons."
         )
+        if any(e.comparison and e.comparison.n < FEWEST_PAIRS for _, e in table.compared):
+            lines.append(
+                f"With fewer than {FEWEST_PAIRS} pairs no difference can be significant, and an "
+                "interval says little."
+            )
     lacking = [
         f"{row.label} ({row.entries[0].runs} of {table.runs_expected})"
         for row in table.rows
