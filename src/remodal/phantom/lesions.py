@@ -159,9 +159,9 @@ def _hcc(
     mosaic = canvas.waves(Waves.drawn(rng, 0.5 * radius + 3, radius + 6), box)
     hypovascular = rng.random() < 0.125
     washes_out = hypovascular or rng.random() < 0.7
-    uptake = rng.uniform(-4, 6) if hypovascular else rng.uniform(32, 62)
+    uptake = rng.uniform(-4, 6) if hypovascular else rng.uniform(36, 66)
     # What takes up nothing is seen by its washout alone.
-    strongest = -52 if hypovascular else -42
+    strongest = -54 if hypovascular else -46
     washout = rng.uniform(strongest, strongest + 18) if washes_out else rng.uniform(-5, 5)
     arterial = liver.arterial + uptake + 9 * mosaic
     venous = liver.venous + washout + 4 * mosaic
@@ -204,10 +204,10 @@ def _metastasis(
     liver = tissues["liver"]
     middle = smooth_step(-distance / radius, 0.0, 0.8)
     mottle = canvas.waves(Waves.drawn(rng, 0.4 * radius + 3, radius + 6), box)
-    venous = liver.venous - rng.uniform(26, 42) - middle * rng.uniform(4, 26) + 4 * mottle
+    venous = liver.venous - rng.uniform(30, 48) - middle * rng.uniform(4, 26) + 4 * mottle
     if rng.random() < 0.33:
         return liver.arterial + rng.uniform(-5, 4) + 3 * mottle, venous
-    arterial = liver.arterial - rng.uniform(10, 20) - middle * rng.uniform(2, 12) + 3 * mottle
+    arterial = liver.arterial - rng.uniform(14, 24) - middle * rng.uniform(2, 12) + 3 * mottle
     if rng.random() < 0.4:
         rim = np.exp(-(((distance + 2) / max(2.0, canvas.edge / 2)) ** 2))
         arterial = arterial + rim * rng.uniform(18, 34)
@@ -230,11 +230,11 @@ def _haemangioma(
     depth = -distance / radius
     nodules = canvas.waves(Waves.drawn(rng, 0.7 * radius, 1.3 * radius), box)
     rim = smooth_step(-depth, -0.42, -0.12) * smooth_step(nodules, 0.1, 0.7)
-    plain = min(liver.arterial - rng.uniform(20, 34), 52.0)
+    plain = min(liver.arterial - rng.uniform(24, 36), 48.0)
     arterial = plain + rim * (0.6 * blood.arterial - plain)
-    filled = rng.uniform(0.35, 1.05)
+    filled = rng.uniform(0.5, 1.15)
     front = smooth_step(-depth - 0.15 * nodules, -filled, -filled + 0.3)
-    bright = max(liver.venous + rng.uniform(18, 34), 0.92 * blood.venous)
+    bright = max(liver.venous + rng.uniform(26, 42), 0.95 * blood.venous)
     venous = plain + 8 + front * (bright - plain - 8)
     return arterial, venous
 
