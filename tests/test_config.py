@@ -91,10 +91,10 @@ def test_the_reference_of_the_settings_is_up_to_date():
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        ({"metrics": {"lesion_overlap": 0.5}}, {"evaluate", "tabulate"}),
-        ({"inference": {"step": 0.25}}, {"infer"}),
+        ({"metrics": {"lesion_overlap": 0.5}}, {"evaluate", "tabulate", "report"}),
+        ({"inference": {"step": 0.25}}, {"infer", "report"}),
         ({"title": "Another"}, {"report"}),
-        ({"splits": {"seed": 1}}, {"split"}),
+        ({"splits": {"seed": 1}}, {"split", "report"}),
     ],
 )
 def test_a_changed_setting_reruns_just_the_stages_that_read_it(change, stages):

@@ -99,7 +99,7 @@ class RegistrationSettings(Section):
     iterations: int = Field(500, ge=1, description="Iterations at each level.")
     samples: int = Field(4096, ge=100, description="Voxels drawn at each iteration.")
     bending: float = Field(
-        500.0, ge=0, description="Weight of the B-spline's bending energy beside mutual information."
+        500.0, ge=0, description="Weight of the B-spline's bending energy beside its metric."
     )
     working_spacing: float = Field(
         2.0,

@@ -7,17 +7,23 @@ module, so every rule carries both as one parameter: change one and just its job
 import hashlib
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from remodal.config import Settings
+from remodal.files import sha256
 from remodal.provenance import code_hash
 
 
 class Stage(NamedTuple):
-    """The module that runs a stage, and the dotted settings that it reads."""
+    """The module that runs a stage, the dotted settings that it reads, a folder of files it fills.
+
+    `*` among the settings means all of them.
+    """
 
     module: str
     reads: tuple[str, ...] = ()
+    templates: str = ""
 
 
 _DATA = ("data.modalities", "data.classes", "data.empty_label")
@@ -32,8 +38,12 @@ STAGES = {
     "train": Stage("remodal.training.loop", ("network", "training", "registration", *_DATA)),
     "infer": Stage("remodal.inference", ("inference", "scenarios")),
     "evaluate": Stage("remodal.metrics.evaluate", ("metrics.names", "metrics.lesion_overlap")),
-    "tabulate": Stage("remodal.report.tables", ("metrics", "methods", "tables", "claims", "data")),
-    "report": Stage("remodal.report.page", ("title", "methods", "tables", "claims", "data")),
+    "tabulate": Stage(
+        "remodal.report.tables",
+        ("metrics", "methods", "scenarios", "tables", "claims", "data", "published", "seeds"),
+    ),
+    # The page shows the whole configuration.
+    "report": Stage("remodal.report.page", ("*",), "report/templates"),
     "track": Stage("remodal.tracking", ("methods", "scenarios")),
 }
 
@@ -49,6 +59,9 @@ def depends_on(settings: Settings, stage: str, method: str | None = None) -> str
     described = STAGES[stage]
     parts: dict[str, Any] = {key: _read(settings, key) for key in described.reads}
     parts["code"] = _code(described.module)
+    if described.templates:
+        folder = Path(__file__).parent / described.templates
+        parts["templates"] = {file.name: sha256(file) for file in sorted(folder.iterdir())}
     if method is not None:
         parts["method"] = settings.methods[method].model_dump(mode="json", exclude={"label"})
         parts["method code"] = _code(f"remodal.methods.{settings.methods[method].type}")
@@ -66,6 +79,8 @@ _code = cache(code_hash)
 
 def _read(settings: Settings, key: str) -> Any:
     value: Any = settings.model_dump(mode="json")
+    if key == "*":
+        return value
     for part in key.split("."):
         value = value[part]
     return value

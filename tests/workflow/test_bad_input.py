@@ -1,13 +1,11 @@
 """What a hospital's folder may hold: each bad case is named with its reason, the rest goes on."""
 
 import json
-import shutil
 import signal
 import subprocess
 import time
 
 import numpy as np
-import pytest
 import SimpleITK as sitk
 import yaml
 
@@ -76,6 +74,14 @@ def series_of_one_slice(folder):
     sitk.WriteImage(image(body(1)[:1]), str(folder / "venous.nii.gz"))
 
 
+def path_that_is_not_there(folder):
+    (folder / "venous.nii.gz").unlink()
+
+
+def phase_missing(folder):
+    (folder / "arterial.nii.gz").unlink()
+
+
 BAD = {
     nan_in_an_image: "nan",
     constant_image: "constant",
@@ -84,32 +90,26 @@ BAD = {
     label_without_tumour: "tumour",
     truncated_file: "",
     series_of_one_slice: "slice",
+    phase_missing: "arterial",
+    path_that_is_not_there: "venous",
 }
 
 
-@pytest.fixture
-def hospital(workspace):
-    """Four good cases, one of each kind of bad one, and a study that reads them."""
+def hospital(workspace, good, bad=()):
+    """A study that reads good cases and one of each kind of bad one."""
     scans = workspace.folder / "scans"
     lines = ["case\tmodality\tpath\tlabel\tlabel_on\tgroup\tpatient"]
-    names = [f"good{n}" for n in range(4)] + [spoil.__name__ for spoil in BAD] + ["phase_missing"]
-    for seed, name in enumerate(names):
+    spoilers = {f"good{n}": None for n in range(good)} | {spoil.__name__: spoil for spoil in bad}
+    for seed, (name, spoil) in enumerate(spoilers.items()):
         good_case(scans / name, seed)
         lines += [f"{name}\tvenous\tscans/{name}/venous.nii.gz\tscans/{name}/label.nii.gz\t\t\t"]
-        if name != "phase_missing":
+        if spoil is not phase_missing:
             lines += [f"{name}\tarterial\tscans/{name}/arterial.nii.gz\t\t\t\t"]
-    for spoil in BAD:
-        spoil(scans / spoil.__name__)
+        if spoil is not None:
+            spoil(scans / name)
     (workspace.folder / "config/hospital.tsv").write_text("\n".join(lines) + "\n")
-    study = {
-        "extends": "liver",
-        "data": {
-            "name": "hospital",
-            "source": "sheet",
-            "sheet": "config/hospital.tsv",
-            "simulated": False,
-        },
-    }
+    data = {"name": "hospital", "source": "sheet", "sheet": "config/hospital.tsv"}
+    study = {"extends": "liver", "data": data | {"simulated": False}}
     (workspace.folder / "config/studies/hospital.yaml").write_text(yaml.safe_dump(study))
     return workspace
 
@@ -118,57 +118,63 @@ SPLITS = "results/studies/hospital-smoke/splits.json"
 CONFIG = ("--config", "study=hospital", "preset=smoke")
 
 
-def test_bad_cases_are_quarantined_with_their_reason_and_the_good_ones_go_on(hospital):
-    hospital.snakemake(SPLITS, *CONFIG)
-    splits = json.loads((hospital.folder / SPLITS).read_text())
+def test_bad_cases_are_quarantined_with_their_reason_and_the_good_ones_go_on(workspace):
+    hospital(workspace, good=4, bad=BAD).snakemake(SPLITS, *CONFIG)
+    splits = json.loads((workspace.folder / SPLITS).read_text())
     reasons = {case: reason.lower() for case, reason in splits["quarantined"].items()}
-    assert set(reasons) == {spoil.__name__ for spoil in BAD} | {"phase_missing"}
+    assert set(reasons) == {spoil.__name__ for spoil in BAD}
     for spoil, said in BAD.items():
         assert said in reasons[spoil.__name__]
         assert "\n" not in reasons[spoil.__name__]
-    assert "arterial" in reasons["phase_missing"]
     used = splits["folds"][0]
     assert sorted(used["train"] + used["validation"] + used["test"]) == [
         f"good{n}" for n in range(4)
     ]
 
 
-def test_a_strict_study_stops_at_the_first_bad_case(hospital):
-    failed = hospital.snakemake(SPLITS, *CONFIG, "strict=true", check=False)
+def test_a_strict_study_stops_at_a_bad_case(workspace):
+    hospital(workspace, good=1, bad=[constant_image])
+    target = "results/data/hospital/converted/constant_image/arterial.json"
+    failed = workspace.snakemake(target, *CONFIG, "strict=true", check=False)
     assert failed.returncode != 0
+    assert "constant" in failed.stdout + failed.stderr
     assert "Traceback" not in failed.stdout + failed.stderr
+    assert not (workspace.folder / target).exists()
 
 
-def test_a_patient_with_two_different_labels_is_refused_before_anything_runs(hospital):
-    sheet = hospital.folder / "config/hospital.tsv"
-    shutil.copy(
-        hospital.folder / "scans/good1/label.nii.gz", hospital.folder / "scans/good0/other.nii.gz"
+def test_a_patient_with_two_different_labels_is_refused_before_anything_runs(workspace):
+    hospital(workspace, good=1)
+    sheet = workspace.folder / "config/hospital.tsv"
+    sheet.write_text(
+        sheet.read_text().replace(
+            "good0\tarterial\tscans/good0/arterial.nii.gz\t\t",
+            "good0\tarterial\tscans/good0/arterial.nii.gz\tscans/good0/other.nii.gz\t",
+        )
     )
-    text = sheet.read_text().replace(
-        "good0\tarterial\tscans/good0/arterial.nii.gz\t\t",
-        "good0\tarterial\tscans/good0/arterial.nii.gz\tscans/good0/other.nii.gz\t",
-    )
-    sheet.write_text(text)
-    failed = hospital.snakemake("-n", *CONFIG, check=False)
+    failed = workspace.snakemake("-n", *CONFIG, check=False)
     assert failed.returncode != 0
-    assert "good0" in failed.stderr
-    assert "label" in failed.stderr
-    assert not (hospital.folder / "results").exists()
+    assert "good0" in failed.stdout + failed.stderr
+    assert "label" in failed.stdout + failed.stderr
+    assert not (workspace.folder / "results").exists()
 
 
-def test_an_interrupted_run_goes_on_with_the_same_command(hospital):
-    command = ["snakemake", "--cores", "1", SPLITS, *CONFIG]
+def test_an_interrupted_run_goes_on_with_the_same_command(workspace):
+    hospital(workspace, good=2)
+    targets = [f"results/data/hospital/registered/good{n}/registration.json" for n in range(2)]
     running = subprocess.Popen(
-        command, cwd=hospital.folder, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        ["snakemake", "--cores", "1", *targets, *CONFIG],
+        cwd=workspace.folder,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    converted = hospital.folder / "results/data/hospital/converted"
+    converted = workspace.folder / "results/data/hospital/converted"
     deadline = time.monotonic() + 120
     while not list(converted.glob("*/*.json")) and time.monotonic() < deadline:
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
     running.communicate(timeout=120)
     assert running.returncode != 0
-    assert not (hospital.folder / SPLITS).exists()
     assert not [f for f in converted.rglob(".writing-*") if f.stat().st_size]
-    hospital.snakemake(SPLITS, *CONFIG)
-    assert (hospital.folder / SPLITS).exists()
+    workspace.snakemake(*targets, *CONFIG)
+    assert all((workspace.folder / target).exists() for target in targets)

@@ -66,8 +66,8 @@ def test_a_changed_setting_plans_just_the_jobs_that_read_it(smoke_study, change,
 def test_a_wrong_configuration_is_named_before_anything_runs(workspace, config, said):
     failed = workspace.snakemake("-n", "--config", "preset=smoke", config, check=False)
     assert failed.returncode != 0
-    assert said in failed.stderr
-    assert "Traceback" not in failed.stderr
+    assert said in failed.stdout + failed.stderr
+    assert "Traceback" not in failed.stdout + failed.stderr
 
 
 def test_no_identity_of_the_source_reaches_an_output(smoke_study):

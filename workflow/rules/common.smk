@@ -1,6 +1,7 @@
 # The study's settings and cases, and the lists of files that targets and inputs are made of.
 
 import json
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -45,7 +46,7 @@ def of_stage(stage):
 def simulation_source():
     if SETTINGS.data.source != "real_ct":
         return []
-    return [data_file("source/ct.nii.gz"), data_file("source/liver.nii.gz")]
+    return [data_file(f"source/{name}.nii.gz") for name in ("ct", "liver", "organs")]
 
 
 def simulation_source_option():
@@ -53,11 +54,25 @@ def simulation_source_option():
 
 
 def image_source(wildcards):
-    return CASES[wildcards.case].images[wildcards.modality]
+    return str(CASES[wildcards.case].images[wildcards.modality])
 
 
 def label_source(wildcards):
-    return CASES[wildcards.case].label
+    return str(CASES[wildcards.case].label)
+
+
+def existing_image(wildcards):
+    return there_or_made(image_source(wildcards))
+
+
+def existing_label(wildcards):
+    return there_or_made(label_source(wildcards))
+
+
+# A file that is not there is no input, which would stop everything: converting it quarantines
+# the case.
+def there_or_made(path):
+    return [path] if SETTINGS.data.simulated or Path(path).exists() else []
 
 
 def drawn_on(wildcards):
@@ -76,6 +91,14 @@ def converted_records(wildcards):
     case = CASES[wildcards.case]
     names = [*case.images, *(["label"] if case.label else [])]
     return [data_file(f"converted/{case.case}/{name}.json") for name in names]
+
+
+def shared_split_file():
+    return SETTINGS.splits.file or []
+
+
+def published_numbers():
+    return sorted(map(str, Path("config/published").glob(f"{SETTINGS.published}*.csv")))
 
 
 def data_folder(wildcards):

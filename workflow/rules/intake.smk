@@ -3,7 +3,7 @@
 
 rule convert:
     input:
-        image=image_source,
+        image=existing_image,
     output:
         image="results/data/{data}/converted/{case}/{modality}.nii.gz",
         record="results/data/{data}/converted/{case}/{modality}.json",
@@ -17,16 +17,17 @@ rule convert:
         mem_mb=2000,
         runtime=10,
     params:
+        image=image_source,
         strict="--strict" if SETTINGS.strict else "",
         depends_on=of_stage("convert"),
     shell:
-        "remodal convert {input.image:q} --case {wildcards.case} --modality {wildcards.modality}"
+        "remodal convert {params.image:q} --case {wildcards.case} --modality {wildcards.modality}"
         " {params.strict} --output {output.image} --record {output.record} > {log} 2>&1"
 
 
 rule convert_label:
     input:
-        label=label_source,
+        label=existing_label,
         reference=drawn_on_image,
         reference_record=drawn_on_record,
     output:
@@ -40,11 +41,12 @@ rule convert_label:
         mem_mb=2000,
         runtime=10,
     params:
+        label=label_source,
         drawn_on=drawn_on,
         strict="--strict" if SETTINGS.strict else "",
         depends_on=of_stage("convert"),
     shell:
-        "remodal convert-label {input.label:q} --case {wildcards.case}"
+        "remodal convert-label {params.label:q} --case {wildcards.case}"
         " --drawn-on {params.drawn_on} --reference {input.reference}"
         " --reference-record {input.reference_record} {params.strict}"
         " --output {output.label} --record {output.record} > {log} 2>&1"

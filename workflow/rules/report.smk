@@ -5,6 +5,7 @@ rule tabulate:
     input:
         settings=ancient(study_file("settings.yaml")),
         metrics=measured_scenarios(),
+        published=published_numbers(),
     output:
         tables=expand(
             "results/studies/{{study}}/tables/{table}.{format}",
@@ -35,6 +36,7 @@ rule report:
         settings=ancient(study_file("settings.yaml")),
         summary="results/studies/{study}/tables/summary.json",
         predictions=predicted_scenarios(),
+        published=published_numbers(),
         models=trained_models(),
         registrations=registered_cases(),
     output:

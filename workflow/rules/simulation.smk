@@ -5,6 +5,7 @@ rule fetch_real_ct:
     output:
         ct="results/data/{data}/source/ct.nii.gz",
         liver="results/data/{data}/source/liver.nii.gz",
+        organs="results/data/{data}/source/organs.nii.gz",
     log:
         "results/data/{data}/logs/fetch.log",
     localrule: True

@@ -5,6 +5,7 @@ rule split:
     input:
         settings=ancient(study_file("settings.yaml")),
         records=registered_cases(),
+        shared=shared_split_file(),
     output:
         "results/studies/{study}/splits.json",
     log:

@@ -196,4 +196,6 @@ def _reason(log: Path, error: RuntimeError) -> str:
 
 
 def _plain(parameters: Mapping[str, Sequence[str]]) -> ParameterMap:
-    return {key: tuple(values) for key, values in parameters.items()}
+    """Without the place of the transform before, which is a temporary file of elastix."""
+    chained = "InitialTransformParameterFileName"
+    return {key: tuple(values) for key, values in parameters.items() if key != chained}

@@ -17,6 +17,7 @@ from remodal.volume import Geometry, Volume
 ParameterMap = Mapping[str, Sequence[str]]
 Chain = Sequence[ParameterMap]
 
+_BEFORE_KEYS = ("InitialTransformParameterFileName", "InitialTransformParametersFileName")
 _SLAB_VOXELS = 2_000_000
 
 
@@ -115,7 +116,9 @@ def warp_image(
     low, high = float(moving.array.min()), float(moving.array.max())
     warped = np.empty(grid.shape, moving.array.dtype)
     for rows, points, missing in _moving_points(moving.geometry, grid, chain):
-        values = map_coordinates(coefficients, points, np.float32, order, prefilter=False)
+        values = map_coordinates(
+            coefficients, points, np.float32, order, mode="mirror", prefilter=False
+        )
         np.clip(values, low, high, out=values)
         values[missing] = outside
         warped[rows] = np.rint(values) if warped.dtype.kind in "iu" else values
@@ -128,7 +131,7 @@ def warp_label(label: Volume, grid: Geometry, chain: Chain) -> Volume:
 
     warped = np.empty(grid.shape, label.array.dtype)
     for rows, points, missing in _moving_points(label.geometry, grid, chain):
-        values = map_coordinates(label.array, points, order=0, output=label.array.dtype)
+        values = map_coordinates(label.array, points, label.array.dtype, order=0, mode="mirror")
         values[missing] = 0
         warped[rows] = values
     return Volume(warped, grid)
@@ -141,7 +144,9 @@ def write_chain(chain: Chain, paths: Sequence[Path]) -> None:
     """
     previous = "NoInitialTransform"
     for parameters, path in zip(chain, paths, strict=True):
-        content = {**parameters, "InitialTransformParameterFileName": (previous,)}
+        # The first name is that of elastix 5.1 and later, the second that of versions before.
+        before = dict.fromkeys(_BEFORE_KEYS, (previous,))
+        content = {**parameters, **before}
         lines = (f"({key} {' '.join(map(_quoted, values))})" for key, values in content.items())
         write_text(path, "\n".join(lines) + "\n")
         previous = path.name
@@ -177,7 +182,6 @@ def _moving_points(
         for spline in prepared:
             points += spline.displacement(rows)
         missing = ((points < -0.5) | (points > last + 0.5)).any(axis=0)
-        np.clip(points, 0, last, out=points)
         yield rows, points[::-1], missing
 
 

@@ -98,7 +98,7 @@ def train(
         return
     write_curves(output / "curves.csv", progress.curves)
     write_json(output / "training.json", _record(task, method, fabric, progress) | about)
-    save_model(output, method, description)
+    save_model(output, method, description | {"options": method.options.model_dump(mode="json")})
 
 
 def _require_inputs(task: _Task) -> None:
