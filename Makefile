@@ -27,7 +27,7 @@ demo-real: environment  ## the same on simulated lesions in a real CT (fetched f
 	@echo "Report: $(CURDIR)/results/studies/liver_real_ct-demo/report/index.html"
 
 test: environment  ## all tests, at most 25 minutes on two cores
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 lint: environment  ## formatting and static checks
 	$(BIN)/ruff check .

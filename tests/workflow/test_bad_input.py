@@ -11,6 +11,8 @@ import yaml
 
 from tests.workflow.conftest import ENVIRONMENT
 
+pytestmark = pytest.mark.xdist_group("workflow")
+
 SHAPE = (20, 40, 40)
 
 

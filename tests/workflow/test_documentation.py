@@ -8,6 +8,8 @@ import torch
 
 from tests.workflow.conftest import ROOT
 
+pytestmark = pytest.mark.xdist_group("workflow")
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: Commands that another run covers: CI is `make test`, the demos are timed by hand.
 DRY = {"make demo": "make -n demo", "make test": "make -n test"}

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("workflow")
+
 STUDY = "results/studies/liver-smoke"
 
 
