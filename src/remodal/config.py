@@ -96,8 +96,8 @@ class RegistrationSettings(Section):
         20.0, gt=0, description="Final B-spline control point spacing in mm."
     )
     resolutions: int = Field(3, ge=1, description="Number of image pyramid levels.")
-    iterations: int = Field(500, ge=1, description="Iterations at each level.")
-    samples: int = Field(4096, ge=100, description="Voxels drawn at each iteration.")
+    iterations: int = Field(250, ge=1, description="Iterations at each level.")
+    samples: int = Field(2048, ge=100, description="Voxels drawn at each iteration.")
     bending: float = Field(
         500.0, ge=0, description="Weight of the B-spline's bending energy beside its metric."
     )

@@ -1,0 +1,186 @@
+"""The registration stage: files in, files out, and what happens to bad cases."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from remodal.config import Settings, compose
+from remodal.errors import BadCase
+from remodal.intake.nifti import read_volume, write_volume
+from remodal.records import Record, quarantine, read_record, write_record
+from remodal.registration import register_case, warp_label
+from remodal.volume import Geometry, Volume
+
+OUTPUTS = ["arterial.nii.gz", "label.nii.gz", "registration.png", "venous.nii.gz"]
+
+
+def settings_with(**registration) -> Settings:
+    fast = {"resolutions": 2, "iterations": 30, "samples": 500, **registration}
+    return compose({"study": "liver", "preset": "smoke"}, overrides={"registration": fast})
+
+
+def label_of(liver: np.ndarray) -> np.ndarray:
+    label = liver.astype(np.uint8)
+    where = np.argwhere(liver)
+    label[tuple(where[len(where) // 2])] = 2
+    return label
+
+
+@pytest.fixture
+def converted(abdomen, tmp_path: Path) -> Path:
+    """A converted case, its label drawn on the venous image."""
+    folder = tmp_path / "converted"
+    volumes = {"arterial": abdomen.moving, "venous": abdomen.fixed}
+    for modality, volume in volumes.items():
+        write_volume(folder / f"{modality}.nii.gz", volume)
+        record = Record(case="a", stage="convert", modality=modality)
+        write_record(folder / f"{modality}.json", record)
+    draw_label(folder, label_of(abdomen.liver), "venous")
+    return folder
+
+
+def draw_label(folder: Path, label: np.ndarray, drawn_on: str) -> None:
+    grid = read_volume(folder / f"{drawn_on}.nii.gz").geometry
+    write_volume(folder / "label.nii.gz", Volume(label, grid))
+    record = Record(case="a", stage="convert-label", modality=drawn_on)
+    write_record(folder / "label.json", record)
+
+
+def test_a_case_is_registered_with_all_its_files(converted, tmp_path):
+    output = tmp_path / "registered"
+    record = register_case(settings_with(), "a", converted, output)
+    assert record.ok
+    assert record == read_record(output / "registration.json")
+    names = [f"transform-arterial-{n}.txt" for n in range(2)]
+    assert sorted(p.name for p in output.iterdir()) == sorted(
+        [*OUTPUTS, "registration.json", *names]
+    )
+    for linked in ("venous.nii.gz", "label.nii.gz"):
+        assert (output / linked).samefile(converted / linked)
+    assert read_volume(output / "arterial.nii.gz").array.dtype == np.int16
+    assert record.details["arterial"]["transforms"] == names
+    assert record.details["label"] == {"drawn_on": "venous", "warped": False}
+    assert str(tmp_path) not in (output / names[1]).read_text()
+    Image.open(output / "registration.png").verify()
+
+
+def test_the_same_case_gives_the_same_bytes(converted, tmp_path):
+    outputs = [tmp_path / "one", tmp_path / "two"]
+    records = [register_case(settings_with(), "a", converted, output) for output in outputs]
+    for record in records:
+        assert record.details["arterial"].pop("seconds") >= 0
+    assert records[0] == records[1]
+    for path in outputs[0].iterdir():
+        if path.name != "registration.json":
+            assert path.read_bytes() == (outputs[1] / path.name).read_bytes(), path.name
+
+
+def test_a_label_drawn_on_the_moving_image_moves_with_it(abdomen, converted, tmp_path):
+    moving = converted / "arterial.nii.gz"
+    label = np.zeros(read_volume(moving).array.shape, np.uint8)
+    label[8:14, 14:24, 8:20] = 2
+    draw_label(converted, label, "arterial")
+    record = register_case(settings_with(), "a", converted, tmp_path / "out")
+    assert record.details["label"] == {"drawn_on": "arterial", "warped": True}
+    found = read_volume(tmp_path / "out" / "label.nii.gz")
+    assert found.array.dtype == np.uint8
+    assert set(np.unique(found.array)) == {0, 2}
+    assert found.geometry.agrees_with(abdomen.fixed.geometry)
+    still = warp_label(Volume(label, abdomen.moving.geometry), abdomen.fixed.geometry, [])
+    assert (found.array != still.array).any()
+
+
+def assert_quarantined(output: Path, reason: str, stage: str = "register") -> None:
+    record = read_record(output / "registration.json")
+    assert not record.ok
+    assert reason in record.reason
+    assert "\n" not in record.reason
+    assert record.stage == stage
+    for name in OUTPUTS:
+        assert (output / name).stat().st_size == 0
+    assert not list(output.glob("transform-*"))
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [
+        ("arterial", "the arterial image is missing"),
+        ("venous", "the venous image is missing"),
+        ("label", "the label is missing"),
+    ],
+)
+def test_what_is_missing_is_named(converted, tmp_path, missing, reason):
+    (converted / f"{missing}.json").unlink()
+    (converted / f"{missing}.nii.gz").unlink()
+    register_case(settings_with(), "a", converted, tmp_path / "out")
+    assert_quarantined(tmp_path / "out", reason)
+
+
+def test_an_earlier_quarantine_is_passed_on_with_its_stage(converted, tmp_path):
+    bad = Record(case="a", stage="convert", modality="arterial", reason="slice 7 is missing")
+    quarantine(converted / "arterial.json", bad, [converted / "arterial.nii.gz"])
+    register_case(settings_with(), "a", converted, tmp_path / "out")
+    assert_quarantined(tmp_path / "out", "slice 7 is missing", stage="convert")
+
+
+def test_phases_apart_in_space_are_quarantined_and_the_source_kept(converted, tmp_path):
+    path = converted / "arterial.nii.gz"
+    volume = read_volume(path)
+    grid = volume.geometry
+    away = Geometry(grid.shape, grid.spacing, (*grid.origin[:2], 5000.0), grid.direction)
+    write_volume(path, Volume(volume.array, away))
+    register_case(settings_with(), "a", converted, tmp_path / "out")
+    assert_quarantined(tmp_path / "out", "a, arterial: the images do not overlap")
+    assert (converted / "venous.nii.gz").stat().st_size > 0
+
+
+def test_a_constant_phase_is_quarantined(converted, tmp_path):
+    path = converted / "arterial.nii.gz"
+    volume = read_volume(path)
+    write_volume(path, volume.with_array(np.zeros_like(volume.array)))
+    register_case(settings_with(), "a", converted, tmp_path / "out")
+    assert_quarantined(tmp_path / "out", "the moving image is constant")
+
+
+def test_a_label_without_any_class_is_quarantined_unless_kept(abdomen, converted, tmp_path):
+    draw_label(converted, abdomen.liver.astype(np.uint8), "venous")
+    register_case(settings_with(), "a", converted, tmp_path / "out")
+    assert_quarantined(tmp_path / "out", "the label holds none of the classes")
+    settings = settings_with()
+    data = settings.data.model_copy(update={"empty_label": "keep"})
+    kept = settings.model_copy(update={"data": data})
+    assert register_case(kept, "a", converted, tmp_path / "kept").ok
+
+
+def test_strict_raises_instead(converted, tmp_path):
+    (converted / "arterial.json").unlink()
+    strict = settings_with().model_copy(update={"strict": True})
+    with pytest.raises(BadCase, match="the arterial image is missing"):
+        register_case(strict, "a", converted, tmp_path / "out")
+
+
+def test_without_registration_equal_grids_are_linked(converted, tmp_path):
+    record = register_case(settings_with(method="none"), "a", converted, tmp_path / "out")
+    assert record.ok
+    for name in ("arterial.nii.gz", "venous.nii.gz", "label.nii.gz"):
+        assert (tmp_path / "out" / name).samefile(converted / name)
+
+
+def test_without_registration_other_grids_are_quarantined(converted, tmp_path):
+    path = converted / "arterial.nii.gz"
+    volume = read_volume(path)
+    grid = volume.geometry
+    moved = Geometry(grid.shape, grid.spacing, (grid.origin[0] + 1, *grid.origin[1:]))
+    write_volume(path, Volume(volume.array, moved))
+    register_case(settings_with(method="none"), "a", converted, tmp_path / "out")
+    assert_quarantined(tmp_path / "out", "lies on another grid")
+
+
+def test_transforms_of_an_earlier_run_are_removed(converted, tmp_path):
+    old = tmp_path / "out" / "transform-arterial-7.txt"
+    old.parent.mkdir()
+    old.write_text("(Transform)")
+    register_case(settings_with(method="none"), "a", converted, tmp_path / "out")
+    assert not old.exists()
