@@ -5,7 +5,7 @@ serves patients outside any study. Nothing here imports torch.
 """
 
 from remodal.preprocessing.case import preprocess_case
-from remodal.preprocessing.fingerprint import fingerprint_fold
+from remodal.preprocessing.fingerprint import fingerprint_fold, read_fingerprint
 from remodal.preprocessing.prepare import (
     Prepared,
     class_indices,
@@ -22,6 +22,7 @@ __all__ = [
     "prepare",
     "prepare_label",
     "preprocess_case",
+    "read_fingerprint",
     "restore_image",
     "restore_probabilities",
 ]

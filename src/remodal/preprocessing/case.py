@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from remodal.config import Settings
-from remodal.errors import BadCase, UserError
-from remodal.files import atomic_path, read_json
+from remodal.errors import BadCase
+from remodal.files import atomic_path
 from remodal.intake.nifti import read_volume
+from remodal.preprocessing.fingerprint import read_fingerprint
 from remodal.preprocessing.prepare import class_indices, crop_label, prepare, prepare_label
 from remodal.records import Record, quarantine, read_record, require_ok, write_record
 from remodal.volume import Volume
@@ -46,7 +47,9 @@ def preprocess_case(
     images, labels = output / f"{case}.npy", output / f"{case}.label.npy"
     try:
         require_ok([read_record(registered / "registration.json")])
-        record, array, label = _preprocessed(settings, case, registered, _read(fingerprint))
+        record, array, label = _preprocessed(
+            settings, case, registered, read_fingerprint(fingerprint)
+        )
     except BadCase as error:
         if settings.strict:
             raise
@@ -57,15 +60,6 @@ def preprocess_case(
     _save(labels, label)
     write_record(output / f"{case}.json", record)
     return record
-
-
-def _read(fingerprint: Path) -> dict[str, Any]:
-    try:
-        return read_json(fingerprint)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            "cannot be read", where=str(fingerprint), remedy="run `remodal fingerprint` first"
-        ) from error
 
 
 def _preprocessed(

@@ -8,7 +8,7 @@ import numpy as np
 
 from remodal.config import PreprocessingSettings, Settings
 from remodal.errors import BadCase, UserError
-from remodal.files import write_json
+from remodal.files import read_json, write_json
 from remodal.intake.nifti import read_volume
 from remodal.preprocessing.orientation import Orientation
 from remodal.preprocessing.resampling import Shape, resampled_shape
@@ -110,3 +110,17 @@ def _percentiles(
             "voxels": int(sample.size),
         }
     return measured
+
+
+def read_fingerprint(path: Path) -> dict[str, Any]:
+    """Read what `fingerprint_fold` wrote.
+
+    Raises:
+        UserError: there is none, or it is not JSON.
+    """
+    try:
+        return read_json(path)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            "cannot be read", where=str(path), remedy="run `remodal fingerprint` first"
+        ) from error

@@ -97,6 +97,12 @@ def parameter_maps(
     ]
 
 
+def default_parameter_map(name: str) -> ParameterMap:
+    """What elastix itself proposes for `translation`, `rigid`, `affine` or `bspline`."""
+    given = _modules().parameters.elastixParameterObject.New().GetDefaultParameterMap(name)
+    return {key: tuple(values) for key, values in given.items()}
+
+
 def _common(settings: RegistrationSettings) -> dict[str, str]:
     return {
         "Registration": "MultiResolutionRegistration",

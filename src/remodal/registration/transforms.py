@@ -147,9 +147,14 @@ def write_chain(chain: Chain, paths: Sequence[Path]) -> None:
         # The first name is that of elastix 5.1 and later, the second that of versions before.
         before = dict.fromkeys(_BEFORE_KEYS, (previous,))
         content = {**parameters, **before}
-        lines = (f"({key} {' '.join(map(_quoted, values))})" for key, values in content.items())
-        write_text(path, "\n".join(lines) + "\n")
+        write_text(path, parameter_text(content))
         previous = path.name
+
+
+def parameter_text(parameters: ParameterMap) -> str:
+    """A parameter map as elastix reads it from a file."""
+    lines = (f"({key} {' '.join(map(_quoted, values))})" for key, values in parameters.items())
+    return "\n".join(lines) + "\n"
 
 
 def _quoted(value: str) -> str:

@@ -10,10 +10,11 @@ from lightning_fabric import Fabric
 
 from remodal.config import Settings
 from remodal.errors import UserError
-from remodal.files import read_json, write_json
+from remodal.files import write_json
 from remodal.methods import build_method
 from remodal.methods.base import Method
-from remodal.provenance import hardware, versions
+from remodal.preprocessing.fingerprint import read_fingerprint
+from remodal.provenance import git_state, hardware, versions
 from remodal.splits import read_fold
 from remodal.stages import depends_on
 from remodal.training.cases import (
@@ -90,7 +91,7 @@ def train(
         checkpoints,
     )
     _require_inputs(task)
-    description = describe(settings, method_name, fold, seed, _read(fingerprint))
+    description = describe(settings, method_name, fold, seed, read_fingerprint(fingerprint))
     fabric = make_fabric(settings.training)
     method = _initial_method(task)
     progress, about = _learn(task, method, fabric) if method.learns else (Progress(), {})
@@ -116,15 +117,6 @@ def _require_inputs(task: _Task) -> None:
             expected=", ".join(f"{role}=<folder of {name}>" for role, name in wanted.items())
             or "none",
         )
-
-
-def _read(fingerprint: Path) -> dict[str, Any]:
-    try:
-        return read_json(fingerprint)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            "cannot be read", where=str(fingerprint), remedy="run `remodal fingerprint` first"
-        ) from error
 
 
 def _initial_method(task: _Task) -> Method:
@@ -205,6 +197,7 @@ def _identity(task: _Task, cases: list[str]) -> str:
         "stage": depends_on(task.settings, "train", task.method),
         "fold": task.fold,
         "seed": task.seed,
+        "code": git_state(),
     }
     files = [task.splits, task.fingerprint, *(task.preprocessed / f"{case}.json" for case in cases)]
     return identity(parts, [*files, *(folder / WEIGHTS for folder in task.inputs.values())])
@@ -222,6 +215,7 @@ def _record(task: _Task, method: Method, fabric: Fabric, progress: Progress) -> 
         "method": task.method,
         "fold": task.fold,
         "seed": task.seed,
+        "code": git_state(),
         "parameters": {
             "training": training,
             "network": settings["network"],
