@@ -63,11 +63,10 @@ def test_runs_are_bit_identical_whatever_ran_before(abdomen, quick, aligned):
     assert again.quality == aligned.quality
 
 
-@pytest.mark.parametrize("case", [0, 3])
-def test_simulated_patients_meet_the_bar(case, tmp_path: Path):
+def test_a_simulated_patient_meets_the_bar(tmp_path: Path):
     """Mean error in the liver at most 1.5 mm or a third of the motion, at the demo's size."""
     settings = compose({"study": "liver", "preset": "demo"})
-    simulate_case(settings.phantom, case, tmp_path)
+    simulate_case(settings.phantom, 1, tmp_path)
     volumes = {}
     for modality in ("arterial", "venous"):
         image, record = tmp_path / f"{modality}.nii", tmp_path / f"{modality}.json"

@@ -197,7 +197,6 @@ def _identity(task: _Task, cases: list[str]) -> str:
         "stage": depends_on(task.settings, "train", task.method),
         "fold": task.fold,
         "seed": task.seed,
-        "code": git_state(),
     }
     files = [task.splits, task.fingerprint, *(task.preprocessed / f"{case}.json" for case in cases)]
     return identity(parts, [*files, *(folder / WEIGHTS for folder in task.inputs.values())])
