@@ -19,7 +19,7 @@ class Workspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("Snakefile", "workflow", "slurm", "dvc.yaml", "src"):
+        for name in ("Snakefile", "workflow", "profiles", "slurm", "dvc.yaml", "src"):
             (folder / name).symlink_to(ROOT / name)
         subprocess.run(["cp", "-r", ROOT / "config", folder / "config"], check=True)
 
