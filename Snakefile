@@ -12,7 +12,6 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/settings.smk"
 include: "workflow/rules/simulation.smk"
 include: "workflow/rules/intake.smk"
 include: "workflow/rules/registration.smk"
@@ -23,6 +22,13 @@ include: "workflow/rules/inference.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/tracking.smk"
+
+
+# Every stage reads its settings from a file beside its results. It is no input: each rule carries
+# what it reads of them as `depends_on`, so that a change runs just the jobs that it concerns.
+onstart:
+    write_settings(Path(data_file("settings.yaml")), SETTINGS)
+    write_settings(Path(study_file("settings.yaml")), SETTINGS)
 
 
 # What each target makes, coarse to fine; dvc.yaml runs the same ones.

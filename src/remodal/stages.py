@@ -68,12 +68,6 @@ def depends_on(settings: Settings, stage: str, method: str | None = None) -> str
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def settings_digest(settings: Settings) -> str:
-    """Digest of all settings."""
-    content = json.dumps(settings.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
 _code = cache(code_hash)
 
 

@@ -40,10 +40,10 @@ def test_the_same_study_run_twice_gives_the_same_bytes(smoke_study, workspace):
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        ({"metrics": {"bootstrap": 100}}, {"tabulate", "report", "track", "settings"}),
+        ({"metrics": {"bootstrap": 100}}, {"tabulate", "report", "track"}),
         (
             {"methods": {"maml": {"options": {"ma": "paper"}}}},
-            {"train", "infer", "evaluate", "tabulate", "report", "track", "settings"},
+            {"train", "infer", "evaluate", "tabulate", "report", "track"},
         ),
     ],
 )

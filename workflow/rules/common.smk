@@ -1,15 +1,14 @@
 # The study's settings and cases, and the lists of files that targets and inputs are made of.
 
-import json
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from remodal.config import compose
+from remodal.config import compose, write_settings
 from remodal.errors import RemodalError
 from remodal.intake.datasets import cases_of
 from remodal.methods import require_method
-from remodal.stages import depends_on, settings_digest
+from remodal.stages import depends_on
 
 try:
     SETTINGS = compose(config)

@@ -3,7 +3,6 @@
 
 rule evaluate:
     input:
-        settings=ancient(study_file("settings.yaml")),
         splits="results/studies/{study}/splits.json",
         predictions="results/studies/{study}/predictions/{method}/fold{fold}-seed{seed}/{scenario}",
     output:
@@ -18,8 +17,9 @@ rule evaluate:
         mem_mb=4000,
         runtime=60,
     params:
+        settings="results/studies/{study}/settings.yaml",
         registered=registered_folder,
         depends_on=of_stage("evaluate"),
     shell:
-        "remodal evaluate --settings {input.settings} --predictions {input.predictions}"
+        "remodal evaluate --settings {params.settings} --predictions {input.predictions}"
         " --registered {params.registered} --splits {input.splits} --output {output} > {log} 2>&1"

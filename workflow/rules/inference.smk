@@ -3,7 +3,6 @@
 
 rule infer:
     input:
-        settings=ancient(study_file("settings.yaml")),
         splits="results/studies/{study}/splits.json",
         cases=cases_of_fold,
         weights="results/studies/{study}/models/{method}/fold{fold}-seed{seed}/model.safetensors",
@@ -23,11 +22,12 @@ rule infer:
         mem_mb=32000,
         runtime=12 * 60,
     params:
+        settings="results/studies/{study}/settings.yaml",
         model=subpath(input.weights, parent=True),
         preprocessed="results/studies/{study}/preprocessed/fold{fold}",
         depends_on=of_stage("infer"),
     shell:
-        "remodal infer --settings {input.settings} --model {params.model}"
+        "remodal infer --settings {params.settings} --model {params.model}"
         " --scenario {wildcards.scenario} --preprocessed {params.preprocessed}"
         " --splits {input.splits} --fold {wildcards.fold} --threads {threads}"
         " --output {output} > {log} 2>&1"

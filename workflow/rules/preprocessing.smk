@@ -3,7 +3,6 @@
 
 rule fingerprint:
     input:
-        settings=ancient(study_file("settings.yaml")),
         splits="results/studies/{study}/splits.json",
         records=registered_cases(),
     output:
@@ -16,16 +15,16 @@ rule fingerprint:
         mem_mb=4000,
         runtime=120,
     params:
+        settings="results/studies/{study}/settings.yaml",
         registered=registered_folder,
         depends_on=of_stage("fingerprint"),
     shell:
-        "remodal fingerprint --settings {input.settings} --splits {input.splits}"
+        "remodal fingerprint --settings {params.settings} --splits {input.splits}"
         " --fold {wildcards.fold} --registered {params.registered} --output {output} > {log} 2>&1"
 
 
 rule preprocess:
     input:
-        settings=ancient(study_file("settings.yaml")),
         fingerprint="results/studies/{study}/preprocessed/fold{fold}/fingerprint.json",
         record=data_file("registered/{case}/registration.json"),
     output:
@@ -42,10 +41,11 @@ rule preprocess:
         mem_mb=8000,
         runtime=20,
     params:
+        settings="results/studies/{study}/settings.yaml",
         registered=subpath(input.record, parent=True),
         folder=subpath(output.record, parent=True),
         depends_on=of_stage("preprocess"),
     shell:
-        "remodal preprocess --settings {input.settings} --case {wildcards.case}"
+        "remodal preprocess --settings {params.settings} --case {wildcards.case}"
         " --registered {params.registered} --fingerprint {input.fingerprint}"
         " --output {params.folder} > {log} 2>&1"

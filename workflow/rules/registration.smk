@@ -4,7 +4,6 @@
 
 rule register:
     input:
-        settings=ancient(study_file("settings.yaml")),
         records=converted_records,
     output:
         images=expand(
@@ -25,9 +24,10 @@ rule register:
         mem_mb=8000,
         runtime=60,
     params:
+        settings="results/data/{data}/settings.yaml",
         converted="results/data/{data}/converted/{case}",
         folder=subpath(output.record, parent=True),
         depends_on=of_stage("register"),
     shell:
-        "remodal register --settings {input.settings} --case {wildcards.case}"
+        "remodal register --settings {params.settings} --case {wildcards.case}"
         " --converted {params.converted} --output {params.folder} > {log} 2>&1"

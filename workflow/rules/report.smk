@@ -3,7 +3,6 @@
 
 rule tabulate:
     input:
-        settings=ancient(study_file("settings.yaml")),
         metrics=measured_scenarios(),
         published=published_numbers(),
     output:
@@ -23,17 +22,17 @@ rule tabulate:
         mem_mb=2000,
         runtime=15,
     params:
+        settings="results/studies/{study}/settings.yaml",
         metrics="results/studies/{study}/metrics",
         folder=subpath(output.summary, parent=True),
         depends_on=of_stage("tabulate"),
     shell:
-        "remodal tabulate --settings {input.settings} --metrics {params.metrics}"
+        "remodal tabulate --settings {params.settings} --metrics {params.metrics}"
         " --output {params.folder} > {log} 2>&1"
 
 
 rule report:
     input:
-        settings=ancient(study_file("settings.yaml")),
         summary="results/studies/{study}/tables/summary.json",
         predictions=predicted_scenarios(),
         published=published_numbers(),
@@ -49,9 +48,10 @@ rule report:
         mem_mb=4000,
         runtime=30,
     params:
-        study=subpath(input.settings, parent=True),
+        settings="results/studies/{study}/settings.yaml",
+        study=subpath(input.summary, ancestor=2),
         data=data_folder,
         depends_on=of_stage("report"),
     shell:
-        "remodal report --settings {input.settings} --study {params.study} --data {params.data}"
+        "remodal report --settings {params.settings} --study {params.study} --data {params.data}"
         " --output {output} > {log} 2>&1"

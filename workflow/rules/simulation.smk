@@ -19,7 +19,6 @@ rule fetch_real_ct:
 
 rule simulate:
     input:
-        settings=ancient(study_file("settings.yaml")),
         source=simulation_source(),
     output:
         arterial=directory("results/data/{data}/dicom/{case}/arterial"),
@@ -36,9 +35,10 @@ rule simulate:
         mem_mb=4000,
         runtime=15,
     params:
+        settings="results/data/{data}/settings.yaml",
         folder=subpath(output.record, parent=True),
         source=simulation_source_option(),
         depends_on=of_stage("simulate"),
     shell:
-        "remodal simulate --settings {input.settings} --case {wildcards.case} {params.source}"
+        "remodal simulate --settings {params.settings} --case {wildcards.case} {params.source}"
         " --output {params.folder} > {log} 2>&1"

@@ -3,7 +3,6 @@
 
 rule split:
     input:
-        settings=ancient(study_file("settings.yaml")),
         records=registered_cases(),
         shared=shared_split_file(),
     output:
@@ -14,8 +13,9 @@ rule split:
     conda:
         "../../envs/remodal.yaml"
     params:
+        settings="results/studies/{study}/settings.yaml",
         registered=registered_folder,
         depends_on=of_stage("split"),
     shell:
-        "remodal split --settings {input.settings} --registered {params.registered}"
+        "remodal split --settings {params.settings} --registered {params.registered}"
         " --output {output} > {log} 2>&1"

@@ -3,7 +3,6 @@
 
 rule track:
     input:
-        settings=ancient(study_file("settings.yaml")),
         summary="results/studies/{study}/tables/summary.json",
         models=trained_models(),
     output:
@@ -16,8 +15,9 @@ rule track:
         mem_mb=2000,
         runtime=30,
     params:
-        study=subpath(input.settings, parent=True),
+        settings="results/studies/{study}/settings.yaml",
+        study=subpath(input.summary, ancestor=2),
         depends_on=of_stage("track"),
     shell:
-        "remodal track --settings {input.settings} --study {params.study} --output {output}"
+        "remodal track --settings {params.settings} --study {params.study} --output {output}"
         " > {log} 2>&1"

@@ -4,7 +4,6 @@
 
 rule train:
     input:
-        settings=ancient(study_file("settings.yaml")),
         splits="results/studies/{study}/splits.json",
         fingerprint="results/studies/{study}/preprocessed/fold{fold}/fingerprint.json",
         cases=cases_of_fold,
@@ -26,13 +25,14 @@ rule train:
         mem_mb=32000,
         runtime=7 * 24 * 60,
     params:
+        settings="results/studies/{study}/settings.yaml",
         preprocessed=subpath(input.fingerprint, parent=True),
         folder=subpath(output.weights, parent=True),
         checkpoints="results/studies/{study}/checkpoints/{method}-fold{fold}-seed{seed}",
         inputs=input_options,
         depends_on=training_depends_on,
     shell:
-        "remodal train --settings {input.settings} --method {wildcards.method}"
+        "remodal train --settings {params.settings} --method {wildcards.method}"
         " --fold {wildcards.fold} --seed {wildcards.seed} --threads {threads}"
         " --preprocessed {params.preprocessed} --splits {input.splits}"
         " --fingerprint {input.fingerprint} {params.inputs}"

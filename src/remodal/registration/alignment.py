@@ -6,10 +6,12 @@ import numpy as np
 
 from remodal.config import RegistrationSettings
 from remodal.errors import BadCase
-from remodal.registration.elastix import ParameterMap, estimate
+from remodal.registration.elastix import estimate
 from remodal.registration.transforms import (
+    Chain,
     displacement,
     jacobian_determinant,
+    onto,
     warp_image,
 )
 from remodal.volume import Geometry, Volume
@@ -29,7 +31,7 @@ class Alignment:
     """
 
     warped: Volume
-    transforms: list[ParameterMap]
+    transforms: Chain
     quality: dict[str, float]
 
 
@@ -55,6 +57,8 @@ def align(fixed: Volume, moving: Volume, settings: RegistrationSettings) -> Alig
         body.astype(np.uint8),
         settings,
     )
+    # Estimated on the coarse grid, which is not the one that images are wanted on.
+    transforms = onto(transforms, fixed.geometry)
     return Alignment(
         warped=warp_image(moving, fixed.geometry, transforms, settings.outside),
         transforms=transforms,
@@ -118,7 +122,7 @@ def mutual_information(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def quality_of(
-    fixed: Volume, moving: Volume, body: np.ndarray, transforms: list[ParameterMap]
+    fixed: Volume, moving: Volume, body: np.ndarray, transforms: Chain
 ) -> dict[str, float]:
     """What can be said about an alignment without knowing the truth; all inside the body.
 

@@ -131,6 +131,7 @@ def _common(settings: RegistrationSettings) -> dict[str, str]:
         "Resampler": "DefaultResampler",
         "DefaultPixelValue": f"{settings.outside:g}",
         "WriteResultImage": "false",
+        "ResultImageFormat": "nii",
         "ResultImagePixelType": "float",
     }
 

@@ -137,6 +137,20 @@ def warp_label(label: Volume, grid: Geometry, chain: Chain) -> Volume:
     return Volume(warped, grid)
 
 
+def onto(chain: Chain, grid: Geometry) -> list[ParameterMap]:
+    """The chain with `grid` as the one that elastix resamples images onto."""
+    place = {
+        "Size": grid.shape[::-1],
+        "Index": (0, 0, 0),
+        "Spacing": grid.spacing,
+        "Origin": grid.origin,
+        # elastix writes directions column by column.
+        "Direction": np.reshape(grid.direction, (3, 3)).T.ravel().tolist(),
+    }
+    entries = {key: tuple(map(str, values)) for key, values in place.items()}
+    return [{**parameters, **entries} for parameters in chain]
+
+
 def write_chain(chain: Chain, paths: Sequence[Path]) -> None:
     """Write elastix transform parameter files, each naming the one before it without a folder.
 
