@@ -1,5 +1,7 @@
 """The registration stage: files in, files out, and what happens to bad cases."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +92,25 @@ def test_a_label_drawn_on_the_moving_image_moves_with_it(abdomen, converted, tmp
     assert found.geometry.agrees_with(abdomen.fixed.geometry)
     still = warp_label(Volume(label, abdomen.moving.geometry), abdomen.fixed.geometry, [])
     assert (found.array != still.array).any()
+
+
+@pytest.mark.skipif(
+    shutil.which("transformix") is None, reason="transformix (Debian package `elastix`) is missing"
+)
+def test_transformix_makes_the_same_image_of_the_transform_files(converted, tmp_path):
+    output = tmp_path / "out"
+    register_case(settings_with(), "a", converted, output)
+    ours = read_volume(output / "arterial.nii.gz")
+    source = read_volume(converted / "arterial.nii.gz")
+    write_volume(output / "source.nii", source)
+    command = ["transformix", "-in", "source.nii", "-tp", "transform-arterial-1.txt", "-out", "."]
+    subprocess.run([*command, "-threads", "1"], cwd=output, check=True, stdout=subprocess.DEVNULL)
+    theirs = read_volume(output / "result.nii")
+    assert theirs.geometry.agrees_with(ours.geometry)
+    outside = theirs.array == -1024
+    cut = np.clip(theirs.array, source.array.min(), source.array.max())
+    close = np.abs(np.where(outside, theirs.array, cut) - ours.array) <= 2
+    assert close.mean() > 0.999
 
 
 def assert_quarantined(output: Path, reason: str, stage: str = "register") -> None:

@@ -160,7 +160,8 @@ def write_chain(chain: Chain, paths: Sequence[Path]) -> None:
     for parameters, path in zip(chain, paths, strict=True):
         # The first name is that of elastix 5.1 and later, the second that of versions before.
         before = dict.fromkeys(_BEFORE_KEYS, (previous,))
-        content = {**parameters, **before}
+        # `float32`, as newer versions call it, makes older ones write nothing.
+        content = {**parameters, **before, "ResultImagePixelType": ("float",)}
         write_text(path, parameter_text(content))
         previous = path.name
 
