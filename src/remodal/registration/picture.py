@@ -14,8 +14,9 @@ from remodal.volume import Geometry, Volume
 _TILE_MM = 40.0
 _WIDTH, _GAP, _HEADER = 1100, 8, 30
 _OUTLINE, _BACKGROUND, _TEXT = (255, 214, 10), (14, 14, 16), (235, 235, 235)
+# What the left edge of each view is: the patient's right, or the front.
+_LEFT_SIDES = ("R", "R", "A")
 _CT_WINDOW, _CT_AIR = (-110.0, 240.0), -500.0
-_VIEWS = ("axial", "coronal", "sagittal")
 
 Box = tuple[slice, slice, slice]
 
@@ -71,6 +72,8 @@ def draw_pairs(
         for view in range(3):
             panel = _panel(fixed, moving, label, view, box, scale)
             sheet.paste(panel, (left, row * band + _HEADER))
+            side = (left + 6, row * band + _HEADER + panel.height // 2)
+            pen.text(side, _LEFT_SIDES[view], _TEXT, font)
             left += panel.width + _GAP
     with atomic_path(path) as temporary:
         sheet.save(temporary, format="PNG")
