@@ -65,6 +65,15 @@ def depends_on(settings: Settings, stage: str, method: str | None = None) -> str
     if method is not None:
         parts["method"] = settings.methods[method].model_dump(mode="json", exclude={"label"})
         parts["method code"] = _code(f"remodal.methods.{settings.methods[method].type}")
+    return _digest(parts)
+
+
+def settings_digest(settings: Settings) -> str:
+    """Digest of the whole effective settings: two reports that show the same one compare."""
+    return _digest(_read(settings, "*"))
+
+
+def _digest(parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
