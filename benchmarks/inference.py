@@ -3,16 +3,14 @@
 All three run the same network on the same windows with the same Gaussian weights: the bare passes
 feed it as many batches of patches that are already there; MONAI's SlidingWindowInferer gets a
 predictor that averages the eight mirrorings. Bars: at most 1.05 times the bare passes, not slower
-than MONAI, the same labels. Run `python benchmarks/inference.py`; on a GPU, when there is one, at
-the published size.
+than MONAI, the same labels.
+On a GPU, when there is one, at the published size.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from itertools import product
-from pathlib import Path
 
 import torch
 from monai.inferers import SlidingWindowInferer
@@ -99,14 +97,13 @@ class Timed:
 
 
 @torch.inference_mode()
-def run(device: torch.device, rounds: int, threads: int) -> dict:
-    """Time the three in turns, and compare the labels."""
-    torch.set_num_threads(threads)
+def measure(device: torch.device, rounds: int) -> None:
+    """Time the three in turns, compare the labels, and print the table."""
     size = SIZES[device.type]
-    patch, batch = size["patch"], size["batch"]
+    patch, batch, shape = size["patch"], size["batch"], size["shape"]
     predictor = predictor_of(size["network"], device)
-    image = torch.randn((2, *size["shape"]), generator=torch.Generator().manual_seed(0)).to(device)
-    windows = list(product(*(window_starts(n, p, STEP) for n, p in zip(size["shape"], patch))))
+    image = torch.randn((2, *shape), generator=torch.Generator().manual_seed(0)).to(device)
+    windows = list(product(*(window_starts(n, p, STEP) for n, p in zip(shape, patch))))
     patches = torch.randn((batch, 2, *patch), device=device)
     inferer = SlidingWindowInferer(patch, batch, overlap=1 - STEP, mode="gaussian")
     inferer.roi_weight_map = gaussian_weights(patch).to(device)
@@ -122,49 +119,51 @@ def run(device: torch.device, rounds: int, threads: int) -> dict:
         return inferer(image[None], mirrored(predictor))[0]
 
     predictor(patches)  # the first call chooses algorithms
-    same = torch.equal(ours().argmax(dim=0), monai().argmax(dim=0))
+    if not torch.equal(ours().argmax(dim=0), monai().argmax(dim=0)):
+        raise SystemExit("the labels differ from MONAI's")
     systems = {"bare network passes": bare, "remodal": ours, "MONAI": monai}
     taken = {name: [] for name in systems}
     for _ in range(rounds):
         for name, system in systems.items():
             taken[name].append(seconds(system, device))
     best = {name: min(times) for name, times in taken.items()}
-    return {
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "threads": threads,
-        "shape": size["shape"],
-        "patch": patch,
-        "passes": len(windows) * 8,
-        "seconds": best,
-        "remodal / bare network passes (bar: at most 1.05)": best["remodal"]
-        / best["bare network passes"],
-        "remodal / MONAI (bar: at most 1)": best["remodal"] / best["MONAI"],
-        "same labels": same,
-    } | (around_the_passes(ours, predictor) if device.type == "cpu" else {})
+    print("| system | s, fastest of the turns | remodal over it | bar |")
+    print("| --- | ---: | ---: | ---: |")
+    for name, bar in {"bare network passes": "1.05", "MONAI": "1.00"}.items():
+        print(f"| {name} | {best[name]:.2f} | {best['remodal'] / best[name]:.3f} | {bar} |")
+    print(f"| remodal | {best['remodal']:.2f} | | |")
+    said = " x ".join(map(str, shape)), " x ".join(map(str, patch))
+    print(
+        f"\nTwo modalities of {said[0]}, patches of {said[1]}, {len(windows) * 8} passes, ", end=""
+    )
+    print(
+        f"on {torch.cuda.get_device_name() if device.type == 'cuda' else 'one CPU thread'}. ",
+        end="",
+    )
+    if device.type == "cpu":
+        share = around_the_passes(ours, predictor)
+        print(f"One whole run over the time inside its own passes: {share:.3f}. ", end="")
+    print("Labels equal to MONAI's.")
 
 
 def around_the_passes(
     system: Callable[[Callable], Tensor], predictor: Callable[[Tensor], Tensor]
-) -> dict[str, float]:
+) -> float:
     """One whole run over the time spent inside the network: a busy machine slows both alike."""
     timed = Timed(predictor)
     whole = seconds(lambda: system(timed), torch.device("cpu"))
-    return {"remodal / its own network passes, in one run": whole / timed.seconds}
+    return whole / timed.seconds
 
 
 def main() -> None:
+    """Measure on a GPU, when there is one, else on one CPU thread."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=SIZES, help="default: a GPU when there is one")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each, the fastest counts")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--output", type=Path, help="also write the figures to this JSON file")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     chosen = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    text = json.dumps(run(torch.device(chosen), arguments.rounds, arguments.threads), indent=2)
-    print(text)
-    if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(text + "\n", encoding="utf-8")
+    measure(torch.device(chosen), arguments.rounds)
 
 
 if __name__ == "__main__":

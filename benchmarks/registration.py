@@ -17,7 +17,6 @@ linearly and weighs the penalty less. On coarser pairs (the demo's) it ends furt
 """
 
 import argparse
-import json
 import os
 import resource
 import shutil
@@ -114,7 +113,7 @@ def liver(pair: Path) -> np.ndarray:
 
 
 def report(shape: Sequence[int], results: Mapping[str, Mapping[str, float]], before: float) -> None:
-    """Print the table, the ratio, and one line of JSON."""
+    """Print the table and the ratio."""
     print("| program | wall s | processor s | error in the liver, mm |")
     print("| --- | ---: | ---: | ---: |")
     for program, found in results.items():
@@ -124,9 +123,7 @@ def report(shape: Sequence[int], results: Mapping[str, Mapping[str, float]], bef
     ratio = peer["processor"] / ours["processor"]
     size = " x ".join(map(str, shape[::-1]))
     print(f"\nA pair of {size} voxels; the liver moved by {before:.2f} mm. ", end="")
-    print(f"Ratio of the processor times: **{ratio:.1f}** (bar: 2).\n")
-    line = {"ours": ours, "elastix": peer, "ratio": ratio, "before": before}
-    print(f"`{json.dumps(line, default=float)}`")
+    print(f"Ratio of the processor times: **{ratio:.1f}** (bar: 2).")
 
 
 def main() -> None:

@@ -13,15 +13,23 @@ ENVIRONMENT = os.environ | {
     "OMP_NUM_THREADS": "1",
 }
 
+LINKED = ("Makefile", "Snakefile", "workflow", "profiles", "slurm", "src", "envs", "pyproject.toml")
+#: What a test or DVC writes to.
+COPIED = ("config", "dvc.yaml", ".gitignore")
+
 
 class Workspace:
     """A folder with the pipeline's files and results of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("Snakefile", "workflow", "profiles", "slurm", "dvc.yaml", "src"):
+        for name in LINKED:
             (folder / name).symlink_to(ROOT / name)
-        subprocess.run(["cp", "-r", ROOT / "config", folder / "config"], check=True)
+        for name in COPIED:
+            subprocess.run(["cp", "-r", ROOT / name, folder / name], check=True)
+        subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+        (folder / ".dvc").mkdir()
+        (folder / ".dvc/config").write_bytes((ROOT / ".dvc/config").read_bytes())
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command here, with the environment's programs first."""
