@@ -1,8 +1,8 @@
 """Start-up of the command.
 
 Bar: `remodal --help` in under 0.5 s. A per-case job pays its imports each time, so convert,
-register, preprocess and evaluate import no torch (pinned by tests/test_cli.py). Measured from compiled bytecode, as installed
-programs run.
+register, preprocess and evaluate import no torch (pinned by tests/test_cli.py).
+Measured from compiled bytecode, as installed programs run.
 """
 
 import os
