@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= $(shell nproc)
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 
-.PHONY: help environment demo demo-real test lint bench clean
+.PHONY: help environment demo demo-real test test-faults lint bench clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ demo-real: environment  ## the same on simulated lesions in a real CT (fetched f
 
 test: environment  ## all tests, at most 25 minutes on two cores
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
+test-faults: environment  ## kill something at random, continue, compare: 20 rounds
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m faults --capture=no tests/faults
 
 lint: environment  ## formatting and static checks
 	$(BIN)/ruff check .
