@@ -322,7 +322,7 @@ def track(
 ) -> None:
     """Merge a study's models and metrics into MLflow; safe to run twice."""
     from remodal.config import read_settings
-    from remodal.tracking import track as merge_into_mlflow
+    from remodal.tracking.merge import track as merge_into_mlflow
 
     merge_into_mlflow(read_settings(settings), study, output)
 

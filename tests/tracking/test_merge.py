@@ -7,9 +7,10 @@ from remodal.config import compose, write_settings
 from remodal.errors import EnvironmentProblem, UserError
 from remodal.files import read_json, write_json, write_text
 from remodal.metrics.cases import COUNTS, write_cases
-from remodal.tracking import flattened, read_curves, study_runs, track
+from remodal.tracking.merge import track
+from remodal.tracking.runs import flattened, read_curves, study_runs
 
-CONFIG = Path(__file__).parents[1] / "config"
+CONFIG = Path(__file__).parents[2] / "config"
 METHODS = {"maml": [70.0, 90.0], "nnunet": [60.0, 80.0]}
 
 
@@ -60,7 +61,7 @@ def stored_runs():
     """All visible runs of the store, by the path that the run list shows."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri="sqlite:///mlflow.db")
+    client = MlflowClient(tracking_uri=f"sqlite:///{Path.cwd()}/mlflow.db")
     experiment = client.get_experiment_by_name("liver")
     runs = {run.info.run_id: run for run in client.search_runs([experiment.experiment_id])}
 
@@ -128,20 +129,33 @@ def test_twice_changes_nothing_and_a_new_training_supersedes_the_old(study, sett
 
     write_model(study, "maml", [75.0, 95.0], seconds=6.0)
     track(settings, study, output)
-    client, runs = stored_runs()
+    _, runs = stored_runs()
     assert runs["liver-smoke > maml > fold0-seed0"].data.metrics["both/dice"] == 85
     old = runs["liver-smoke > maml > fold0-seed0 (superseded)"]
     assert old.data.metrics["both/dice"] == 80
     assert runs["liver-smoke > maml"].data.metrics["both/dice"] == 85
     assert len(runs) == len(before) + 1
 
-    # A merge killed half-way leaves a run that is not FINISHED: it does not count.
-    model = runs["liver-smoke > maml > fold0-seed0"]
-    client.update_run(model.info.run_id, status="RUNNING")
-    track(settings, study, output)
+
+def test_what_a_killed_merge_left_is_completed_where_it_agrees_and_dropped_where_not(
+    study, settings
+):
+    track(settings, study, study / "tracking.json")
+    client, runs = stored_runs()
+    halves = [runs[f"liver-smoke > {method} > fold0-seed0"].info.run_id for method in METHODS]
+    for half in halves:
+        client.update_run(half, status="RUNNING")
+    client.log_metric(halves[1], "curve/loss", 0.75, step=2)
+    track(settings, study, study / "tracking.json")
     _, mended = stored_runs()
     assert sorted(mended) == sorted(runs)
-    assert mended["liver-smoke > maml > fold0-seed0"].info.run_id != model.info.run_id
+    agreeing, other = (mended[f"liver-smoke > {method} > fold0-seed0"] for method in METHODS)
+    assert agreeing.info.run_id == halves[0]
+    assert other.info.run_id != halves[1]
+    for run in (agreeing, other):
+        assert run.info.status == "FINISHED"
+        curve = client.get_metric_history(run.info.run_id, "curve/loss")
+        assert [(point.step, point.value) for point in curve] == [(1, 0.5), (2, 0.25)]
 
 
 def test_a_store_that_refuses_is_one_line(study, settings, monkeypatch):
