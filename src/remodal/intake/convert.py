@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from remodal.errors import BadCase, EnvironmentProblem
+from remodal.errors import BadCase, EnvironmentProblem, UserError
 from remodal.files import sha256
 from remodal.intake.headers import is_dicom
 from remodal.intake.nifti import read_geometry, read_volume, write_volume
+from remodal.intake.source_index import content_digest, is_digest
 from remodal.records import Record, quarantine, read_record, write_record
 from remodal.volume import Geometry, Volume
 
@@ -28,6 +29,7 @@ def convert_image(
     case: str,
     modality: str,
     strict: bool = False,
+    indexed: str = "",
 ) -> Record:
     """Convert one image of a case to NIfTI.
 
@@ -42,11 +44,14 @@ def convert_image(
         case: the sheet's pseudonym.
         modality: the sheet's word.
         strict: raise on a bad case.
+        indexed: digest of the source in the sheet's index; anything else: it is in no index.
 
     Raises:
         BadCase: under `strict`, what would have been the reason of the quarantine.
+        UserError: an indexed source is not there, or is not what was indexed.
         EnvironmentProblem: a file cannot be read, or the output not be written.
     """
+    _require_indexed(Path(source), indexed, f"{case}, {modality}")
 
     def read() -> tuple[Volume, dict[str, Any], list[str]]:
         if not Path(source).exists():
@@ -72,6 +77,7 @@ def convert_label(
     case: str,
     drawn_on: str,
     strict: bool = False,
+    indexed: str = "",
 ) -> Record:
     """Convert the label of a case to NIfTI (uint8) on the grid of the image it was drawn on.
 
@@ -86,11 +92,14 @@ def convert_label(
         case: the sheet's pseudonym.
         drawn_on: the modality of `reference`.
         strict: raise on a bad case.
+        indexed: digest of the source in the sheet's index; anything else: it is in no index.
 
     Raises:
         BadCase: under `strict`, what would have been the reason of the quarantine.
+        UserError: an indexed source is not there, or is not what was indexed.
         EnvironmentProblem: a file cannot be read, or the output not be written.
     """
+    _require_indexed(Path(source), indexed, f"{case}, label")
     upstream = read_record(reference_record)
     if not upstream.ok:
         if strict:
@@ -112,6 +121,30 @@ def convert_label(
 
     blank = Record(case=case, stage="convert-label", modality=drawn_on)
     return _convert(read, output, record, blank, strict)
+
+
+def _require_indexed(source: Path, indexed: str, where: str) -> None:
+    """See that an indexed source is what the index says, so that no other content goes by its name.
+
+    Raises:
+        UserError: it is not there, or has another content.
+    """
+    if not is_digest(indexed):
+        return
+    if not source.exists():
+        raise UserError(
+            "the source is in the sheet's index but not on this machine",
+            where=where,
+            expected="the data set at the path that the sheet names",
+            remedy="make it available, or pull what was made from it: `remodal pull data`",
+        )
+    if content_digest(source) != indexed:
+        raise UserError(
+            "the source is not what the sheet's index says",
+            where=where,
+            expected="the content that was indexed",
+            remedy="if the change is wanted: `remodal index --again`",
+        )
 
 
 def _convert(

@@ -34,6 +34,11 @@ class CaseSource:
     label: Path | None
     label_on: str
 
+    @property
+    def sources(self) -> list[Path]:
+        """All paths of the case: its images, then its label."""
+        return [*self.images.values(), *([self.label] if self.label else [])]
+
 
 def sources() -> list[str]:
     """Names that `data.source` may have: the modules of this folder."""

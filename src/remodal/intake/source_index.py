@@ -1,0 +1,113 @@
+"""The index of a data set's sources: a digest of what lies at each path of the sample sheet.
+
+It lies beside the sheet, in git, so that a change of a source is known by its content, wherever the
+source lies, and a clone without the sources still knows what they were. Reading it is light, since
+the Snakefile does it.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from remodal.errors import BadCase, UserError
+from remodal.files import sha256, write_text
+from remodal.progress import progress
+
+COLUMNS = ("path", "sha256")
+
+#: What a conversion's parameter begins with when its source stands in no index.
+NOT_INDEXED = "not indexed"
+
+
+@dataclass
+class Changes:
+    """What `update_index` did with each path of the sheet."""
+
+    added: list[Path] = field(default_factory=list)
+    changed: list[Path] = field(default_factory=list)
+    unchanged: list[Path] = field(default_factory=list)
+    not_there: list[Path] = field(default_factory=list)
+
+
+def index_file(sheet: Path) -> Path:
+    """The index of a sample sheet: `samples.index.tsv` beside `samples.tsv`."""
+    return Path(sheet).with_suffix(".index.tsv")
+
+
+def read_index(sheet: Path | None) -> dict[str, str]:
+    """Digest of each indexed path of a sheet; empty when there is no index or no sheet.
+
+    Raises:
+        UserError: the file is no index.
+    """
+    if sheet is None or not index_file(sheet).is_file():
+        return {}
+    path = index_file(sheet)
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    for number, row in enumerate(rows, 1):
+        if (tuple(row) != COLUMNS) if number == 1 else (len(row) != 2 or not is_digest(row[1])):
+            raise UserError(
+                "wrong line",
+                where=f"{path}:{number}",
+                expected="a path and a SHA-256, separated by a tab, below a heading",
+                remedy="delete the file and run `remodal index`",
+            )
+    return dict(rows[1:])
+
+
+def is_digest(text: str) -> bool:
+    """Whether this is a SHA-256 in hexadecimal."""
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
+
+
+def source_state(source: Path, index: dict[str, str]) -> str:
+    """What a conversion depends on: the source's digest, or, without one, when it was changed.
+
+    A source that is indexed needs not be there; one that is not indexed is known by its path and
+    its time of modification.
+    """
+    if str(source) in index:
+        return index[str(source)]
+    try:
+        changed = Path(source).stat().st_mtime_ns
+    except OSError:
+        return f"{NOT_INDEXED}: {source} is not there"
+    return f"{NOT_INDEXED}: {source} of {changed}"
+
+
+def content_digest(source: Path) -> str:
+    """Digest of a file, or of the files of a folder, as the record of a conversion holds it."""
+    from remodal.intake.dicom import digest_of
+    from remodal.intake.slices import files_of
+
+    try:
+        return digest_of([sha256(file) for file in files_of(Path(source))])
+    except BadCase:
+        return digest_of([])
+
+
+def update_index(sheet: Path, sources: list[Path], *, again: bool = False) -> Changes:
+    """Write the index of a sheet's sources; entries of paths it no longer names drop out.
+
+    Args:
+        sheet: the sample sheet.
+        sources: all paths that it names.
+        again: digest those too that are in the index already.
+    """
+    known = read_index(sheet)
+    changes = Changes()
+    digests: dict[str, str] = {}
+    for source in progress(sources, "Indexing", total=len(sources)):
+        old = new = known.get(str(source))
+        if not source.exists():
+            changes.not_there.append(source)
+        elif old is None or again:
+            new = content_digest(source)
+            verdict = changes.unchanged if new == old else changes.changed
+            (changes.added if old is None else verdict).append(source)
+        else:
+            changes.unchanged.append(source)
+        if new is not None:
+            digests[str(source)] = new
+    lines = ["\t".join(COLUMNS), *(f"{path}\t{digests[path]}" for path in sorted(digests))]
+    write_text(index_file(sheet), "\n".join(lines) + "\n")
+    return changes
