@@ -28,6 +28,7 @@ Splits = Annotated[Path, typer.Option(help="splits.json of the study.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File or folder to write.")]
 RecordFile = Annotated[Path, typer.Option(help="Record (JSON) to write beside the output.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail on a bad case; do not quarantine it.")]
+Indexed = Annotated[str, typer.Option(help="The source's digest in the index of its sheet.")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 Preprocessed = Annotated[Path, typer.Option(help="Folder of the fold's preprocessed cases.")]
 Registered = Annotated[Path, typer.Option(help="Folder of the data set's registered cases.")]
@@ -124,11 +125,14 @@ def convert(
     output: Output,
     record: RecordFile,
     strict: Strict = False,
+    indexed: Indexed = "",
 ) -> None:
     """Convert one image to NIfTI: sorted by geometry, checked, without identity."""
     from remodal.intake.convert import convert_image
 
-    convert_image(source, output, record, case=case, modality=modality, strict=strict)
+    convert_image(
+        source, output, record, case=case, modality=modality, strict=strict, indexed=indexed
+    )
 
 
 @app.command("convert-label")
@@ -141,6 +145,7 @@ def convert_label(
     output: Output,
     record: RecordFile,
     strict: Strict = False,
+    indexed: Indexed = "",
 ) -> None:
     """Convert one label to the grid of the image it was drawn on."""
     from remodal.intake.convert import convert_label as convert
@@ -154,6 +159,7 @@ def convert_label(
         case=case,
         drawn_on=drawn_on,
         strict=strict,
+        indexed=indexed,
     )
 
 

@@ -7,12 +7,14 @@ from snakemake.exceptions import WorkflowError
 from remodal.config import compose, write_settings
 from remodal.errors import RemodalError
 from remodal.intake.datasets import cases_of
+from remodal.intake.source_index import read_index, source_state
 from remodal.methods import require_method
 from remodal.stages import depends_on
 
 try:
     SETTINGS = compose(config)
     CASES = {case.case: case for case in cases_of(SETTINGS)}
+    INDEX = read_index(SETTINGS.data.sheet)
     for described in SETTINGS.methods.values():
         require_method(described.type)
 except RemodalError as error:
@@ -53,25 +55,32 @@ def simulation_source_option():
 
 
 def image_source(wildcards):
-    return str(CASES[wildcards.case].images[wildcards.modality])
+    return CASES[wildcards.case].images[wildcards.modality]
 
 
 def label_source(wildcards):
     return str(CASES[wildcards.case].label)
 
 
-def existing_image(wildcards):
-    return there_or_made(image_source(wildcards))
+def image_state(wildcards):
+    return state_of(image_source(wildcards))
 
 
-def existing_label(wildcards):
-    return there_or_made(label_source(wildcards))
+def label_state(wildcards):
+    return state_of(label_source(wildcards))
 
 
-# A file that is not there is no input, which would stop everything: converting it quarantines
-# the case.
-def there_or_made(path):
-    return [path] if SETTINGS.data.simulated or Path(path).exists() else []
+def state_of(source):
+    return "" if SETTINGS.data.simulated else source_state(source, INDEX)
+
+
+# Sources are no inputs: a clone that has what was made from them needs them not.
+def simulated_image(wildcards):
+    return [str(image_source(wildcards))] if SETTINGS.data.simulated else []
+
+
+def simulated_label(wildcards):
+    return [str(label_source(wildcards))] if SETTINGS.data.simulated else []
 
 
 def drawn_on(wildcards):

@@ -3,7 +3,7 @@
 
 rule convert:
     input:
-        image=existing_image,
+        image=simulated_image,
     output:
         image="results/data/{data}/converted/{case}/{modality}.nii.gz",
         record="results/data/{data}/converted/{case}/{modality}.json",
@@ -15,6 +15,7 @@ rule convert:
         "../../envs/remodal.yaml"
     resources:
         mem_mb=2000,
+        state=image_state,
         runtime=10,
     params:
         image=image_source,
@@ -22,12 +23,12 @@ rule convert:
         depends_on=of_stage("convert"),
     shell:
         "remodal convert {params.image:q} --case {wildcards.case} --modality {wildcards.modality}"
-        " {params.strict} --output {output.image} --record {output.record} > {log} 2>&1"
+        " {params.strict} --indexed {params.state:q} --output {output.image} --record {output.record} > {log} 2>&1"
 
 
 rule convert_label:
     input:
-        label=existing_label,
+        label=simulated_label,
         reference=drawn_on_image,
         reference_record=drawn_on_record,
     output:
@@ -36,6 +37,7 @@ rule convert_label:
     log:
         "results/data/{data}/logs/convert/{case}-label.log",
     conda:
+        state=label_state,
         "../../envs/remodal.yaml"
     resources:
         mem_mb=2000,
@@ -48,5 +50,5 @@ rule convert_label:
     shell:
         "remodal convert-label {params.label:q} --case {wildcards.case}"
         " --drawn-on {params.drawn_on} --reference {input.reference}"
-        " --reference-record {input.reference_record} {params.strict}"
+        " --reference-record {input.reference_record} {params.strict} --indexed {params.state:q}"
         " --output {output.label} --record {output.record} > {log} 2>&1"
