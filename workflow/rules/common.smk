@@ -1,5 +1,6 @@
 # The study's settings and cases, and the lists of files that targets and inputs are made of.
 
+import signal
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -10,6 +11,9 @@ from remodal.intake.datasets import cases_of
 from remodal.intake.source_index import read_index, source_state
 from remodal.methods import require_method
 from remodal.stages import depends_on
+
+# Slurm's early warning reaches every process of a job, but is for the training alone.
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 try:
     SETTINGS = compose(config)

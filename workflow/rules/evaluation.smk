@@ -13,9 +13,6 @@ rule evaluate:
         "results/studies/{study}/benchmarks/evaluate/{method}-fold{fold}-seed{seed}-{scenario}.tsv"
     conda:
         "../../envs/remodal.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
         settings="results/studies/{study}/settings.yaml",
         registered=registered_folder,

@@ -19,8 +19,6 @@ rule infer:
     threads: SETTINGS.inference.threads
     resources:
         gpu=gpus(SETTINGS.inference.device, 1),
-        mem_mb=32000,
-        runtime=12 * 60,
     params:
         settings="results/studies/{study}/settings.yaml",
         model=subpath(input.weights, parent=True),

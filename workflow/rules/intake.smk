@@ -14,9 +14,7 @@ rule convert:
     conda:
         "../../envs/remodal.yaml"
     resources:
-        mem_mb=2000,
         state=image_state,
-        runtime=10,
     params:
         image=image_source,
         strict="--strict" if SETTINGS.strict else "",
@@ -39,9 +37,6 @@ rule convert_label:
     conda:
         state=label_state,
         "../../envs/remodal.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
         label=label_source,
         drawn_on=drawn_on,

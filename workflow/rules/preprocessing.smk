@@ -11,9 +11,6 @@ rule fingerprint:
         "results/studies/{study}/logs/fingerprint-fold{fold}.log",
     conda:
         "../../envs/remodal.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=120,
     params:
         settings="results/studies/{study}/settings.yaml",
         registered=registered_folder,
@@ -37,9 +34,6 @@ rule preprocess:
         "results/studies/{study}/benchmarks/preprocess-fold{fold}/{case}.tsv"
     conda:
         "../../envs/remodal.yaml"
-    resources:
-        mem_mb=8000,
-        runtime=20,
     params:
         settings="results/studies/{study}/settings.yaml",
         registered=subpath(input.record, parent=True),

@@ -20,9 +20,6 @@ rule register:
     conda:
         "../../envs/remodal.yaml"
     threads: 1
-    resources:
-        mem_mb=8000,
-        runtime=60,
     params:
         settings="results/data/{data}/settings.yaml",
         converted="results/data/{data}/converted/{case}",

@@ -18,9 +18,6 @@ rule tabulate:
         "results/studies/{study}/logs/tabulate.log",
     conda:
         "../../envs/remodal.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=15,
     params:
         settings="results/studies/{study}/settings.yaml",
         metrics="results/studies/{study}/metrics",
@@ -44,9 +41,6 @@ rule report:
         "results/studies/{study}/logs/report.log",
     conda:
         "../../envs/remodal.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=30,
     params:
         settings="results/studies/{study}/settings.yaml",
         study=subpath(input.summary, ancestor=2),

@@ -31,9 +31,6 @@ rule simulate:
         "results/data/{data}/benchmarks/simulate/{case}.tsv"
     conda:
         "../../envs/remodal.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=15,
     params:
         settings="results/data/{data}/settings.yaml",
         folder=subpath(output.record, parent=True),

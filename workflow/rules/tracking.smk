@@ -11,9 +11,6 @@ rule track:
         "results/studies/{study}/logs/track.log",
     conda:
         "../../envs/remodal.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
         settings="results/studies/{study}/settings.yaml",
         study=subpath(input.summary, ancestor=2),

@@ -1,5 +1,6 @@
 # One trained model a job. The state of an unfinished run lives in `checkpoints`, which is no
-# output: Snakemake deletes outputs before a rerun.
+# output: Snakemake deletes outputs before a rerun. `exec`, so that no shell dies of a stop signal
+# before the training has saved; the log goes on where the attempt before ended.
 
 
 rule train:
@@ -22,8 +23,6 @@ rule train:
     threads: SETTINGS.training.threads
     resources:
         gpu=gpus(SETTINGS.training.device, SETTINGS.training.devices),
-        mem_mb=32000,
-        runtime=7 * 24 * 60,
     params:
         settings="results/studies/{study}/settings.yaml",
         preprocessed=subpath(input.fingerprint, parent=True),
@@ -32,8 +31,8 @@ rule train:
         inputs=input_options,
         depends_on=training_depends_on,
     shell:
-        "remodal train --settings {params.settings} --method {wildcards.method}"
+        "exec remodal train --settings {params.settings} --method {wildcards.method}"
         " --fold {wildcards.fold} --seed {wildcards.seed} --threads {threads}"
         " --preprocessed {params.preprocessed} --splits {input.splits}"
         " --fingerprint {input.fingerprint} {params.inputs}"
-        " --checkpoints {params.checkpoints} --output {params.folder} > {log} 2>&1"
+        " --checkpoints {params.checkpoints} --output {params.folder} >> {log} 2>&1"
