@@ -58,12 +58,14 @@ def simulation_source_option():
     return f"--source {data_file('source')}" if simulation_source() else ""
 
 
+# What Snakemake tracks of a source is its state, by content where the sheet has an index. The path
+# itself is a Path, which it does not compare: it may differ from machine to machine.
 def image_source(wildcards):
     return CASES[wildcards.case].images[wildcards.modality]
 
 
 def label_source(wildcards):
-    return str(CASES[wildcards.case].label)
+    return CASES[wildcards.case].label
 
 
 def image_state(wildcards):
