@@ -23,10 +23,10 @@ from remodal.files import read_json
 _PACKAGE = Path(__file__).parent
 
 #: Modules whose source decides no result: the version's number, the settings' schema (their values
-#: count, in remodal.stages), and what only words messages or describes what was done.
+#: count, in remodal.stages), and what only words messages, describes what was done or shows it.
 _WITHOUT_EFFECT = frozenset(
     {"remodal", "remodal.config", "remodal.errors", "remodal.progress", "remodal.provenance"}
-    | {"remodal.stages"}
+    | {"remodal.stages", "remodal.tracking", "remodal.tracking.live"}
 )
 
 _LIKE_AN_IMPORT = re.compile(

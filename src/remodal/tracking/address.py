@@ -9,6 +9,11 @@ from urllib.parse import urlsplit
 KEY, DIGEST, LIVE = "remodal.key", "remodal.digest", "remodal.live"
 
 
+def run_key(study: str, method: str, fold: int, seed: int) -> str:
+    """Place of a trained model's run in the tree: study > method > fold and seed."""
+    return f"{study}/{method}/fold{fold}-seed{seed}"
+
+
 def store_uri() -> str:
     """Address of the store: MLFLOW_TRACKING_URI, else `mlflow.db` in the working folder."""
     return os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"

@@ -16,6 +16,7 @@ from remodal.metrics.cases import read_cases
 from remodal.metrics.registry import METRICS, StudyMetric
 from remodal.metrics.statistics import summarise
 from remodal.provenance import data_hash, git_state
+from remodal.tracking.address import run_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,11 +81,6 @@ def trained_models(settings: Settings, study: Path) -> Iterator[TrainedModel]:
                 folder = study / "models" / method / f"fold{fold}-seed{seed}"
                 if (folder / "model.json").is_file():
                     yield TrainedModel(method, fold, seed, folder)
-
-
-def run_key(settings: Settings, method: str, fold: int, seed: int) -> str:
-    """Place of a trained model's run in the tree."""
-    return f"{settings.study_id}/{method}/fold{fold}-seed{seed}"
 
 
 def study_runs(settings: Settings, study: Path) -> list[TrackedRun]:
@@ -157,7 +153,7 @@ def _model_run(
     of_model = (cases["method"] == method) & (cases["fold"] == fold) & (cases["seed"] == seed)
     tables = sorted((study / "metrics" / method / folder.name).glob("*.csv"))
     return TrackedRun(
-        key=run_key(settings, method, fold, seed),
+        key=run_key(settings.study_id, method, fold, seed),
         is_group=False,
         parameters={"fold": str(fold), "seed": str(seed), **flattened(training["parameters"])},
         metrics=[

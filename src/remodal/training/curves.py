@@ -44,11 +44,12 @@ def write_curves(path: Path, rows: Sequence[Row]) -> None:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: _written(value) for name, value in row.items()})
+        writer.writerow({name: shown_value(value) for name, value in row.items()})
     write_text(path, text.getvalue())
 
 
-def _written(value: float | int | None) -> str:
+def shown_value(value: float | int | None) -> str:
+    """A value as the table shows it: eight digits, empty where it is undefined."""
     if value is None:
         return ""
     return str(value) if isinstance(value, int) else f"{value:.8g}"

@@ -1,7 +1,7 @@
 """The optimisation itself: epochs of batches, the validation curve, checkpoints and stopping."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from remodal.training.checkpoints import (
     write_checkpoint,
     write_progress,
 )
-from remodal.training.curves import curve_row
+from remodal.training.curves import Row, curve_row
 from remodal.training.interruption import Interruption, interruptions
 from remodal.training.optimisation import advance, make_optimiser, make_schedule, smooth
 from remodal.training.patches import Batch, PatchSampler, ahead
@@ -54,6 +54,7 @@ class Fitting:
         classes: names for the curves.
         folder: the training's own folder for checkpoints.
         report: folder that `progress.json` is written to.
+        watch: is given the curves after every epoch.
     """
 
     def __init__(
@@ -68,11 +69,12 @@ class Fitting:
         classes: Sequence[str],
         folder: Path,
         report: Path,
+        watch: Callable[[Sequence[Row]], None] = lambda rows: None,
     ) -> None:
         self._method, self._fabric, self._settings = method, fabric, settings
         self._training, self._validation = training, validation
         self._seed, self._classes = seed, list(classes)
-        self._folder, self._report = folder, report
+        self._folder, self._report, self._watch = folder, report, watch
         optimiser = make_optimiser(method.parameter_groups(settings), settings)
         self._schedule = make_schedule(optimiser, settings)
         if settings.compile:
@@ -195,6 +197,7 @@ class Fitting:
         if not self._fabric.is_global_zero:
             return
         write_progress(self._report, self.progress, settings.epochs)
+        self._watch(self.progress.curves)
         row = self.progress.curves[-1]
         dice = row["validation_dice"]
         print(

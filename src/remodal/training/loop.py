@@ -17,6 +17,7 @@ from remodal.preprocessing.fingerprint import read_fingerprint
 from remodal.provenance import git_state, hardware, versions
 from remodal.splits import read_fold
 from remodal.stages import depends_on
+from remodal.tracking.live import live_view
 from remodal.training.cases import (
     TrainingCase,
     choose_place,
@@ -151,7 +152,11 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
         for part, foregrounds in usable.items()
     }
     require_foreground(cases["train"], task.preprocessed)
-    with repeatable(fabric.device):
+    known_as = _identity(task, names)
+    with (
+        repeatable(fabric.device),
+        live_view(task.settings, task.method, task.fold, task.seed, known_as) as watch,
+    ):
         fitting = Fitting(
             method,
             fabric,
@@ -162,8 +167,9 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
             else None,
             seed=task.seed,
             classes=list(task.settings.data.classes),
-            folder=task.checkpoints / _identity(task, names),
+            folder=task.checkpoints / known_as,
             report=task.checkpoints,
+            watch=watch,
         )
         progress = fitting.run()
     about = {
