@@ -47,6 +47,7 @@ rule data:
 rule prepared:
     input:
         preprocessed_cases(),
+        inventories(),
 
 
 rule models:

@@ -202,14 +202,32 @@ def preprocess(
     settings: SettingsFile,
     case: Case,
     registered: Annotated[Path, typer.Option(help="Folder of the registered case.")],
-    fingerprint: Annotated[Path, typer.Option(help="Fingerprint of the fold.")],
-    output: Output,
+    fingerprint: Annotated[
+        list[Path],
+        typer.Option(help="Fingerprint of a fold, beside which its arrays go; repeatable."),
+    ],
 ) -> None:
-    """Clip, normalise, resample and crop one case; store it for fast random patches."""
+    """Clip, normalise, resample and crop one case for each fold, for fast random patches."""
     from remodal.config import read_settings
     from remodal.preprocessing import preprocess_case
 
-    preprocess_case(read_settings(settings), case, registered, fingerprint, output)
+    study = read_settings(settings)
+    for of_fold in fingerprint:
+        preprocess_case(study, case, registered, of_fold, of_fold.parent)
+
+
+@app.command()
+def inventory(
+    splits: Splits,
+    fold: Fold,
+    preprocessed: Preprocessed,
+    training: Annotated[Path, typer.Option(help="File to write: cases that training reads.")],
+    test: Annotated[Path, typer.Option(help="File to write: cases that inference reads.")],
+) -> None:
+    """List a fold's preprocessed cases with digests: what training and inference depend on."""
+    from remodal.preprocessing import write_inventory
+
+    write_inventory(splits, fold, preprocessed, training, test)
 
 
 @app.command()

@@ -35,6 +35,7 @@ STAGES = {
     "split": Stage("remodal.splits", ("splits", "data.name")),
     "fingerprint": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
     "preprocess": Stage("remodal.preprocessing", ("preprocessing", "strict", *_DATA)),
+    "inventory": Stage("remodal.preprocessing.inventory"),
     "train": Stage("remodal.training.loop", ("network", "training", "registration", *_DATA)),
     "infer": Stage("remodal.inference", ("inference", "scenarios")),
     "evaluate": Stage("remodal.metrics.evaluate", ("metrics.names", "metrics.lesion_overlap")),

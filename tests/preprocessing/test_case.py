@@ -46,6 +46,14 @@ def test_arrays_are_mapped_and_lie_on_one_grid(registered, fold) -> None:
     assert set(np.unique(label)) == {0, 1}
 
 
+def test_the_record_names_the_content_of_the_arrays(registered, fold) -> None:
+    record = preprocessed(registered, fold)
+    assert record.details["sha256"] == {
+        "image": sha256(fold / "d.npy"),
+        "label": sha256(fold / "d.label.npy"),
+    }
+
+
 def test_storage_may_be_float32(registered, fold) -> None:
     study = Study(PreprocessingSettings(storage="float32"))
     preprocessed(registered, fold, study=study)

@@ -131,6 +131,18 @@ def folds():
     return range(SETTINGS.splits.fold_count)
 
 
+def fingerprints():
+    return [study_file(f"preprocessed/fold{fold}/fingerprint.json") for fold in folds()]
+
+
+def inventories():
+    return [
+        study_file(f"preprocessed/fold{fold}.{part}.json")
+        for fold in folds()
+        for part in ("training", "test")
+    ]
+
+
 def preprocessed_cases():
     return [
         study_file(f"preprocessed/fold{fold}/{case}.json")

@@ -4,7 +4,7 @@
 rule infer:
     input:
         splits="results/studies/{study}/splits.json",
-        cases=cases_of_fold,
+        cases="results/studies/{study}/preprocessed/fold{fold}.test.json",
         weights="results/studies/{study}/models/{method}/fold{fold}-seed{seed}/model.safetensors",
     output:
         directory(

@@ -1,4 +1,5 @@
-# Intensities, spacing and cropping, with statistics of a fold's training cases only.
+# Intensities, spacing and cropping, with statistics of a fold's training cases only. One job a case
+# prepares it for every fold: jobs are what costs in a study of hundreds of cases.
 
 
 rule fingerprint:
@@ -22,24 +23,48 @@ rule fingerprint:
 
 rule preprocess:
     input:
-        fingerprint="results/studies/{study}/preprocessed/fold{fold}/fingerprint.json",
+        fingerprints=fingerprints(),
         record=data_file("registered/{case}/registration.json"),
     output:
-        image="results/studies/{study}/preprocessed/fold{fold}/{case}.npy",
-        label="results/studies/{study}/preprocessed/fold{fold}/{case}.label.npy",
-        record="results/studies/{study}/preprocessed/fold{fold}/{case}.json",
+        expand(
+            "results/studies/{{study}}/preprocessed/fold{fold}/{{case}}{end}",
+            fold=folds(),
+            end=[".npy", ".label.npy", ".json"],
+        ),
     log:
-        "results/studies/{study}/logs/preprocess-fold{fold}/{case}.log",
+        "results/studies/{study}/logs/preprocess/{case}.log",
     benchmark:
-        "results/studies/{study}/benchmarks/preprocess-fold{fold}/{case}.tsv"
+        "results/studies/{study}/benchmarks/preprocess/{case}.tsv"
     conda:
         "../../envs/remodal.yaml"
     params:
         settings="results/studies/{study}/settings.yaml",
         registered=subpath(input.record, parent=True),
-        folder=subpath(output.record, parent=True),
+        fingerprints=expand("--fingerprint {file}", file=fingerprints()),
         depends_on=of_stage("preprocess"),
     shell:
         "remodal preprocess --settings {params.settings} --case {wildcards.case}"
-        " --registered {params.registered} --fingerprint {input.fingerprint}"
-        " --output {params.folder} > {log} 2>&1"
+        " --registered {params.registered} {params.fingerprints} > {log} 2>&1"
+
+
+# Two small files stand for all cases of a fold, in place of some hundred inputs of every training
+# and inference: as many as there are make planning slow.
+rule inventory:
+    input:
+        splits="results/studies/{study}/splits.json",
+        cases=cases_of_fold,
+    output:
+        training="results/studies/{study}/preprocessed/fold{fold}.training.json",
+        test="results/studies/{study}/preprocessed/fold{fold}.test.json",
+    log:
+        "results/studies/{study}/logs/inventory-fold{fold}.log",
+    localrule: True
+    conda:
+        "../../envs/remodal.yaml"
+    params:
+        preprocessed="results/studies/{study}/preprocessed/fold{fold}",
+        depends_on=of_stage("inventory"),
+    shell:
+        "remodal inventory --splits {input.splits} --fold {wildcards.fold}"
+        " --preprocessed {params.preprocessed} --training {output.training} --test {output.test}"
+        " > {log} 2>&1"

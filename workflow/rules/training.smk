@@ -7,7 +7,7 @@ rule train:
     input:
         splits="results/studies/{study}/splits.json",
         fingerprint="results/studies/{study}/preprocessed/fold{fold}/fingerprint.json",
-        cases=cases_of_fold,
+        cases="results/studies/{study}/preprocessed/fold{fold}.training.json",
         models=input_models,
     output:
         weights="results/studies/{study}/models/{method}/fold{fold}-seed{seed}/model.safetensors",

@@ -6,6 +6,7 @@ serves patients outside any study. Nothing here imports torch.
 
 from remodal.preprocessing.case import preprocess_case
 from remodal.preprocessing.fingerprint import fingerprint_fold, read_fingerprint
+from remodal.preprocessing.inventory import write_inventory
 from remodal.preprocessing.prepare import (
     Prepared,
     class_indices,
@@ -25,4 +26,5 @@ __all__ = [
     "read_fingerprint",
     "restore_image",
     "restore_probabilities",
+    "write_inventory",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from remodal.config import Settings
 from remodal.errors import BadCase
-from remodal.files import atomic_path
+from remodal.files import atomic_path, sha256
 from remodal.intake.nifti import read_volume
 from remodal.preprocessing.fingerprint import read_fingerprint
 from remodal.preprocessing.prepare import class_indices, crop_label, prepare, prepare_label
@@ -27,8 +27,9 @@ def preprocess_case(
 
     Writes `<case>.npy` (M, z, y, x; float16 or float32), `<case>.label.npy` (z, y, x; uint8 class
     indices), both uncompressed so that they can be mapped into memory, and a record, `<case>.json`.
-    Its details are the properties of `Prepared` and, by class index, `foreground` (up to 10,000
-    voxels [z, y, x], drawn with a fixed seed) and `voxels` (how many there are).
+    Its details are the properties of `Prepared`, by class index `foreground` (up to 10,000 voxels
+    [z, y, x], drawn with a fixed seed) and `voxels` (how many there are), and `sha256` of both
+    arrays' files.
 
     Args:
         settings: the study.
@@ -58,6 +59,7 @@ def preprocess_case(
         return record
     _save(images, array.astype(settings.preprocessing.storage))
     _save(labels, label)
+    record.details["sha256"] = {"image": sha256(images), "label": sha256(labels)}
     write_record(output / f"{case}.json", record)
     return record
 
