@@ -8,17 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 STAGES = [
     *("settings", "check", "simulate", "convert", "convert-label", "register", "split"),
-    *(
-        "fingerprint",
-        "preprocess",
-        "inventory",
-        "train",
-        "infer",
-        "evaluate",
-        "tabulate",
-        "report",
-        "track",
-    ),
+    *("fingerprint", "preprocess", "inventory", "train", "infer", "evaluate", "tabulate"),
+    *("report", "track"),
     *("predict", "methods", "describe-settings", "fetch-real-ct"),
 ]
 
