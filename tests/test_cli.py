@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 STAGES = [
     *("settings", "check", "simulate", "convert", "convert-label", "register", "split"),
     *("fingerprint", "preprocess", "inventory", "train", "infer", "evaluate", "tabulate"),
-    *("report", "track"),
+    *("report", "track", "status"),
     *("predict", "methods", "describe-settings", "fetch-real-ct"),
 ]
 

@@ -394,6 +394,23 @@ def methods() -> None:
             typer.echo(f"  {option.name} = {option.default}: {option.description}")
 
 
+@app.command()
+def status(
+    folder: Annotated[Path, typer.Argument(help="Folder of results, or of one study.")] = Path(
+        "results"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    watch: Annotated[
+        float | None,
+        typer.Option(min=1, help="Show it anew every so many seconds, until all is done."),
+    ] = None,
+) -> None:
+    """Show how far each model is: epoch, loss, validation Dice, time left; from files only."""
+    from remodal.status import show
+
+    show(folder, as_json, watch)
+
+
 def _terminate(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 

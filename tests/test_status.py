@@ -1,0 +1,221 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from remodal.config import compose, write_settings
+from remodal.errors import Preempted, UserError
+from remodal.files import write_json, write_text
+from remodal.status import duration, find_studies, study_status
+from remodal.training.checkpoints import Progress, write_progress
+from remodal.training.curves import curve_row, write_curves
+
+ROOT = Path(__file__).parents[1]
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A study of two methods in two folds that nobody has begun."""
+    settings = compose(
+        {
+            "study": "liver",
+            "preset": "smoke",
+            "splits": {"scheme": "kfold", "folds": 2},
+            "training": {"epochs": 50},
+        },
+        folder=ROOT / "config",
+    )
+    methods = {"a": settings.methods["nnunet"], "b": settings.methods["maml"]}
+    folder = tmp_path / "results/studies/liver-smoke"
+    fewer = {"methods": methods, "tables": {}, "claims": []}
+    write_settings(folder / "settings.yaml", settings.model_copy(update=fewer))
+    return folder
+
+
+def rows(epochs: int) -> list:
+    return [
+        curve_row(epoch + 1, 0.01, {"loss": 1 - epoch / 100}, 0.9, {"tumour": epoch / 100})
+        for epoch in range(epochs)
+    ]
+
+
+def trains(study: Path, epochs: int, written: float, model: str = "a-fold0-seed0") -> None:
+    """A training that has done so many epochs of 100 s, and wrote last at that time."""
+    folder = study / "checkpoints" / model
+    write_progress(folder, Progress(epochs, curves=rows(epochs), seconds=100.0 * epochs), 50)
+    os.utime(folder / "progress.json", (written, written))
+    says(study, f"epoch {epochs}/50  loss 0.5", written, model)
+
+
+def says(study: Path, text: str, written: float, model: str = "a-fold0-seed0") -> None:
+    log = study / "logs/train" / f"{model}.log"
+    write_text(log, text + "\n")
+    os.utime(log, (written, written))
+
+
+def first(study: Path):
+    return study_status(study, NOW)[0]
+
+
+def test_every_model_of_the_settings_is_there_and_waits(study):
+    found = study_status(study, NOW)
+    assert [model.model for model in found] == [
+        *("a/fold0-seed0", "a/fold1-seed0", "b/fold0-seed0", "b/fold1-seed0")
+    ]
+    assert {(model.state, model.epoch, model.epochs) for model in found} == {("waiting", None, 50)}
+
+
+def test_a_training_shows_its_last_epoch_and_what_is_left(study):
+    trains(study, 20, NOW - 40)
+    found = first(study)
+    assert (found.state, found.epoch, found.epochs) == ("running", 20, 50)
+    assert (found.loss, found.validation_dice) == (pytest.approx(0.81), pytest.approx(0.19))
+    assert found.seconds_left == pytest.approx(30 * 100 - 40)
+    assert found.seconds_silent == pytest.approx(40)
+
+
+def test_a_training_that_has_not_ended_an_epoch_runs(study):
+    says(study, "", NOW - 600)
+    found = first(study)
+    assert (found.state, found.epoch, found.seconds_left) == ("running", 0, None)
+
+
+@pytest.mark.parametrize(("silent", "state"), [(599, "running"), (601, "stalled")])
+def test_a_training_is_stalled_when_it_has_long_written_nothing(study, silent, state):
+    trains(study, 20, NOW - silent)
+    assert first(study).state == state
+    assert (first(study).seconds_left is None) == (state == "stalled")
+
+
+def test_slow_epochs_are_waited_for(study):
+    folder = study / "checkpoints/a-fold0-seed0"
+    write_progress(folder, Progress(2, curves=rows(2), seconds=2000.0), 50)
+    os.utime(folder / "progress.json", (NOW - 2500, NOW - 2500))
+    assert first(study).state == "running"
+
+
+def test_a_clock_that_is_ahead_on_another_node_is_no_fault(study):
+    trains(study, 20, NOW + 30)
+    assert (first(study).state, first(study).seconds_silent) == ("running", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        ("epoch 3/50\nremodal: the disk is full", "the disk is full"),
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 1\n    f()\n'
+            "torch.OutOfMemoryError: CUDA out of memory",
+            "torch.OutOfMemoryError: CUDA out of memory",
+        ),
+    ],
+)
+def test_a_failure_is_known_by_the_log_with_its_reason(study, log, reason):
+    trains(study, 3, NOW - 10)
+    says(study, log, NOW - 5)
+    assert (first(study).state, first(study).reason) == ("failed", reason)
+    assert first(study).epoch == 3
+
+
+def test_a_training_that_goes_on_after_a_failure_runs(study):
+    trains(study, 3, NOW - 10)
+    says(study, "remodal: the disk is full\ncontinues after epoch 3, iteration 0", NOW - 5)
+    assert first(study).state == "running"
+
+
+def test_a_preempted_training_waits_to_go_on(study):
+    trains(study, 3, NOW - 5000)
+    preempted = Preempted("stopped", where="x", remedy="the same command continues from there")
+    says(study, f"epoch 3/50\nremodal: {preempted}", NOW - 4900)
+    assert (first(study).state, first(study).epoch, first(study).reason) == ("waiting", 3, "")
+
+
+def test_a_finished_model_shows_its_curves_end(study):
+    trains(study, 50, NOW - 1e6)
+    model = study / "models/a/fold0-seed0"
+    curves = [*rows(49), curve_row(50, 0.01, {"loss": -0.5}, 0.9, {"tumour": None})]
+    write_curves(model / "curves.csv", curves)
+    write_text(model / "model.safetensors", "")
+    found = first(study)
+    assert (found.state, found.epoch, found.loss) == ("done", 50, -0.5)
+    assert found.validation_dice == pytest.approx(0.48)
+
+
+def test_a_model_that_was_assembled_without_training_is_done(study):
+    model = study / "models/a/fold0-seed0"
+    write_curves(model / "curves.csv", [])
+    write_text(model / "model.safetensors", "")
+    assert (first(study).state, first(study).epoch) == ("done", None)
+
+
+def test_a_progress_file_that_cannot_be_read_is_as_none(study):
+    write_text(study / "checkpoints/a-fold0-seed0/progress.json", "{")
+    os.utime(study / "checkpoints/a-fold0-seed0/progress.json", (NOW, NOW))
+    assert (first(study).state, first(study).epoch) == ("running", 0)
+
+
+def test_studies_are_found_from_results_and_from_their_own_folder(study):
+    assert find_studies(study) == find_studies(study.parents[1]) == [study]
+    with pytest.raises(UserError, match="holds no study"):
+        find_studies(study.parent)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        *((8, "8 s"), (100, "2 min"), (12_000, "3 h 20 min"), (3600, "1 h 0 min")),
+        (6.2 * 86_400, "6 d 5 h"),
+    ],
+)
+def test_durations_read_as_people_say_them(seconds, said):
+    assert duration(seconds) == said
+
+
+def status(folder: Path, *options: str) -> str:
+    command = [sys.executable, "-m", "remodal", "status", str(folder), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_plain_lines_where_there_is_no_terminal(study):
+    says(study, "remodal: the disk is full", NOW)
+    lines = status(study.parents[1]).splitlines()
+    assert lines[0] == "liver-smoke: 4 models: 1 failed, 3 waiting"
+    assert lines[1].split()[:3] == ["model", "state", "epoch"]
+    assert lines[2].split()[:3] == ["a/fold0-seed0", "failed", "0/50"]
+    assert lines[-1] == "a/fold0-seed0: the disk is full"
+    assert not any("\x1b" in line for line in lines)
+
+
+def test_a_narrow_terminal_cuts_no_figure(study):
+    trains(study, 20, NOW)
+    program = "import sys; sys.stdout.isatty = lambda: True; from remodal.cli import main; main()"
+    environment = os.environ | {"COLUMNS": "70", "TERM": "dumb"}
+    shown = subprocess.run(
+        [sys.executable, "-c", program, "status", str(study)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    ).stdout
+    assert "20/50" in shown
+    assert "0.8100" in shown
+    assert "…" not in shown
+
+
+def test_json_holds_every_field_of_each_model(study):
+    write_json(study / "checkpoints/b-fold1-seed0/progress.json", {"epoch": 1, "epochs": 50})
+    models = json.loads(status(study, "--json"))["liver-smoke"]
+    assert [model["epoch"] for model in models] == [None, None, None, 1]
+    assert models[3]["state"] == "running"
+    assert set(models[0]) >= {"model", "loss", "validation_dice", "seconds_left", "reason"}
+
+
+def test_watching_ends_when_all_is_done(study):
+    for method in "ab":
+        for fold in range(2):
+            write_text(study / f"models/{method}/fold{fold}-seed0/model.safetensors", "")
+    assert status(study, "--watch", "1000").startswith("liver-smoke: 4 models: 4 done")
