@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import ENVIRONMENT, Workspace
+from tests.workspace import ENVIRONMENT, Workspace
 
 pytestmark = pytest.mark.faults
 

@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 import yaml
 
-from tests.workflow.conftest import ENVIRONMENT
+from tests.workspace import ENVIRONMENT
 
 pytestmark = pytest.mark.xdist_group("workflow")
 

@@ -6,7 +6,7 @@ import runpy
 import pytest
 import torch
 
-from tests.workflow.conftest import ROOT
+from tests.workspace import ROOT
 
 pytestmark = pytest.mark.xdist_group("workflow")
 

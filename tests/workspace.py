@@ -1,4 +1,4 @@
-"""A place where Snakemake runs as in a fresh clone, and one finished smoke study for many tests."""
+"""A place where Snakemake runs as in a fresh clone."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 ENVIRONMENT = os.environ | {
     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     "OMP_NUM_THREADS": "1",
@@ -52,16 +52,3 @@ class Workspace:
         """Content of the files that match, by path."""
         found = sorted(self.folder.glob(pattern))
         return {str(f.relative_to(self.folder)): f.read_bytes() for f in found if f.is_file()}
-
-
-@pytest.fixture
-def workspace(tmp_path):
-    return Workspace(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def smoke_study(tmp_path_factory):
-    """The liver study with preset `smoke`, run once from DICOM to report."""
-    finished = Workspace(tmp_path_factory.mktemp("smoke"))
-    finished.snakemake("--config", "preset=smoke")
-    return finished
