@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Watch = Callable[[Sequence[Row]], None]
 
 #: Seconds: to connect and to answer, between tries, and what the end of a training waits at most.
-_TIMEOUT, _BETWEEN_TRIES, _LAST_WAIT = (3.0, 5.0), 30.0, 6.0
+_TIMEOUT, _BETWEEN_TRIES, _LAST_WAIT = (3.0, 20.0), 30.0, 6.0
 #: MLflow's own limit of one request.
 _METRICS_AT_ONCE = 1000
 
