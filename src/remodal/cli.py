@@ -383,6 +383,14 @@ def _modality_options(arguments: list[str]) -> dict[str, Path]:
     return images
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def resume(context: typer.Context) -> None:
+    """Go on after Snakemake was killed: give the options it had, as `--profile slurm`."""
+    from remodal.resume import resume as go_on
+
+    go_on(Path(), context.args)
+
+
 @app.command()
 def methods() -> None:
     """List the registered methods and their options."""
