@@ -13,15 +13,15 @@ rule convert:
         "results/data/{data}/benchmarks/convert/{case}-{modality}.tsv"
     conda:
         "../../envs/remodal.yaml"
-    resources:
-        state=image_state,
     params:
         image=image_source,
+        state=image_state,
         strict="--strict" if SETTINGS.strict else "",
         depends_on=of_stage("convert"),
     shell:
         "remodal convert {params.image:q} --case {wildcards.case} --modality {wildcards.modality}"
-        " {params.strict} --indexed {params.state:q} --output {output.image} --record {output.record} > {log} 2>&1"
+        " {params.strict} --indexed {params.state:q} --output {output.image}"
+        " --record {output.record} > {log} 2>&1"
 
 
 rule convert_label:
@@ -35,10 +35,10 @@ rule convert_label:
     log:
         "results/data/{data}/logs/convert/{case}-label.log",
     conda:
-        state=label_state,
         "../../envs/remodal.yaml"
     params:
         label=label_source,
+        state=label_state,
         drawn_on=drawn_on,
         strict="--strict" if SETTINGS.strict else "",
         depends_on=of_stage("convert"),
