@@ -308,6 +308,16 @@ class MetricsSettings(Section):
     seed: int = Field(0, description="Seed of the bootstrap.")
 
 
+class TrackingSettings(Section):
+    """The record in MLflow."""
+
+    register_models: bool = Field(
+        True,
+        description="Whether trained models are registered, to be served: copies their weights "
+        "into the MLflow store.",
+    )
+
+
 class MethodSettings(Section):
     """One trained model of the study: a registered method, its modalities and its options."""
 
@@ -383,6 +393,7 @@ class Settings(Section):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     inference: InferenceSettings = Field(default_factory=InferenceSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     methods: dict[str, MethodSettings] = Field(min_length=1)
     scenarios: dict[str, list[str]] = Field(min_length=1)
     tables: dict[str, TableSettings] = Field(default_factory=dict)

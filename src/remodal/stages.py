@@ -45,7 +45,7 @@ STAGES = {
     ),
     # The page shows the whole configuration.
     "report": Stage("remodal.report.page", ("*",), "report/templates"),
-    "track": Stage("remodal.tracking.merge", ("methods", "scenarios")),
+    "track": Stage("remodal.tracking.merge", ("methods", "scenarios", "tracking")),
 }
 
 

@@ -7,7 +7,7 @@ that write to one SQLite store lose metrics. With a server, trainings stream to 
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +16,16 @@ from remodal.config import Settings
 from remodal.errors import EnvironmentProblem
 from remodal.files import write_json
 from remodal.progress import progress
-from remodal.tracking.address import client_uri, database_file, store_uri, without_password
+from remodal.tracking.address import (
+    client_uri,
+    database_file,
+    run_key,
+    store_uri,
+    without_password,
+)
 from remodal.tracking.lock import locked
-from remodal.tracking.runs import study_runs
+from remodal.tracking.registry import register
+from remodal.tracking.runs import study_runs, trained_models
 from remodal.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -29,7 +36,8 @@ def track(settings: Settings, study: Path, output: Path) -> None:
     """Merge a study into MLflow: the store at MLFLOW_TRACKING_URI, else mlflow.db in this folder.
 
     Logged are parameters, training curves, metrics of each scenario, per-case tables, model
-    descriptions and digests of data and weights. A second merge waits for the first.
+    descriptions and digests of data and weights; the models are registered, with their weights. A
+    second merge waits for the first.
 
     Args:
         settings: the study.
@@ -46,7 +54,24 @@ def track(settings: Settings, study: Path, output: Path) -> None:
         ids: dict[str, str] = {}
         for run in progress(tree, "tracking"):
             ids[run.key] = store.put(run, ids.get(run.parent))
-    write_json(output, {"store": without_password(store_uri()), "runs": ids})
+        models = _register(settings, study, client, ids)
+    content = {"store": without_password(store_uri()), "runs": ids, "models": models}
+    write_json(output, content)
+
+
+def _register(
+    settings: Settings, study: Path, client: "MlflowClient", ids: Mapping[str, str]
+) -> dict[str, str]:
+    """Register the trained models; the version of each `<study>-<method>@<fold and seed>`."""
+    if not settings.tracking.register_models:
+        return {}
+    models = list(trained_models(settings, study))
+    versions: dict[str, str] = {}
+    for method, fold, seed, folder in progress(models, "registering"):
+        name, run = f"{settings.study_id}-{method}", run_key(settings.study_id, method, fold, seed)
+        version = register(client, ids[run], folder, name, alias=folder.name)
+        versions[f"{name}@{folder.name}"] = version
+    return versions
 
 
 @contextmanager
@@ -54,6 +79,7 @@ def _client(output: Path) -> Iterator["MlflowClient"]:
     """A client of the store, alone with it; its refusals become one line."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
