@@ -1,0 +1,1 @@
+"""Sharing finished results through DVC, so that Snakemake knows them again elsewhere."""

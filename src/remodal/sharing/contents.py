@@ -1,0 +1,70 @@
+"""What a result consists of: the digests and times of its files."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_CHUNK = 1 << 20
+
+
+class FileState(NamedTuple):
+    """A file's content and time of modification (ns); `md5` is DVC's name for the content."""
+
+    sha256: str
+    md5: str
+    size: int
+    modified: int
+
+
+def files_of_result(path: Path) -> list[str]:
+    """Names of a result's files within it, sorted; a file's own is the empty name.
+
+    Empty when the result is not there.
+    """
+    if path.is_file():
+        return [""]
+    return sorted(
+        str(Path(folder, name).relative_to(path))
+        for folder, _, names in os.walk(path)
+        for name in names
+    )
+
+
+def file_state(path: Path) -> FileState:
+    """Read a file once and digest it."""
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with open(path, "rb") as file:
+        modified = os.fstat(file.fileno()).st_mtime_ns
+        size = 0
+        while chunk := file.read(_CHUNK):
+            sha256.update(chunk)
+            md5.update(chunk)
+            size += len(chunk)
+    return FileState(sha256.hexdigest(), md5.hexdigest(), size, modified)
+
+
+def states_of(path: Path) -> dict[str, FileState]:
+    """Every file of a result by its name within it."""
+    return {name: file_state(path / name) for name in files_of_result(path)}
+
+
+def modified(path: Path) -> float:
+    """Time (s) of a result as Snakemake sees it: a folder's is that of the mark it leaves in it."""
+    mark = path / ".snakemake_timestamp"
+    return os.stat(mark if mark.exists() else path).st_mtime
+
+
+def changed_since(path: Path, made: float) -> list[str]:
+    """Names of the result's files that were written after it was made (s)."""
+    # Snakemake notes the time as a double: compare as such.
+    return [name for name in files_of_result(path) if os.stat(path / name).st_mtime > made]
+
+
+def restore_times(path: Path, files: dict[str, Any]) -> None:
+    """Give a result's files, and a folder, the times they had when they were shared."""
+    for name, state in files.items():
+        os.utime(path / name, ns=(state.modified, state.modified))
+    if path.is_dir() and files:
+        newest = max(state.modified for state in files.values())
+        os.utime(path, ns=(newest, newest))

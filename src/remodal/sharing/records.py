@@ -1,0 +1,99 @@
+"""A stage's records: what each of its results is, and Snakemake's record of how it was made.
+
+They are one JSON file a stage, an out of the stage itself, so that they travel with the results.
+A result that is recorded without files is not shared itself, such as a simulated scan: its record
+still tells a clone when it would be made in another way.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from remodal.errors import UserError
+from remodal.files import read_json, write_json
+from remodal.progress import progress
+from remodal.sharing import snakemake_records
+from remodal.sharing.contents import FileState, states_of
+from remodal.sharing.stages import SharedStage, stage_of
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SharedResult:
+    """One output of Snakemake: its files by their name within it, None when it is not shared."""
+
+    path: Path
+    files: dict[str, FileState] | None
+    record: dict[str, Any]
+
+
+def made_here(stages: list[SharedStage]) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+    """Snakemake's records of this folder, by the stage that shares them.
+
+    What no stage shares goes with the first one, unless it belongs to another data set or study.
+    """
+    found: dict[str, list[tuple[str, dict[str, Any]]]] = {stage.name: [] for stage in stages}
+    first = stages[0]
+    for output, record in snakemake_records.all_records():
+        stage = stage_of(output, stages)
+        if stage is None and first.records.parents[1] in Path(output).parents:
+            stage = first
+        if stage is not None:
+            found[stage.name].append((output, record))
+    return found
+
+
+def write_records(
+    stage: SharedStage, stages: list[SharedStage], made: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """Write the records of a stage from what Snakemake has made of it.
+
+    Results that are in no stage are recorded without files.
+    """
+    results = {}
+    for output, record in progress(made, f"Digesting {stage.name}", total=len(made)):
+        is_shared = stage_of(output, stages) is not None
+        results[output] = {
+            "files": _plain(states_of(Path(output))) if is_shared else None,
+            "record": snakemake_records.shareable(record),
+        }
+    content = {"format": FORMAT, "snakemake": snakemake_records.FORMAT, "stage": stage.name}
+    write_json(stage.records, content | {"results": results})
+
+
+def _plain(states: dict[str, FileState]) -> dict[str, dict[str, Any]]:
+    return {name: state._asdict() for name, state in states.items()}
+
+
+def read_records(stage: SharedStage) -> list[SharedResult]:
+    """The results of a stage as they were shared.
+
+    Raises:
+        UserError: the file is damaged or of another version.
+    """
+    where = str(stage.records)
+    try:
+        content = read_json(stage.records)
+        if content["format"] != FORMAT or content["snakemake"] != snakemake_records.FORMAT:
+            raise UserError(
+                f"records of format {content['format']} with Snakemake's {content['snakemake']}",
+                where=where,
+                expected=f"{FORMAT} with {snakemake_records.FORMAT}",
+                remedy="use the version of remodal that shared them",
+            )
+        return [_read(path, described) for path, described in content["results"].items()]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError("is damaged", where=where, remedy=f"`remodal pull {stage.name}`") from error
+
+
+def _read(path: str, described: dict[str, Any]) -> SharedResult:
+    files = described["files"]
+    if files is not None:
+        files = {name: FileState(**state) for name, state in files.items()}
+    inside = Path(path)
+    if inside.is_absolute() or ".." in inside.parts or inside.parts[0] != "results":
+        raise ValueError(f"{path} lies outside results/")
+    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in files or ()):
+        raise ValueError(f"{path} names a file outside itself")
+    return SharedResult(inside, files, described["record"])

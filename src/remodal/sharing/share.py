@@ -1,0 +1,154 @@
+"""Sharing what was made: records beside the results, both into DVC and its remote."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from remodal.errors import UserError
+from remodal.progress import progress
+from remodal.sharing import snakemake_records
+from remodal.sharing.check import cached_copy, changed_by_hand, summarised
+from remodal.sharing.contents import file_state
+from remodal.sharing.dvc_commands import missing_in_remote, require_dvc
+from remodal.sharing.records import SharedResult, made_here, read_records, write_records
+from remodal.sharing.stages import SharedStage, named, open_repository, shared_stages
+
+
+class CannotShare(UserError):
+    """Results that must not be shared as they are, one line each."""
+
+    def __init__(self, lines: list[str], remedy: str) -> None:
+        super().__init__(lines[0], remedy=remedy)
+        self.args = ("\n  ".join([f"{len(lines)} results cannot be shared; {remedy}:", *lines]),)
+
+
+def record_stage(name: str) -> None:
+    """Write the records of one stage, as the last step of its command in dvc.yaml.
+
+    Raises:
+        UserError: no such stage, it is not whole, or a result was changed by hand.
+    """
+    snakemake_records.require_known_format()
+    stages = shared_stages(open_repository())
+    (stage,) = named(stages, [name])
+    made = made_here(stages)[stage.name]
+    _require_whole(stage, made)
+    _write(stage, stages, made)
+
+
+def share(*, push: bool = True) -> list[str]:
+    """Record all stages that are whole here, commit them to DVC, and push.
+
+    A stage of which nothing or not all is here keeps its shared version.
+
+    Returns:
+        What was done, one line each.
+
+    Raises:
+        UserError: nothing is whole, Snakemake has not finished, or a result was changed by hand.
+        EnvironmentProblem: DVC fails, or something is not in the remote after the push.
+    """
+    snakemake_records.require_known_format()
+    snakemake_records.require_idle()
+    repository = open_repository()
+    stages = shared_stages(repository)
+    made = made_here(stages)
+    whole = [stage for stage in stages if not _missing(stage, made[stage.name])]
+    if not whole:
+        _require_whole(stages[0], made[stages[0].name])
+    for stage in whole:
+        _write(stage, stages, made[stage.name])
+    names = [stage.name for stage in whole]
+    require_dvc("commit", "--force", *names)
+    said = [f"recorded: {', '.join(names)}"]
+    for stage in stages:
+        if stage not in whole:
+            missing = _missing(stage, made[stage.name])
+            said.append(
+                f"{stage.name}: not whole, its shared version stays; not here: {missing[0]}"
+            )
+    if push:
+        said.append(_push(names))
+    return [*said, "now commit dvc.lock, config/ and the study's tables to git"]
+
+
+def _missing(stage: SharedStage, made: list[tuple[str, dict[str, Any]]]) -> list[Path]:
+    """What keeps a stage from being whole: its results, and each output that is not here."""
+    outputs = [Path(output) for output, _ in made]
+    inside = [path for path in outputs if stage.holds(path)]
+    results = [path for path in stage.results if not path.exists()]
+    return results + [path for path in inside if not path.exists()]
+
+
+def _require_whole(stage: SharedStage, made: list[tuple[str, dict[str, Any]]]) -> None:
+    missing = _missing(stage, made)
+    if missing:
+        raise UserError(
+            f"stage `{stage.name}` is not whole: {len(missing)} results are not here",
+            where=str(missing[0]),
+            expected="the study and data set that dvc.yaml names under `vars`",
+            remedy=(
+                f"`snakemake --cores all {stage.name}`, or, for what the study no longer has, "
+                "`snakemake --cleanup-metadata FILE`"
+            ),
+        )
+
+
+def _write(
+    stage: SharedStage, stages: list[SharedStage], made: list[tuple[str, dict[str, Any]]]
+) -> None:
+    earlier: list[SharedResult] = read_records(stage) if stage.records.is_file() else []
+    changed = changed_by_hand([(o, r) for o, r in made if os.path.exists(o)], earlier)
+    if changed:
+        raise CannotShare(
+            [f"{path}: changed by hand since it was made" for path in changed],
+            "delete them and run Snakemake again, or pull them",
+        )
+    write_records(stage, stages, made)
+
+
+def _push(names: list[str]) -> str:
+    # A repository of its own, that sees the new dvc.lock.
+    repository = open_repository()
+    stages = [stage for stage in shared_stages(repository) if stage.name in names]
+    contents = _contents(stages)
+    _require_sound_cache(Path(repository.cache.local.path), contents)
+    require_dvc("push", *names)
+    missing = missing_in_remote(repository, set(contents))
+    if missing:
+        # DVC takes a folder that it pushed once as whole: forget what it knows of the remote.
+        repository.drop_data_index()
+        require_dvc("push", *names)
+        missing = missing_in_remote(repository, set(contents))
+    if missing:
+        lines = [f"{contents[name]}: not in the remote after the push" for name in sorted(missing)]
+        raise CannotShare(lines, "run the same command again")
+    return f"pushed: {len(contents)} contents, all of them in the remote"
+
+
+def _contents(stages: list[SharedStage]) -> dict[str, Path]:
+    """Every content (by DVC's name) that the stages' results consist of, with one of its paths."""
+    contents = {
+        name: path for stage in stages for path, name in stage.stored.items() if name is not None
+    }
+    for stage in stages:
+        for result in read_records(stage):
+            if any(path == result.path or path in result.path.parents for path in stage.stored):
+                for name, state in (result.files or {}).items():
+                    contents[state.md5] = result.path / name
+    return contents
+
+
+def _require_sound_cache(cache: Path, contents: dict[str, Path]) -> None:
+    """See that what will be pushed is what its name says.
+
+    Raises:
+        CannotShare: naming each damaged copy.
+    """
+    damaged = []
+    for name, path in progress(contents.items(), "Checking the cache", total=len(contents)):
+        copy = cached_copy(cache, name)
+        if copy.is_file() and file_state(copy).md5 != name.removesuffix(".dir"):
+            damaged.append((path, f"its copy in DVC's cache is damaged: delete {copy}"))
+    if damaged:
+        raise CannotShare(summarised(damaged, []), "then share again")

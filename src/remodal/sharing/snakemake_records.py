@@ -1,0 +1,129 @@
+"""Snakemake's record of each output: the rule, parameters, code and inputs that it was made with.
+
+Snakemake plans a job again when its output has another record than it would get now. It keeps one
+JSON file an output in `.snakemake/metadata`; this module alone knows where and in which format.
+"""
+
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from remodal.errors import EnvironmentProblem, UserError
+from remodal.files import read_json, write_text
+
+#: `record_format_version` of the records that this module was written for.
+FORMAT = 6
+
+_SNAKEMAKE = Path(".snakemake")
+_METADATA = _SNAKEMAKE / "metadata"
+
+#: What says nothing of how a result was made, or names where the sources lay.
+_LEFT_OUT = ("shellcmd", "conda_env", "external_jobid", "job_hash")
+
+
+def require_known_format() -> None:
+    """See that the installed Snakemake writes the records that this module knows.
+
+    Raises:
+        EnvironmentProblem: it writes others.
+    """
+    try:
+        from snakemake.persistence import RECORD_FORMAT_VERSION as installed
+    except ImportError:
+        installed = None
+    if installed != FORMAT:
+        raise EnvironmentProblem(
+            f"Snakemake's records have format {installed or 'unknown'}",
+            where="the installed Snakemake",
+            expected=f"format {FORMAT}, that of Snakemake 9.27",
+            remedy="install the versions of envs/requirements.txt",
+        )
+
+
+def require_idle() -> None:
+    """See that no run of Snakemake goes on here, or was killed and not continued.
+
+    Raises:
+        UserError: one does, or was.
+    """
+    for folder, state in (("locks", "is running or was killed"), ("incomplete", "was killed")):
+        if any(path.is_file() for path in (_SNAKEMAKE / folder).rglob("*")):
+            raise UserError(
+                f"Snakemake {state}: some results are not whole",
+                where=str(_SNAKEMAKE / folder),
+                remedy="let it finish, or run it again (after `snakemake --unlock` if it asks)",
+            )
+
+
+def read_record(output: str) -> dict[str, Any] | None:
+    """The record of one output; None when there is none."""
+    path = _file(output)
+    return read_json(path) if path.is_file() else None
+
+
+def all_records() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every output that Snakemake has made here, with its record, by path.
+
+    Raises:
+        UserError: a record of another format.
+    """
+    for output in sorted(_outputs()):
+        record = read_record(output) or {}
+        if record.get("record_format_version") != FORMAT:
+            raise UserError(
+                f"its record has format {record.get('record_format_version')}",
+                where=output,
+                expected=f"format {FORMAT}, that of Snakemake 9.27",
+                remedy="make it again with the Snakemake of envs/requirements.txt",
+            )
+        yield output, record
+
+
+def shareable(record: dict[str, Any]) -> dict[str, Any]:
+    """What Snakemake compares of a record, without the paths that its command named."""
+    return {key: None if key in _LEFT_OUT else value for key, value in record.items()}
+
+
+def write_record(output: str, record: dict[str, Any]) -> None:
+    """Make this the record of an output."""
+    import json
+
+    write_text(_file(output), json.dumps(record))
+
+
+def replace_parameter(output: str, old_prefix: str, new: str) -> bool:
+    """Replace the text parameters that begin with `old_prefix` in the record of an output.
+
+    Returns:
+        Whether there was one.
+    """
+    record = read_record(output)
+    if record is None:
+        return False
+    # Snakemake stores the parameters' Python representations, sorted.
+    changed = [
+        repr(new) if one.strip("'\"").startswith(old_prefix) else one for one in record["params"]
+    ]
+    if changed == record["params"]:
+        return False
+    write_record(output, record | {"params": sorted(changed)})
+    return True
+
+
+def _outputs() -> Iterator[str]:
+    for folder, _, names in os.walk(_METADATA):
+        above = [part.removeprefix("@") for part in Path(folder).relative_to(_METADATA).parts]
+        for name in names:
+            if not name.startswith(".writing-"):
+                yield urlsafe_b64decode("".join([*above, name])).decode()
+
+
+def _file(output: str) -> Path:
+    """Where Snakemake keeps the record: the path in base 64, in pieces that fit a file name."""
+    _METADATA.mkdir(parents=True, exist_ok=True)
+    longest = (os.pathconf(_METADATA, "PC_NAME_MAX") or 255) - 1
+    name = urlsafe_b64encode(output.encode()).decode()
+    pieces = [name[at : at + longest] for at in range(0, len(name), longest)]
+    return _METADATA.joinpath(*("@" + piece for piece in pieces[:-1]), pieces[-1])

@@ -1,0 +1,70 @@
+"""The sheet's files: indexed, so that a clone without them knows what they were."""
+
+from pathlib import Path
+
+from remodal.config import Settings
+from remodal.errors import UserError
+from remodal.files import read_json
+from remodal.intake.datasets import CaseSource
+from remodal.intake.source_index import NOT_INDEXED, index_file, read_index, update_index
+from remodal.sharing.snakemake_records import replace_parameter
+
+
+def index_sources(settings: Settings, cases: list[CaseSource], *, again: bool) -> list[str]:
+    """Index the files of a sheet, and let finished conversions of the same content count.
+
+    A conversion that was made before its source was indexed holds the digest of what it read: when
+    that is the indexed one, its record is told so, else it is planned again.
+
+    Args:
+        settings: the study.
+        cases: its cases.
+        again: digest those too that are in the index already.
+
+    Returns:
+        What was done, one line each.
+
+    Raises:
+        UserError: the study has no sheet.
+    """
+    sheet = settings.data.sheet
+    if sheet is None:
+        raise UserError(
+            "there is no sheet to index", where="data.sheet", expected="a study on your own scans"
+        )
+    sources = list(dict.fromkeys(path for case in cases for path in case.sources))
+    changes = update_index(sheet, sources, again=again)
+    adopted = _adopt(settings, cases, read_index(sheet))
+    said = [
+        f"{index_file(sheet)}: {len(changes.added)} added, {len(changes.changed)} changed, "
+        f"{len(changes.unchanged)} as before"
+    ]
+    said += [f"{path}: content changed" for path in changes.changed]
+    said += [f"{path}: not there" for path in changes.not_there]
+    if adopted:
+        said.append(f"{adopted} finished conversions read what is now indexed: they stay")
+    return said
+
+
+def unindexed(settings: Settings, cases: list[CaseSource]) -> list[Path]:
+    """The sheet's paths that are in no index; none for simulated data."""
+    if settings.data.simulated:
+        return []
+    known = read_index(settings.data.sheet)
+    return [path for case in cases for path in case.sources if str(path) not in known]
+
+
+def _adopt(settings: Settings, cases: list[CaseSource], index: dict[str, str]) -> int:
+    """Put the digests into the records of conversions that read the indexed content."""
+    adopted = 0
+    for case in cases:
+        named = case.images | ({"label": case.label} if case.label else {})
+        for name, source in named.items():
+            image = Path("results/data", settings.data_id, "converted", case.case, f"{name}.nii.gz")
+            record = image.with_name(f"{name}.json")
+            digest = index.get(str(source))
+            if not record.is_file() or read_json(record)["details"].get("sha256") != digest:
+                continue
+            replaced = [replace_parameter(str(p), NOT_INDEXED, digest) for p in (image, record)]
+            adopted += all(replaced)
+    return adopted
