@@ -77,7 +77,7 @@ def label_state(wildcards):
 
 
 def state_of(source):
-    return "" if SETTINGS.data.simulated else source_state(source, INDEX)
+    return "simulated" if SETTINGS.data.simulated else source_state(source, INDEX)
 
 
 # Sources are no inputs: a clone that has what was made from them needs them not.
