@@ -79,18 +79,10 @@ def describe_settings(output: Output) -> None:
 @app.command()
 def check(settings: SettingsFile) -> None:
     """Check a study before anything runs: its settings, its methods and its sample sheet."""
+    from remodal.check import check_study
     from remodal.config import read_settings
-    from remodal.intake.datasets import cases_of
-    from remodal.methods import require_method
 
-    checked = read_settings(settings)
-    for method in checked.methods.values():
-        require_method(method.type)
-    cases = cases_of(checked)
-    patients = {case.patient for case in cases}
-    typer.echo(
-        f"{len(cases)} cases of {len(patients)} patients, {len(checked.methods)} methods: ok"
-    )
+    typer.echo(check_study(read_settings(settings)))
 
 
 @app.command()

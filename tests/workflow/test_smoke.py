@@ -42,6 +42,10 @@ def test_the_same_study_run_twice_gives_the_same_bytes(smoke_study, workspace):
     [
         ({"metrics": {"bootstrap": 100}}, {"tabulate", "report", "track"}),
         (
+            {"methods": {"mine": {"type": "nnunet"}}},
+            {"train", "infer", "evaluate", "tabulate", "report", "track"},
+        ),
+        (
             {"methods": {"maml": {"options": {"ma": "paper"}}}},
             {"train", "infer", "evaluate", "tabulate", "report", "track"},
         ),
@@ -63,6 +67,8 @@ def test_a_changed_setting_plans_just_the_jobs_that_read_it(smoke_study, change,
         ("study=livre", "unknown study `livre`"),
         ("trainig={epochs: 2}", "`trainig` is not a setting"),
         ("methods={maml: {type: mmal}}", "unknown method `mmal`"),
+        ("methods={maml: {options: {weigths: repo}}}", "did you mean `weights`?"),
+        ("methods={maml: {options: {weights: papre}}}", "option `weights`"),
     ],
 )
 def test_a_wrong_configuration_is_named_before_anything_runs(workspace, config, said):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from remodal.check import check_methods_apart
 from remodal.config import compose, write_settings
 from remodal.errors import RemodalError
 from remodal.intake.datasets import cases_of
 from remodal.intake.source_index import read_index, source_state
-from remodal.methods import require_method
 from remodal.stages import depends_on
 
 # Slurm's early warning reaches every process of a job, but is for the training alone.
@@ -19,8 +19,8 @@ try:
     SETTINGS = compose(config)
     CASES = {case.case: case for case in cases_of(SETTINGS)}
     INDEX = read_index(SETTINGS.data.sheet)
-    for described in SETTINGS.methods.values():
-        require_method(described.type)
+    if workflow.is_main_process:
+        check_methods_apart(SETTINGS)
 except RemodalError as error:
     raise WorkflowError(str(error))
 

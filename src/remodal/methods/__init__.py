@@ -1,10 +1,11 @@
 """Methods, one file each; listing them imports none of them (and no torch)."""
 
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from remodal.errors import UserError
 
@@ -69,17 +70,37 @@ def build_method(
     Raises:
         UserError: unknown method, or an option it does not have.
     """
-    method = _method_class(name)
+    checked = check_options(name, options or {})
+    return _method_class(name)(modalities, classes, network, checked)
+
+
+def check_options(name: str, options: dict[str, Any], where: str = "") -> BaseModel:
+    """The options of a method, checked and completed (imports the method and torch).
+
+    Args:
+        name: the method.
+        options: those that are given.
+        where: the setting that gives them, for the message.
+
+    Raises:
+        UserError: unknown method, or an option that it does not have or a value it does not take.
+    """
+    model = _method_class(name).Options
     try:
-        checked = method.Options.model_validate(options or {})
+        return model.model_validate(options)
     except ValidationError as error:
         problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
+        key, known = ".".join(str(part) for part in problem["loc"]), list(model.model_fields)
+        what = f"method `{name}`, option `{key}`: "
+        if problem["type"] != "extra_forbidden":
+            raise UserError(what + problem["msg"], where=where) from error
+        near = get_close_matches(key, known, n=1)
         raise UserError(
-            f"method `{name}`, option `{key}`: {problem['msg']}",
-            expected=f"options {', '.join(method.Options.model_fields) or '(none)'}",
+            what + "there is none of this name",
+            where=where,
+            expected=f"options {', '.join(known) or '(none)'}",
+            remedy=f"did you mean `{near[0]}`?" if near else "",
         ) from error
-    return method(modalities, classes, network, checked)
 
 
 def _method_class(name: str) -> "type[Method]":
