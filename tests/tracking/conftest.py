@@ -71,6 +71,16 @@ class Server:
 
 
 @pytest.fixture(scope="session")
+def empty_store(tmp_path_factory) -> Path:
+    """An SQLite store with nothing in it, to copy: making one takes MLflow seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture(scope="session")
 def running_server(tmp_path_factory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("server"))
     server.start()
@@ -88,8 +98,15 @@ def server(running_server, monkeypatch) -> Server:
 
 
 def study_settings(name: str = "liver", **overrides) -> Settings:
-    """The liver study under a name of its own: an experiment that no other test writes to."""
-    settings = compose({"study": "liver", "preset": "smoke"}, CONFIG, overrides)
+    """The liver study under a name of its own: an experiment that no other test writes to.
+
+    Models are not registered unless a test asks for it: most are made up.
+    """
+    settings = compose(
+        {"study": "liver", "preset": "smoke"},
+        CONFIG,
+        {"tracking": {"register_models": False}} | overrides,
+    )
     return settings.model_copy(update={"study": name})
 
 

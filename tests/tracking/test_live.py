@@ -75,7 +75,8 @@ class Trained:
 
     def __init__(self, folder, name: str) -> None:
         made = write_training_study(folder / "training", epochs=EPOCHS)
-        self.settings = made.settings.model_copy(update={"study": name})
+        unregistered = made.settings.tracking.model_copy(update={"register_models": False})
+        self.settings = made.settings.model_copy(update={"study": name, "tracking": unregistered})
         made.settings = self.settings
         self.study = write_study(folder, self.settings)
         self.key = f"{self.settings.study_id}/nnunet/fold0-seed0"

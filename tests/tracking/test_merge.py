@@ -1,28 +1,30 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from remodal.config import compose, write_settings
+from remodal.config import write_settings
 from remodal.errors import EnvironmentProblem, UserError
 from remodal.files import read_json, write_json, write_text
-from remodal.metrics.cases import COUNTS, write_cases
 from remodal.tracking.merge import track
 from remodal.tracking.runs import flattened, read_curves, study_runs
 
-CONFIG = Path(__file__).parents[2] / "config"
+from .conftest import study_settings, write_measured
+
 METHODS = {"maml": [70.0, 90.0], "nnunet": [60.0, 80.0]}
 
 
 @pytest.fixture
 def settings():
-    return compose({"study": "liver", "preset": "smoke"}, CONFIG)
+    return study_settings()
 
 
 @pytest.fixture
-def study(tmp_path, monkeypatch, settings):
-    """A finished study of two models, in an empty working directory."""
+def study(tmp_path, monkeypatch, settings, empty_store):
+    """A finished study of two models, in a working directory with an empty store."""
     monkeypatch.chdir(tmp_path)
+    shutil.copyfile(empty_store, "mlflow.db")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     study = Path("results/studies/liver-smoke")
     write_settings(study / "settings.yaml", settings)
@@ -50,11 +52,7 @@ def write_model(study, method, dices, seconds=5.0):
     write_json(folder / "model.json", {"weights_sha256": f"weights of {method}"})
     write_text(folder / "model.safetensors", "weights")
     write_text(folder / "curves.csv", "epoch,loss,validation_dice\n1,0.5,\n2,0.25,0.75\n")
-    rows = [
-        {"case": f"p{i}", "group": "", "class": "tumour", "dice": dice, **dict.fromkeys(COUNTS, 1)}
-        for i, dice in enumerate(dices)
-    ]
-    write_cases(study / "metrics" / method / "fold0-seed0" / "both.csv", ["dice"], rows)
+    write_measured(study, f"{method}/fold0-seed0", dices)
 
 
 def stored_runs():
@@ -173,7 +171,7 @@ def test_a_store_that_cannot_be_made(study, settings, monkeypatch):
         track(settings, study, study / "tracking.json")
 
 
-def test_weights_are_never_logged(study, settings):
+def test_a_run_holds_no_weights(study, settings):
     files = [path.name for run in study_runs(settings, study) for path, _ in run.artefacts]
     assert "model.safetensors" not in files
 

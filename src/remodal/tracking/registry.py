@@ -73,7 +73,7 @@ def _add(
     from mlflow.pyfunc import save_model
 
     with TemporaryDirectory() as temporary, warnings.catch_warnings():
-        # MLflow would infer a signature from examples and type hints; ours is given.
+        # MLflow would like an example to infer a signature from; ours is given.
         warnings.simplefilter("ignore", UserWarning)
         path = Path(temporary) / _SERVABLE
         save_model(

@@ -24,7 +24,7 @@ class ServedModel(PythonModel):
         self._folder = Path(context.artifacts["description"]).parent
         self._modalities = read_description(self._folder)["modalities"]
 
-    def predict(self, context: Any, model_input, params=None) -> pd.DataFrame:
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Segment each row's patient and write the segmentation.
 
         Args:

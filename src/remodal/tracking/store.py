@@ -61,8 +61,7 @@ class Store:
             self._client.set_tag(identifier, DIGEST, digest)
         for old in known:
             if old.info.run_id == identifier:
-                if parent and old.data.tags.get(_PARENT) != parent:
-                    self._client.set_tag(identifier, _PARENT, parent)
+                self._place(old, run, parent)
             elif run.is_group or not _is_whole(old) or _holds(old, digest):
                 self._client.delete_run(old.info.run_id)
             elif _SUPERSEDED not in old.data.tags:
@@ -122,6 +121,15 @@ class Store:
         for path, folder in run.artefacts:
             self._client.log_artifact(identifier, str(path), folder or None)
 
+    def _place(self, old: "Run", run: TrackedRun, parent: str | None) -> None:
+        """Put a run that is there below its parent, as the current one."""
+        identifier = old.info.run_id
+        if parent and old.data.tags.get(_PARENT) != parent:
+            self._client.set_tag(identifier, _PARENT, parent)
+        if _SUPERSEDED in old.data.tags:
+            self._client.delete_tag(identifier, _SUPERSEDED)
+            self._client.set_tag(identifier, _NAME, run.name)
+
     def _supersede(self, old: "Run", by: str) -> None:
         """Mark an earlier training's run."""
         self._client.set_tag(old.info.run_id, _SUPERSEDED, by)
@@ -134,9 +142,8 @@ def _is_whole(run: "Run") -> bool:
 
 
 def _holds(run: "Run", digest: str) -> bool:
-    """Whether a run is whole, current, and has this content."""
-    tags = run.data.tags
-    return _is_whole(run) and tags[DIGEST] == digest and _SUPERSEDED not in tags
+    """Whether a run is whole and has this content."""
+    return _is_whole(run) and run.data.tags[DIGEST] == digest
 
 
 def _portions(items: list, size: int) -> Iterator[list]:
