@@ -247,13 +247,15 @@ def train(
     from remodal.config import read_settings
     from remodal.training.loop import train as train_model
 
-    torch.set_num_threads(threads)
+    configured = read_settings(settings)
+    # The job's threads are shared by its processes, one a device.
+    torch.set_num_threads(max(1, threads // configured.training.devices))
 
     inputs = {
         role: Path(folder) for role, _, folder in (pair.partition("=") for pair in start or [])
     }
     train_model(
-        read_settings(settings),
+        configured,
         method,
         fold,
         seed,

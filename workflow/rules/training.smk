@@ -1,6 +1,6 @@
 # One trained model a job. The state of an unfinished run lives in `checkpoints`, which is no
 # output: Snakemake deletes outputs before a rerun. `exec`, so that no shell dies of a stop signal
-# before the training has saved; the log goes on where the attempt before ended.
+# before the training has saved.
 
 
 rule train:
@@ -35,4 +35,4 @@ rule train:
         " --fold {wildcards.fold} --seed {wildcards.seed} --threads {threads}"
         " --preprocessed {params.preprocessed} --splits {input.splits}"
         " --fingerprint {input.fingerprint} {params.inputs}"
-        " --checkpoints {params.checkpoints} --output {params.folder} >> {log} 2>&1"
+        " --checkpoints {params.checkpoints} --output {params.folder} > {log} 2>&1"

@@ -21,6 +21,7 @@ from remodal.training.checkpoints import (
 )
 from remodal.training.curves import Row, curve_row
 from remodal.training.interruption import Interruption, interruptions
+from remodal.training.journal import Journal
 from remodal.training.optimisation import advance, make_optimiser, make_schedule, smooth
 from remodal.training.patches import Batch, PatchSampler, ahead
 from remodal.training.validation import validation_dice
@@ -83,6 +84,7 @@ class Fitting:
         self._optimiser_state = optimiser
         share = range(fabric.global_rank, settings.batch, fabric.world_size)
         self._samples = list(share)
+        self._journal: Journal | None = None
         self.progress = Progress()
 
     def run(self) -> Progress:
@@ -93,6 +95,7 @@ class Fitting:
             Preempted: a signal asked to stop; the state was saved.
             KeyboardInterrupt: Ctrl-C; the state was saved.
         """
+        self._journal = Journal(self._folder) if self._fabric.is_global_zero else None
         self._resume()
         began = time.monotonic() - self.progress.seconds
         self._method.network.train()
@@ -120,9 +123,16 @@ class Fitting:
             progress.iteration += 1
             if self._stops(interruption):
                 progress.seconds = time.monotonic() - began
-                progress.sums = {name: float(value) for name, value in sums.items()}
+                # The mean over processes: each goes on from it, and so does their mean.
+                progress.sums = {
+                    name: float(self._fabric.all_reduce(value)) for name, value in sums.items()
+                }
                 self._save()
                 batches.close()
+                self._say(
+                    f"stopped by {interruption.cause} and saved in epoch {progress.epoch + 1}, "
+                    f"after iteration {progress.iteration}"
+                )
                 interruption.leave(str(self._folder))
         progress.sums = {name: float(value) for name, value in sums.items()}
 
@@ -200,11 +210,10 @@ class Fitting:
         self._watch(self.progress.curves)
         row = self.progress.curves[-1]
         dice = row["validation_dice"]
-        print(
+        self._say(
             f"epoch {epoch}/{settings.epochs}  loss {row['loss']:.4f}"
             + ("" if dice is None else f"  validation Dice {dice:.4f}")
-            + f"  learning rate {row['learning_rate']:.3g}",
-            flush=True,
+            + f"  learning rate {row['learning_rate']:.3g}"
         )
 
     def _save(self) -> None:
@@ -230,11 +239,14 @@ class Fitting:
             self._schedule.load_state_dict(states["schedule"])
             self._fabric.strategy.precision.load_state_dict(states["precision"])
             self.progress.resumed += 1
-        if self._fabric.is_global_zero:
-            print(
-                f"continues after epoch {self.progress.epoch}, iteration {self.progress.iteration}",
-                flush=True,
-            )
+        self._say(
+            f"continues after epoch {self.progress.epoch}, iteration {self.progress.iteration}"
+        )
+
+    def _say(self, line: str) -> None:
+        """Say a line once, whatever the number of processes."""
+        if self._journal is not None:
+            self._journal.say(line)
 
 
 def _double(value: float, fabric: Fabric) -> Tensor:

@@ -18,6 +18,11 @@ class Interruption:
 
     received: signal.Signals | None = None
 
+    @property
+    def cause(self) -> str:
+        """The signal's name; all processes of a training stop when one of them gets it."""
+        return self.received.name if self.received else "a signal to another process"
+
     def leave(self, where: str) -> None:
         """End the training after its state was saved.
 
@@ -25,11 +30,10 @@ class Interruption:
             KeyboardInterrupt: it was Ctrl-C.
             Preempted: it was any other signal.
         """
-        assert self.received is not None
         if self.received == signal.SIGINT:
             raise KeyboardInterrupt
         raise Preempted(
-            f"stopped by {self.received.name} and saved",
+            f"stopped by {self.cause} and saved",
             where=where,
             remedy="the same command continues from there",
         )

@@ -1,0 +1,38 @@
+"""What a training says, kept beside its checkpoint: a rerun's log begins with the attempts before.
+
+Snakemake deletes a job's log before it runs the job again, and Slurm starts a new one.
+"""
+
+from pathlib import Path
+
+from remodal.files import explain
+
+JOURNAL = "log.txt"
+
+
+class Journal:
+    """Lines on standard output and in a file that each attempt goes on with.
+
+    Args:
+        folder: the training's own folder; what an attempt before said there is said again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = Path(folder) / JOURNAL
+        if self._path.exists():
+            print(self._path.read_text(encoding="utf-8"), end="", flush=True)
+
+    def say(self, line: str) -> None:
+        """Say one line.
+
+        Raises:
+            EnvironmentProblem: full disk, or no permission to write.
+        """
+        print(line, flush=True)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Appended in one call: a second writer's lines come between, never inside.
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise explain(error, self._path) from error
