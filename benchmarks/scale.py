@@ -12,7 +12,9 @@ comes from it (checked: other plans end the benchmark). Medians of three runs, w
 What limits it: Snakemake's own start, some 2 s, and about 3 ms for each job and 0.1 ms for each
 input of a job. So a case is preprocessed for all folds in one job, and a training depends on one
 file that lists its fold's cases, not on each of them: before, these were 3,078 jobs with 35,000
-inputs, 13 s of dry run and 278 MB. Our own functions take a hundredth of the time.
+inputs: 13 s and 278 MB for the dry run. Our own functions take a hundredth of the time.
+
+Ten times the patients are planned in ten times as long; docs/scale.md says what breaks first then.
 """
 
 import os
