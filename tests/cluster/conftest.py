@@ -1,0 +1,91 @@
+"""A Slurm that the tests start and stop, and folders whose Snakemake submits to it."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.slurm import Slurm, why_not
+from tests.workspace import ENVIRONMENT, ROOT
+
+#: The test's Slurm has no accounting.
+PROFILE = ("--profile", "slurm", "--slurm-status-command", "squeue")
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory):
+    """The cluster of `tests.cluster.slurm`; skipped with a reason where it cannot be."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with Slurm(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    """The environment in which `snakemake` is the impatient one."""
+    programs = tmp_path_factory.mktemp("programs")
+    script = Path(__file__).with_name("impatient.py").read_text()
+    (programs / "snakemake").write_text(f"#!{sys.executable}\n{script}")
+    (programs / "snakemake").chmod(0o755)
+    return ENVIRONMENT | {"PATH": f"{programs}:{ENVIRONMENT['PATH']}"}
+
+
+class Submitter:
+    """A folder from which Snakemake submits with the project's own profile."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder, self.environment = folder, environment
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command in the folder; what it says goes to said.log."""
+        with open(self.folder / "said.log", "a") as said:
+            return subprocess.Popen(
+                [str(part) for part in command],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=said,
+                stderr=said,
+                text=True,
+            )
+
+    def snakemake(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `snakemake --profile slurm`."""
+        return self.start("snakemake", *PROFILE, *arguments)
+
+    def finish(self, process: subprocess.Popen[str], seconds: float = 600) -> None:
+        """Wait for a command that must succeed."""
+        code = process.wait(seconds)
+        assert code == 0, (self.folder / "said.log").read_text()[-8000:]
+
+    def wait_for(self, true, seconds: float = 300) -> None:
+        """Wait until `true()`."""
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end, (self.folder / "said.log").read_text()[-8000:]
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory, environment):
+    """Makes folders with a Snakefile of their own beside the project's profiles."""
+
+    def make(snakefile: str) -> Submitter:
+        folder = tmp_path_factory.mktemp("toy")
+        for name in ("slurm", "profiles"):
+            (folder / name).symlink_to(ROOT / name)
+        (folder / "Snakefile").write_text(snakefile)
+        return Submitter(folder, environment)
+
+    return make
+
+
+@pytest.fixture
+def study_copy(smoke_study, tmp_path, environment):
+    """The finished smoke study, copied: its results may be taken away again."""
+    folder = tmp_path / "study"
+    subprocess.run(["cp", "-a", smoke_study.folder, folder], check=True)
+    return Submitter(folder, environment)

@@ -1,0 +1,217 @@
+"""A Slurm of two nodes on this machine, for tests: real daemons on loopback, nothing installed."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "munged", "munge")
+#: The plugin's inner step drops SLURM_CONF, so the programs must find their configuration here.
+SYSTEM = Path("/etc/slurm")
+NODES = ("n1", "n2")
+
+# Both nodes claim more than the machine has: the profile's requests are for real nodes.
+CONFIGURATION = """
+ClusterName=remodal-test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={port}
+SlurmdPort={node_port}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool/%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/%n.log
+MpiDefault=none
+MailProg=/bin/true
+SwitchType=switch/none
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=0,bf_interval=1,defer
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+ReturnToService=2
+SlurmdTimeout=6
+KillWait={kill_wait}
+MinJobAge=600
+PropagateResourceLimits=NONE
+SlurmdParameters=config_overrides
+AccountingStorageType=accounting_storage/none
+GresTypes=gpu
+NodeName=DEFAULT CPUs=16 RealMemory=256000
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={first} Gres=gpu:1 Weight=2
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={second} Weight=1
+PartitionName=cpu Nodes=n1,n2 Default=YES MaxTime=UNLIMITED State=UP PreemptMode=REQUEUE
+PartitionName=gpu Nodes=n1 MaxTime=UNLIMITED State=UP GraceTime={kill_wait} PriorityTier=1
+PartitionName=urgent Nodes=n1 MaxTime=UNLIMITED State=UP PriorityTier=9
+"""
+
+
+def why_not() -> str | None:
+    """Why no Slurm can be started here; None where it can."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        return f"needs Debian's slurmctld, slurmd, slurm-client and munge (no {missing[0]})"
+    if os.geteuid() != 0:
+        return "needs root: slurmd starts jobs as their owners"
+    if (SYSTEM / "slurm.conf").exists() and not (SYSTEM / "slurm.conf").is_symlink():
+        return f"{SYSTEM / 'slurm.conf'} exists: this machine belongs to a cluster"
+    return None
+
+
+class Slurm:
+    """The cluster; `with Slurm(folder) as cluster` starts and stops it.
+
+    Partition `gpu` is node n1 with one stand-in GPU; a job in `urgent` preempts one in `gpu`. Jobs
+    in `cpu` go to n2 as long as it takes any.
+    """
+
+    def __init__(self, folder: Path, kill_wait: int = 20) -> None:
+        self.folder, self.kill_wait = folder, kill_wait
+
+    def __enter__(self) -> "Slurm":
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        # What still runs is of no use: killed at once, so that nothing outlives the daemons.
+        _run("scancel", "--user=root", "--signal=KILL", "--full", check=False)
+        _run("scancel", "--user=root", check=False)
+        for name in (*NODES, "slurmctld", "munged"):
+            self._stop(name)
+        for name in ("slurm.conf", "gres.conf"):
+            (SYSTEM / name).unlink(missing_ok=True)
+
+    def start_node(self, node: str) -> None:
+        """Start a node's daemon."""
+        (self.folder / "spool" / node).mkdir(parents=True, exist_ok=True)
+        _run("slurmd", "-N", node)
+
+    def kill_node(self, node: str) -> None:
+        """Kill a node's daemon, as a power cut would but for the processes of its jobs."""
+        os.kill(int((self.folder / f"{node}.pid").read_text()), signal.SIGKILL)
+
+    def cancel(self, *arguments: str) -> None:
+        """`scancel`, for a job or for what options say."""
+        _run("scancel", *arguments)
+
+    def submit(self, command: str, folder: Path) -> str:
+        """Number of a job of somebody else's in a folder."""
+        options = ("--parsable", "--output=/dev/null", f"--chdir={folder}", "--partition=cpu")
+        return _run("sbatch", *options, f"--wrap={command}")
+
+    def idle(self) -> set[str]:
+        """Nodes that take jobs."""
+        said = _run("sinfo", "--noheader", "--Node", "--format=%N %t").split("\n")
+        return {line.split()[0] for line in said if line and line.split()[1] in ("idle", "mix")}
+
+    def jobs(self, *options: str) -> list[dict[str, str]]:
+        """Jobs that squeue lists: id, name, state, comment, node, folder, gres, cpus, limit."""
+        keys = ("id", "name", "state", "comment", "node", "folder", "tres", "cpus", "limit")
+        said = _run("squeue", "--noheader", "--format=%i|%j|%T|%k|%N|%Z|%b|%C|%l", *options)
+        return [dict(zip(keys, line.split("|"))) for line in said.splitlines()]
+
+    def running(self, word: str, seconds: float = 300) -> dict[str, str]:
+        """The first running job with `word` in its comment (rule and wildcards), waited for."""
+        found: list[dict[str, str]] = []
+
+        def there() -> bool:
+            found[:] = [job for job in self.jobs("--states=RUNNING") if word in job["comment"]]
+            return bool(found)
+
+        _until(there, f"no job of {word} runs", seconds)
+        return found[0]
+
+    def _start(self) -> None:
+        self._configure()
+        self._start_munge()
+        _run("slurmctld", "-i")
+        for node in NODES:
+            self.start_node(node)
+        _until(lambda: self.idle() == set(NODES), "the nodes do not come up")
+
+    def _configure(self) -> None:
+        # Slurm wants its state where only root writes, and names of sockets must be short.
+        (self.folder / "state").mkdir(parents=True)
+        ports = [_free_port() for _ in range(4)]
+        text = CONFIGURATION.format(
+            host=socket.gethostname().partition(".")[0],
+            folder=self.folder,
+            kill_wait=self.kill_wait,
+            **dict(zip(("port", "node_port", "first", "second"), ports)),
+        )
+        (self.folder / "slurm.conf").write_text(text)
+        # A GPU without a device file counts as none; any character device will do.
+        (self.folder / "gres.conf").write_text("NodeName=n1 Name=gpu File=/dev/null\n")
+        SYSTEM.mkdir(exist_ok=True)
+        for name in ("slurm.conf", "gres.conf"):
+            (SYSTEM / name).unlink(missing_ok=True)
+            (SYSTEM / name).symlink_to(self.folder / name)
+
+    def _start_munge(self) -> None:
+        if subprocess.run(["munge", "-n"], capture_output=True).returncode == 0:
+            return
+        Path("/run/munge").mkdir(exist_ok=True)
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o400)
+        options = {
+            "key-file": key,
+            "pid-file": self.folder / "munged.pid",
+            "log-file": self.folder / "munged.log",
+            "seed-file": self.folder / "munged.seed",
+        }
+        _run("munged", "--force", *(f"--{name}={value}" for name, value in options.items()))
+        _until(lambda: not subprocess.run(["munge", "-n"], capture_output=True).returncode, "munge")
+
+    def _stop(self, name: str) -> None:
+        """End a daemon that this started, by the process id that it wrote down."""
+        file = self.folder / f"{name}.pid"
+        if not file.is_file():
+            return
+        number = int(file.read_text())
+        for wanted in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.kill(number, wanted)
+                _until(lambda: not Path(f"/proc/{number}").exists(), f"{name} does not end", 10)
+            except ProcessLookupError:
+                return
+            except TimeoutError:
+                continue
+
+
+def _run(*command: str, check: bool = True) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if check and done.returncode:
+        raise RuntimeError(f"{command}: {done.stderr}{done.stdout}")
+    return done.stdout.strip()
+
+
+def _until(true, otherwise: str, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{otherwise} ({seconds:.0f} s)")
+        time.sleep(0.2)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,112 @@
+"""What a cluster does to jobs, all at once, in one run of stand-in jobs under the real profile."""
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+# The rules' names give them the profile's partitions. `slow` needs more than its first minute,
+# `hungry` more than its first 500 MB; `moved` begins when these no longer use its node.
+SNAKEFILE = """
+import signal
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # as the project's Snakefile does
+
+rule all:
+    input: expand("{job}.txt", job=["slow", "warned", "moved", "left", "right"])
+
+rule warned:
+    output: "warned.txt"
+    resources: runtime=2, slurm_extra="--signal=USR1@60"
+    shell: "exec python stage.py {output}"
+
+rule slow:
+    output: "slow.txt"
+    resources: slurm_partition="gpu", runtime=lambda wildcards, attempt: attempt
+    shell: "test {resources.runtime} -gt 1 || sleep 300; echo {resources.runtime} > {output}"
+
+rule hungry:
+    output: "hungry.txt"
+    resources: mem_mb=lambda wildcards, attempt: attempt * 500
+    shell:
+        "python -c 'import time; taken = bytearray(600 << 20); time.sleep(4)';"
+        " echo {resources.mem_mb} > {output}"
+
+rule cancelled:
+    output: "cancelled.txt"
+    shell: "echo begins >> cancelled.begun; sleep 8; echo done > {output}"
+
+rule moved:
+    input: "hungry.txt", "cancelled.txt"
+    output: "moved.txt"
+    shell: "echo $SLURMD_NODENAME >> moved.begun; sleep 12; echo done > {output}"
+
+rule left:
+    output: "left.txt"
+    resources: slurm_partition="gpu", gpu=1
+    shell: "date +%s.%N > {output}.new; sleep 4; echo GPU $CUDA_VISIBLE_DEVICES >> {output}.new;"
+        " date +%s.%N >> {output}.new; mv {output}.new {output}"
+
+use rule left as right with:
+    output: "right.txt"
+    resources: slurm_partition="gpu", gres="gpu:1"
+"""
+
+# A training in a few lines: saves when it is warned, and goes on from there.
+STAGE = """
+import pathlib, signal, sys, time
+saved = pathlib.Path("saved")
+def save(*_):
+    time.sleep(2)
+    saved.write_text("half")
+    sys.exit(75)
+signal.signal(signal.SIGUSR1, save)
+if not saved.exists():
+    time.sleep(300)
+pathlib.Path(sys.argv[1]).write_text(saved.read_text() + " and half")
+"""
+
+
+@pytest.fixture(scope="module")
+def troubled(slurm, toy):
+    """The folder in which all of it was made in spite of everything."""
+    study = toy(SNAKEFILE)
+    (study.folder / "stage.py").write_text(STAGE)
+    run = study.snakemake()
+    study.wait_for(lambda: (study.folder / "cancelled.begun").exists())
+    slurm.cancel(slurm.running("rule_cancelled")["id"])
+    job = slurm.running("rule_moved", seconds=120)
+    study.wait_for(lambda: (study.folder / "moved.begun").exists())
+    slurm.kill_node(job["node"])
+    try:
+        study.finish(run)
+    finally:
+        slurm.start_node(job["node"])
+    return study.folder
+
+
+def test_a_job_over_its_time_limit_is_tried_again_with_more(troubled):
+    assert (troubled / "slow.txt").read_text() == "2\n"
+
+
+def test_a_job_that_slurm_warns_saves_and_goes_on_in_its_next_attempt(troubled):
+    assert (troubled / "warned.txt").read_text() == "half and half"
+
+
+def test_a_job_out_of_memory_is_tried_again_with_more(troubled):
+    assert (troubled / "hungry.txt").read_text() == "1000\n"
+
+
+def test_a_cancelled_job_is_tried_again(troubled):
+    assert (troubled / "cancelled.begun").read_text() == "begins\n" * 2
+    assert (troubled / "cancelled.txt").read_text() == "done\n"
+
+
+def test_a_job_of_a_lost_node_runs_on_another(troubled):
+    assert (troubled / "moved.begun").read_text().split() == ["n2", "n1"]
+    assert (troubled / "moved.txt").read_text() == "done\n"
+
+
+def test_jobs_on_one_gpu_take_turns_whether_asked_for_by_gpus_or_by_gres(troubled):
+    told = [(troubled / f"{name}.txt").read_text().split() for name in ("left", "right")]
+    assert [words[1:3] for words in told] == [["GPU", "0"], ["GPU", "0"]]
+    first, second = sorted((float(words[0]), float(words[-1])) for words in told)
+    assert first[1] <= second[0]

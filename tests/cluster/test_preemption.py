@@ -1,0 +1,105 @@
+"""A training that Slurm warns, preempts and kills ends as if nothing had happened."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+STUDY = "results/studies/liver-smoke"
+NAME = "maml"
+MODEL = f"{STUDY}/models/{NAME}/fold0-seed0"
+CHECKPOINTS = f"{STUDY}/checkpoints/{NAME}-fold0-seed0"
+LOG = f"{STUDY}/logs/train/{NAME}-fold0-seed0.log"
+#: Long enough to be met at work again and again.
+CONFIG = (
+    *("--config", "preset=smoke", "training={epochs: 200, iterations: 2, checkpoint_every: 2}"),
+    f"{MODEL}/model.safetensors",
+)
+
+
+@pytest.fixture
+def training(study_copy):
+    """The study without this model."""
+    for name in (MODEL, CHECKPOINTS):
+        shutil.rmtree(study_copy.folder / name)
+    (study_copy.folder / LOG).unlink()
+    return study_copy
+
+
+@pytest.fixture
+def undisturbed(training, tmp_path):
+    """The model as one machine trains it."""
+    folder = tmp_path / "undisturbed"
+    subprocess.run(["cp", "-a", training.folder, folder], check=True)
+    local = type(training)(folder, training.environment)
+    local.finish(local.start("snakemake", "--cores", "1", *CONFIG))
+    return contents(folder)
+
+
+def contents(folder) -> dict[str, bytes]:
+    """What must be equal, byte for byte."""
+    names = ("model.safetensors", "model.json", "curves.csv")
+    return {name: (folder / MODEL / name).read_bytes() for name in names}
+
+
+def epochs(study) -> int:
+    """Finished epochs, as the job writes them."""
+    try:
+        return json.loads((study.folder / CHECKPOINTS / "progress.json").read_text())["epoch"]
+    except FileNotFoundError:
+        return 0
+
+
+def said(study) -> str:
+    """All that the training has said, in all attempts."""
+    return "".join(file.read_text() for file in (study.folder / CHECKPOINTS).glob("*/log.txt"))
+
+
+def trainer(study) -> psutil.Process:
+    """The process that trains."""
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        command = process.info["cmdline"] or []
+        if process.info["cwd"] == str(study.folder) and "train" in command[2:3]:
+            return process
+    raise AssertionError("nothing trains")
+
+
+def test_a_warned_preempted_and_killed_training_ends_as_the_undisturbed_one(
+    slurm, training, undisturbed
+):
+    study = training
+    run = study.snakemake(*CONFIG)
+
+    study.wait_for(lambda: epochs(study) >= 5)  # Slurm's early warning, as the profile asks for
+    warned = slurm.running("rule_train")["id"]
+    slurm.cancel("--signal=USR1", warned)
+    study.wait_for(lambda: said(study).count("continues after") == 1)
+    assert "stopped by SIGUSR1 and saved" in said(study)
+
+    before = epochs(study)  # a more urgent job takes the node
+    study.wait_for(lambda: epochs(study) >= before + 5)
+    preempted = slurm.running("rule_train")["id"]
+    assert preempted != warned
+    urgent = ["sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=sleep 2"]
+    subprocess.run(urgent, check=True, capture_output=True)
+    study.wait_for(lambda: said(study).count("continues after") == 2)
+    assert "stopped by SIGTERM and saved" in said(study)
+    assert slurm.running("rule_train")["id"] == preempted  # Slurm's own requeue, the same job
+
+    before = epochs(study)  # nothing is announced
+    study.wait_for(lambda: epochs(study) >= before + 5)
+    os.kill(trainer(study).pid, signal.SIGKILL)
+    killed_after = epochs(study)
+    study.finish(run)
+
+    assert contents(study.folder) == undisturbed
+    assert json.loads((study.folder / MODEL / "training.json").read_text())["resumed"] == 3
+    assert (study.folder / LOG).read_text() == said(study)  # nothing of an attempt before is lost
+    continued = [line for line in said(study).splitlines() if "continues after" in line]
+    assert int(continued[-1].split("epoch ")[1].split(",")[0]) >= killed_after - 2
