@@ -1,12 +1,19 @@
 """Whether results are what was shared, and what is wrong where they are not."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from remodal.progress import progress
 from remodal.sharing import snakemake_records
-from remodal.sharing.contents import FileState, changed_since, file_state, files_of_result
+from remodal.sharing.contents import (
+    FileState,
+    changed_since,
+    file_state,
+    files_of_result,
+    times_of_linked,
+)
 from remodal.sharing.records import SharedResult
 
 CHANGED = "changed by hand since it was made"
@@ -34,6 +41,7 @@ def check_results(results: list[SharedResult], cache: Path, *, pulled: bool) -> 
         pulled: they were just pulled: what is missing is missing in the remote.
     """
     verdict = Verdict()
+    linked = _linked(snakemake_records.all_records())
     for result in progress(results, "Checking", total=len(results)):
         problems = [
             (result.path / name, what)
@@ -43,7 +51,7 @@ def check_results(results: list[SharedResult], cache: Path, *, pulled: bool) -> 
         problems += [(path, CHANGED) for path in _extra_files(result)]
         if not problems:
             verdict.sound.append(result)
-        elif result.path.exists() and _is_made_again(result):
+        elif result.path.exists() and _is_made_again(result, linked):
             verdict.made_again.append(result.path)
         else:
             verdict.problems += problems
@@ -74,12 +82,12 @@ def cached_copy(cache: Path, md5: str) -> Path:
     return cache / md5[:2] / md5[2:]
 
 
-def _is_made_again(result: SharedResult) -> bool:
+def _is_made_again(result: SharedResult, linked: dict[int, float]) -> bool:
     """Whether Snakemake itself made the result here, after it was shared, and none changed it."""
     record = snakemake_records.read_record(str(result.path))
     if record is None or record["endtime"] <= result.record["endtime"]:
         return False
-    return not changed_since(result.path, record["endtime"])
+    return not changed_since(result.path, record["endtime"], linked)
 
 
 def changed_by_hand(
@@ -90,15 +98,20 @@ def changed_by_hand(
     A file that DVC put back, with the content that was shared, is as good as the one that was made.
     """
     known = {result.path: result for result in shared}
+    linked = _linked(made)
     found = []
     for output, record in made:
         path = Path(output)
-        names = changed_since(path, record["endtime"])
+        names = changed_since(path, record["endtime"], linked)
         same = known.get(path)
         if same is not None and same.record["endtime"] == record["endtime"]:
             names = [name for name in names if not _is_as_shared(path / name, name, same)]
         found += [path / name for name in names]
     return found
+
+
+def _linked(made: Iterable[tuple[str, dict[str, Any]]]) -> dict[int, float]:
+    return times_of_linked({output: record["endtime"] for output, record in made})
 
 
 def _is_as_shared(path: Path, name: str, result: SharedResult) -> bool:

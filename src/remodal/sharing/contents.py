@@ -55,10 +55,37 @@ def modified(path: Path) -> float:
     return os.stat(mark if mark.exists() else path).st_mtime
 
 
-def changed_since(path: Path, made: float) -> list[str]:
-    """Names of the result's files that were written after it was made (s)."""
-    # Snakemake notes the time as a double: compare as such.
-    return [name for name in files_of_result(path) if os.stat(path / name).st_mtime > made]
+def changed_since(path: Path, made: float, linked: dict[int, float]) -> list[str]:
+    """Names of the result's files that were written after it was made.
+
+    Args:
+        path: the result.
+        made: when (s, a double as Snakemake notes it).
+        linked: `times_of_linked`.
+    """
+    found = []
+    for name in files_of_result(path):
+        state = os.stat(path / name)
+        if state.st_mtime > max(made, linked.get(state.st_ino, 0)):
+            found.append(name)
+    return found
+
+
+def times_of_linked(made: dict[str, float]) -> dict[int, float]:
+    """When files with several names were last made under one of them, by their inode.
+
+    A stage that takes a file over as it is links it, and Snakemake then renews its time.
+
+    Args:
+        made: when each result was made (s).
+    """
+    times: dict[int, float] = {}
+    for path, time in made.items():
+        if os.path.isfile(path):
+            state = os.stat(path)
+            if state.st_nlink > 1:
+                times[state.st_ino] = max(time, times.get(state.st_ino, 0))
+    return times
 
 
 def restore_times(path: Path, files: dict[str, Any]) -> None:

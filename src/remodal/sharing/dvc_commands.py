@@ -1,8 +1,8 @@
-"""The DVC commands that sharing makes use of, and what lies in DVC's remote."""
+"""The DVC operations that sharing makes use of, and what lies in DVC's remote."""
 
-import subprocess
-import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from remodal.errors import EnvironmentProblem
 
@@ -10,33 +10,47 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 
-def run_dvc(*arguments: str) -> str:
-    """Run a DVC command; its progress is shown.
+def pull_paths(repository: "Repo", paths: Iterable[Path]) -> str:
+    """Bring results from the remote; those that can be brought are, whatever fails.
 
     Returns:
-        Empty when it succeeded, else its own words for what went wrong.
+        Empty, or DVC's words for what failed.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], stderr=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode == 0:
-        return ""
-    said = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.strip()]
-    errors = [line for line in said if "failed" in line or "error" in line.lower()]
-    return " ".join((errors or said or ["no reason given"])[0].split())
+    return _problem(lambda: repository.pull(targets=[str(path) for path in paths]))
 
 
-def require_dvc(*arguments: str) -> None:
-    """Run a DVC command.
+def commit_stages(repository: "Repo", names: list[str]) -> None:
+    """Put the stages' results into the cache and their digests into dvc.lock.
 
     Raises:
         EnvironmentProblem: it failed.
     """
-    problem = run_dvc(*arguments)
-    if problem:
-        raise EnvironmentProblem(
-            problem, where=f"dvc {arguments[0]}", remedy="mend it and run the same command again"
-        )
+    for name in names:
+        _require("dvc commit", lambda name=name: repository.commit(name, force=True))
+
+
+def push_stages(repository: "Repo", names: list[str]) -> None:
+    """Bring the stages' results from the cache to the remote.
+
+    Raises:
+        EnvironmentProblem: it failed.
+    """
+    _require("dvc push", lambda: repository.push(targets=names))
+
+
+def push_contents(repository: "Repo", names: set[str]) -> None:
+    """Bring single contents (by DVC's name) from the cache to the remote.
+
+    Raises:
+        EnvironmentProblem: it failed.
+    """
+    cache = repository.cache.local
+    ordered = sorted(names)
+    copies = [cache.oid_to_path(name) for name in ordered]
+    _require(
+        "DVC's remote",
+        lambda: repository.cloud.get_remote_odb().add(copies, cache.fs, ordered),
+    )
 
 
 def missing_in_remote(repository: "Repo", names: set[str]) -> set[str]:
@@ -45,10 +59,34 @@ def missing_in_remote(repository: "Repo", names: set[str]) -> set[str]:
     Raises:
         EnvironmentProblem: the remote cannot be reached, or there is none.
     """
+    found: list[str] = []
+
+    def look() -> None:
+        store = repository.cloud.get_remote_odb()
+        found.extend(store.oids_exist(sorted(names)))
+
+    _require("DVC's remote", look)
+    return names - set(found)
+
+
+def _require(where: str, do: Callable[[], Any]) -> None:
+    problem = _problem(do)
+    if problem:
+        raise EnvironmentProblem(problem, where=where, remedy="mend it and run the command again")
+
+
+def _problem(do: Callable[[], Any]) -> str:
+    """What DVC says that failed, on one line; empty when nothing did."""
+    import logging
+
     from dvc.exceptions import DvcException
 
+    # Its own log repeats the exception, once for each object.
+    logging.getLogger("dvc").setLevel(logging.CRITICAL)
+    logging.getLogger("dvc_data").setLevel(logging.CRITICAL)
+    logging.getLogger("dvc_objects").setLevel(logging.CRITICAL)
     try:
-        store = repository.cloud.get_remote_odb()
-        return names - set(store.oids_exist(sorted(names)))
+        do()
     except (DvcException, OSError) as error:
-        raise EnvironmentProblem(str(error), where="DVC's remote") from error
+        return " ".join(str(error).split()) or type(error).__name__
+    return ""

@@ -9,7 +9,12 @@ from remodal.progress import progress
 from remodal.sharing import snakemake_records
 from remodal.sharing.check import cached_copy, changed_by_hand, summarised
 from remodal.sharing.contents import file_state
-from remodal.sharing.dvc_commands import missing_in_remote, require_dvc
+from remodal.sharing.dvc_commands import (
+    commit_stages,
+    missing_in_remote,
+    push_contents,
+    push_stages,
+)
 from remodal.sharing.records import SharedResult, made_here, read_records, write_records
 from remodal.sharing.stages import SharedStage, named, open_repository, shared_stages
 
@@ -59,7 +64,7 @@ def share(*, push: bool = True) -> list[str]:
     for stage in whole:
         _write(stage, stages, made[stage.name])
     names = [stage.name for stage in whole]
-    require_dvc("commit", "--force", *names)
+    commit_stages(repository, names)
     said = [f"recorded: {', '.join(names)}"]
     for stage in stages:
         if stage not in whole:
@@ -113,12 +118,11 @@ def _push(names: list[str]) -> str:
     stages = [stage for stage in shared_stages(repository) if stage.name in names]
     contents = _contents(stages)
     _require_sound_cache(Path(repository.cache.local.path), contents)
-    require_dvc("push", *names)
+    push_stages(repository, names)
     missing = missing_in_remote(repository, set(contents))
     if missing:
-        # DVC takes a folder that it pushed once as whole: forget what it knows of the remote.
-        repository.drop_data_index()
-        require_dvc("push", *names)
+        # DVC takes a folder as whole once its list is in the remote, as after an interrupted push.
+        push_contents(repository, missing)
         missing = missing_in_remote(repository, set(contents))
     if missing:
         lines = [f"{contents[name]}: not in the remote after the push" for name in sorted(missing)]

@@ -4,6 +4,7 @@ Snakemake plans a job again when its output has another record than it would get
 JSON file an output in `.snakemake/metadata`; this module alone knows where and in which format.
 """
 
+import json
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
@@ -88,8 +89,8 @@ def shareable(record: dict[str, Any]) -> dict[str, Any]:
 
 def write_record(output: str, record: dict[str, Any]) -> None:
     """Make this the record of an output."""
-    import json
-
+    # Without this folder Snakemake takes the records for those of an old version.
+    (_SNAKEMAKE / "incomplete").mkdir(parents=True, exist_ok=True)
     write_text(_file(output), json.dumps(record))
 
 
