@@ -19,12 +19,13 @@ def test_the_whole_preparation_is_a_few_dozen_submissions(workspace):
     alone = re.findall(r"^rule (?!prepared|split|inventory)(\w+):", said, re.MULTILINE)
     assert set(groups) == {"preparation", "preprocessing"}  # split and inventory are not submitted
     assert set(alone) == {"fingerprint"}
-    assert len(groups) + len(alone) <= 36
+    assert len(groups) + len(alone) == 33  # as docs/gpu-and-cluster.md says
 
 
 def test_a_training_asks_for_its_gpus_on_one_node_in_a_job_of_its_own(workspace):
-    model = "results/studies/liver-paper/models/nnunet/fold0-seed0/model.safetensors"
-    said = planned(workspace, model, "--config", "preset=paper", "training={devices: 2}")
+    model = "results/studies/liver-smoke/models/nnunet/fold0-seed0/model.safetensors"
+    training = "training={device: auto, devices: 2}"
+    said = planned(workspace, model, "--config", "preset=smoke", training)
     (request,) = re.findall(r"^rule train:.*?resources: (.*?)$", said, re.MULTILINE | re.DOTALL)
     asked = dict(part.split("=", 1) for part in request.split(", "))
     assert (asked["gpu"], asked["nodes"], asked["slurm_partition"]) == ("2", "1", "gpu")
@@ -32,7 +33,7 @@ def test_a_training_asks_for_its_gpus_on_one_node_in_a_job_of_its_own(workspace)
 
 def test_what_is_set_in_the_profile_is_set_nowhere_else(workspace):
     for rules in (workspace.folder / "workflow/rules").glob("*.smk"):
-        assert not re.search(r"mem_mb|runtime|slurm|partition|retries", rules.read_text()), rules
+        assert not re.search(r"mem_mb|runtime|slurm_|retries:", rules.read_text()), rules
     default = (workspace.folder / "workflow/profiles/default/profile.yaml").read_text()
     ours = (workspace.folder / "slurm/profile.yaml").read_text()
     top = [set(re.findall(r"^([a-z-]+):", text, re.MULTILINE)) for text in (default, ours)]
