@@ -79,14 +79,13 @@ def _problem(do: Callable[[], Any]) -> str:
     """What DVC says that failed, on one line; empty when nothing did."""
     import logging
 
-    from dvc.exceptions import DvcException
-
     # Its own log repeats the exception, once for each object.
     logging.getLogger("dvc").setLevel(logging.CRITICAL)
     logging.getLogger("dvc_data").setLevel(logging.CRITICAL)
     logging.getLogger("dvc_objects").setLevel(logging.CRITICAL)
     try:
         do()
-    except (DvcException, OSError) as error:
+    except Exception as error:
+        # A remote's library raises what it likes: its words, on one line.
         return " ".join(str(error).split()) or type(error).__name__
     return ""

@@ -7,6 +7,7 @@ from remodal.errors import EnvironmentProblem, ExitCode, RemodalError, UserError
 from remodal.files import atomic_path
 from remodal.sharing import snakemake_records
 from remodal.sharing.check import (
+    BAD_COPY,
     Verdict,
     cached_copy,
     changed_by_hand,
@@ -52,7 +53,9 @@ def pull(names: list[str]) -> list[str]:
     asked = named(stages, names)
     wanted = needed(stages, asked)
     shared = _shared(stages)
-    refused = pull_paths(repository, [*(stage.records for stage in shared), *wanted])
+    # DVC brings nothing of a list of which it lacks one: the records first, by themselves.
+    refused = pull_paths(repository, [stage.records for stage in shared])
+    refused += pull_paths(repository, wanted)
     problems = _problems_of_records(shared)
     readable = [stage for stage in shared if stage.records not in dict(problems)]
     results = [result for stage in readable for result in read_records(stage)]
@@ -68,6 +71,7 @@ def pull(names: list[str]) -> list[str]:
     if refused:
         _place_what_came(here, cache)
     verdict = check_results(here, cache, pulled=True)
+    _take_damaged_away(verdict, here, cache)
     _tell_snakemake(verdict, [result for result in results if not result.path.exists()])
     lines = summarised(problems + verdict.problems, wanted)
     if lines:
@@ -135,6 +139,20 @@ def _place_what_came(results: list[SharedResult], cache: Path) -> None:
             if not path.exists() and copy.is_file() and file_state(copy)[:3] == state[:3]:
                 with atomic_path(path) as temporary:
                     shutil.copyfile(copy, temporary)
+
+
+def _take_damaged_away(verdict: Verdict, results: list[SharedResult], cache: Path) -> None:
+    """Remove files that DVC made from a damaged copy, so that a later pull brings sound ones."""
+    names = {
+        result.path / name: state.md5
+        for result in results
+        for name, state in (result.files or {}).items()
+    }
+    for path, what in verdict.problems:
+        copy = cached_copy(cache, names.get(path, ""))
+        made_from_it = path.is_file() and what.startswith(BAD_COPY)
+        if made_from_it and file_state(path).md5 == file_state(copy).md5:
+            path.unlink()
 
 
 def _problems_of_records(stages: list[SharedStage]) -> list[tuple[Path, str]]:
