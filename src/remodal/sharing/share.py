@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from remodal.config import read_settings
 from remodal.errors import UserError
+from remodal.intake.datasets import cases_of
 from remodal.progress import progress
 from remodal.sharing import snakemake_records
 from remodal.sharing.check import cached_copy, changed_by_hand, summarised
@@ -16,6 +18,7 @@ from remodal.sharing.dvc_commands import (
     push_stages,
 )
 from remodal.sharing.records import SharedResult, made_here, read_records, write_records
+from remodal.sharing.sources import unindexed
 from remodal.sharing.stages import SharedStage, named, open_repository, shared_stages
 
 
@@ -57,6 +60,7 @@ def share(*, push: bool = True) -> list[str]:
     snakemake_records.require_idle()
     repository = open_repository()
     stages = shared_stages(repository)
+    said = _about_sources(stages)
     made = made_here(stages)
     whole = [stage for stage in stages if not _missing(stage, made[stage.name])]
     if not whole:
@@ -65,7 +69,7 @@ def share(*, push: bool = True) -> list[str]:
         _write(stage, stages, made[stage.name])
     names = [stage.name for stage in whole]
     commit_stages(repository, names)
-    said = [f"recorded: {', '.join(names)}"]
+    said.append(f"recorded: {', '.join(names)}")
     for stage in stages:
         if stage not in whole:
             missing = _missing(stage, made[stage.name])
@@ -75,6 +79,32 @@ def share(*, push: bool = True) -> list[str]:
     if push:
         said.append(_push(names))
     return [*said, "now commit dvc.lock, config/ and the study's tables to git"]
+
+
+def _about_sources(stages: list[SharedStage]) -> list[str]:
+    """A line on sources that are in no index: a clone without them would convert them again.
+
+    Raises:
+        UserError: dvc.yaml names another data set than the study's settings.
+    """
+    file = stages[-1].records.parents[1] / "settings.yaml"
+    if not file.is_file():
+        return []
+    settings = read_settings(file)
+    named_there = stages[0].records.parents[1].name
+    if named_there != settings.data_id:
+        raise UserError(
+            f"the data set `{named_there}` is not the study's",
+            where="dvc.yaml, `vars`",
+            expected=f"`dataset: {settings.data_id}`",
+        )
+    paths = unindexed(settings, cases_of(settings))
+    if not paths:
+        return []
+    return [
+        f"{len(paths)} sources are in no index, {paths[0]} the first: a clone without them would "
+        f"convert them again; run `remodal index --settings {file}` and share again"
+    ]
 
 
 def _missing(stage: SharedStage, made: list[tuple[str, dict[str, Any]]]) -> list[Path]:
