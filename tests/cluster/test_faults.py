@@ -37,7 +37,9 @@ rule cancelled:
 rule moved:
     input: "hungry.txt", "cancelled.txt"
     output: "moved.txt"
-    shell: "echo $SLURMD_NODENAME >> moved.begun; sleep 12; echo done > {output}"
+    shell:
+        "echo $SLURMD_NODENAME >> moved.begun; test $(wc -l < moved.begun) -gt 1 || sleep 60;"
+        " echo done > {output}"
 
 rule left:
     output: "left.txt"
@@ -77,6 +79,7 @@ def troubled(slurm, toy):
     study.wait_for(lambda: (study.folder / "moved.begun").exists())
     slurm.kill_node(job["node"])
     try:
+        slurm.start_requeued(job["id"])
         study.finish(run)
     finally:
         slurm.start_node(job["node"])

@@ -17,9 +17,9 @@ MODEL = f"{STUDY}/models/{NAME}/fold0-seed0"
 CHECKPOINTS = f"{STUDY}/checkpoints/{NAME}-fold0-seed0"
 LOG = f"{STUDY}/logs/train/{NAME}-fold0-seed0.log"
 #: Long enough to be met at work again and again.
-CONFIG = (
-    *("--config", "preset=smoke", "training={epochs: 200, iterations: 2, checkpoint_every: 2}"),
+ARGUMENTS = (
     f"{MODEL}/model.safetensors",
+    *("--config", "preset=smoke", "training={epochs: 200, iterations: 2, checkpoint_every: 2}"),
 )
 
 
@@ -38,7 +38,7 @@ def undisturbed(training, tmp_path):
     folder = tmp_path / "undisturbed"
     subprocess.run(["cp", "-a", training.folder, folder], check=True)
     local = type(training)(folder, training.environment)
-    local.finish(local.start("snakemake", "--cores", "1", *CONFIG))
+    local.finish(local.start("snakemake", "--cores", "1", *ARGUMENTS))
     return contents(folder)
 
 
@@ -74,7 +74,7 @@ def test_a_warned_preempted_and_killed_training_ends_as_the_undisturbed_one(
     slurm, training, undisturbed
 ):
     study = training
-    run = study.snakemake(*CONFIG)
+    run = study.snakemake(*ARGUMENTS)
 
     study.wait_for(lambda: epochs(study) >= 5)  # Slurm's early warning, as the profile asks for
     warned = slurm.running("rule_train")["id"]

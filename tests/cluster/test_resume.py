@@ -34,7 +34,7 @@ def test_one_command_goes_on_and_runs_no_job_twice_at_once(slurm, toy):
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert len(slurm.jobs()) == 2
-    stranger = slurm.submit("sleep 30", study.folder)
+    stranger = slurm.submit("sleep 900", study.folder)
     study.finish(study.start("remodal", "resume", *PROFILE))
 
     begun = sorted(
