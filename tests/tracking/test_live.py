@@ -172,12 +172,13 @@ def test_a_server_killed_in_the_middle_costs_one_line_and_the_merge_completes_th
         server.kill()
 
     at_epoch(monkeypatch, 2, kill)
+    monkeypatch.setattr(live, "_LAST_WAIT", 3.0)
     try:
         assert trained.train() == undisturbed
     finally:
         server.start()
     (line,) = (line for line in capfd.readouterr().out.splitlines() if "MLflow" in line)
-    assert "does not answer (ConnectionError): no live view; `remodal track`" in line
+    assert "is away (ConnectionError): no live view; `remodal track`" in line
     (run,) = runs.of(trained.key)
     assert runs.points(run, "curve/loss") == trained.curve("loss")[:1]
     assert run["info"]["status"] == "RUNNING"
@@ -203,15 +204,16 @@ def test_a_server_that_takes_requests_and_never_answers_costs_one_line(
         at_epoch(monkeypatch, 3, lambda: failed.wait(60))
         assert Trained(tmp_path, "silent").train() == undisturbed
     (line,) = (line for line in capfd.readouterr().out.splitlines() if "MLflow" in line)
-    assert "does not answer (ReadTimeout)" in line
+    assert "is away (ReadTimeout)" in line
     assert "secret" not in line
 
 
 def test_a_refusal_is_one_line_with_its_number(server, monkeypatch, capfd):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{server.uri}/elsewhere")
+    monkeypatch.setattr(live, "_LAST_WAIT", 10.0)
     with live_view(study_settings("refused"), "maml", 0, 0, "identity") as watch:
         watch(curve(1, 1))
-    assert "does not answer (status 4" in capfd.readouterr().out
+    assert "is away (status 4" in capfd.readouterr().out
 
 
 def test_32_trainings_at_once_are_all_seen(server):

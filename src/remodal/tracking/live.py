@@ -7,6 +7,7 @@ tracking server's user and password, token and certificate are read from MLflow'
 """
 
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 
 Watch = Callable[[Sequence[Row]], None]
 
-#: Seconds: to connect and to answer, between tries, and what the end of a training waits at most.
+#: Seconds: to connect and to answer, between tries at most, and what the end of a training waits.
 _TIMEOUT, _BETWEEN_TRIES, _LAST_WAIT = (3.0, 20.0), 30.0, 6.0
+#: Failures in a row after which a server counts as away: one on SQLite refuses a crowd for moments.
+_PATIENCE = 3
 #: MLflow's own limit of one request.
 _METRICS_AT_ONCE = 1000
 
@@ -86,6 +89,7 @@ class _View:
         self._rows: list[Row] = []
         self._times: dict[int | float | None, int] = {}
         self._status = ""
+        self._away = False
         self._thread = threading.Thread(target=self._run, name="live view", daemon=True)
 
     def show(self, rows: Sequence[Row]) -> None:
@@ -105,25 +109,52 @@ class _View:
             self._changed.notify()
         if self._thread.is_alive():
             self._thread.join(_LAST_WAIT)
+        if self._thread.is_alive():
+            self._lose("slow")
 
     def _run(self) -> None:
-        sent, answers, status = 0, True, ""
-        while not status:
-            rows, status = self._wait(sent, answers)
+        sent, failures, deadline = 0, 0, None
+        while True:
+            rows, status = self._wait(sent, failures)
+            if status and deadline is None:
+                # A server that has been away gets one more try, any other the time there is.
+                deadline = time.monotonic() + (0 if self._away else _LAST_WAIT / 2)
             problem = self._send(rows, status)
-            if problem and answers:
-                _say(f"does not answer ({problem}): no live view; `remodal track` makes the record")
-            elif not problem and not answers:
-                _say("answers again: the live view goes on")
-            sent, answers = sent if problem else len(rows), not problem
+            given_up = bool(problem and status and time.monotonic() >= deadline)
+            failures = failures + 1 if problem else 0
+            if failures >= _PATIENCE or given_up:
+                self._lose(problem)
+            elif not problem:
+                sent = len(rows)
+                self._regain()
+            if given_up or (status and not problem):
+                return
 
-    def _wait(self, sent: int, answers: bool) -> tuple[list[Row], str]:
+    def _lose(self, problem: str) -> None:
+        """Say once that the server is away."""
+        if not self._away:
+            _say(f"is away ({problem}): no live view; `remodal track` makes the record")
+        self._away = True
+
+    def _regain(self) -> None:
+        """Say once that it is back."""
+        if self._away:
+            _say("answers again: the live view goes on")
+        self._away = False
+
+    def _wait(self, sent: int, failures: int) -> tuple[list[Row], str]:
         """Wait for something to send, or until it is time to try again."""
+        # A generator of its own: nothing here may disturb what a training draws.
+        share = random.SystemRandom().uniform(0.5, 1.0)
         with self._changed:
-            if answers:
+            if not failures:
                 self._changed.wait_for(lambda: self._status or len(self._rows) > sent)
+            elif self._status:
+                self._changed.wait(share)
             else:
-                self._changed.wait_for(lambda: self._status, _BETWEEN_TRIES)
+                self._changed.wait_for(
+                    lambda: self._status, share * min(2.0**failures, _BETWEEN_TRIES)
+                )
             return self._rows, self._status
 
     def _send(self, rows: Sequence[Row], status: str) -> str:
