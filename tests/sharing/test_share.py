@@ -137,9 +137,20 @@ def test_a_result_that_was_changed_by_hand_is_named(shared, command):
 
 
 def test_a_change_by_hand_is_named_before_anything_was_shared(owner):
-    assert "nothing was shared yet" in owner.refusal("verify")[0]
+    assert "none was changed since it was made" in owner.remodal("verify").stdout
     (owner / A).write_text("weights of me")
+    assert f"{A}: changed by hand since it was made" in owner.refusal("verify")
     assert f"{A}: changed by hand since it was made" in owner.refusal("share")
+
+
+def test_pulling_what_was_never_shared_says_so(owner):
+    assert "nothing was shared yet" in owner.refusal("pull")[0]
+
+
+def test_a_table_that_git_put_back_is_no_change_by_hand(shared):
+    table = shared / "results/studies/ours/tables/table1.csv"
+    table.write_bytes(table.read_bytes())
+    shared.remodal("verify")
 
 
 def test_a_file_that_was_put_into_a_result_is_named(shared):

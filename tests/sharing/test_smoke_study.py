@@ -3,6 +3,7 @@
 It takes minutes of Snakemake's and DVC's starting times, and the smoke study that others use too.
 """
 
+import os
 import re
 import shutil
 
@@ -69,6 +70,13 @@ def test_a_clone_that_pulled_everything_has_nothing_to_do(clone):
     assert "up to date" in clone.run("dvc", "status").stdout
 
 
+def test_the_commands_that_check_anothers_study_run_as_written(clone):
+    page = (ROOT / "docs/sharing.md").read_text()
+    (block,) = re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    for command in block.splitlines():
+        clone.run(*command.split())
+
+
 def test_a_changed_parameter_plans_the_jobs_that_it_concerns(clone):
     epochs = planned(clone, "--config", "training={epochs: 77}")
     assert set(epochs) == DOWNSTREAM_OF_PREPARED
@@ -94,8 +102,6 @@ def test_a_result_that_was_changed_by_hand_is_named_and_no_job_trusts_it(clone):
         assert "tabulate" in planned(clone)
     finally:
         file.write_bytes(content)
-        import os
-
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 

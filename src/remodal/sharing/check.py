@@ -1,10 +1,12 @@
 """Whether results are what was shared, and what is wrong where they are not."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from remodal.errors import ExitCode, RemodalError
 from remodal.progress import progress
 from remodal.sharing import snakemake_records
 from remodal.sharing.contents import (
@@ -21,6 +23,17 @@ MADE_AGAIN = "made again here since it was shared"
 NOT_HERE = "not here"
 BAD_COPY = "its copy in DVC's cache is damaged"
 NO_COPY = "DVC's remote has no sound copy of it"
+
+
+class Mismatch(RemodalError):
+    """Results that are not what was shared, one line each."""
+
+    exit_code = ExitCode.USER_ERROR
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(lines[0])
+        word = "result is" if len(lines) == 1 else "results are"
+        self.args = ("\n  ".join([f"{len(lines)} {word} not what was shared:", *lines]),)
 
 
 @dataclass
@@ -42,13 +55,20 @@ def check_results(results: list[SharedResult], cache: Path, *, pulled: bool) -> 
     """
     verdict = Verdict()
     linked = _linked(snakemake_records.all_records())
-    for result in progress(results, "Checking", total=len(results)):
-        problems = [
-            (result.path / name, what)
+
+    def look(result: SharedResult) -> list[tuple[Path, str]]:
+        found = [
+            (result.path / name, _problem(result.path / name, state, cache, pulled=pulled))
             for name, state in (result.files or {}).items()
-            if (what := _problem(result.path / name, state, cache, pulled=pulled))
         ]
-        problems += [(path, CHANGED) for path in _extra_files(result)]
+        found += [(path, CHANGED) for path in _extra_files(result)]
+        return [(path, what) for path, what in found if what]
+
+    # Digesting releases the interpreter's lock.
+    with ThreadPoolExecutor() as pool:
+        looked = progress(pool.map(look, results), "Checking", total=len(results))
+        found = list(zip(results, looked))
+    for result, problems in found:
         if not problems:
             verdict.sound.append(result)
         elif result.path.exists() and _is_made_again(result, linked):

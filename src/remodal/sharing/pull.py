@@ -1,34 +1,23 @@
-"""Pulling what was shared, so that Snakemake knows it again; and checking it where it lies."""
+"""Pulling what was shared, so that Snakemake knows it again."""
 
 import shutil
 from pathlib import Path
 
-from remodal.errors import EnvironmentProblem, ExitCode, RemodalError, UserError
+from remodal.errors import EnvironmentProblem, UserError
 from remodal.files import atomic_path
 from remodal.sharing import snakemake_records
 from remodal.sharing.check import (
     BAD_COPY,
+    Mismatch,
     Verdict,
     cached_copy,
-    changed_by_hand,
     check_results,
     summarised,
 )
 from remodal.sharing.contents import file_state, modified, restore_times
 from remodal.sharing.dvc_commands import pull_paths
-from remodal.sharing.records import SharedResult, made_here, read_records
+from remodal.sharing.records import SharedResult, is_in_git, is_within, sound_records
 from remodal.sharing.stages import SharedStage, named, needed, open_repository, shared_stages
-
-
-class Mismatch(RemodalError):
-    """Results that are not what was shared, one line each."""
-
-    exit_code = ExitCode.USER_ERROR
-
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__(lines[0])
-        word = "result is" if len(lines) == 1 else "results are"
-        self.args = ("\n  ".join([f"{len(lines)} {word} not what was shared:", *lines]),)
 
 
 def pull(names: list[str]) -> list[str]:
@@ -48,6 +37,7 @@ def pull(names: list[str]) -> list[str]:
         Mismatch: results that are not what was shared; all others are in place.
     """
     snakemake_records.require_known_format()
+    snakemake_records.require_idle()
     repository = open_repository()
     stages = shared_stages(repository)
     asked = named(stages, names)
@@ -55,17 +45,16 @@ def pull(names: list[str]) -> list[str]:
     shared = _shared(stages)
     # DVC brings nothing of a list of which it lacks one: the records first, by themselves.
     refused = pull_paths(repository, [stage.records for stage in shared])
-    refused += pull_paths(repository, wanted)
-    problems = _problems_of_records(shared)
-    readable = [stage for stage in shared if stage.records not in dict(problems)]
-    results = [result for stage in readable for result in read_records(stage)]
-    in_git = _in_git(readable)
+    if pull_paths(repository, wanted):
+        refused += " ".join(filter(None, (pull_paths(repository, [path]) for path in wanted)))
+    results, problems = sound_records(shared)
+    in_git = [result for result in results if is_in_git(result, shared)]
     problems += [
         (result.path, "it lies in git, not in DVC: commit it where it was made")
         for result in in_git
         if not result.path.exists() and any(stage is stages[-1] for stage in asked)
     ]
-    here = [one for one in results if one.files is not None and _is_within(one.path, set(wanted))]
+    here = [one for one in results if one.files is not None and is_within(one.path, set(wanted))]
     here += [result for result in in_git if result.path.exists()]
     cache = Path(repository.cache.local.path)
     if refused:
@@ -80,43 +69,6 @@ def pull(names: list[str]) -> list[str]:
         raise EnvironmentProblem(refused, where="dvc pull")
     pulled = sum(len(result.files or {}) for result in verdict.sound)
     return [f"checked: {pulled} files of {len(verdict.sound)} results, all as they were shared"]
-
-
-def verify() -> list[str]:
-    """Check what is here against what was shared, or, what was not, against when it was made.
-
-    Returns:
-        What was found, one line each.
-
-    Raises:
-        Mismatch: results that are not what was shared, or that were changed by hand.
-    """
-    snakemake_records.require_known_format()
-    repository = open_repository()
-    stages = shared_stages(repository)
-    shared = [stage for stage in _shared(stages) if stage.records.is_file()]
-    problems = _problems_of_records(shared)
-    readable = [stage for stage in shared if stage.records not in dict(problems)]
-    results = [result for stage in readable for result in read_records(stage)]
-    whole = {path for stage in shared for path in stage.results if path.exists()}
-    here = [one for one in results if one.files is not None and _is_within(one.path, whole)]
-    verdict = check_results(here, Path(repository.cache.local.path), pulled=False)
-    known = {result.path for result in here}
-    made = [
-        (output, record)
-        for of_stage in made_here(stages).values()
-        for output, record in of_stage
-        if Path(output).exists() and Path(output) not in known
-    ]
-    changed = [(path, "changed by hand since it was made") for path in changed_by_hand(made, [])]
-    lines = summarised(problems + verdict.problems + changed, [])
-    if lines:
-        raise Mismatch(lines)
-    said = [f"{len(verdict.sound)} results are as they were shared"]
-    said += [f"{path}: made again here since it was shared" for path in verdict.made_again]
-    if made:
-        said.append(f"{len(made)} results were not shared; none was changed since it was made")
-    return said
 
 
 def _shared(stages: list[SharedStage]) -> list[SharedStage]:
@@ -153,33 +105,6 @@ def _take_damaged_away(verdict: Verdict, results: list[SharedResult], cache: Pat
         made_from_it = path.is_file() and what.startswith(BAD_COPY)
         if made_from_it and file_state(path).md5 == file_state(copy).md5:
             path.unlink()
-
-
-def _problems_of_records(stages: list[SharedStage]) -> list[tuple[Path, str]]:
-    """Records that are not what dvc.lock, which is in git, says they are."""
-    problems = []
-    for stage in stages:
-        path = stage.records
-        if not path.is_file():
-            problems.append((path, "DVC's remote has no sound copy of these records"))
-        elif file_state(path).md5 != stage.stored[path]:
-            problems.append((path, "the records are not those that dvc.lock names"))
-    return problems
-
-
-def _in_git(stages: list[SharedStage]) -> list[SharedResult]:
-    """The shared results that lie in git: DVC stores them not."""
-    stored = {path for stage in stages for path in stage.stored}
-    return [
-        result
-        for stage in stages
-        for result in read_records(stage)
-        if result.files is not None and not _is_within(result.path, stored)
-    ]
-
-
-def _is_within(path: Path, folders: set[Path]) -> bool:
-    return path in folders or not folders.isdisjoint(path.parents)
 
 
 def _tell_snakemake(verdict: Verdict, absent: list[SharedResult]) -> None:

@@ -13,7 +13,7 @@ from remodal.errors import UserError
 from remodal.files import read_json, write_json
 from remodal.progress import progress
 from remodal.sharing import snakemake_records
-from remodal.sharing.contents import FileState, states_of
+from remodal.sharing.contents import FileState, file_state, states_of
 from remodal.sharing.stages import SharedStage, stage_of
 
 FORMAT = 1
@@ -85,6 +85,37 @@ def read_records(stage: SharedStage) -> list[SharedResult]:
         return [_read(path, described) for path, described in content["results"].items()]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError("is damaged", where=where, remedy=f"`remodal pull {stage.name}`") from error
+
+
+def sound_records(
+    stages: list[SharedStage],
+) -> tuple[list[SharedResult], list[tuple[Path, str]]]:
+    """The results of all stages, and what is wrong with records that cannot be relied on.
+
+    Sound records are those that dvc.lock, which is in git, names.
+    """
+    results: list[SharedResult] = []
+    problems = []
+    for stage in stages:
+        path = stage.records
+        if not path.is_file():
+            problems.append((path, "DVC's remote has no sound copy of these records"))
+        elif file_state(path).md5 != stage.stored[path]:
+            problems.append((path, "the records are not those that dvc.lock names"))
+        else:
+            results += read_records(stage)
+    return results, problems
+
+
+def is_in_git(result: SharedResult, stages: list[SharedStage]) -> bool:
+    """Whether a shared result lies in git: DVC does not store it."""
+    stored = {path for stage in stages for path in stage.stored}
+    return result.files is not None and not is_within(result.path, stored)
+
+
+def is_within(path: Path, folders: set[Path]) -> bool:
+    """Whether a path is one of the folders or lies in one."""
+    return path in folders or not folders.isdisjoint(path.parents)
 
 
 def _read(path: str, described: dict[str, Any]) -> SharedResult:
