@@ -435,7 +435,7 @@ def pull(
 @app.command()
 def verify() -> None:
     """Check the results here against what was shared, and find what was changed by hand."""
-    from remodal.sharing.pull import verify as verify_results
+    from remodal.sharing.verify import verify as verify_results
 
     for line in verify_results():
         typer.echo(line)
