@@ -217,6 +217,7 @@ def test_a_refusal_is_one_line_with_its_number(server, monkeypatch, capfd):
 
 
 def test_32_trainings_at_once_are_all_seen(server):
+    """Half a minute: the server's SQLite file refuses most of them again and again."""
     settings = study_settings("crowd", seeds=list(range(32)))
 
     def training(seed: int) -> None:

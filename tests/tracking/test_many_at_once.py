@@ -88,6 +88,7 @@ def stored_runs() -> Counter:
 
 
 def test_two_merges_at_once_lose_nothing_and_a_third_adds_nothing(finished):
+    """Half a minute: 32 runs into a store that two processes open fresh at the same time."""
     settings, study = finished
     command = [sys.executable, "-m", "remodal", "track", "--settings", study / "settings.yaml"]
     merges = [
