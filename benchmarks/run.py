@@ -71,7 +71,7 @@ def earlier() -> dict[str, str]:
     if not PAGE.is_file():
         return {}
     parts = re.split(r"^(?=## )", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {part.partition("\n")[0].removeprefix("## "): part for part in parts[1:]}
+    return {part.partition("\n")[0].removeprefix("## "): f"{part.rstrip()}\n" for part in parts[1:]}
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ Snakemake itself wrote its records of them (`--touch`, without the pause that it
 
 Bars: a dry run in at most 15 s and 500 MB, a run of a finished study, which does nothing, in at
 most 20 s. A new method plans its own jobs and what shows all methods; a changed scan plans what
-comes from it (checked: other plans end the benchmark). Medians of three runs, whole processes.
+comes from it (checked: other plans end the benchmark). Whole processes; of three runs the least,
+since other work on the machine only ever adds.
 
 What limits it: Snakemake's own start, some 2 s, and about 3 ms for each job and 0.1 ms for each
 input of a job. So a case is preprocessed for all folds in one job, and a training depends on one
@@ -20,7 +21,6 @@ Ten times the patients are planned in ten times as long; docs/scale.md says what
 import os
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -57,7 +57,7 @@ CHANGED_SCAN = (
 
 
 class Measured(NamedTuple):
-    """Median cost of a command, and the jobs that it planned, by rule."""
+    """Least cost of a command, and the jobs that it planned, by rule."""
 
     seconds: float
     cpu: float
@@ -134,7 +134,7 @@ def measured(folder: Path, *options: str, runs: int = RUNS) -> Measured:
     jobs = Counter({rule: int(count) for rule, count in planned if rule != "total"})
     if not jobs and "Nothing to be done" not in texts[0]:
         raise SystemExit(f"neither a plan nor nothing to do:\n{texts[0][-4000:]}")
-    return Measured(*map(statistics.median, costs), jobs)
+    return Measured(*map(min, costs), jobs)
 
 
 def require(found: Counter[str], expected: dict[str, int], what: str) -> None:
