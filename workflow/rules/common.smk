@@ -123,6 +123,10 @@ def registered_folder(wildcards):
     return f"{data_folder(wildcards)}/registered"
 
 
+def preprocessed_folder(wildcards):
+    return study_file(f"preprocessed/fold{wildcards.fold}")
+
+
 def registered_cases():
     return [data_file(f"registered/{case}/registration.json") for case in CASES]
 

@@ -22,7 +22,7 @@ rule infer:
     params:
         settings="results/studies/{study}/settings.yaml",
         model=subpath(input.weights, parent=True),
-        preprocessed="results/studies/{study}/preprocessed/fold{fold}",
+        preprocessed=preprocessed_folder,
         depends_on=of_stage("infer"),
     shell:
         "remodal infer --settings {params.settings} --model {params.model}"

@@ -62,7 +62,7 @@ rule inventory:
     conda:
         "../../envs/remodal.yaml"
     params:
-        preprocessed="results/studies/{study}/preprocessed/fold{fold}",
+        preprocessed=preprocessed_folder,
         depends_on=of_stage("inventory"),
     shell:
         "remodal inventory --splits {input.splits} --fold {wildcards.fold}"
