@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from remodal.resume import slurm_jobs
 from tests.cluster.slurm import Slurm, why_not
 from tests.workspace import ENVIRONMENT, ROOT
 
@@ -14,7 +15,7 @@ from tests.workspace import ENVIRONMENT, ROOT
 PROFILE = ("--profile", "slurm", "--slurm-status-command", "squeue")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def slurm(tmp_path_factory):
     """The cluster of `tests.cluster.slurm`; skipped with a reason where it cannot be."""
     reason = why_not()
@@ -39,11 +40,12 @@ class Submitter:
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder, self.environment = folder, environment
+        self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command in the folder; what it says goes to said.log."""
         with open(self.folder / "said.log", "a") as said:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [str(part) for part in command],
                 cwd=self.folder,
                 env=self.environment,
@@ -51,6 +53,8 @@ class Submitter:
                 stderr=said,
                 text=True,
             )
+        self._started.append(process)
+        return process
 
     def snakemake(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `snakemake --profile slurm`."""
@@ -61,6 +65,15 @@ class Submitter:
         code = process.wait(seconds)
         assert code == 0, (self.folder / "said.log").read_text()[-8000:]
 
+    def close(self) -> None:
+        """End what a failed test has left running."""
+        for process in self._started:
+            process.kill()
+            process.wait()
+        left = slurm_jobs(self.folder.resolve())
+        if left:
+            subprocess.run(["scancel", *left], check=True)
+
     def wait_for(self, true, seconds: float = 300) -> None:
         """Wait until `true()`."""
         end = time.monotonic() + seconds
@@ -70,22 +83,28 @@ class Submitter:
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory, environment):
+def toy(slurm, tmp_path_factory, environment):
     """Makes folders with a Snakefile of their own beside the project's profiles."""
+    made: list[Submitter] = []
 
     def make(snakefile: str) -> Submitter:
         folder = tmp_path_factory.mktemp("toy")
         for name in ("slurm", "profiles"):
             (folder / name).symlink_to(ROOT / name)
         (folder / "Snakefile").write_text(snakefile)
-        return Submitter(folder, environment)
+        made.append(Submitter(folder, environment))
+        return made[-1]
 
-    return make
+    yield make
+    for submitter in made:
+        submitter.close()
 
 
 @pytest.fixture
-def study_copy(smoke_study, tmp_path, environment):
+def study_copy(slurm, smoke_study, tmp_path, environment):
     """The finished smoke study, copied: its results may be taken away again."""
     folder = tmp_path / "study"
     subprocess.run(["cp", "-a", smoke_study.folder, folder], check=True)
-    return Submitter(folder, environment)
+    copy = Submitter(folder, environment)
+    yield copy
+    copy.close()

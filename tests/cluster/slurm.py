@@ -1,5 +1,6 @@
 """A Slurm of two nodes on this machine, for tests: real daemons on loopback, nothing installed."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -11,6 +12,8 @@ from pathlib import Path
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "munged", "munge")
 #: The plugin's inner step drops SLURM_CONF, so the programs must find their configuration here.
 SYSTEM = Path("/etc/slurm")
+#: There is one such place, so one test run at a time has its Slurm.
+LOCK = Path("/run/lock/remodal-test-slurm")
 NODES = ("n1", "n2")
 
 # Both nodes claim more than the machine has: the profile's requests are for real nodes.
@@ -54,7 +57,7 @@ NodeName=DEFAULT CPUs=16 RealMemory=256000
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={first} Gres=gpu:1 Weight=2
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={second} Weight=1
 PartitionName=cpu Nodes=n1,n2 Default=YES MaxTime=UNLIMITED State=UP PreemptMode=REQUEUE
-PartitionName=gpu Nodes=n1 MaxTime=UNLIMITED State=UP GraceTime={kill_wait} PriorityTier=1
+PartitionName=gpu Nodes=n1 MaxTime=UNLIMITED State=UP PriorityTier=1
 PartitionName=urgent Nodes=n1 MaxTime=UNLIMITED State=UP PriorityTier=9
 """
 
@@ -82,6 +85,9 @@ class Slurm:
         self.folder, self.kill_wait = folder, kill_wait
 
     def __enter__(self) -> "Slurm":
+        LOCK.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = open(LOCK, "w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
             self._start()
         except BaseException:
@@ -97,6 +103,7 @@ class Slurm:
             self._stop(name)
         for name in ("slurm.conf", "gres.conf"):
             (SYSTEM / name).unlink(missing_ok=True)
+        self._lock.close()
 
     def start_node(self, node: str) -> None:
         """Start a node's daemon."""
