@@ -16,7 +16,6 @@ import torch
 from monai.inferers import SlidingWindowInferer
 from torch import Tensor
 
-from remodal.config import NetworkSettings
 from remodal.inference.sliding_window import (
     gaussian_weights,
     mirrorings,
@@ -24,6 +23,7 @@ from remodal.inference.sliding_window import (
     window_starts,
 )
 from remodal.methods import build_method
+from remodal.settings import NetworkSettings
 
 STEP = 0.5
 #: Volumes in whole half patches, so that MONAI's windows and nnU-Net's are the same.

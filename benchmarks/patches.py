@@ -25,7 +25,7 @@ from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.random import RandomTransform
 
-from remodal.config import AugmentationSettings
+from remodal.settings import AugmentationSettings
 from remodal.training.augmentation import around_one
 from remodal.training.cases import Foreground, load_cases
 from remodal.training.patches import TRAINING, PatchSampler

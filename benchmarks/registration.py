@@ -30,12 +30,13 @@ from time import perf_counter
 import numpy as np
 import SimpleITK as sitk
 
-from remodal.config import PhantomSettings, compose, write_settings
+from remodal.config import compose, write_settings
 from remodal.intake.convert import convert_image, convert_label
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.phantom.simulate import simulate_case
 from remodal.registration.elastix import default_parameter_map
 from remodal.registration.transforms import parameter_text
+from remodal.settings import PhantomSettings
 from remodal.volume import to_sitk
 
 COMMAND = Path(sys.executable).parent / "remodal"

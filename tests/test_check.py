@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from remodal.check import check_methods_apart, check_study
-from remodal.config import Settings, compose
+from remodal.config import compose
 from remodal.errors import UserError
+from remodal.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remodal.config import SplitSettings
 from remodal.errors import UserError
 from remodal.intake import datasets
 from remodal.records import Record, quarantine, write_record
+from remodal.settings import SplitSettings
 from remodal.splits import SETS, make_splits, read_fold, read_splits, split_study
 
 

@@ -5,10 +5,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from remodal.config import Settings, write_settings
+from remodal.config import write_settings
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
 from remodal.methods import check_options, require_method
+from remodal.settings import Settings
 
 
 def check_study(settings: Settings) -> str:

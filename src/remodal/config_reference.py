@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from remodal.config import Settings
+from remodal.settings import Settings
 
 _HEAD = """# Settings
 

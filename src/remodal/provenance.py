@@ -25,7 +25,14 @@ _PACKAGE = Path(__file__).parent
 #: Modules whose source decides no result: the version's number, the settings' schema (their values
 #: count, in remodal.stages), and what only words messages, describes what was done or shows it.
 _WITHOUT_EFFECT = frozenset(
-    {"remodal", "remodal.config", "remodal.errors", "remodal.progress", "remodal.provenance"}
+    {
+        "remodal",
+        "remodal.config",
+        "remodal.settings",
+        "remodal.errors",
+        "remodal.progress",
+        "remodal.provenance",
+    }
     | {"remodal.stages", "remodal.tracking", "remodal.tracking.live"}
 )
 

@@ -12,10 +12,10 @@ from math import floor
 from pathlib import Path
 from typing import Any
 
-from remodal.config import Settings, SplitSettings
 from remodal.errors import UserError
 from remodal.files import read_json, write_json
 from remodal.records import read_record
+from remodal.settings import Settings, SplitSettings
 
 SETS = ("train", "validation", "test")
 Fold = dict[str, list[str]]

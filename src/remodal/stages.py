@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from remodal.config import Settings
 from remodal.files import sha256
 from remodal.provenance import code_hash
+from remodal.settings import Settings
 
 
 class Stage(NamedTuple):

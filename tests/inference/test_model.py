@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from remodal.config import InferenceSettings
 from remodal.errors import UserError
 from remodal.inference.model import Segmenter, choose_device, choose_precision
+from remodal.settings import InferenceSettings
 
 
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from remodal.config import NetworkSettings
 from remodal.methods import build_method
 from remodal.methods.base import Method
+from remodal.settings import NetworkSettings
 
 NETWORK = NetworkSettings(base_width=4, max_width=8, strides=[(1, 2, 2), (2, 2, 2), (2, 2, 2)])
 PHASES = ("arterial", "venous")

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from remodal.config import TrainingSettings
 from remodal.errors import UserError
 from remodal.methods import build_method, method_names, method_options
 from remodal.networks.unet import Heads
+from remodal.settings import TrainingSettings
 
 VARIANTS = [
     ("nnunet", {}),

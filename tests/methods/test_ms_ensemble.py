@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from remodal.config import NetworkSettings
 from remodal.errors import UserError
 from remodal.methods import build_method
 from remodal.objectives.segmentation import segmentation_loss
+from remodal.settings import NetworkSettings
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from remodal.config import Cell, ClaimSettings, MetricsSettings
 from remodal.errors import UserError
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claim
+from remodal.settings import Cell, ClaimSettings, MetricsSettings
 
 SETTINGS = MetricsSettings(bootstrap=500)
 

@@ -4,11 +4,11 @@ import sys
 import numpy as np
 import pytest
 
-from remodal.config import MetricsSettings
 from remodal.errors import UserError
 from remodal.metrics import registry
 from remodal.metrics.pair import MaskPair
 from remodal.metrics.registry import METRICS, CaseMetric, require_case_metric
+from remodal.settings import MetricsSettings
 
 
 def test_every_default_of_the_settings_is_registered():

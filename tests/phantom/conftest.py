@@ -9,8 +9,8 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from remodal.config import PhantomSettings
 from remodal.phantom.simulate import simulate_case
+from remodal.settings import PhantomSettings
 
 
 @pytest.fixture(scope="session")

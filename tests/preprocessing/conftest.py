@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from remodal.config import PreprocessingSettings
 from remodal.files import write_json
 from remodal.intake.nifti import write_volume
 from remodal.records import Record, write_record
+from remodal.settings import PreprocessingSettings
 from remodal.volume import Geometry, Volume
 
 CASES = ["a", "b", "c", "d"]

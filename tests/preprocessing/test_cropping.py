@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from remodal.config import PreprocessingSettings
 from remodal.errors import BadCase
 from remodal.preprocessing.cropping import bounding_box, crop_box
+from remodal.settings import PreprocessingSettings
 
 SPACING = (4.0, 2.0, 2.0)
 

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from remodal.config import PreprocessingSettings
 from remodal.errors import UserError
 from remodal.files import read_json
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.preprocessing import fingerprint, fingerprint_fold
+from remodal.settings import PreprocessingSettings
 
 from .conftest import Study, write_case
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from remodal.config import PreprocessingSettings
 from remodal.errors import BadCase
 from remodal.preprocessing.intensity import normalise
+from remodal.settings import PreprocessingSettings
 
 BOUNDS = {"lower": 0.0, "upper": 100.0}
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from remodal.config import PreprocessingSettings
 from remodal.errors import BadCase
 from remodal.files import write_json
 from remodal.preprocessing import (
@@ -15,6 +14,7 @@ from remodal.preprocessing import (
     restore_probabilities,
 )
 from remodal.records import Record, read_record, write_record
+from remodal.settings import PreprocessingSettings
 from remodal.volume import Geometry, Volume, to_sitk
 
 SETTINGS = PreprocessingSettings(clip="none")

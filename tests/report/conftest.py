@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from remodal.config import MetricsSettings, Settings, compose, write_settings
+from remodal.config import compose, write_settings
 from remodal.files import write_json
 from remodal.intake.nifti import write_volume
 from remodal.metrics.cases import write_cases
 from remodal.records import Record, write_record
+from remodal.settings import MetricsSettings, Settings
 from remodal.training.curves import curve_row, write_curves
 from remodal.volume import Geometry, Volume
 

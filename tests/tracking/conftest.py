@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from remodal.config import Settings, compose, write_settings
+from remodal.config import compose, write_settings
 from remodal.files import write_json
 from remodal.metrics.cases import COUNTS, write_cases
+from remodal.settings import Settings
 
 CONFIG = Path(__file__).parents[2] / "config"
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from remodal.config import Settings, compose, write_settings
+from remodal.config import compose, write_settings
 from remodal.files import write_json
 from remodal.records import Record, write_record
+from remodal.settings import Settings
 from remodal.training.loop import train
 
 CONFIG = Path(__file__).parents[2] / "config"

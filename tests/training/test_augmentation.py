@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from remodal.config import AugmentationSettings
+from remodal.settings import AugmentationSettings
 from remodal.training import augmentation as change
 
 SHAPE = (16, 16, 16)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from remodal.config import TrainingSettings
+from remodal.settings import TrainingSettings
 from remodal.training.optimisation import advance, make_optimiser, make_schedule, smooth
 
 

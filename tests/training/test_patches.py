@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remodal.config import AugmentationSettings
+from remodal.settings import AugmentationSettings
 from remodal.training.cases import TrainingCase
 from remodal.training.patches import (
     TRAINING,

@@ -54,7 +54,7 @@ def test_a_patient_is_segmented_from_both_phases_and_from_one(smoke_study):
 
 
 def test_the_example_of_a_method_is_a_working_method(tmp_path):
-    from remodal.config import NetworkSettings
+    from remodal.settings import NetworkSettings
 
     (code,) = blocks(ROOT / "docs/add-a-method.md", "python")
     (tmp_path / "shared_unet.py").write_text(code)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from remodal.config import Settings
 from remodal.errors import UserError
 from remodal.files import sha256, write_json
 from remodal.inference.model import Segmenter
@@ -15,6 +14,7 @@ from remodal.intake.nifti import write_volume
 from remodal.preprocessing import restore_image, restore_probabilities
 from remodal.progress import progress
 from remodal.records import Record, read_record
+from remodal.settings import Settings
 from remodal.splits import read_fold
 
 #: Attention is stored in steps of this: exact in binary, and far smaller when compressed.

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from remodal.config import InferenceSettings
 from remodal.errors import UserError
 from remodal.inference.sliding_window import sliding_window
 from remodal.methods.base import Method
+from remodal.settings import InferenceSettings
 from remodal.training.model_files import load_model
 
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}

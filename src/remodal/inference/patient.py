@@ -7,13 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from remodal.config import InferenceSettings, PreprocessingSettings, RegistrationSettings
 from remodal.errors import BadCase, UserError
 from remodal.inference.model import Segmenter
 from remodal.intake.convert import convert_image
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.preprocessing import prepare, restore_probabilities
 from remodal.progress import progress
+from remodal.settings import InferenceSettings, PreprocessingSettings, RegistrationSettings
 from remodal.training.model_files import read_description
 from remodal.volume import Volume
 

@@ -12,8 +12,8 @@ from remodal.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from remodal.config import NetworkSettings
     from remodal.methods.base import Method
+    from remodal.settings import NetworkSettings
 
 
 def method_names() -> list[str]:

@@ -13,10 +13,10 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
-from remodal.config import NetworkSettings, Section, TrainingSettings
 from remodal.errors import UserError
 from remodal.networks.unet import Layout, plan_layout
 from remodal.objectives.deep_supervision import deeply_supervised_loss, level_weights
+from remodal.settings import NetworkSettings, Section, TrainingSettings
 
 
 class NoOptions(Section):

@@ -11,12 +11,12 @@ from typing import Literal
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from remodal.config import NetworkSettings
 from remodal.methods.base import layout_of, training_weights
 from remodal.methods.ms_ma import MSMA, ModalityAwareOptions, at_width
 from remodal.networks.maml import ModalityAwareNet
 from remodal.objectives.deep_supervision import deeply_supervised_loss
 from remodal.objectives.segmentation import log_probabilities, segmentation_loss
+from remodal.settings import NetworkSettings
 
 
 class Options(ModalityAwareOptions):

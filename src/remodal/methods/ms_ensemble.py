@@ -12,7 +12,6 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from remodal.config import NetworkSettings
 from remodal.errors import UserError
 from remodal.methods.base import (
     DeeplySupervisedMethod,
@@ -24,6 +23,7 @@ from remodal.methods.base import (
 from remodal.methods.nnunet import NNUNet
 from remodal.networks.ensemble import Ensemble
 from remodal.objectives.segmentation import log_probabilities
+from remodal.settings import NetworkSettings
 
 
 class Options(DeepSupervisionOptions):

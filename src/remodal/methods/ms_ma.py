@@ -10,10 +10,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.config import NetworkSettings
 from remodal.methods.base import LossOptions, Method, layout_of
 from remodal.networks.maml import ModalityAwareNet
 from remodal.objectives.segmentation import log_probabilities, segmentation_loss
+from remodal.settings import NetworkSettings
 
 
 class ModalityAwareOptions(LossOptions):

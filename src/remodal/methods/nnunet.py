@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from remodal.config import NetworkSettings
 from remodal.methods.base import DeeplySupervisedMethod, layout_of
 from remodal.networks.unet import UNet
 from remodal.objectives.segmentation import log_probabilities
+from remodal.settings import NetworkSettings
 
 
 class NNUNet(DeeplySupervisedMethod):

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from remodal.config import NetworkSettings
 from remodal.methods.base import DeeplySupervisedMethod, layout_of
 from remodal.networks.octopus import OctopusNet
 from remodal.objectives.segmentation import log_probabilities
+from remodal.settings import NetworkSettings
 
 
 class OctopusNetMethod(DeeplySupervisedMethod):

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from remodal.config import Cell, ClaimSettings, MetricsSettings
 from remodal.errors import UserError
 from remodal.metrics.registry import Metric, require_case_metric
 from remodal.metrics.statistics import (
@@ -21,6 +20,7 @@ from remodal.metrics.statistics import (
     case_values,
     compare,
 )
+from remodal.settings import Cell, ClaimSettings, MetricsSettings
 
 HOLDS, DOES_NOT_HOLD, UNDECIDED = "holds", "does not hold", "undecided"
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from remodal.config import Settings
 from remodal.errors import BadCase, UserError
 from remodal.files import read_json
 from remodal.intake.nifti import read_volume
@@ -13,6 +12,7 @@ from remodal.metrics.cases import write_cases
 from remodal.metrics.pair import MaskPair
 from remodal.metrics.registry import CaseMetric, require_case_metric
 from remodal.progress import progress
+from remodal.settings import Settings
 
 Row = dict[str, str | int | float]
 

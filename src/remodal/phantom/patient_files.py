@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from remodal.config import PhantomSettings
 from remodal.intake.datasets import phantom as cohort
 from remodal.intake.nifti import write_volume
 from remodal.phantom.breathing import Displacement, write_displacement
@@ -39,6 +38,7 @@ from remodal.phantom.scanner import (
     scanned,
 )
 from remodal.records import Record, write_record
+from remodal.settings import PhantomSettings
 from remodal.volume import Volume
 
 _LEAST_SHARE = 0.5

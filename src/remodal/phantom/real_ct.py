@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from remodal.config import PhantomSettings
 from remodal.errors import EnvironmentProblem, UserError
 from remodal.files import sha256
 from remodal.intake.nifti import read_volume, write_volume
@@ -26,6 +25,7 @@ from remodal.phantom.patient_files import Painted, paint_lesions, stream, write_
 from remodal.phantom.phases import Tissue
 from remodal.phantom.scanner import Scan
 from remodal.phantom.shapes import Waves
+from remodal.settings import PhantomSettings
 from remodal.volume import Geometry, Volume, from_sitk, to_sitk
 
 # The CT is among the test files of a published package, which holds an abdominal series from a

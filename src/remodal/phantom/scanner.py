@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from remodal.config import PhantomSettings
 from remodal.phantom.breathing import Displacement, linear_sample
 from remodal.phantom.canvas import Canvas
+from remodal.settings import PhantomSettings
 from remodal.volume import Geometry, Volume
 
 # Finest painted voxel in mm: below the resolution of a soft reconstruction kernel.

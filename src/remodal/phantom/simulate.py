@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from remodal.config import PhantomSettings, Settings
 from remodal.errors import UserError
 from remodal.intake.datasets import phantom as cohort
 from remodal.phantom.anatomy import Patient, draw_patient, paint_patient
@@ -15,6 +14,7 @@ from remodal.phantom.patient_files import (
     write_patient,
 )
 from remodal.phantom.scanner import canvas_axes, plan_scan
+from remodal.settings import PhantomSettings, Settings
 
 
 def simulate(settings: Settings, case: str, source: Path | None, output: Path) -> None:

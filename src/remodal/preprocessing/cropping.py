@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from remodal.config import PreprocessingSettings
 from remodal.errors import BadCase
+from remodal.settings import PreprocessingSettings
 from remodal.volume import Vector
 
 Box = tuple[slice, slice, slice]

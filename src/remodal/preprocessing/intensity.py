@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from remodal.config import PreprocessingSettings
 from remodal.errors import BadCase
+from remodal.settings import PreprocessingSettings
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from remodal.config import PreprocessingSettings
 from remodal.errors import BadCase
 from remodal.preprocessing.cropping import Box, crop_box
 from remodal.preprocessing.intensity import normalise
@@ -21,6 +20,7 @@ from remodal.preprocessing.resampling import (
     resample_probabilities,
     resampled_shape,
 )
+from remodal.settings import PreprocessingSettings
 from remodal.volume import Geometry, Volume
 
 

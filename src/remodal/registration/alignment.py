@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from remodal.config import RegistrationSettings
 from remodal.errors import BadCase
 from remodal.registration.elastix import estimate
 from remodal.registration.transforms import (
@@ -14,6 +13,7 @@ from remodal.registration.transforms import (
     onto,
     warp_image,
 )
+from remodal.settings import RegistrationSettings
 from remodal.volume import Geometry, Volume
 
 _MARGIN_PERCENT = 1.0

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from remodal.config import DataSettings, RegistrationSettings, Settings
 from remodal.errors import BadCase
 from remodal.files import link_or_copy
 from remodal.intake.nifti import read_volume, write_volume
@@ -15,6 +14,7 @@ from remodal.records import Record, quarantine, read_record, write_record
 from remodal.registration.alignment import align
 from remodal.registration.picture import Pair, draw_pairs
 from remodal.registration.transforms import Chain, warp_label, write_chain
+from remodal.settings import DataSettings, RegistrationSettings, Settings
 from remodal.volume import Volume
 
 _RECORD, _PICTURE, _LABEL = "registration.json", "registration.png", "label.nii.gz"

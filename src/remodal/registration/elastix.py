@@ -15,8 +15,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from remodal.config import RegistrationSettings
 from remodal.errors import BadCase
+from remodal.settings import RegistrationSettings
 from remodal.volume import Geometry, Volume
 
 ParameterMap = dict[str, tuple[str, ...]]

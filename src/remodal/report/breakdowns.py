@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from remodal.config import Settings
 from remodal.metrics.registry import Metric, StudyMetric, require_metric
 from remodal.metrics.statistics import Summary, case_values, summarise
 from remodal.report.charts import Box, box_plots
 from remodal.report.comparison import heading
+from remodal.settings import Settings
 
 _OF_STUDY = ("dice_global",)
 

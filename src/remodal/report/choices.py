@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remodal.config import Settings
 from remodal.files import read_json
 from remodal.report.published import Choice, read_choices
+from remodal.settings import Settings
 
 DEFAULT = "the method's default"
 

@@ -6,10 +6,10 @@ from math import isnan, nan
 
 import pandas as pd
 
-from remodal.config import RowSettings, Settings, TableSettings
 from remodal.metrics.registry import Metric, StudyMetric, require_metric
 from remodal.metrics.statistics import Comparison, Summary, case_values, compare, holm, summarise
 from remodal.report.published import Key, Published, read_published
+from remodal.settings import RowSettings, Settings, TableSettings
 
 SIMULATED = "(simulated data)"
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from remodal.config import Settings
 from remodal.report.comparison import heading
 from remodal.report.slices import Panel, read_axial
 from remodal.report.views import Source, View, written
+from remodal.settings import Settings
 
 
 @dataclass(frozen=True)

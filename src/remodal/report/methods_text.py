@@ -4,8 +4,8 @@ from typing import Any
 
 from jinja2 import Environment
 
-from remodal.config import Settings
 from remodal.metrics.registry import require_metric
+from remodal.settings import Settings
 
 _OPTIMISERS = {"adam": "Adam with AMSGrad", "sgd": "stochastic gradient descent with Nesterov 0.99"}
 _SCHEDULES = {

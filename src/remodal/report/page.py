@@ -14,7 +14,6 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from remodal.config import Settings
 from remodal.files import write_text
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED
 from remodal.provenance import data_hash, git_state, hardware, versions
@@ -45,6 +44,7 @@ from remodal.report.wording import (
     published_text,
     retraining_text,
 )
+from remodal.settings import Settings
 from remodal.splits import read_splits
 from remodal.stages import settings_digest
 

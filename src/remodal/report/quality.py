@@ -6,11 +6,11 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-from remodal.config import Settings
 from remodal.records import Record, read_record
 from remodal.report.charts import histograms
 from remodal.report.slices import Panel, png_uri
 from remodal.report.views import written
+from remodal.settings import Settings
 
 _WORST = 6
 _WHEN = ("before", "after")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from remodal.config import Settings
 from remodal.files import read_json
 from remodal.report.charts import Curve, training_curves
+from remodal.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from remodal.config import Settings
 from remodal.errors import UserError
 from remodal.files import write_json, write_text
 from remodal.metrics.cases import read_cases
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claim
 from remodal.report.comparison import Table, build_tables
 from remodal.report.formats import FORMATS
+from remodal.settings import Settings
 
 
 def study_cases(settings: Settings, metrics: Path) -> pd.DataFrame:

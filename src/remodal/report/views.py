@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from remodal.config import Settings
 from remodal.report.slices import (
     Arrow,
     Box,
@@ -19,6 +18,7 @@ from remodal.report.slices import (
     read_axial,
     slice_of_most,
 )
+from remodal.settings import Settings
 
 
 @dataclass(frozen=True)

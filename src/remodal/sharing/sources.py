@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from remodal.config import Settings
 from remodal.errors import UserError
 from remodal.files import read_json
 from remodal.intake.datasets import CaseSource
 from remodal.intake.source_index import NOT_INDEXED, index_file, read_index, update_index
+from remodal.settings import Settings
 from remodal.sharing.snakemake_records import replace_parameter
 
 

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from remodal.config import Settings
 from remodal.errors import Preempted
+from remodal.settings import Settings
 from remodal.tracking.address import (
     DIGEST,
     KEY,

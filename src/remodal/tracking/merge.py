@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remodal.config import Settings
 from remodal.errors import EnvironmentProblem
 from remodal.files import write_json
 from remodal.progress import progress
+from remodal.settings import Settings
 from remodal.tracking.address import (
     client_uri,
     database_file,

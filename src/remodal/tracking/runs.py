@@ -9,13 +9,13 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from remodal.config import Settings
 from remodal.errors import UserError
 from remodal.files import read_json, sha256
 from remodal.metrics.cases import read_cases
 from remodal.metrics.registry import METRICS, StudyMetric
 from remodal.metrics.statistics import summarise
 from remodal.provenance import data_hash, git_state
+from remodal.settings import Settings
 from remodal.tracking.address import run_key
 
 if TYPE_CHECKING:

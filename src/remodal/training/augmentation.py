@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from remodal.config import AugmentationSettings
+from remodal.settings import AugmentationSettings
 from remodal.training.resampling import Deformation, Elastic, Shape, knots
 
 _EPSILON = 1e-7

@@ -9,8 +9,8 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
 
-from remodal.config import TrainingSettings
 from remodal.errors import UserError
+from remodal.settings import TrainingSettings
 
 
 def make_fabric(settings: TrainingSettings) -> Fabric:

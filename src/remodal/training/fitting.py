@@ -9,10 +9,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from remodal.config import TrainingSettings
 from remodal.errors import UserError
 from remodal.methods.base import Method
 from remodal.progress import progress as shown
+from remodal.settings import TrainingSettings
 from remodal.training.checkpoints import (
     Progress,
     read_checkpoint,

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from remodal.config import Settings
 from remodal.errors import UserError
 from remodal.files import write_json
 from remodal.methods import build_method
 from remodal.methods.base import Method
 from remodal.preprocessing.fingerprint import read_fingerprint
 from remodal.provenance import git_state, hardware, versions
+from remodal.settings import Settings
 from remodal.splits import read_fold
 from remodal.stages import depends_on
 from remodal.tracking.live import live_view

@@ -8,7 +8,7 @@ plateau are the legacy nnU-Net trainer's, SGD with the polynomial decay is the r
 from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, PolynomialLR, ReduceLROnPlateau
 
-from remodal.config import TrainingSettings
+from remodal.settings import TrainingSettings
 
 _MOMENTUM = 0.99
 _POWER = 0.9

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from remodal.config import AugmentationSettings
+from remodal.settings import AugmentationSettings
 from remodal.training.augmentation import Augmentation, draw_augmentation, mirroring
 from remodal.training.cases import TrainingCase
 from remodal.training.resampling import Deformation, Shape, resample, source_box

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from remodal.errors import UserError
 
 if TYPE_CHECKING:
-    from remodal.config import Settings
+    from remodal.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource
 
 if TYPE_CHECKING:
-    from remodal.config import PhantomSettings, Settings
+    from remodal.settings import PhantomSettings, Settings
 
 LESION_TYPES = ("HCC", "metastasis", "cyst", "FNH", "haemangioma")
 """The five types of METHODS 5.6 (MPCT-FLLs); all lesions of a patient are of one type."""

@@ -7,7 +7,7 @@ from remodal.intake.datasets import CaseSource
 from remodal.intake.sheet import Image, read_sheet
 
 if TYPE_CHECKING:
-    from remodal.config import Settings
+    from remodal.settings import Settings
 
 
 def cases(settings: "Settings") -> list[CaseSource]:
