@@ -82,3 +82,22 @@ def test_what_a_killed_snakemake_left_is_stopped_before_the_next_begins(folder):
 def test_another_folder_is_let_alone(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     assert living_snakemake(elsewhere) is None
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 0), (("--executor", "slurm"), 4)])
+def test_slurms_commands_without_a_slurm_matter_only_to_a_run_on_a_cluster(folder, options, code):
+    (folder / "second").touch()
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "squeue").write_text("#!/bin/sh\necho 'unable to contact' >&2\nexit 1\n")
+    (programs / "squeue").chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "remodal", "resume", "--cores", "1", *options],
+        cwd=folder,
+        env=ENVIRONMENT | {"PATH": f"{programs}:{ENVIRONMENT['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code
+    assert (folder / "results/model").exists() == (code == 0)
+    assert ("unable to contact" in done.stderr) == (code == 4)

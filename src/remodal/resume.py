@@ -42,7 +42,8 @@ def resume(folder: Path, arguments: list[str]) -> NoReturn:
             where=str(folder),
             remedy="leave it, or end it first",
         )
-    _stop_slurm_jobs(folder)
+    if shutil.which("squeue") is not None and (_on_cluster(arguments) or _slurm_answers()):
+        _stop_slurm_jobs(folder)
     _stop_stages(folder)
     os.chdir(folder)
     unlocked = subprocess.run(["snakemake", "--unlock", *arguments], stdout=subprocess.DEVNULL)
@@ -79,9 +80,17 @@ def slurm_jobs(folder: Path) -> list[str]:
     return sorted(found, key=int)
 
 
+def _on_cluster(arguments: list[str]) -> bool:
+    """Whether Snakemake's options may mean a cluster, so that not to know its jobs is no option."""
+    return any(argument.startswith(("--profile", "--executor", "-e")) for argument in arguments)
+
+
+def _slurm_answers() -> bool:
+    """Whether there is a Slurm behind its commands: they may be installed without one."""
+    return subprocess.run(["squeue", "--noheader"], capture_output=True).returncode == 0
+
+
 def _stop_slurm_jobs(folder: Path) -> None:
-    if shutil.which("squeue") is None:
-        return
     left = slurm_jobs(folder)
     if not left:
         return
