@@ -7,7 +7,10 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "munged", "munge")
 #: The plugin's inner step drops SLURM_CONF, so the programs must find their configuration here.
@@ -200,13 +203,19 @@ class Slurm:
             return
         number = int(file.read_text())
         for wanted in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.kill(number, wanted)
-                _until(lambda: not Path(f"/proc/{number}").exists(), f"{name} does not end", 10)
-            except ProcessLookupError:
+            if _ended(number):
                 return
-            except TimeoutError:
-                continue
+            os.kill(number, wanted)
+            with suppress(TimeoutError):
+                _until(lambda: _ended(number), f"{name} does not end", 10)
+
+
+def _ended(number: int) -> bool:
+    """Whether a process is gone, be it unburied."""
+    try:
+        return psutil.Process(number).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _run(*command: str, check: bool = True) -> str:
