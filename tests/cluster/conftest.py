@@ -1,7 +1,9 @@
 """A Slurm that the tests start and stop, and folders whose Snakemake submits to it."""
 
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,13 +18,16 @@ PROFILE = ("--profile", "slurm", "--slurm-status-command", "squeue")
 
 
 @pytest.fixture(scope="package")
-def slurm(tmp_path_factory):
+def slurm():
     """The cluster of `tests.cluster.slurm`; skipped with a reason where it cannot be."""
     reason = why_not()
     if reason:
         pytest.skip(reason)
-    with Slurm(tmp_path_factory.mktemp("slurm")) as cluster:
+    # Not among pytest's folders: it clears those of a run that was killed, with the process ids.
+    folder = Path(tempfile.mkdtemp(prefix="remodal-slurm-"))
+    with Slurm(folder) as cluster:
         yield cluster
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -102,8 +102,7 @@ class Slurm:
         # What still runs is of no use: killed at once, so that nothing outlives the daemons.
         _run("scancel", "--user=root", "--signal=KILL", "--full", check=False)
         _run("scancel", "--user=root", check=False)
-        for name in (*NODES, "slurmctld", "munged"):
-            self._stop(name)
+        self._stop_all(self.folder)
         for name in ("slurm.conf", "gres.conf"):
             (SYSTEM / name).unlink(missing_ok=True)
         self._lock.close()
@@ -155,6 +154,8 @@ class Slurm:
         return found[0]
 
     def _start(self) -> None:
+        if (SYSTEM / "slurm.conf").exists():  # of a test run that was killed
+            self._stop_all((SYSTEM / "slurm.conf").resolve().parent)
         self._configure()
         self._start_munge()
         _run("slurmctld", "-i")
@@ -196,9 +197,12 @@ class Slurm:
         _run("munged", "--force", *(f"--{name}={value}" for name, value in options.items()))
         _until(lambda: not subprocess.run(["munge", "-n"], capture_output=True).returncode, "munge")
 
-    def _stop(self, name: str) -> None:
-        """End a daemon that this started, by the process id that it wrote down."""
-        file = self.folder / f"{name}.pid"
+    def _stop_all(self, folder: Path) -> None:
+        for name in (*NODES, "slurmctld", "munged"):
+            self._stop(folder / f"{name}.pid")
+
+    def _stop(self, file: Path) -> None:
+        """End a daemon by the process id that it wrote down."""
         if not file.is_file():
             return
         number = int(file.read_text())
@@ -207,13 +211,14 @@ class Slurm:
                 return
             os.kill(number, wanted)
             with suppress(TimeoutError):
-                _until(lambda: _ended(number), f"{name} does not end", 10)
+                _until(lambda: _ended(number), f"{file.stem} does not end", 10)
 
 
 def _ended(number: int) -> bool:
-    """Whether a process is gone, be it unburied."""
+    """Whether a daemon is gone, be it unburied, or its number another process's."""
     try:
-        return psutil.Process(number).status() == psutil.STATUS_ZOMBIE
+        process = psutil.Process(number)
+        return process.status() == psutil.STATUS_ZOMBIE or process.name() not in PROGRAMS
     except psutil.NoSuchProcess:
         return True
 
