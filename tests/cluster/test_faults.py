@@ -15,7 +15,7 @@ rule all:
 
 rule warned:
     output: "warned.txt"
-    resources: runtime=2, slurm_extra="--signal=USR1@60"
+    resources: slurm_partition="gpu", runtime=2, slurm_extra="--signal=USR1@60"
     shell: "exec python stage.py {output}"
 
 rule slow:
