@@ -7,8 +7,9 @@ CONFIG = Path(__file__).parents[3] / "config"
 
 
 def test_patients_in_a_real_ct_lie_in_a_folder_of_their_own():
-    cases = cases_of(compose({"study": "liver_real_ct", "preset": "demo"}, CONFIG))
-    assert len(cases) == 15
+    settings = compose({"study": "liver_real_ct", "preset": "demo"}, CONFIG)
+    cases = cases_of(settings)
+    assert len(cases) == settings.phantom.cases
     assert cases[2].case == "patient003"
     expected = Path("results/data/real_ct-demo/dicom/patient003/venous")
     assert cases[2].images["venous"] == expected
