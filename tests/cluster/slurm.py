@@ -126,7 +126,7 @@ class Slurm:
         return _run("sbatch", *options, f"--wrap={command}")
 
     def start_requeued(self, number: str) -> None:
-        """Let a job of a lost node start at once, which Slurm would only do after two minutes."""
+        """Let a requeued job start at once, which Slurm would only do after two minutes."""
         waiting = ("--states=PENDING", f"--jobs={number}")
         _until(lambda: bool(self.jobs(*waiting)), f"job {number} is not requeued", 120)
         _run("scontrol", "update", f"JobId={number}", "StartTime=now")

@@ -70,6 +70,7 @@ def trainer(study) -> psutil.Process:
     raise AssertionError("nothing trains")
 
 
+@pytest.mark.slow  # minutes, and as patient as Slurm's own timers
 def test_a_warned_preempted_and_killed_training_ends_as_the_undisturbed_one(
     slurm, training, undisturbed
 ):
@@ -88,8 +89,11 @@ def test_a_warned_preempted_and_killed_training_ends_as_the_undisturbed_one(
     assert preempted != warned
     urgent = ["sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=sleep 2"]
     subprocess.run(urgent, check=True, capture_output=True)
-    study.wait_for(lambda: said(study).count("continues after") == 2)
+    ended = ("--partition=urgent", "--states=COMPLETED")
+    study.wait_for(lambda: slurm.jobs(*ended))  # it had the node alone: the training is gone
     assert "stopped by SIGTERM and saved" in said(study)
+    slurm.start_requeued(preempted)
+    study.wait_for(lambda: said(study).count("continues after") == 2)
     assert slurm.running("rule_train")["id"] == preempted  # Slurm's own requeue, the same job
 
     before = epochs(study)  # nothing is announced
