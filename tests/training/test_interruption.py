@@ -18,6 +18,20 @@ def test_a_stop_signal_is_noted_and_ends_in_preempted(number):
     assert error.value.exit_code == ExitCode.PREEMPTED == 75
 
 
+def test_slurms_second_sigterm_does_not_keep_the_training_from_saving():
+    def die(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, die)
+    try:
+        with interruptions() as interruption:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert interruption.received == signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_control_c_is_noted_and_a_second_one_acts_at_once():
     with interruptions() as interruption:
         os.kill(os.getpid(), signal.SIGINT)

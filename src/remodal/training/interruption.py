@@ -41,7 +41,11 @@ class Interruption:
 
 @contextmanager
 def interruptions() -> Iterator[Interruption]:
-    """Take note of stop signals instead of dying of them; a second one of a kind acts at once."""
+    """Take note of stop signals instead of dying of them.
+
+    Slurm sends SIGTERM twice within a second (slurmd does, and srun), so a second one means nothing
+    new. A second Ctrl-C acts at once.
+    """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield interruption
@@ -50,7 +54,8 @@ def interruptions() -> Iterator[Interruption]:
 
     def note(number: int, _frame: object) -> None:
         interruption.received = signal.Signals(number)
-        signal.signal(number, before[number])
+        if number == signal.SIGINT:
+            signal.signal(number, before[number])
 
     for number in _SIGNALS:
         signal.signal(number, note)
