@@ -9,7 +9,7 @@ import pytest
 from remodal.config import compose, write_settings
 from remodal.errors import Preempted, UserError
 from remodal.files import write_json, write_text
-from remodal.status import duration, find_studies, study_status
+from remodal.status import find_studies, rough_duration, study_status
 from remodal.training.checkpoints import Progress, write_progress
 from remodal.training.curves import curve_row, write_curves
 
@@ -172,7 +172,7 @@ def test_studies_are_found_from_results_and_from_their_own_folder(study):
     ],
 )
 def test_durations_read_as_people_say_them(seconds, said):
-    assert duration(seconds) == said
+    assert rough_duration(seconds) == said
 
 
 def status(folder: Path, *options: str) -> str:

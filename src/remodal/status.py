@@ -244,14 +244,14 @@ _HEADINGS = ("model", "state", "epoch", "loss", "val. Dice", "left", "last writt
 
 def _cells(model: ModelStatus) -> tuple[str, ...]:
     epoch = "-" if model.epoch is None else f"{model.epoch}/{model.epochs}"
-    silent = "-" if model.seconds_silent is None else f"{duration(model.seconds_silent)} ago"
+    silent = "-" if model.seconds_silent is None else f"{rough_duration(model.seconds_silent)} ago"
     return (
         model.model,
         model.state,
         epoch,
         _number(model.loss),
         _number(model.validation_dice),
-        "-" if model.seconds_left is None else duration(model.seconds_left),
+        "-" if model.seconds_left is None else rough_duration(model.seconds_left),
         silent,
     )
 
@@ -260,7 +260,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def duration(seconds: float) -> str:
+def rough_duration(seconds: float) -> str:
     """A duration in its largest unit and the next: `45 s`, `12 min`, `3 h 20 min`, `6 d 4 h`."""
     minutes = round(seconds / 60)
     if seconds < 60:
