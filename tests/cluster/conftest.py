@@ -13,9 +13,6 @@ from remodal.resume import slurm_jobs
 from tests.cluster.slurm import Slurm, why_not
 from tests.workspace import ENVIRONMENT, ROOT
 
-#: The test's Slurm has no accounting.
-PROFILE = ("--profile", "slurm", "--slurm-status-command", "squeue")
-
 
 @pytest.fixture(scope="package")
 def slurm():
@@ -63,7 +60,7 @@ class Submitter:
 
     def snakemake(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `snakemake --profile slurm`."""
-        return self.start("snakemake", *PROFILE, *arguments)
+        return self.start("snakemake", "--profile", "slurm", *arguments)
 
     def finish(self, process: subprocess.Popen[str], seconds: float = 600) -> None:
         """Wait for a command that must succeed."""

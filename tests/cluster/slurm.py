@@ -18,6 +18,8 @@ SYSTEM = Path("/etc/slurm")
 #: There is one such place, so one test run at a time has its Slurm.
 LOCK = Path("/run/lock/remodal-test-slurm")
 NODES = ("n1", "n2")
+DAEMONS = ("slurmctld", "slurmd", "munged", "slurmdbd", "mariadbd")
+NO_ACCOUNTING = "AccountingStorageType=accounting_storage/none"
 
 # Both nodes claim more than the machine has: the profile's requests are for real nodes.
 CONFIGURATION = """
@@ -54,7 +56,7 @@ KillWait={kill_wait}
 MinJobAge=600
 PropagateResourceLimits=NONE
 SlurmdParameters=config_overrides
-AccountingStorageType=accounting_storage/none
+{storage}
 GresTypes=gpu
 NodeName=DEFAULT CPUs=16 RealMemory=256000
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={first} Gres=gpu:1 Weight=2
@@ -100,17 +102,40 @@ class Slurm:
 
     def __exit__(self, *_exception: object) -> None:
         # What still runs is of no use: killed at once, so that nothing outlives the daemons.
-        _run("scancel", "--user=root", "--signal=KILL", "--full", check=False)
-        _run("scancel", "--user=root", check=False)
-        self._stop_all(self.folder)
+        run("scancel", "--user=root", "--signal=KILL", "--full", check=False)
+        run("scancel", "--user=root", check=False)
+        stop_all(self.folder)
         for name in ("slurm.conf", "gres.conf"):
             (SYSTEM / name).unlink(missing_ok=True)
         self._lock.close()
 
+    def start_daemons(self) -> None:
+        """Start the controller and both nodes, which then take jobs."""
+        run("slurmctld", "-i", "-c")
+        for node in NODES:
+            self.start_node(node)
+        until(lambda: self.idle() == set(NODES), "the nodes do not come up")
+
+    def stop_daemons(self) -> None:
+        """Stop them; the cluster forgets its jobs."""
+        for name in (*NODES, "slurmctld"):
+            stop(self.folder / f"{name}.pid")
+
+    def configure(self, storage: str) -> None:
+        """Write the configuration, with these lines on accounting, for the daemons' next start."""
+        text = CONFIGURATION.format(
+            host=socket.gethostname().partition(".")[0],
+            folder=self.folder,
+            kill_wait=self.kill_wait,
+            storage=storage,
+            **self._ports,
+        )
+        (self.folder / "slurm.conf").write_text(text)
+
     def start_node(self, node: str) -> None:
         """Start a node's daemon."""
         (self.folder / "spool" / node).mkdir(parents=True, exist_ok=True)
-        _run("slurmd", "-N", node)
+        run("slurmd", "-N", node)
 
     def kill_node(self, node: str) -> None:
         """Kill a node's daemon, as a power cut would but for the processes of its jobs."""
@@ -118,28 +143,28 @@ class Slurm:
 
     def cancel(self, *arguments: str) -> None:
         """`scancel`, for a job or for what options say."""
-        _run("scancel", *arguments)
+        run("scancel", *arguments)
 
     def submit(self, command: str, folder: Path) -> str:
         """Number of a job of somebody else's in a folder."""
         options = ("--parsable", "--output=/dev/null", f"--chdir={folder}", "--partition=cpu")
-        return _run("sbatch", *options, f"--wrap={command}")
+        return run("sbatch", *options, f"--wrap={command}")
 
     def start_requeued(self, number: str) -> None:
         """Let a requeued job start at once, which Slurm would only do after two minutes."""
         waiting = ("--states=PENDING", f"--jobs={number}")
-        _until(lambda: bool(self.jobs(*waiting)), f"job {number} is not requeued", 120)
-        _run("scontrol", "update", f"JobId={number}", "StartTime=now")
+        until(lambda: bool(self.jobs(*waiting)), f"job {number} is not requeued", 120)
+        run("scontrol", "update", f"JobId={number}", "StartTime=now")
 
     def idle(self) -> set[str]:
         """Nodes that take jobs."""
-        said = _run("sinfo", "--noheader", "--Node", "--format=%N %t").split("\n")
+        said = run("sinfo", "--noheader", "--Node", "--format=%N %t").split("\n")
         return {line.split()[0] for line in said if line and line.split()[1] in ("idle", "mix")}
 
     def jobs(self, *options: str) -> list[dict[str, str]]:
         """Jobs that squeue lists: id, name, state, comment, node, folder, gres, cpus, limit."""
         keys = ("id", "name", "state", "comment", "node", "folder", "tres", "cpus", "limit")
-        said = _run("squeue", "--noheader", "--format=%i|%j|%T|%k|%N|%Z|%b|%C|%l", *options)
+        said = run("squeue", "--noheader", "--format=%i|%j|%T|%k|%N|%Z|%b|%C|%l", *options)
         return [dict(zip(keys, line.split("|"))) for line in said.splitlines()]
 
     def running(self, word: str, seconds: float = 300) -> dict[str, str]:
@@ -150,36 +175,25 @@ class Slurm:
             found[:] = [job for job in self.jobs("--states=RUNNING") if word in job["comment"]]
             return bool(found)
 
-        _until(there, f"no job of {word} runs", seconds)
+        until(there, f"no job of {word} runs", seconds)
         return found[0]
 
     def _start(self) -> None:
         if (SYSTEM / "slurm.conf").exists():  # of a test run that was killed
-            self._stop_all((SYSTEM / "slurm.conf").resolve().parent)
-        self._configure()
-        self._start_munge()
-        _run("slurmctld", "-i")
-        for node in NODES:
-            self.start_node(node)
-        _until(lambda: self.idle() == set(NODES), "the nodes do not come up")
-
-    def _configure(self) -> None:
+            stop_all((SYSTEM / "slurm.conf").resolve().parent)
         # Slurm wants its state where only root writes, and names of sockets must be short.
         (self.folder / "state").mkdir(parents=True)
-        ports = [_free_port() for _ in range(4)]
-        text = CONFIGURATION.format(
-            host=socket.gethostname().partition(".")[0],
-            folder=self.folder,
-            kill_wait=self.kill_wait,
-            **dict(zip(("port", "node_port", "first", "second"), ports)),
-        )
-        (self.folder / "slurm.conf").write_text(text)
+        names = ("port", "node_port", "first", "second")
+        self._ports = {name: free_port() for name in names}
+        self.configure(NO_ACCOUNTING)
         # A GPU without a device file counts as none; any character device will do.
         (self.folder / "gres.conf").write_text("NodeName=n1 Name=gpu File=/dev/null\n")
         SYSTEM.mkdir(exist_ok=True)
         for name in ("slurm.conf", "gres.conf"):
             (SYSTEM / name).unlink(missing_ok=True)
             (SYSTEM / name).symlink_to(self.folder / name)
+        self._start_munge()
+        self.start_daemons()
 
     def _start_munge(self) -> None:
         if subprocess.run(["munge", "-n"], capture_output=True).returncode == 0:
@@ -194,43 +208,48 @@ class Slurm:
             "log-file": self.folder / "munged.log",
             "seed-file": self.folder / "munged.seed",
         }
-        _run("munged", "--force", *(f"--{name}={value}" for name, value in options.items()))
-        _until(lambda: not subprocess.run(["munge", "-n"], capture_output=True).returncode, "munge")
+        run("munged", "--force", *(f"--{name}={value}" for name, value in options.items()))
+        until(lambda: not subprocess.run(["munge", "-n"], capture_output=True).returncode, "munge")
 
-    def _stop_all(self, folder: Path) -> None:
-        for name in (*NODES, "slurmctld", "munged"):
-            self._stop(folder / f"{name}.pid")
 
-    def _stop(self, file: Path) -> None:
-        """End a daemon by the process id that it wrote down."""
-        if not file.is_file():
+def stop_all(folder: Path) -> None:
+    """End every daemon that wrote its process id below a folder."""
+    for file in sorted(folder.rglob("*.pid")):
+        stop(file)
+
+
+def stop(file: Path) -> None:
+    """End a daemon by the process id that it wrote down."""
+    if not file.is_file():
+        return
+    number = int(file.read_text())
+    for wanted in (signal.SIGTERM, signal.SIGKILL):
+        if _ended(number):
             return
-        number = int(file.read_text())
-        for wanted in (signal.SIGTERM, signal.SIGKILL):
-            if _ended(number):
-                return
-            os.kill(number, wanted)
-            with suppress(TimeoutError):
-                _until(lambda: _ended(number), f"{file.stem} does not end", 10)
+        os.kill(number, wanted)
+        with suppress(TimeoutError):
+            until(lambda: _ended(number), f"{file.stem} does not end", 10)
 
 
 def _ended(number: int) -> bool:
     """Whether a daemon is gone, be it unburied, or its number another process's."""
     try:
         process = psutil.Process(number)
-        return process.status() == psutil.STATUS_ZOMBIE or process.name() not in PROGRAMS
+        return process.status() == psutil.STATUS_ZOMBIE or process.name() not in DAEMONS
     except psutil.NoSuchProcess:
         return True
 
 
-def _run(*command: str, check: bool = True) -> str:
+def run(*command: str, check: bool = True) -> str:
+    """What a command says."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if check and done.returncode:
         raise RuntimeError(f"{command}: {done.stderr}{done.stdout}")
     return done.stdout.strip()
 
 
-def _until(true, otherwise: str, seconds: float = 60) -> None:
+def until(true, otherwise: str, seconds: float = 60) -> None:
+    """Wait until `true()`."""
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
@@ -238,7 +257,8 @@ def _until(true, otherwise: str, seconds: float = 60) -> None:
         time.sleep(0.2)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody has."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -4,8 +4,6 @@ import signal
 
 import pytest
 
-from tests.cluster.conftest import PROFILE
-
 pytestmark = pytest.mark.xdist_group("workflow")
 
 # `second` waits in the queue for the GPU that `first` has.
@@ -26,7 +24,7 @@ def test_one_command_goes_on_and_runs_no_job_twice_at_once(slurm, toy):
     killed = study.snakemake()
     study.wait_for(lambda: len(slurm.jobs()) == 2 and any(study.folder.glob("*.begun")))
 
-    early = study.start("remodal", "resume", *PROFILE)
+    early = study.start("remodal", "resume", "--profile", "slurm")
     assert early.wait(60) == 2
     assert "Snakemake is at work here" in (study.folder / "said.log").read_text()
     assert len(slurm.jobs()) == 2
@@ -35,7 +33,7 @@ def test_one_command_goes_on_and_runs_no_job_twice_at_once(slurm, toy):
     killed.wait()
     assert len(slurm.jobs()) == 2
     stranger = slurm.submit("sleep 900", study.folder)
-    study.finish(study.start("remodal", "resume", *PROFILE))
+    study.finish(study.start("remodal", "resume", "--profile", "slurm"))
 
     begun = sorted(
         (file.stem, len(file.read_text().split())) for file in study.folder.glob("*.begun")

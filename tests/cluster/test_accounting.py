@@ -1,0 +1,86 @@
+"""`snakemake --profile slurm` on a cluster with accounting."""
+
+import pytest
+
+from tests.cluster.accounting import ACCOUNT, Accounting, why_not
+from tests.workspace import ROOT
+
+# Slow: two minutes, half of them for the database and the restarts of the daemons.
+pytestmark = [pytest.mark.xdist_group("workflow"), pytest.mark.slow]
+
+SNAKEFILE = """
+rule all:
+    input: "hungry.txt", "moved.txt"
+
+rule hungry:
+    output: "hungry.txt"
+    resources: mem_mb=lambda wildcards, attempt: attempt * 500
+    shell:
+        "python -c 'import time; taken = bytearray(600 << 20); time.sleep(4)';"
+        " echo {resources.mem_mb} > {output}"
+
+rule cancelled:
+    output: "cancelled.txt"
+    shell: "echo begins >> cancelled.begun; sleep 8; echo done > {output}"
+
+rule moved:
+    input: "hungry.txt", "cancelled.txt"
+    output: "moved.txt"
+    shell:
+        "echo $SLURMD_NODENAME >> moved.begun; test $(wc -l < moved.begun) -gt 1 || sleep 60;"
+        " echo done > {output}"
+"""
+
+
+@pytest.fixture(scope="module")
+def accounting(slurm):
+    """The cluster with accounts; skipped with a reason where it cannot be."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with Accounting(slurm) as accounts:
+        yield accounts
+
+
+@pytest.fixture(scope="module")
+def troubled(slurm, accounting, toy):
+    """The folder in which all was made in spite of everything, and the accounts of two jobs."""
+    study = toy(SNAKEFILE)
+    (study.folder / "slurm").unlink()
+    (study.folder / "slurm").mkdir()
+    profile = (ROOT / "slurm/profile.yaml").read_text()
+    edited = profile.replace("# slurm_account: lab", f"slurm_account: {ACCOUNT}")
+    assert edited != profile
+    (study.folder / "slurm/profile.yaml").write_text(edited)
+    run = study.snakemake()
+    study.wait_for(lambda: (study.folder / "cancelled.begun").exists())
+    cancelled = slurm.running("rule_cancelled")["id"]
+    slurm.cancel(cancelled)
+    job = slurm.running("rule_moved", seconds=120)
+    study.wait_for(lambda: (study.folder / "moved.begun").exists())
+    slurm.kill_node(job["node"])
+    try:
+        slurm.start_requeued(job["id"])
+        study.finish(run)
+    finally:
+        slurm.start_node(job["node"])
+    return study.folder, accounting.starts(cancelled), accounting.starts(job["id"])
+
+
+def test_a_cancelled_job_is_tried_again(troubled):
+    folder, ((state, account),), _ = troubled
+    assert (state.split()[0], account) == ("CANCELLED", ACCOUNT)
+    assert (folder / "cancelled.begun").read_text() == "begins\n" * 2
+    assert (folder / "cancelled.txt").read_text() == "done\n"
+
+
+def test_a_job_out_of_memory_is_tried_again_with_more(troubled):
+    folder, *_ = troubled
+    assert (folder / "hungry.txt").read_text() == "1000\n"
+
+
+def test_a_job_of_a_lost_node_runs_on_another_under_its_number(troubled):
+    folder, _, starts = troubled
+    assert [state for state, _ in starts] == ["NODE_FAIL", "COMPLETED"]
+    assert (folder / "moved.begun").read_text().split() == ["n2", "n1"]
+    assert (folder / "moved.txt").read_text() == "done\n"
