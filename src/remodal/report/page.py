@@ -26,7 +26,7 @@ from remodal.report.breakdowns import (
     measured_cells,
 )
 from remodal.report.choices import made_choices
-from remodal.report.comparison import Entry, Table, build_tables, heading
+from remodal.report.comparison import SIMULATED, Entry, Table, build_tables, heading
 from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
 from remodal.report.formats import FORMATS
 from remodal.report.methods_text import methods_text
@@ -131,6 +131,7 @@ def _content(
     text = methods_text(environment, settings, splits, found_versions)
     return {
         "settings": settings,
+        "simulated": f" {SIMULATED}" if settings.data.simulated else "",
         "classes": len(settings.data.classes),
         "sections": _sections(tables),
         "glance": _glance(cases, splits, runs, claims, len(stopped)),
