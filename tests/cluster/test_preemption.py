@@ -61,6 +61,14 @@ def said(study) -> str:
     return "".join(file.read_text() for file in (study.folder / CHECKPOINTS).glob("*/log.txt"))
 
 
+def shown(study) -> dict:
+    """What `remodal status` shows of the training, from this side of Slurm."""
+    command = ["remodal", "status", "--json"]
+    told = subprocess.check_output(command, cwd=study.folder, env=study.environment, text=True)
+    models = json.loads(told)["liver-smoke"]
+    return next(model for model in models if model["model"] == f"{NAME}/fold0-seed0")
+
+
 def trainer(study) -> psutil.Process:
     """The process that trains."""
     for process in psutil.process_iter(["cwd", "cmdline"]):
@@ -77,7 +85,13 @@ def test_a_warned_preempted_and_killed_training_ends_as_the_undisturbed_one(
     study = training
     run = study.snakemake(*ARGUMENTS)
 
-    study.wait_for(lambda: epochs(study) >= 5)  # Slurm's early warning, as the profile asks for
+    study.wait_for(lambda: epochs(study) >= 5)
+    live = shown(study)
+    assert (live["state"], live["epochs"]) == ("running", 40)
+    assert 5 <= live["epoch"] < 40
+    assert None not in (live["loss"], live["validation_dice"], live["seconds_left"])
+
+    # Slurm's early warning, as the profile asks for.
     warned = slurm.running("rule_train")["id"]
     slurm.cancel("--signal=USR1", warned)
     study.wait_for(lambda: said(study).count("continues after") == 1)
