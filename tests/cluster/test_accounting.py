@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cluster.accounting import ACCOUNT, Accounting, why_not
+from tests.cluster.troubles import RULES, run_in_trouble
 from tests.workspace import ROOT
 
 # Slow: two minutes, half of them for the database and the restarts of the daemons.
@@ -11,24 +12,6 @@ pytestmark = [pytest.mark.xdist_group("workflow"), pytest.mark.slow]
 SNAKEFILE = """
 rule all:
     input: "hungry.txt", "moved.txt"
-
-rule hungry:
-    output: "hungry.txt"
-    resources: mem_mb=lambda wildcards, attempt: attempt * 500
-    shell:
-        "python -c 'import time; taken = bytearray(600 << 20); time.sleep(4)';"
-        " echo {resources.mem_mb} > {output}"
-
-rule cancelled:
-    output: "cancelled.txt"
-    shell: "echo begins >> cancelled.begun; sleep 8; echo done > {output}"
-
-rule moved:
-    input: "hungry.txt", "cancelled.txt"
-    output: "moved.txt"
-    shell:
-        "echo $SLURMD_NODENAME >> moved.begun; test $(wc -l < moved.begun) -gt 1 || sleep 60;"
-        " echo done > {output}"
 """
 
 
@@ -45,26 +28,15 @@ def accounting(slurm):
 @pytest.fixture(scope="module")
 def troubled(slurm, accounting, toy):
     """The folder in which all was made in spite of everything, and the accounts of two jobs."""
-    study = toy(SNAKEFILE)
+    study = toy(SNAKEFILE + RULES)
     (study.folder / "slurm").unlink()
     (study.folder / "slurm").mkdir()
     profile = (ROOT / "slurm/profile.yaml").read_text()
     edited = profile.replace("# slurm_account: lab", f"slurm_account: {ACCOUNT}")
     assert edited != profile
     (study.folder / "slurm/profile.yaml").write_text(edited)
-    run = study.snakemake()
-    study.wait_for(lambda: (study.folder / "cancelled.begun").exists())
-    cancelled = slurm.running("rule_cancelled")["id"]
-    slurm.cancel(cancelled)
-    job = slurm.running("rule_moved", seconds=120)
-    study.wait_for(lambda: (study.folder / "moved.begun").exists())
-    slurm.kill_node(job["node"])
-    try:
-        slurm.start_requeued(job["id"])
-        study.finish(run)
-    finally:
-        slurm.start_node(job["node"])
-    return study.folder, accounting.starts(cancelled), accounting.starts(job["id"])
+    jobs = run_in_trouble(slurm, study)
+    return study.folder, accounting.starts(jobs["cancelled"]), accounting.starts(jobs["moved"])
 
 
 def test_a_cancelled_job_is_tried_again(troubled):

@@ -2,10 +2,11 @@
 
 import pytest
 
+from tests.cluster.troubles import RULES, run_in_trouble
+
 pytestmark = pytest.mark.xdist_group("workflow")
 
-# The rules' names give them the profile's partitions. `slow` needs more than its first minute,
-# `hungry` more than its first 500 MB; `moved` begins when these no longer use its node.
+# `slow` needs more than its first minute.
 SNAKEFILE = """
 import signal
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # as the project's Snakefile does
@@ -22,24 +23,6 @@ rule slow:
     output: "slow.txt"
     resources: slurm_partition="gpu", runtime=lambda wildcards, attempt: attempt
     shell: "test {resources.runtime} -gt 1 || sleep 300; echo {resources.runtime} > {output}"
-
-rule hungry:
-    output: "hungry.txt"
-    resources: mem_mb=lambda wildcards, attempt: attempt * 500
-    shell:
-        "python -c 'import time; taken = bytearray(600 << 20); time.sleep(4)';"
-        " echo {resources.mem_mb} > {output}"
-
-rule cancelled:
-    output: "cancelled.txt"
-    shell: "echo begins >> cancelled.begun; sleep 8; echo done > {output}"
-
-rule moved:
-    input: "hungry.txt", "cancelled.txt"
-    output: "moved.txt"
-    shell:
-        "echo $SLURMD_NODENAME >> moved.begun; test $(wc -l < moved.begun) -gt 1 || sleep 60;"
-        " echo done > {output}"
 
 rule left:
     output: "left.txt"
@@ -70,19 +53,9 @@ pathlib.Path(sys.argv[1]).write_text(saved.read_text() + " and half")
 @pytest.fixture(scope="module")
 def troubled(slurm, toy):
     """The folder in which all of it was made in spite of everything."""
-    study = toy(SNAKEFILE)
+    study = toy(SNAKEFILE + RULES)
     (study.folder / "stage.py").write_text(STAGE)
-    run = study.snakemake()
-    study.wait_for(lambda: (study.folder / "cancelled.begun").exists())
-    slurm.cancel(slurm.running("rule_cancelled")["id"])
-    job = slurm.running("rule_moved", seconds=120)
-    study.wait_for(lambda: (study.folder / "moved.begun").exists())
-    slurm.kill_node(job["node"])
-    try:
-        slurm.start_requeued(job["id"])
-        study.finish(run)
-    finally:
-        slurm.start_node(job["node"])
+    run_in_trouble(slurm, study)
     return study.folder
 
 

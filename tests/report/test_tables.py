@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import shutil
+import subprocess
 
 import pytest
 
@@ -40,7 +42,7 @@ def test_all_files_are_written_and_another_run_gives_the_same_bytes(whole_study,
 def test_every_format_says_in_its_title_that_data_are_simulated_and_only_then(
     make_settings, tables, tmp_path, write_cell, case_row
 ):
-    title = "Table 1. Segmentation of liver tumours with both phases"
+    title = "Segmentation of liver tumours with both phases"  # LaTeX counts by itself
     write_cell(tmp_path / "metrics", "maml", "both", [case_row("a", dice=60.0)])
     tabulate(make_settings(data={"simulated": False}), tmp_path / "metrics", tmp_path)
     for suffix in ("csv", "md", "tex"):
@@ -72,7 +74,38 @@ def test_latex_marks_the_best_escapes_and_balances(tables):
     assert text.count("{") == text.count("}")
     header = text[text.index(r"\cmidrule") : text.index(r"\midrule")].splitlines()[1]
     rows = text[text.index(r"\midrule") :].splitlines()[1:6]
-    assert {row.count(" & ") for row in rows} == {header.count(" & ")} == {11}
+    # The method; published, ours and p of two metrics. The counts are the same in all rows.
+    assert {row.count(" & ") for row in rows} == {header.count(" & ")} == {6}
+    assert r"\caption{Segmentation of liver tumours with both phases (simulated data).}" in text
+    assert "In every row: n = 14, 0 missed, 0 undefined." in text
+
+
+def test_latex_has_a_column_for_a_count_that_differs_between_rows(
+    settings, tmp_path, write_cell, case_row
+):
+    for method, missed in (("nnunet", 0), ("maml", 1)):
+        rows = [case_row("a", dice=50.0, missed=missed), case_row("b", dice=70.0)]
+        write_cell(tmp_path / "metrics", method, "both", rows)
+    tabulate(settings, tmp_path / "metrics", tmp_path)
+    text = (tmp_path / "table1.tex").read_text()
+    header = text[text.index(r"\cmidrule") : text.index(r"\midrule")].splitlines()[1]
+    assert header.endswith(r"& n & missed & undefined \\")  # most rows were not run
+    assert "In every row" not in text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_fits_a_page(tables, tmp_path):
+    inputs = "".join(f"\\input{{{tables / name}}}" for name in ("table1.tex", "table2.tex"))
+    head = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}"
+    (tmp_path / "paper.tex").write_text(head + inputs + r"\end{document}")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Overfull" not in done.stdout
 
 
 def test_markdown_rows_have_the_headers_cells(tables):

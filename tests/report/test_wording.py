@@ -5,7 +5,7 @@ from math import nan
 import pytest
 
 from remodal.report.comparison import build_tables
-from remodal.report.formats import latex
+from remodal.report.latex import latex
 from remodal.report.page import duration, gibibytes, millions
 from remodal.report.tables import study_cases
 from remodal.report.wording import count_texts, notes, number, p_value, retraining_text

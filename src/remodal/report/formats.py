@@ -1,24 +1,20 @@
-"""A table as CSV, LaTeX (booktabs) and Markdown."""
+"""A table as CSV and Markdown, and the formats that there are."""
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from math import isnan
 
 from remodal.report.comparison import Entry, Row, Table
+from remodal.report.latex import to_latex
 from remodal.report.wording import (
     COMPARED,
     COUNTS,
-    DASH,
-    MINUS,
     compared_texts,
     count_texts,
+    metric_texts,
     notes,
-    number,
-    ours_text,
-    p_value,
     parts,
-    published_text,
 )
 
 CSV_COLUMNS = (
@@ -107,7 +103,7 @@ def to_markdown(table: Table) -> str:
         if row.group and row.group != group:
             lines.append(_pipes([f"*{row.group}*", *[""] * (len(header) - 1)]))
         group = row.group
-        lines.append(_pipes(_cells(table, row, lambda text: f"**{text}**")))
+        lines.append(_pipes(_cells(table, row)))
     lines += ["", *(f"- {note}" for note in notes(table))]
     if table.compared:
         lines += ["", "**Paired comparisons with the reference method**", ""]
@@ -129,89 +125,11 @@ def _header(table: Table) -> list[str]:
     return ["Method", *metrics, *COUNTS]
 
 
-def _cells(table: Table, row: Row, bold: Callable[[str], str]) -> list[str]:
+def _cells(table: Table, row: Row) -> list[str]:
     """The printed cells of one row, under the headings of `_header`."""
-    cells = [row.label]
-    for entry in row.entries:
-        printed, ours = published_text(entry), ours_text(entry)
-        texts = {
-            "published": bold(printed) if entry.published_best else printed,
-            "ours": bold(ours) if entry.best else ours,
-            "difference": number(entry.difference, signed=True),
-            "p": p_value(entry.p_holm),
-        }
-        cells += [texts[part] for part in parts(table)]
-    return cells + count_texts(row)
-
-
-_LATEX_WORDS = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    MINUS: r"$-$",
-    DASH: "--",
-    "<": r"$<$",
-    ">": r"$>$",
-}
-
-
-def latex(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
-    return "".join(_LATEX_WORDS.get(letter, letter) for letter in text)
-
-
-def to_latex(table: Table) -> str:
-    """A table that needs the package booktabs and nothing else."""
-    names, width = parts(table), len(parts(table))
-    spans = [f"\\multicolumn{{{width}}}{{c}}{{{latex(c.title)}}}" for c in table.columns]
-    ends = [(2 + i * width, 1 + (i + 1) * width) for i in range(len(table.columns))]
-    lines = [
-        r"% Needs \usepackage{booktabs}.",
-        r"\begin{table}",
-        r"\centering",
-        f"\\caption{{{latex(table.title)}. {latex(' '.join(notes(table)))}}}",
-        f"\\label{{tab:{table.name}}}",
-        f"\\begin{{tabular}}{{l{'r' * (width * len(spans) + len(COUNTS))}}}",
-        r"\toprule",
-        " & ".join(["", *spans, *[""] * len(COUNTS)]) + r" \\",
-        "".join(f"\\cmidrule(lr){{{first}-{last}}}" for first, last in ends),
-        " & ".join(["Method", *names * len(table.columns), *COUNTS]) + r" \\",
-        r"\midrule",
-        *_latex_rows(table),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _latex_rows(table: Table) -> Iterator[str]:
-    group = ""
-    for row in table.rows:
-        if row.group and row.group != group:
-            if group:
-                yield r"\addlinespace"
-            span = f"\\multicolumn{{{len(_header(table))}}}{{l}}"
-            yield f"{span}{{\\textit{{{latex(row.group)}}}}} \\\\"
-        group = row.group
-        yield " & ".join(_latex_cells(table, row)) + r" \\"
-
-
-def _latex_cells(table: Table, row: Row) -> list[str]:
-    """Cells are escaped first, so that the mark of the best survives."""
-    marked = _cells(table, row, lambda text: f"\0{text}")
-    return [
-        f"\\textbf{{{latex(cell[1:])}}}" if cell.startswith("\0") else latex(cell)
-        for cell in marked
-    ]
+    texts = [metric_texts(entry, bold=lambda text: f"**{text}**") for entry in row.entries]
+    cells = [text[part] for text in texts for part in parts(table)]
+    return [row.label, *cells, *count_texts(row)]
 
 
 FORMATS: dict[str, Callable[[Table], str]] = {

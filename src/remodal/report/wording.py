@@ -1,6 +1,6 @@
 """Numbers and notes as a reader sees them, the same in every format."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isnan, nan
 
 from remodal.metrics.statistics import FEWEST_PAIRS
@@ -43,6 +43,17 @@ def ours_text(entry: Entry) -> str:
     if isnan(entry.summary.sd):
         return number(entry.summary.mean)
     return f"{number(entry.summary.mean)} ± {number(entry.summary.sd)}"
+
+
+def metric_texts(entry: Entry, bold: Callable[[str], str]) -> dict[str, str]:
+    """A row's cells of one metric, by the headings of `parts`; `bold` marks the best."""
+    printed, ours = published_text(entry), ours_text(entry)
+    return {
+        "published": bold(printed) if entry.published_best else printed,
+        "ours": bold(ours) if entry.best else ours,
+        "difference": number(entry.difference, signed=True),
+        "p": p_value(entry.p_holm),
+    }
 
 
 def retraining_text(entry: Entry) -> str:

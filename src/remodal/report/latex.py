@@ -1,0 +1,114 @@
+"""A table as LaTeX, to be pasted into a paper."""
+
+import re
+from collections.abc import Iterator
+
+from remodal.report.comparison import Row, Table
+from remodal.report.wording import (
+    COUNTS,
+    DASH,
+    MINUS,
+    count_texts,
+    metric_texts,
+    notes,
+    parts,
+)
+
+_WORDS = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    MINUS: r"$-$",
+    DASH: "--",
+    "<": r"$<$",
+    ">": r"$>$",
+}
+#: LaTeX numbers its tables itself.
+_NUMBER = re.compile(r"^Table \w+[.:] ")
+#: A table that is too wide for its column or page is made smaller.
+_SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+
+
+def latex(text: str) -> str:
+    """Text with LaTeX's special characters escaped."""
+    return "".join(_WORDS.get(letter, letter) for letter in text)
+
+
+def to_latex(table: Table) -> str:
+    """A table with its notes below, as wide as the text at most.
+
+    It needs the packages booktabs and graphicx. Published and ours stand side by side, without
+    their difference; a count that is the same in all rows is told below, not in a column.
+    """
+    names = [part for part in parts(table) if part != "difference"]
+    told, counts = _counts(table)
+    width = len(names)
+    spans = [f"\\multicolumn{{{width}}}{{c}}{{{latex(c.title)}}}" for c in table.columns]
+    ends = [(2 + i * width, 1 + (i + 1) * width) for i in range(len(table.columns))]
+    below = [*notes(table), *([f"In every row: {', '.join(told)}."] if told else [])]
+    lines = [
+        r"% Needs \usepackage{booktabs,graphicx}.",
+        r"\begin{table}",
+        r"\centering",
+        f"\\caption{{{latex(_NUMBER.sub('', table.title))}.}}",
+        f"\\label{{tab:{table.name}}}",
+        r"\small",
+        _SHRINK,
+        f"\\begin{{tabular}}{{l{'r' * (width * len(spans) + len(counts))}}}",
+        r"\toprule",
+        " & ".join(["", *spans, *[""] * len(counts)]) + r" \\",
+        "".join(f"\\cmidrule(lr){{{first}-{last}}}" for first, last in ends),
+        " & ".join(["Method", *names * len(table.columns), *counts]) + r" \\",
+        r"\midrule",
+        *_rows(table, names, counts),
+        r"\bottomrule",
+        r"\end{tabular}}",
+        r"\par\smallskip",
+        r"\parbox{\linewidth}{\footnotesize " + latex(" ".join(below)) + "}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _counts(table: Table) -> tuple[list[str], list[str]]:
+    """Counts that are the same in all rows, in words, and the names of the others."""
+    told, others = [], []
+    for name, *values in zip(COUNTS, *map(count_texts, table.rows)):
+        if len(set(values)) == 1:
+            told.append(f"{values[0]} {name}" if name != "n" else f"n = {values[0]}")
+        else:
+            others.append(name)
+    return told, others
+
+
+def _rows(table: Table, names: list[str], counts: list[str]) -> Iterator[str]:
+    group = ""
+    width = 1 + len(names) * len(table.columns) + len(counts)
+    for row in table.rows:
+        if row.group and row.group != group:
+            if group:
+                yield r"\addlinespace"
+            yield f"\\multicolumn{{{width}}}{{l}}{{\\textit{{{latex(row.group)}}}}} \\\\"
+        group = row.group
+        yield " & ".join(_cells(row, names, counts)) + r" \\"
+
+
+def _cells(row: Row, names: list[str], counts: list[str]) -> list[str]:
+    """Cells are escaped first, so that the mark of the best survives."""
+    cells = [row.label]
+    for entry in row.entries:
+        texts = metric_texts(entry, bold=lambda text: f"\0{text}")
+        cells += [texts[name] for name in names]
+    counted = dict(zip(COUNTS, count_texts(row)))
+    cells += [counted[name] for name in counts]
+    return [
+        f"\\textbf{{{latex(cell[1:])}}}" if cell.startswith("\0") else latex(cell) for cell in cells
+    ]

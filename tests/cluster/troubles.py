@@ -1,0 +1,46 @@
+"""Stand-in jobs and what befalls them on any cluster: too little memory, a cancel, a lost node."""
+
+from tests.cluster.conftest import Submitter
+from tests.cluster.slurm import Slurm
+
+#: `hungry` needs more than its first 500 MB; `moved` begins when the others no longer use its node.
+RULES = """
+rule hungry:
+    output: "hungry.txt"
+    resources: mem_mb=lambda wildcards, attempt: attempt * 500
+    shell:
+        "python -c 'import time; taken = bytearray(600 << 20); time.sleep(4)';"
+        " echo {resources.mem_mb} > {output}"
+
+rule cancelled:
+    output: "cancelled.txt"
+    shell: "echo begins >> cancelled.begun; sleep 8; echo done > {output}"
+
+rule moved:
+    input: "hungry.txt", "cancelled.txt"
+    output: "moved.txt"
+    shell:
+        "echo $SLURMD_NODENAME >> moved.begun; test $(wc -l < moved.begun) -gt 1 || sleep 60;"
+        " echo done > {output}"
+"""
+
+
+def run_in_trouble(slurm: Slurm, study: Submitter) -> dict[str, str]:
+    """Run a study with these rules, cancel `cancelled`, and take `moved` its node.
+
+    Returns:
+        The numbers of these two jobs, by rule.
+    """
+    run = study.snakemake()
+    study.wait_for(lambda: (study.folder / "cancelled.begun").exists())
+    cancelled = slurm.running("rule_cancelled")["id"]
+    slurm.cancel(cancelled)
+    moved = slurm.running("rule_moved", seconds=120)
+    study.wait_for(lambda: (study.folder / "moved.begun").exists())
+    slurm.kill_node(moved["node"])
+    try:
+        slurm.start_requeued(moved["id"])
+        study.finish(run)
+    finally:
+        slurm.start_node(moved["node"])
+    return {"cancelled": cancelled, "moved": moved["id"]}
