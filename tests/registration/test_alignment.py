@@ -11,7 +11,7 @@ from remodal.errors import BadCase
 from remodal.intake.convert import convert_image
 from remodal.intake.nifti import read_volume
 from remodal.phantom.simulate import simulate_case
-from remodal.registration import align
+from remodal.registration import align, elastix
 from remodal.registration.alignment import body_mask, coarsened, mutual_information
 from remodal.registration.transforms import displacement
 from remodal.volume import Geometry, Volume, to_sitk
@@ -157,6 +157,12 @@ def test_what_elastix_says_is_the_reason(abdomen, quick):
         align(abdomen.fixed, shifted(abdomen.moving, (310, 270, 190)), quick)
     assert "\n" not in str(caught.value)
     assert "0x" not in str(caught.value)
+
+
+def test_a_crash_of_elastix_is_a_bad_case_and_its_process_lives_on(abdomen, quick, monkeypatch):
+    monkeypatch.setattr(elastix, "_THREADS", 2)  # which crashes it, always
+    with pytest.raises(BadCase, match=r"elastix could not align the images \(.+\)"):
+        align(abdomen.fixed, abdomen.moving, quick)
 
 
 def test_one_slice_is_a_bad_case_and_not_a_crash(abdomen, quick):

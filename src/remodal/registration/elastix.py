@@ -1,4 +1,4 @@
-"""elastix, called for one pair of images on one thread.
+"""elastix, called for one pair of images on one thread, in a process that may crash.
 
 `import itk` is lazy, but the first use of elastix through it imports thirty wrapped libraries and
 torch: 17 s of CPU. The few compiled modules that a registration needs, imported by name, take less
@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from remodal.errors import BadCase
+from remodal.own_process import Crashed, in_own_process
 from remodal.settings import RegistrationSettings
 from remodal.volume import Geometry, Volume
 
@@ -27,7 +28,8 @@ _TRANSFORMS = {
     "affine": "AffineTransform",
     "bspline": "BSplineTransform",
 }
-_LOG = "elastix.log"
+#: More crash elastix when it is called from Python, and results depend on their number.
+_THREADS = 1
 _BENDING_SAMPLES = 200
 
 
@@ -49,8 +51,31 @@ def estimate(
         elastix transform parameter maps in the order of `settings.transforms`.
 
     Raises:
-        BadCase: elastix could not align the pair.
+        BadCase: elastix could not align the pair, or crashed.
+        EnvironmentProblem: it was killed, as for want of memory.
     """
+    _modules()  # imported here, so that a process of many pairs does it once
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "elastix.log"
+        try:
+            return in_own_process(_run, fixed, moving, body, settings, log)
+        except Crashed as crash:
+            reason = str(crash)
+        except RuntimeError as error:
+            reason = _reason(log, error)
+    raise BadCase(
+        f"elastix could not align the images ({reason})",
+        remedy="look at both images; registration.* holds the settings",
+    )
+
+
+def _run(
+    fixed: Volume,
+    moving: Volume,
+    body: np.ndarray | None,
+    settings: RegistrationSettings,
+    log: Path,
+) -> list[ParameterMap]:
     modules = _modules()
     method = modules.method.itkElastixRegistrationMethodIF3IF3.New()
     # ITK reads the arrays in place: they must outlive Update().
@@ -63,19 +88,12 @@ def estimate(
     for parameters in parameter_maps(settings, fixed.geometry, moving.geometry):
         chosen.AddParameterMap(parameters)
     method.SetParameterObject(chosen)
-    method.SetNumberOfThreads(1)
+    method.SetNumberOfThreads(_THREADS)
     method.LogToConsoleOff()
-    with tempfile.TemporaryDirectory() as folder:
-        method.SetOutputDirectory(folder)
-        method.SetLogFileName(_LOG)
-        method.LogToFileOn()
-        try:
-            method.Update()
-        except RuntimeError as error:
-            raise BadCase(
-                f"elastix could not align the images ({_reason(Path(folder) / _LOG, error)})",
-                remedy="look at both images; registration.* holds the settings",
-            ) from error
+    method.SetOutputDirectory(str(log.parent))
+    method.SetLogFileName(log.name)
+    method.LogToFileOn()
+    method.Update()
     found = method.GetTransformParameterObject()
     return [_plain(found.GetParameterMap(n)) for n in range(found.GetNumberOfParameterMaps())]
 

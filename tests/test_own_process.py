@@ -1,0 +1,49 @@
+"""A process of its own: results, errors, crashes."""
+
+import os
+import random
+import signal
+
+import pytest
+
+from remodal.errors import BadCase, EnvironmentProblem
+from remodal.own_process import Crashed, in_own_process
+
+
+def die_of(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def refuse() -> None:
+    raise BadCase("is bent", where="image", remedy="straighten it")
+
+
+def test_the_result_comes_back_and_nothing_else():
+    random.seed(1)
+    before = random.getstate()
+    assert in_own_process(lambda a, b: (random.random(), a + b), [1], [2])[1] == [1, 2]
+    assert random.getstate() == before
+
+
+def test_a_large_result_comes_back():
+    assert len(in_own_process(lambda: bytes(10_000_000))) == 10_000_000
+
+
+def test_an_error_comes_back_as_it_was():
+    with pytest.raises(BadCase) as told:
+        in_own_process(refuse)
+    assert str(told.value) == "image: is bent; straighten it"
+    assert (told.value.what, told.value.remedy) == ("is bent", "straighten it")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(signal.SIGSEGV, "segmentation fault"), (signal.SIGABRT, "abort")]
+)
+def test_a_crash_is_named_and_survived(number, words):
+    with pytest.raises(Crashed, match=words):
+        in_own_process(die_of, number)
+
+
+def test_a_kill_from_outside_is_no_crash():
+    with pytest.raises(EnvironmentProblem, match="was killed"):
+        in_own_process(die_of, signal.SIGKILL)
