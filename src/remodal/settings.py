@@ -181,6 +181,11 @@ class NetworkSettings(Section):
 class AugmentationSettings(Section):
     """Random changes of a training patch; the defaults are the legacy nnU-Net trainer's."""
 
+    in_slice: bool = Field(
+        False,
+        description="Rotate, zoom and deform within the slices only (nnU-Net's \"dummy 2-D\", for "
+        "thick slices).",
+    )
     rotation_degrees: float = Field(15.0, ge=0, description="Largest rotation about each axis.")
     rotation_probability: float = Field(0.2, ge=0, le=1, description="Chance of a rotation.")
     scale: tuple[float, float] = Field((0.85, 1.25), description="Range of the zoom.")

@@ -57,6 +57,25 @@ def test_a_rotation_about_one_axis_leaves_that_axis():
     np.testing.assert_allclose(matrix, [[1, 0, 0], [0, root, -half], [0, half, root]], atol=1e-12)
 
 
+def test_within_the_slices_no_voxel_leaves_its_own_and_the_draws_are_the_same():
+    always = {f"{name}_probability": 1.0 for name in ("rotation", "scale", "elastic")}
+    for seed in range(20):
+        free, flat = (
+            draw(off(**always).model_copy(update={"in_slice": in_slice}), seed)
+            for in_slice in (False, True)
+        )
+        offsets = flat.deformation.matrix @ np.array([[0, 3], [5, -4], [2, 7]])
+        np.testing.assert_array_equal(offsets[0], [0, 3])
+        matrix = flat.deformation.matrix[1:, 1:]
+        zoom = np.linalg.det(free.deformation.matrix) ** (1 / 3)
+        np.testing.assert_allclose(matrix @ matrix.T, zoom**2 * np.eye(2), atol=1e-12)
+        assert not flat.deformation.elastic.noise[0].any()
+        np.testing.assert_array_equal(
+            flat.deformation.elastic.noise[1:], free.deformation.elastic.noise[1:]
+        )
+        assert flat.mirrored == free.mirrored
+
+
 def test_factors_are_as_often_below_one_as_above():
     rng = np.random.default_rng(0)
     drawn = np.array([change.around_one(rng, (0.7, 1.5)) for _ in range(2000)])

@@ -48,16 +48,24 @@ def draw_augmentation(
 def draw_deformation(
     rng: np.random.Generator, settings: AugmentationSettings, shape: Shape
 ) -> Deformation | None:
-    """Draw rotation, zoom and elastic deformation, each with its own probability."""
+    """Draw rotation, zoom and elastic deformation, each with its own probability.
+
+    With `in_slice` no voxel leaves its slice, as in nnU-Net's "dummy 2-D" augmentation.
+    """
     elastic = None
     matrix = np.eye(3)
+    axes = np.array([0.0 if settings.in_slice else 1.0, 1.0, 1.0])  # along which voxels move
     if rng.random() < settings.elastic_probability:
         elastic = draw_elastic(rng, settings, shape)
+        elastic.noise[axes == 0] = 0
     if rng.random() < settings.rotation_probability:
         limit = math.radians(settings.rotation_degrees)
-        matrix = rotation(rng.uniform(-limit, limit, 3))
+        angles = rng.uniform(-limit, limit, 3)
+        if settings.in_slice:
+            angles[1:] = 0
+        matrix = rotation(angles)
     if rng.random() < settings.scale_probability:
-        matrix = matrix * around_one(rng, settings.scale)
+        matrix = matrix * around_one(rng, settings.scale) ** axes
     if elastic is None and np.array_equal(matrix, np.eye(3)):
         return None
     return Deformation(matrix, elastic)
