@@ -183,7 +183,7 @@ class AugmentationSettings(Section):
 
     in_slice: bool = Field(
         False,
-        description="Rotate, zoom and deform within the slices only (nnU-Net's \"dummy 2-D\", for "
+        description='Rotate, zoom and deform within the slices only (nnU-Net\'s "dummy 2-D", for '
         "thick slices).",
     )
     rotation_degrees: float = Field(15.0, ge=0, description="Largest rotation about each axis.")
