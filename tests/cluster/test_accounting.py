@@ -6,7 +6,7 @@ from tests.cluster.accounting import ACCOUNT, Accounting, why_not
 from tests.cluster.troubles import RULES, run_in_trouble
 from tests.workspace import ROOT
 
-# Slow: two minutes, half of them for the database and the restarts of the daemons.
+# Slow: a minute more than the default tests, and a database to install.
 pytestmark = [pytest.mark.xdist_group("workflow"), pytest.mark.slow]
 
 SNAKEFILE = """
