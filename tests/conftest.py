@@ -1,6 +1,7 @@
-"""What all tests share: one thread each, and a finished smoke study."""
+"""What all tests share: one thread each, Ctrl-C, and a finished smoke study."""
 
 import os
+import signal
 
 import pytest
 
@@ -9,6 +10,10 @@ from tests.workspace import Workspace
 # Before a test imports numpy or torch.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+# A shell starts what is to run in the background deaf to Ctrl-C, which some tests send.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
