@@ -36,6 +36,11 @@ def test_an_error_comes_back_as_it_was():
     assert (told.value.what, told.value.remedy) == ("is bent", "straighten it")
 
 
+def test_a_result_that_cannot_be_handed_on_is_a_fault_of_ours_and_not_of_the_machine():
+    with pytest.raises((AttributeError, TypeError), match="pickle"):
+        in_own_process(lambda: lambda: None)
+
+
 @pytest.mark.parametrize(
     ("number", "words"), [(signal.SIGSEGV, "segmentation fault"), (signal.SIGABRT, "abort")]
 )

@@ -65,7 +65,6 @@ def _answer(sender: Connection, function: Callable[..., Any], arguments: tuple) 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        answer = (True, function(*arguments))
+        sender.send((True, function(*arguments)))
     except Exception as error:
-        answer = (False, error)
-    sender.send(answer)
+        sender.send((False, error))
