@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 
-from tests.cluster.slurm import NO_ACCOUNTING, SYSTEM, Slurm, free_port, run, stop, until
+from tests.cluster.slurm import NO_ACCOUNTING, Slurm, free_port, run, stop, until
 
 PROGRAMS = ("slurmdbd", "sacct", "sacctmgr", "mariadbd", "mariadb-install-db", "mariadb")
 ACCOUNT = "lab"
@@ -18,6 +18,7 @@ GRANT ALL ON accounts.* TO 'slurm'@'localhost';
 
 CONFIGURATION = """
 AuthType=auth/munge
+AuthInfo=socket={cluster}/munge.socket
 DbdHost=localhost
 DbdAddr=127.0.0.1
 DbdPort={port}
@@ -69,7 +70,7 @@ class Accounting:
         self.cluster.stop_daemons()
         for name in ("slurmdbd", "mariadbd"):
             stop(self.folder / f"{name}.pid")
-        (SYSTEM / "slurmdbd.conf").unlink(missing_ok=True)
+        (self.cluster.folder / "slurmdbd.conf").unlink(missing_ok=True)
         shutil.rmtree(self.folder)
         self.cluster.configure(NO_ACCOUNTING)
         self.cluster.start_daemons()
@@ -83,11 +84,12 @@ class Accounting:
         self.folder.mkdir()
         ports = {"port": free_port(), "storage_port": free_port()}
         self._start_database(ports["storage_port"])
-        configuration = self.folder / "slurmdbd.conf"
-        configuration.write_text(CONFIGURATION.format(folder=self.folder, **ports))
+        # Beside slurm.conf, where slurmdbd looks for it.
+        configuration = self.cluster.folder / "slurmdbd.conf"
+        configuration.write_text(
+            CONFIGURATION.format(folder=self.folder, cluster=self.cluster.folder, **ports)
+        )
         configuration.chmod(0o600)  # slurmdbd insists: there is a password in it
-        (SYSTEM / "slurmdbd.conf").unlink(missing_ok=True)
-        (SYSTEM / "slurmdbd.conf").symlink_to(configuration)
         run("slurmdbd")
         self.cluster.stop_daemons()
         self.cluster.configure(STORAGE.format(**ports))

@@ -1,5 +1,6 @@
 """A Slurm that the tests start and stop, and folders whose Snakemake submits to it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,11 +8,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from remodal.resume import slurm_jobs
-from tests.cluster.slurm import Slurm, why_not
+from tests.cluster.slurm import Slurm, stop_all, why_not
 from tests.workspace import ENVIRONMENT, ROOT
+
+PREFIX = "remodal-slurm-"
 
 
 @pytest.fixture(scope="package")
@@ -20,21 +24,31 @@ def slurm():
     reason = why_not()
     if reason:
         pytest.skip(reason)
+    sweep()
     # Not among pytest's folders: it clears those of a run that was killed, with the process ids.
-    folder = Path(tempfile.mkdtemp(prefix="remodal-slurm-"))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    (folder / "owner").write_text(str(os.getpid()))
     with Slurm(folder) as cluster:
         yield cluster
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
-def environment(tmp_path_factory):
-    """The environment in which `snakemake` is the impatient one."""
-    programs = tmp_path_factory.mktemp("programs")
+def sweep() -> None:
+    """End what test runs that were killed have left running."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/owner"):
+        if not psutil.pid_exists(int(owner.read_text())):
+            stop_all(owner.parent)
+            shutil.rmtree(owner.parent, ignore_errors=True)
+
+
+@pytest.fixture(scope="package")
+def environment(slurm):
+    """The environment in which Slurm is the tests' one, and `snakemake` the impatient one."""
     script = Path(__file__).with_name("impatient.py").read_text()
-    (programs / "snakemake").write_text(f"#!{sys.executable}\n{script}")
-    (programs / "snakemake").chmod(0o755)
-    return ENVIRONMENT | {"PATH": f"{programs}:{ENVIRONMENT['PATH']}"}
+    snakemake = slurm.folder / "programs" / "snakemake"
+    snakemake.write_text(f"#!{sys.executable}\n{script}")
+    snakemake.chmod(0o755)
+    return ENVIRONMENT | slurm.environment
 
 
 class Submitter:

@@ -1,6 +1,9 @@
-"""A Slurm of two nodes on this machine, for tests: real daemons on loopback, nothing installed."""
+"""A Slurm of two nodes on this machine, for tests: real daemons on loopback, nothing installed.
 
-import fcntl
+All of it lies in a folder of its own: configuration, key, sockets, state. A cluster that this
+machine may belong to is neither asked nor touched.
+"""
+
 import os
 import shutil
 import signal
@@ -12,11 +15,14 @@ from pathlib import Path
 
 import psutil
 
+from tests.workspace import ENVIRONMENT
+
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "munged", "munge")
-#: The plugin's inner step drops SLURM_CONF, so the programs must find their configuration here.
-SYSTEM = Path("/etc/slurm")
-#: There is one such place, so one test run at a time has its Slurm.
-LOCK = Path("/run/lock/remodal-test-slurm")
+#: The executor starts a job's step without any variable of Slurm's, SLURM_CONF among them. So the
+#: `srun` that it finds first says again which cluster is meant.
+SRUN = """#!/bin/sh
+SLURM_CONF={folder}/slurm.conf exec {srun} "$@"
+"""
 NODES = ("n1", "n2")
 DAEMONS = ("slurmctld", "slurmd", "munged", "slurmdbd", "mariadbd")
 NO_ACCOUNTING = "AccountingStorageType=accounting_storage/none"
@@ -30,6 +36,7 @@ SlurmdPort={node_port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool/%n
@@ -74,8 +81,6 @@ def why_not() -> str | None:
         return f"needs Debian's slurmctld, slurmd, slurm-client and munge (no {missing[0]})"
     if os.geteuid() != 0:
         return "needs root: slurmd starts jobs as their owners"
-    if (SYSTEM / "slurm.conf").exists() and not (SYSTEM / "slurm.conf").is_symlink():
-        return f"{SYSTEM / 'slurm.conf'} exists: this machine belongs to a cluster"
     return None
 
 
@@ -89,10 +94,18 @@ class Slurm:
     def __init__(self, folder: Path, kill_wait: int = 20) -> None:
         self.folder, self.kill_wait = folder, kill_wait
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables with which Slurm's programs, and Snakemake's jobs, find this cluster."""
+        return {
+            "SLURM_CONF": str(self.folder / "slurm.conf"),
+            "PATH": f"{self.folder / 'programs'}:{ENVIRONMENT['PATH']}",
+        }
+
     def __enter__(self) -> "Slurm":
-        LOCK.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = open(LOCK, "w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        # First of all: without it Slurm's programs would talk to the machine's own cluster.
+        self._before = os.environ.copy()
+        os.environ.update(self.environment)
         try:
             self._start()
         except BaseException:
@@ -102,12 +115,13 @@ class Slurm:
 
     def __exit__(self, *_exception: object) -> None:
         # What still runs is of no use: killed at once, so that nothing outlives the daemons.
-        run("scancel", "--user=root", "--signal=KILL", "--full", check=False)
-        run("scancel", "--user=root", check=False)
+        with suppress(RuntimeError):
+            if own := [job["id"] for job in self.jobs()]:
+                run("scancel", "--signal=KILL", "--full", *own, check=False)
+                run("scancel", *own, check=False)
         stop_all(self.folder)
-        for name in ("slurm.conf", "gres.conf"):
-            (SYSTEM / name).unlink(missing_ok=True)
-        self._lock.close()
+        os.environ.clear()
+        os.environ.update(self._before)
 
     def start_daemons(self) -> None:
         """Start the controller and both nodes, which then take jobs."""
@@ -179,8 +193,6 @@ class Slurm:
         return found[0]
 
     def _start(self) -> None:
-        if (SYSTEM / "slurm.conf").exists():  # of a test run that was killed
-            stop_all((SYSTEM / "slurm.conf").resolve().parent)
         # Slurm wants its state where only root writes, and names of sockets must be short.
         (self.folder / "state").mkdir(parents=True)
         names = ("port", "node_port", "first", "second")
@@ -188,28 +200,27 @@ class Slurm:
         self.configure(NO_ACCOUNTING)
         # A GPU without a device file counts as none; any character device will do.
         (self.folder / "gres.conf").write_text("NodeName=n1 Name=gpu File=/dev/null\n")
-        SYSTEM.mkdir(exist_ok=True)
-        for name in ("slurm.conf", "gres.conf"):
-            (SYSTEM / name).unlink(missing_ok=True)
-            (SYSTEM / name).symlink_to(self.folder / name)
+        srun = self.folder / "programs" / "srun"
+        srun.parent.mkdir()
+        srun.write_text(SRUN.format(folder=self.folder, srun=shutil.which("srun", path=self._before["PATH"])))
+        srun.chmod(0o755)
         self._start_munge()
         self.start_daemons()
 
     def _start_munge(self) -> None:
-        if subprocess.run(["munge", "-n"], capture_output=True).returncode == 0:
-            return
-        Path("/run/munge").mkdir(exist_ok=True)
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o400)
         options = {
             "key-file": key,
+            "socket": self.folder / "munge.socket",
             "pid-file": self.folder / "munged.pid",
             "log-file": self.folder / "munged.log",
             "seed-file": self.folder / "munged.seed",
         }
         run("munged", "--force", *(f"--{name}={value}" for name, value in options.items()))
-        until(lambda: not subprocess.run(["munge", "-n"], capture_output=True).returncode, "munge")
+        asked = ["munge", "-n", f"--socket={self.folder / 'munge.socket'}"]
+        until(lambda: not subprocess.run(asked, capture_output=True).returncode, "munge")
 
 
 def stop_all(folder: Path) -> None:
