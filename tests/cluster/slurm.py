@@ -202,7 +202,9 @@ class Slurm:
         (self.folder / "gres.conf").write_text("NodeName=n1 Name=gpu File=/dev/null\n")
         srun = self.folder / "programs" / "srun"
         srun.parent.mkdir()
-        srun.write_text(SRUN.format(folder=self.folder, srun=shutil.which("srun", path=self._before["PATH"])))
+        srun.write_text(
+            SRUN.format(folder=self.folder, srun=shutil.which("srun", path=self._before["PATH"]))
+        )
         srun.chmod(0o755)
         self._start_munge()
         self.start_daemons()

@@ -18,7 +18,7 @@ def test_it_leaves_no_trace_outside_its_folder(slurm):
 def test_a_job_and_its_step_ask_this_cluster_without_any_variable_of_slurms(slurm, tmp_path):
     step = "import os, subprocess; subprocess.run(['scontrol', 'show', 'config'])"
     # As the executor starts a job's step: without SLURM_CONF.
-    job = f"env -u SLURM_CONF srun -n1 python3 -c \"{step}\""
+    job = f'env -u SLURM_CONF srun -n1 python3 -c "{step}"'
     command = ["sbatch", "--wait", "--output=said.log", f"--wrap={job}"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     said = (tmp_path / "said.log").read_text()
