@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from tests.orientations import BY_CODE, rotation, tilted
 
 from remodal.errors import EnvironmentProblem, UserError
 from remodal.intake.nifti import write_volume
@@ -85,13 +86,13 @@ def test_a_mask_that_does_not_fit_is_the_users_mistake(settings, tmp_path):
         simulate_on_ct(volume, np.zeros_like(liver), settings, 0, tmp_path)
 
 
-def test_oblique_slices_are_the_users_mistake(settings, tmp_path):
+def test_however_the_ct_lies_the_patient_is_the_same(simulated, settings, tmp_path):
     volume, liver = _ct()
-    turn = np.deg2rad(20)
-    direction = (1, 0, 0, 0, np.cos(turn), -np.sin(turn), 0, np.sin(turn), np.cos(turn))
-    tilted = Geometry(volume.geometry.shape, volume.geometry.spacing, (0, 0, 0), direction)
-    with pytest.raises(UserError, match="oblique"):
-        simulate_on_ct(Volume(volume.array, tilted), liver, settings, 0, tmp_path)
+    lies = tilted(volume.geometry, rotation(20, -10, 5))
+    ct, mask = (BY_CODE["PIR"].store(Volume(a, lies)) for a in (volume.array, liver))
+    simulate_on_ct(ct, mask.array, settings, 0, tmp_path)
+    expected = (simulated[0] / "record.json").read_bytes()
+    assert (tmp_path / "record.json").read_bytes() == expected
 
 
 def test_a_ct_of_ones_own_needs_two_files(tmp_path):

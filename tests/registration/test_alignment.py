@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from tests.orientations import ORIENTATIONS
 
 from remodal.config import compose
 from remodal.errors import BadCase
@@ -105,14 +106,17 @@ def test_coarsening_keeps_places_and_covers_every_voxel():
     assert (inside <= np.array(coarse.array.shape[::-1]) - 1.5).all()
 
 
-def test_the_body_holds_the_lungs_and_not_the_table():
+@pytest.mark.parametrize("orientation", ORIENTATIONS, ids=lambda orientation: orientation.code)
+def test_the_body_holds_the_lungs_and_not_the_table(orientation):
     image = np.full((6, 60, 60), -1000, np.int16)
     y, x = np.mgrid[:60, :60]
     image[:, (x - 30) ** 2 / 24**2 + (y - 25) ** 2 / 18**2 < 1] = 40
+    # A lung through all sections: nothing closes it off along the patient.
     image[:, (x - 22) ** 2 + (y - 25) ** 2 < 36] = -850
     image[:, 50:54, 5:55] = 150
     grid = Geometry(image.shape, (5.0, 5.0, 5.0))
-    mask = body_mask(Volume(image, grid), -300)
+    stored = orientation.store(Volume(image, grid))
+    mask = orientation.undo(body_mask(stored, -300))
     assert mask[:, 25, 22].all()
     assert not mask[:, 50:54].any()
     assert not mask[:, 0].any()

@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from tests.orientations import ORIENTATIONS, rotation, tilted
 
 from remodal.intake.nifti import write_volume
 from remodal.report.slices import (
@@ -25,20 +26,14 @@ def pixels(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB"), int)
 
 
-@pytest.mark.parametrize("flips", [(1, 1, 1), (-1, 1, 1), (1, -1, 1), (-1, -1, -1)])
-def test_a_slice_looks_the_same_however_the_file_stores_its_axes(tmp_path, flips):
+@pytest.mark.parametrize("orientation", ORIENTATIONS, ids=lambda orientation: orientation.code)
+def test_a_slice_looks_the_same_however_the_file_stores_its_axes(tmp_path, orientation):
     array = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 4)
-    stored = array[:: flips[2], :: flips[1], :: flips[0]]
-    spacing = (1.0, 2.0, 3.0)
-    origin = tuple(
-        0.0 if f > 0 else s * (n - 1) for f, s, n in zip(flips, spacing, array.shape[::-1])
-    )
-    direction = tuple(np.diag(flips).astype(float).ravel())
-    geometry = Geometry(array.shape, spacing, origin, direction)
-    write_volume(tmp_path / "image.nii.gz", Volume(np.ascontiguousarray(stored), geometry))
-    found, found_spacing = read_axial(tmp_path / "image.nii.gz")
+    oblique = tilted(Geometry(array.shape, (1.0, 2.0, 3.0)), rotation(15, -10, 20))
+    write_volume(tmp_path / "image.nii", orientation.store(Volume(array, oblique)))
+    found, spacing = read_axial(tmp_path / "image.nii")
     np.testing.assert_array_equal(found, array)
-    assert found_spacing == pytest.approx((3.0, 2.0, 1.0))
+    assert spacing == pytest.approx((3.0, 2.0, 1.0))
 
 
 def test_a_ct_gets_an_abdominal_window_and_another_image_its_percentiles():

@@ -18,6 +18,7 @@ import numpy as np
 from remodal.errors import EnvironmentProblem, UserError
 from remodal.files import sha256
 from remodal.intake.nifti import read_volume, write_volume
+from remodal.orientation import Orientation
 from remodal.phantom.breathing import TrunkFrame, draw_breathing, linear_sample
 from remodal.phantom.canvas import Canvas
 from remodal.phantom.lesions import Tissues
@@ -157,7 +158,7 @@ def simulate_on_ct(
     around the body. `settings.slices`, `slice_spacing` and `field_of_view` do not apply.
 
     Args:
-        volume: real CT with contrast in HU, axial.
+        volume: real CT with contrast in HU.
         liver: its liver, bool (z, y, x).
         settings: lesions, noise, breathing and matrix.
         index: number of the case, from 0.
@@ -166,7 +167,7 @@ def simulate_on_ct(
             arterial phase as the liver does.
 
     Raises:
-        UserError: the mask does not fit the CT or is empty, or the slices are oblique.
+        UserError: the mask does not fit the CT or is empty.
     """
     if liver.shape != volume.array.shape or not liver.any():
         raise UserError(
@@ -207,19 +208,14 @@ class _Person:
 
 
 def _axial(volume: Volume, liver: np.ndarray, organs: np.ndarray | None) -> _Person:
-    import SimpleITK as sitk
-
     change = np.zeros(volume.array.shape, np.float32)
     for label, amount in _ARTERIAL_CHANGE.items():
         if organs is not None:
             change[organs == label] = amount
-    maps = []
-    for array in (volume.array.astype(np.float32), liver.astype(np.float32), change):
-        image = sitk.DICOMOrient(to_sitk(volume.with_array(array)), "LPS")
-        maps.append(sitk.GetArrayFromImage(image))
-    if not np.allclose(image.GetDirection(), np.eye(3).ravel(), atol=1e-3):
-        raise UserError("the slices of the CT are oblique", expected="an axial series")
-    return _Person(np.stack(maps), image.GetSpacing()[::-1])
+    # An oblique CT is taken as it is: where the person lay in it does not matter here.
+    orientation = Orientation.of(volume.geometry)
+    maps = [orientation.apply(array) for array in (volume.array, liver, change)]
+    return _Person(np.stack(maps, dtype=np.float32), orientation.spacing(volume.geometry))
 
 
 def _cropped(person: _Person) -> _Person:

@@ -9,7 +9,7 @@ import numpy as np
 from remodal.errors import BadCase, UserError
 from remodal.files import read_json, write_json
 from remodal.intake.nifti import read_volume
-from remodal.preprocessing.orientation import Orientation
+from remodal.orientation import Orientation
 from remodal.preprocessing.resampling import Shape, resampled_shape
 from remodal.progress import progress
 from remodal.settings import PreprocessingSettings, Settings

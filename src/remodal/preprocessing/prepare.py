@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase
+from remodal.orientation import Orientation
 from remodal.preprocessing.cropping import Box, crop_box
 from remodal.preprocessing.intensity import normalise
-from remodal.preprocessing.orientation import Orientation
 from remodal.preprocessing.resampling import (
     CUBIC,
     LINEAR,

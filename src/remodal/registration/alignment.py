@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from remodal.errors import BadCase
+from remodal.orientation import Orientation
 from remodal.registration.elastix import estimate
 from remodal.registration.transforms import (
     Chain,
@@ -93,8 +94,8 @@ def coarsened(volume: Volume, spacing: float) -> Volume:
 def body_mask(volume: Volume, threshold: float | None) -> np.ndarray:
     """The patient without table and surrounding air, lungs and bowel gas included, (z, y, x) bool.
 
-    The largest connected part above the threshold, holes filled slice by slice; everything where
-    there is no threshold, or nothing above it.
+    The largest connected part above the threshold, holes filled in each of the patient's (nearly)
+    axial sections; everything where there is no threshold, or nothing above it.
     """
     from scipy.ndimage import binary_fill_holes, binary_opening, label
 
@@ -105,7 +106,9 @@ def body_mask(volume: Volume, threshold: float | None) -> np.ndarray:
     if not count:
         return np.ones(volume.array.shape, bool)
     largest = parts == np.argmax(np.bincount(parts.ravel())[1:]) + 1
-    return np.stack([binary_fill_holes(section) for section in largest])
+    orientation = Orientation.of(volume.geometry)
+    filled = np.stack([binary_fill_holes(section) for section in orientation.apply(largest)])
+    return np.ascontiguousarray(orientation.undo(filled))
 
 
 def mutual_information(first: np.ndarray, second: np.ndarray) -> float:

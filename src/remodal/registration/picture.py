@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from remodal.files import atomic_path
+from remodal.orientation import Orientation
 from remodal.registration.transforms import warp_image
 from remodal.volume import Geometry, Volume
 
@@ -58,9 +59,10 @@ def draw_pairs(
         rows.append((f"{fixed_name} and {pair.modality} before registration", pair.before))
         rows.append((f"{fixed_name} and {pair.modality} after registration", pair.after))
     box = _body_box(fixed.array, body_threshold)
-    along_patient = _upright(np.zeros(fixed.array[box].shape, bool), fixed.geometry).shape
+    orientation = Orientation.of(fixed.geometry)
     height, depth, width = (
-        length * step for length, step in zip(along_patient, _upright_spacing(fixed.geometry))
+        (box[axis].stop - box[axis].start) * step
+        for axis, step in zip(orientation.axes, orientation.spacing(fixed.geometry))
     )
     scale = (_WIDTH - 4 * _GAP) / (2 * width + depth)
     band = _HEADER + round(max(height, depth) * scale) + _GAP
@@ -83,15 +85,16 @@ def _panel(
     fixed: Volume, moving: Volume, label: np.ndarray, view: int, box: Box, scale: float
 ) -> Image.Image:
     """One plane: a checkerboard of the two images with the label's outline; `scale` in px / mm."""
-    geometry = fixed.geometry
+    orientation = Orientation.of(fixed.geometry)
     # View 0 looks along the patient's head-foot axis, 1 along the front-back, 2 along the left.
-    axis = _array_axes(geometry)[view]
+    axis = orientation.axes[view]
     index = _largest_section(label, axis, box[axis])
     part: Box = tuple(slice(index, index + 1) if a == axis else box[a] for a in range(3))
     images = fixed.array[part], _on_part(moving, fixed.geometry, part)
-    spacing = np.delete(_upright_spacing(geometry), view)
+    spacing = np.delete(orientation.spacing(fixed.geometry), view)
     flat = [
-        _flat(_grey(image, of.array), geometry, view) for image, of in zip(images, (fixed, moving))
+        _flat(_grey(image, of.array), orientation, view)
+        for image, of in zip(images, (fixed, moving))
     ]
     size = tuple(max(1, round(n * step * scale)) for n, step in zip(flat[0].shape, spacing))[::-1]
     first, second = (_enlarged(image, size) for image in flat)
@@ -99,36 +102,14 @@ def _panel(
     y, x = np.mgrid[: size[1], : size[0]]
     board = np.where((y // tile + x // tile) % 2 == 0, first, second)
     colours = np.repeat(board[:, :, None], 3, axis=2)
-    mask = _flat((label[part] > 0) * np.uint8(255), geometry, view)
+    mask = _flat((label[part] > 0) * np.uint8(255), orientation, view)
     colours[_edge(_enlarged(mask, size) > 127)] = _OUTLINE
     return Image.fromarray(colours)
 
 
-def _array_axes(geometry: Geometry) -> list[int]:
-    """Array axes that run (nearly) along the patient's head-foot, front-back and left-right."""
-    strength = np.abs(np.reshape(geometry.direction, (3, 3)))
-    axes: list[int] = []
-    for patient_axis in (2, 1, 0):
-        order = np.argsort(-strength[patient_axis], kind="stable")
-        axes.append(next(2 - int(image) for image in order if 2 - int(image) not in axes))
-    return axes
-
-
-def _upright_spacing(geometry: Geometry) -> np.ndarray:
-    return np.array(geometry.spacing_zyx)[_array_axes(geometry)]
-
-
-def _upright(array: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The array with axes from foot to head, front to back and the patient's right to left."""
-    direction = np.reshape(geometry.direction, (3, 3))
-    axes = _array_axes(geometry)
-    turned = [n for n, axis in enumerate(axes) if direction[2 - n, 2 - axis] < 0]
-    return np.flip(np.transpose(array, axes), turned)
-
-
-def _flat(array: np.ndarray, geometry: Geometry, view: int) -> np.ndarray:
+def _flat(array: np.ndarray, orientation: Orientation, view: int) -> np.ndarray:
     """A one-voxel-thick part as it is looked at: head or front up, the patient's right left."""
-    flat = np.squeeze(_upright(array, geometry), view)
+    flat = np.squeeze(orientation.apply(array), view)
     return flat if view == 0 else flat[::-1]
 
 

@@ -37,7 +37,8 @@ class _Spline:
         direction = _numbers(parameters, "GridDirection").reshape(3, 3).T
         if not np.allclose(direction, np.reshape(grid.direction, (3, 3)), atol=1e-5):
             raise ValueError("the control grid does not lie along the grid of points")
-        start = (grid.origin - _numbers(parameters, "GridOrigin")) @ direction / spacing
+        away = grid.origin - _numbers(parameters, "GridOrigin")
+        start = np.linalg.solve(direction, away) / spacing
         step = np.array(grid.spacing) / spacing
         lengths = grid.shape[::-1]
         places = [begin + stride * np.arange(n) for begin, stride, n in zip(start, step, lengths)]

@@ -36,13 +36,12 @@ def read_axial(path: Path) -> tuple[np.ndarray, tuple[float, float, float]]:
     Rows run from anterior to posterior and columns from the patient's right to left, whatever the
     order in which the file stores its axes.
     """
-    import SimpleITK as sitk
-
     from remodal.intake.nifti import read_volume
-    from remodal.volume import from_sitk, to_sitk
+    from remodal.orientation import Orientation
 
-    volume = from_sitk(sitk.DICOMOrient(to_sitk(read_volume(path)), "LPS"))
-    return volume.array, volume.geometry.spacing_zyx
+    volume = read_volume(path)
+    orientation = Orientation.of(volume.geometry)
+    return orientation.apply(volume.array), orientation.spacing(volume.geometry)
 
 
 def is_ct(image: np.ndarray) -> bool:
