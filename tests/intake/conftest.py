@@ -1,14 +1,16 @@
 """DICOM series written by pydicom, as the oracle of what the readers should find."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from remodal.volume import Geometry, Volume
+from remodal.volume import Geometry, Volume, from_sitk
 
 SECRETS = ("Doe^Jane", "HOSPITAL-4711", "19551224", "Dr Who", "jane doe's liver")
 
@@ -80,3 +82,18 @@ def write_series() -> Callable[..., list[Dataset]]:
 def secrets() -> tuple[str, ...]:
     """What identifies the patient of a written series."""
     return SECRETS
+
+
+@pytest.fixture
+def dcm2niix(tmp_path_factory) -> Callable[[Path], Volume]:
+    """A function that reads a series with dcm2niix, an independent reader, in LPS order."""
+    executable = pytest.importorskip("dcm2niix").bin
+
+    def read(folder: Path) -> Volume:
+        output = tmp_path_factory.mktemp("dcm2niix")
+        command = [executable, "-b", "n", "-z", "y", "-f", "peer", "-o", output, folder]
+        subprocess.run(command, check=True, capture_output=True)
+        (file,) = output.glob("*.nii.gz")
+        return from_sitk(sitk.DICOMOrient(sitk.ReadImage(str(file)), "LPS"))
+
+    return read

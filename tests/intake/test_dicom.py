@@ -234,13 +234,6 @@ def test_two_phases_in_one_series_are_refused(image, write_series, tmp_path):
         read_series(tmp_path / "a")
 
 
-def test_two_series_in_a_folder_are_refused(image, write_series, tmp_path):
-    write_series(tmp_path / "one", image)
-    write_series(tmp_path / "two", image, skip=(0, 1))
-    with pytest.raises(BadCase, match=r"2 series in one folder \(6 and 4 slices\)"):
-        read_series(tmp_path)
-
-
 def test_localizers_and_other_objects_are_left_out(image, write_series, tmp_path):
     def other(dataset, index):
         if index == 0:

@@ -5,7 +5,8 @@ import pytest
 
 from remodal.errors import BadCase
 from remodal.intake import headers
-from remodal.intake.headers import HARMLESS, harmless_tags, numbers, read_header
+from remodal.intake.elements import HARMLESS, harmless_tags, numbers
+from remodal.intake.headers import read_header
 from remodal.intake.slices import read_slices
 
 BUNDLED = sorted((Path(pydicom.data.__file__).parent / "test_files").glob("*.dcm"))

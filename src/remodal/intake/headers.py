@@ -5,55 +5,18 @@ little-endian, no sequence of undefined length before the pixels, ASCII) is scan
 is not plain, or looks wrong in any way, is read by pydicom, which also judges what is damaged.
 """
 
-import re
 import struct
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from remodal.errors import BadCase
+from remodal.intake.elements import ELEMENTS
 
-# Elements that are read: keyword, number and whether they are text, numbers as text, a 16-bit
-# number or a sequence (PS3.6).
-_ELEMENTS = {
-    "DirectoryRecordSequence": (0x00041220, "sequence"),
-    "ImageType": (0x00080008, "text"),
-    "SOPClassUID": (0x00080016, "text"),
-    "Modality": (0x00080060, "text"),
-    "Manufacturer": (0x00080070, "text"),
-    "ManufacturerModelName": (0x00081090, "text"),
-    "ContrastBolusAgent": (0x00180010, "text"),
-    "SliceThickness": (0x00180050, "number"),
-    "KVP": (0x00180060, "number"),
-    "RepetitionTime": (0x00180080, "number"),
-    "EchoTime": (0x00180081, "number"),
-    "MagneticFieldStrength": (0x00180087, "number"),
-    "SpacingBetweenSlices": (0x00180088, "number"),
-    "GantryDetectorTilt": (0x00181120, "number"),
-    "ConvolutionKernel": (0x00181210, "text"),
-    "FlipAngle": (0x00181314, "number"),
-    "PatientPosition": (0x00185100, "text"),
-    "SeriesInstanceUID": (0x0020000E, "text"),
-    "ImagePositionPatient": (0x00200032, "number"),
-    "ImageOrientationPatient": (0x00200037, "number"),
-    "SamplesPerPixel": (0x00280002, "short"),
-    "NumberOfFrames": (0x00280008, "number"),
-    "Rows": (0x00280010, "short"),
-    "Columns": (0x00280011, "short"),
-    "PixelSpacing": (0x00280030, "number"),
-    "BitsAllocated": (0x00280100, "short"),
-    "PixelRepresentation": (0x00280103, "short"),
-    "RescaleIntercept": (0x00281052, "number"),
-    "RescaleSlope": (0x00281053, "number"),
-    "RescaleType": (0x00281054, "text"),
-    "SharedFunctionalGroupsSequence": (0x52009229, "sequence"),
-    "PerFrameFunctionalGroupsSequence": (0x52009230, "sequence"),
-}
-_BY_NUMBER = {number: (keyword, kind) for keyword, (number, kind) in _ELEMENTS.items()}
+_BY_NUMBER = {number: (keyword, kind) for keyword, (number, kind) in ELEMENTS.items()}
 _SYNTAX = 0x00020010
 _PIXEL_DATA = 0x7FE00010
 _EXPLICIT, _IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -62,27 +25,6 @@ _LONG_FORM = _BINARY | {b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 _UNDEFINED = 0xFFFFFFFF
 _START = 1 << 16  # bytes in which a plain header ends
 
-#: Elements that may be shown: how the image was made, nothing about whose it is.
-HARMLESS = (
-    "Modality",
-    "Manufacturer",
-    "ManufacturerModelName",
-    "KVP",
-    "ConvolutionKernel",
-    "SliceThickness",
-    "SpacingBetweenSlices",
-    "GantryDetectorTilt",
-    "PatientPosition",
-    "ContrastBolusAgent",
-    "MagneticFieldStrength",
-    "RepetitionTime",
-    "EchoTime",
-    "FlipAngle",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "RescaleType",
-)
-
 
 @dataclass(frozen=True)
 class Header:
@@ -90,11 +32,12 @@ class Header:
 
     `elements` maps a keyword to its value (a pydicom Dataset does so too). `pixels_at` is the
     first byte of the pixels when they can be read straight from there: uncompressed and
-    little-endian.
+    little-endian. `pixel_bytes` is how long they are said to be, None for others.
     """
 
     elements: Mapping[str, Any]
     pixels_at: int | None
+    pixel_bytes: int | None
 
 
 class _NotPlainError(Exception):
@@ -144,7 +87,7 @@ def _scanned(data: bytes) -> Header:
         if number == _PIXEL_DATA:
             if length == _UNDEFINED or not syntax:
                 raise _NotPlainError
-            return Header(found, at)
+            return Header(found, at, length)
         value = data[at : at + length]
         at += length
         if length == _UNDEFINED or at > len(data):
@@ -179,6 +122,8 @@ def _decoded(value: bytes, kind: str) -> Any:
         return struct.unpack("<H", value)[0]
     if kind == "sequence":
         raise _NotPlainError
+    if kind == "free text":
+        return value.decode("latin-1").strip(" \0")
     parts = [part.strip(" \0") for part in value.decode("ascii").split("\\")]
     values = [float(part) for part in parts] if kind == "number" and any(parts) else parts
     return values[0] if len(values) == 1 else values
@@ -187,13 +132,13 @@ def _decoded(value: bytes, kind: str) -> Any:
 def _read_by_pydicom(stream: BinaryIO, declared: bool) -> Header | None:
     import pydicom
 
-    numbers_read = [number for number, _ in _ELEMENTS.values()]
+    numbers_read = [number for number, _ in ELEMENTS.values()]
     with quiet_pydicom():
         try:
             elements = pydicom.dcmread(
                 stream, stop_before_pixels=True, specific_tags=numbers_read, force=not declared
             )
-            header = Header(elements, _pixels_at(stream, elements.file_meta))
+            header = Header(elements, *_pixels_at(stream, elements.file_meta))
             recognised = declared or ("Rows" in elements and elements.get("Modality"))
         except Exception as error:
             # pydicom raises whatever the damage, or a file of another kind, leads to.
@@ -213,64 +158,22 @@ def quiet_pydicom() -> Iterator[None]:
         yield
 
 
-def _pixels_at(stream: BinaryIO, file_meta: Any) -> int | None:
-    """First byte of plain pixel data, where pydicom stopped reading."""
+def _pixels_at(stream: BinaryIO, file_meta: Any) -> tuple[int | None, int | None]:
+    """First byte and length of plain pixel data, where pydicom stopped reading."""
     syntax = file_meta.get("TransferSyntaxUID")
     if syntax and (syntax.is_encapsulated or syntax.is_deflated or not syntax.is_little_endian):
-        return None
+        return None, None
     at = stream.tell()
     element = stream.read(12)
-    if element[:4] != b"\xe0\x7f\x10\x00":
-        return None
-    return at + (12 if element[4:6] in (b"OW", b"OB") else 8)
+    if element[:4] != b"\xe0\x7f\x10\x00" or len(element) < 12:
+        return None, None
+    explicit = element[4:6] in (b"OW", b"OB")
+    length = struct.unpack_from("<I", element, 8 if explicit else 4)[0]
+    if length == _UNDEFINED:
+        return None, None
+    return at + (12 if explicit else 8), length
 
 
 def damaged() -> BadCase:
     """The reason for a file that breaks off or makes no sense."""
     return BadCase("is damaged or cut short", remedy="copy the series again")
-
-
-def number(elements: Mapping[str, Any], keyword: str) -> float | None:
-    """The one number of an element, None when it is missing or blank."""
-    values = numbers(elements, keyword, 1)
-    return None if values is None else values[0]
-
-
-def numbers(elements: Mapping[str, Any], keyword: str, count: int) -> tuple[float, ...] | None:
-    """The numbers of an element, None when it is missing or blank.
-
-    Raises:
-        BadCase: not `count` finite numbers.
-    """
-    try:
-        value = elements.get(keyword)
-        values = [value] if value is None or isinstance(value, (int, float, str)) else list(value)
-        if all(one is None or one == "" for one in values):
-            return None
-        found = tuple(float(one) for one in values)
-    except (ValueError, TypeError) as error:
-        raise BadCase(f"{keyword} is not a number", expected=f"{count} numbers") from error
-    if len(found) != count or not all(isfinite(one) for one in found):
-        raise BadCase(f"{keyword} holds {len(found)} values", expected=f"{count} finite numbers")
-    return found
-
-
-def harmless_tags(elements: Mapping[str, Any]) -> dict[str, Any]:
-    """The elements that may be shown, as JSON; text is left out unless it is a technical word."""
-    tags = {}
-    for keyword in HARMLESS:
-        try:
-            value = elements.get(keyword)
-        except (ValueError, TypeError):
-            continue
-        values = [value] if isinstance(value, (int, float, str)) else list(value or ())
-        shown = [_shown(one) for one in values]
-        if shown and None not in shown:
-            tags[keyword] = shown[0] if len(shown) == 1 else shown
-    return tags
-
-
-def _shown(value: Any) -> float | str | None:
-    if isinstance(value, (int, float)):
-        return float(value) if isfinite(value) else None
-    return value if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._/+%-]{0,63}", str(value)) else None

@@ -95,7 +95,7 @@ def _read_image(source: Path) -> tuple[str, Volume, str, list[str]]:
     if source.is_dir():
         from remodal.intake.dicom import read_series
 
-        series = read_series(source)
+        series = read_series(source, label=True)
         return "DICOM series", series.volume, series.sha256, series.warnings
     from remodal.files import sha256
     from remodal.intake.nifti import read_volume

@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import pixel_array
 
 from remodal.errors import BadCase
-from remodal.intake.headers import number, numbers
+from remodal.intake.elements import number, numbers
 from remodal.intake.lattice import ordered, place, window
 from remodal.intake.slices import functional_group
 from remodal.volume import Geometry

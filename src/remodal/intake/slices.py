@@ -11,53 +11,92 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from remodal.errors import BadCase
-from remodal.intake.headers import (
-    Header,
-    damaged,
-    harmless_tags,
-    number,
-    numbers,
-    read_header,
-)
+from remodal.intake.bits import PixelFormat, pixel_format
+from remodal.intake.elements import harmless_tags, number, numbers, whole_number, words
+from remodal.intake.headers import Header, damaged, read_header
 
 # Objects that travel with a series and hold no slice of it.
 _NOT_IMAGES = {"SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "REG", "DOC", "AU", "PLAN"}
 # Storage classes of CT, MR, PET and secondary capture (PS3.4 B.5): such a file must hold pixels.
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _WITH_PIXELS = {_STORAGE + end for end in ("2", "2.1", "2.2", "4", "4.1", "4.4", "7", "128", "130")}
+# What tells two series apart where their UIDs are blank.
+_TRAITS = (
+    "StudyInstanceUID",
+    "FrameOfReferenceUID",
+    "SeriesNumber",
+    "SeriesDescription",
+    "SeriesDate",
+    "SeriesTime",
+    "AcquisitionNumber",
+    "EchoNumbers",
+    "EchoTime",
+    "FlipAngle",
+    "KVP",
+    "ConvolutionKernel",
+    "ContrastBolusAgent",
+    "SliceThickness",
+)
 
 
 @dataclass(frozen=True)
 class Slice:
     """One slice as its header describes it; None where an element is missing or blank.
 
-    `spacing` is (between rows, between columns) in mm, as in DICOM. `pixels_at` is the first byte
-    of the slice in its file when it can be read straight from there, which compressed ones cannot.
+    Attributes:
+        file: where it is.
+        file_number: place of the file's name among all.
+        frame: which frame of the file.
+        frames: how many the file has.
+        series: SeriesInstanceUID.
+        traits: what else tells it from the slices of another series, by keyword.
+        instance: InstanceNumber.
+        rows, columns: of the slice in pixels.
+        position, orientation: in mm and as unit vectors, as in DICOM.
+        spacing: between rows and between columns in mm, as in DICOM.
+        slope, intercept: of the rescale.
+        table: dataset whose Modality LUT Sequence takes the place of the rescale.
+        form: how a pixel is stored; None when that is not said or not supported.
+        samples: values a pixel has, 1 for grey.
+        photometric: what they mean.
+        storage: SOPClassUID.
+        image_type: words on the image's origin.
+        pixels_at: first byte of the slice in its file when it can be read straight from there,
+            which compressed ones cannot.
+        pixel_bytes: length of the file's pixel data, for such.
+        tags: harmless ones, for the record.
     """
 
     file: Path
     file_number: int
     frame: int
+    frames: int
     series: str
+    traits: dict[str, str]
+    instance: int | None
     rows: int | None
     columns: int | None
     position: tuple[float, ...] | None
     orientation: tuple[float, ...] | None
     spacing: tuple[float, ...] | None
-    slope: float
-    intercept: float
-    stored: np.dtype | None
+    slope: float | None
+    intercept: float | None
+    table: Any | None
+    form: PixelFormat | None
     samples: int
+    photometric: str
+    storage: str
+    image_type: tuple[str, ...]
     pixels_at: int | None
-    localizer: bool
+    pixel_bytes: int | None
     tags: dict[str, Any]
 
 
 def files_of(source: Path) -> list[Path]:
     """The files of a DICOM folder and its sub-folders by name, hidden ones left out.
+
+    Links to folders are followed, each folder once.
 
     Raises:
         BadCase: an empty folder.
@@ -65,7 +104,14 @@ def files_of(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
     files = []
-    for folder, subfolders, names in os.walk(source):
+    root, seen = Path(source).resolve(), set()
+    for folder, subfolders, names in os.walk(source, followlinks=True):
+        # A link may lead to a folder that was there already, or to one around it: no way out.
+        real = Path(folder).resolve()
+        if real in seen or real in root.parents:
+            subfolders.clear()
+            continue
+        seen.add(real)
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         files += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
     if not files:
@@ -97,10 +143,6 @@ def read_slices(files: list[Path]) -> tuple[list[Slice], list[str]]:
             left_out[found] += 1
         else:
             slices += found
-    localizers = sum(one.localizer for one in slices)
-    if 0 < localizers < len(slices):
-        left_out["localizers"] = localizers
-        slices = [one for one in slices if not one.localizer]
     warnings = [f"left out: {what} ({count})" for what, count in sorted(left_out.items())]
     if not slices:
         raise BadCase(
@@ -141,10 +183,27 @@ def _frames_of(file: Path, file_number: int, header: Header) -> Iterator[Slice]:
             f"{frames} frames without a place for each", expected="an enhanced multi-frame image"
         )
     shared = (elements.get("SharedFunctionalGroupsSequence") or [{}])[0]
-    stored = _number_format(elements)
-    rows, columns = number(elements, "Rows"), number(elements, "Columns")
-    size = int((rows or 0) * (columns or 0)) * (stored.itemsize if stored else 0)
-    tags = harmless_tags(elements)
+    rows, columns = whole_number(elements, "Rows"), whole_number(elements, "Columns")
+    form = pixel_format(elements)
+    size = (rows or 0) * (columns or 0) * (form.stored.itemsize if form else 0)
+    of_file = {
+        "file": file,
+        "file_number": file_number,
+        "frames": frames,
+        "series": "".join(words(elements, "SeriesInstanceUID")),
+        "traits": _traits(elements),
+        "instance": whole_number(elements, "InstanceNumber"),
+        "rows": rows or None,
+        "columns": columns or None,
+        "table": elements if elements.get("ModalityLUTSequence") else None,
+        "form": form,
+        "samples": whole_number(elements, "SamplesPerPixel") or 1,
+        "photometric": "".join(words(elements, "PhotometricInterpretation")),
+        "storage": "".join(words(elements, "SOPClassUID")),
+        "image_type": words(elements, "ImageType"),
+        "pixel_bytes": header.pixel_bytes,
+        "tags": harmless_tags(elements),
+    }
     for frame in range(frames):
         place = plane = pixels = values = elements
         if per_frame:
@@ -153,25 +212,21 @@ def _frames_of(file: Path, file_number: int, header: Header) -> Iterator[Slice]:
             plane = functional_group(groups, "PlaneOrientationSequence")
             pixels = functional_group(groups, "PixelMeasuresSequence")
             values = functional_group(groups, "PixelValueTransformationSequence")
-        slope, intercept = number(values, "RescaleSlope"), number(values, "RescaleIntercept")
         yield Slice(
-            file=file,
-            file_number=file_number,
             frame=frame,
-            series=str(elements.get("SeriesInstanceUID") or ""),
-            rows=int(rows) if rows else None,
-            columns=int(columns) if columns else None,
             position=numbers(place, "ImagePositionPatient", 3),
             orientation=numbers(plane, "ImageOrientationPatient", 6),
             spacing=numbers(pixels, "PixelSpacing", 2),
-            slope=1.0 if slope is None else slope,
-            intercept=0.0 if intercept is None else intercept,
-            stored=stored,
-            samples=int(number(elements, "SamplesPerPixel") or 1),
+            slope=number(values, "RescaleSlope"),
+            intercept=number(values, "RescaleIntercept"),
             pixels_at=None if header.pixels_at is None else header.pixels_at + frame * size,
-            localizer="LOCALIZER" in (elements.get("ImageType") or ()),
-            tags=tags,
+            **of_file,
         )
+
+
+def _traits(elements: Mapping[str, Any]) -> dict[str, str]:
+    found = {keyword: "\\".join(words(elements, keyword)) for keyword in _TRAITS}
+    return {keyword: value for keyword, value in found.items() if value}
 
 
 def functional_group(groups: list[Mapping[str, Any]], keyword: str) -> Mapping[str, Any]:
@@ -180,11 +235,3 @@ def functional_group(groups: list[Mapping[str, Any]], keyword: str) -> Mapping[s
         if group.get(keyword):
             return group.get(keyword)[0]
     return {}
-
-
-def _number_format(elements: Mapping[str, Any]) -> np.dtype | None:
-    bits = elements.get("BitsAllocated")
-    signed = elements.get("PixelRepresentation")
-    if bits not in (8, 16, 32) or signed not in (0, 1):
-        return None
-    return np.dtype(f"{'i' if signed else 'u'}{bits // 8}")

@@ -1,13 +1,12 @@
 """Slices into a volume: order and grid from their geometry, never from names or numbers."""
 
-from collections import Counter
-
 import numpy as np
 
 from remodal.errors import BadCase
 from remodal.intake.slices import Slice
 from remodal.volume import Geometry
 
+_GREY = ("", "MONOCHROME1", "MONOCHROME2")  # not PALETTE COLOR, whose values are names of colours
 _SAME_PLACE = 0.01  # mm: closer slices are the same place
 _OFF_GRID = 0.1  # of a step: how far a slice may lie from its place on the uniform grid
 _NOTABLE = 0.01  # of a step: from here on the unevenness is warned of
@@ -18,15 +17,13 @@ def check_series(slices: list[Slice]) -> None:
     """Check that the slices are one series of grey images with every tag that is needed.
 
     Raises:
-        BadCase: mixed series, one slice, missing tags, colour, or slices of different kinds.
+        BadCase: mosaics, one slice, missing tags, colour, or slices of different kinds.
     """
-    series = Counter(one.series for one in slices)
-    if len(series) > 1:
-        sizes = " and ".join(str(count) for _, count in series.most_common())
+    if any("MOSAIC" in one.image_type for one in slices):
         raise BadCase(
-            f"{len(series)} series in one folder ({sizes} slices)",
-            expected="one series",
-            remedy="put each series into a folder of its own and name one in the sheet",
+            "each image is a mosaic of many slices (Siemens)",
+            expected="one slice an image, or an enhanced multi-frame image",
+            remedy="convert the series to NIfTI (dcm2niix takes mosaics apart) and name that",
         )
     if len(slices) == 1:
         raise BadCase("the series has 1 slice", expected="at least 2")
@@ -53,7 +50,7 @@ def _require_tags(slices: list[Slice]) -> None:
         "ImagePositionPatient (0020,0032)": "position",
         "ImageOrientationPatient (0020,0037)": "orientation",
         "PixelSpacing (0028,0030)": "spacing",
-        "BitsAllocated and PixelRepresentation (0028,0100 and 0103)": "stored",
+        "BitsAllocated of 8, 16 or 32 and PixelRepresentation (0028,0100 and 0103)": "form",
     }
     missing = {
         tag: sum(getattr(one, field) is None for one in slices) for tag, field in needed.items()
@@ -64,12 +61,10 @@ def _require_tags(slices: list[Slice]) -> None:
             + f" of {len(slices)} slices",
             expected="it in every slice",
         )
-    if any(one.samples != 1 for one in slices):
+    if any(one.samples != 1 or one.photometric not in _GREY for one in slices):
         raise BadCase("the slices are in colour", expected="one grey value a pixel")
     if any(min(one.spacing) <= 0 for one in slices):
         raise BadCase("PixelSpacing is not positive")
-    if any(one.slope == 0 for one in slices):
-        raise BadCase("RescaleSlope is 0", expected="another number")
 
 
 def _distinct(values: list[tuple[float, ...]], tolerance: float) -> list[tuple[float, ...]]:

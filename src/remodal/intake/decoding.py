@@ -1,0 +1,118 @@
+"""Frames of a file that is compressed, or in an odd byte order, into stored values."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+
+from remodal.errors import BadCase
+from remodal.intake.codestreams import decoded_by_gdcm, described
+from remodal.intake.headers import quiet_pydicom
+from remodal.intake.slices import Slice
+
+# JPEG baseline, extended and lossless (PS3.5 A.4.1): pydicom's decoders read the first alone.
+_JPEG = {"1.2.840.10008.1.2.4." + end for end in ("50", "51", "57", "70")}
+_RLE, _DEFLATED = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.99"
+# How many times as long as the file its pixels can be: two bytes of run-length encoding stand for
+# at most 128 (PS3.5 G.3), deflate reaches 1032.
+_MOST = {_RLE: 64, _DEFLATED: 1032}
+
+
+def decoded(data: bytes, frames: list[Slice]) -> Iterator[np.ndarray]:
+    """Decode frames of one file: JPEG by SimpleITK's GDCM, all else by pydicom.
+
+    Args:
+        data: the file's content.
+        frames: its frames, in order.
+
+    Yields:
+        Arrays (rows, columns) in the frame's number format, as bits were stored.
+
+    Raises:
+        BadCase: damaged, other sizes than the header says, or a compression that neither knows.
+    """
+    try:
+        with quiet_pydicom():
+            yield from _decoded(data, frames)
+    except BadCase:
+        raise
+    except Exception as error:
+        # Decoders of damaged data raise whatever they like.
+        raise BadCase(
+            f"the pixels of file {frames[0].file_number} (by name) cannot be decoded",
+            expected="whole files in a standard transfer syntax",
+            remedy="copy the series again, or decompress it (gdcmconv --raw)",
+        ) from error
+
+
+def _decoded(data: bytes, frames: list[Slice]) -> Iterator[np.ndarray]:
+    import pydicom
+
+    dataset = pydicom.dcmread(BytesIO(data), force=True)
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    _check_size(dataset, syntax, len(data), frames[0])
+    has_stream = syntax.is_encapsulated and syntax != _RLE
+    encoded = _encoded_frames(dataset, frames[0].frames) if has_stream else []
+    for one in frames:
+        if has_stream:
+            _check_codestream(encoded[one.frame], one)
+        if syntax in _JPEG:
+            plane = decoded_by_gdcm(encoded[one.frame], syntax)
+        else:
+            plane = pydicom.pixels.pixel_array(
+                dataset, index=one.frame, raw=True, correct_unused_bits=False
+            )
+        if plane.shape != (one.rows, one.columns):
+            raise _of_another_size(one)
+        yield np.array(plane).astype(one.form.stored)
+
+
+def _encoded_frames(dataset: Any, count: int) -> list[bytes]:
+    from pydicom.encaps import generate_frames
+
+    return list(generate_frames(dataset.PixelData, number_of_frames=count))
+
+
+def _check_codestream(frame: bytes, one: Slice) -> None:
+    """Compare what the header says with what the compressed frame says of itself."""
+    found = described(frame)
+    sizes = (one.rows, one.columns, 1)
+    if found is None or (found.rows, found.columns, found.samples) != sizes:
+        raise _of_another_size(one)
+    if found.precision > 8 * one.form.stored.itemsize:
+        raise _of_another_size(one)
+
+
+def bytes_of(one: Slice) -> int:
+    """Bytes of a slice's pixels when they are not compressed."""
+    return one.rows * one.columns * one.form.stored.itemsize
+
+
+def sizes_fit(one: Slice, present: int) -> bool:
+    """Whether uncompressed pixels of a file are as many bytes as its header says.
+
+    A pixel or two may follow as padding; as much as a row or column would change the picture.
+    """
+    needed = bytes_of(one) * one.frames
+    spare = min(one.rows, one.columns) * one.form.stored.itemsize
+    return needed <= present < needed + max(spare, 2)
+
+
+def _check_size(dataset: Any, syntax: Any, length: int, one: Slice) -> None:
+    """Compare what the header says with what the file can hold."""
+    if syntax in _MOST and bytes_of(one) * one.frames > _MOST[syntax] * length:
+        raise _of_another_size(one)
+    if syntax.is_encapsulated:
+        return
+    if not sizes_fit(one, len(dataset.PixelData)):
+        raise _of_another_size(one)
+
+
+def _of_another_size(one: Slice) -> BadCase:
+    return BadCase(
+        f"the pixels of file {one.file_number} (by name) have another size than Rows and Columns "
+        "say",
+        expected="sizes that fit the pixels",
+        remedy="export the series again",
+    )

@@ -1,0 +1,84 @@
+"""Whether slices whose SeriesInstanceUID is blank are one series.
+
+By their places alone, two series that are shifted against one another by half a step would pass for
+one series of twice as many slices.
+"""
+
+from collections import defaultdict
+from itertools import pairwise
+
+import numpy as np
+
+from remodal.errors import BadCase
+from remodal.intake.slices import Slice
+
+
+def told_apart(slices: list[Slice]) -> list[list[Slice]]:
+    """Slices with blank UIDs by series, as their other elements tell.
+
+    Two values of an element (a number, a description, a time ...) are two series where the places
+    of their slices interleave; parts that follow one another are one series.
+
+    Raises:
+        BadCase: the instance numbers say that they are several, and nothing says which is which.
+    """
+    if not slices:
+        return []
+    parts = [slices]
+    for element in ("size", "orientation", *sorted({key for one in slices for key in one.traits})):
+        parts = [smaller for part in parts for smaller in _parted(part, element)]
+    for part in parts:
+        _check_numbers(part)
+    return parts
+
+
+def _parted(slices: list[Slice], element: str) -> list[list[Slice]]:
+    values = defaultdict(list)
+    for one in slices:
+        values[_value(one, element)].append(one)
+    parts = list(values.values())
+    if any(one.position is None or one.orientation is None for one in slices):
+        return [slices]
+    # A single slice that differs is a mistake in its header, not a series.
+    if len(parts) == 1 or min(len(part) for part in parts) == 1:
+        return [slices]
+    if element in ("size", "orientation"):
+        return parts
+    ranges = sorted((heights.min(), heights.max()) for heights in map(_heights, parts))
+    apart = all(first[1] < second[0] for first, second in pairwise(ranges))
+    return [slices] if apart else parts
+
+
+def _value(one: Slice, element: str) -> object:
+    if element == "size":
+        return one.rows, one.columns, one.spacing
+    if element == "orientation":
+        return one.orientation and tuple(round(number, 2) for number in one.orientation)
+    return one.traits.get(element, "")
+
+
+def _heights(slices: list[Slice]) -> np.ndarray:
+    """Places of slices along the normal of the first, in mm."""
+    along, down = np.reshape(slices[0].orientation, (2, 3))
+    return np.array([one.position for one in slices]) @ np.cross(along, down)
+
+
+def _check_numbers(slices: list[Slice]) -> None:
+    """See that the instance numbers of slices run along them, where the slices have any.
+
+    Raises:
+        BadCase: they do not.
+    """
+    if any(one.position is None or one.orientation is None for one in slices):
+        return
+    numbers = {(one.instance, round(height, 2)) for one, height in zip(slices, _heights(slices))}
+    if len({number for number, _ in numbers}) == 1 or None in {number for number, _ in numbers}:
+        return
+    steps = np.diff([number for number, _ in sorted(numbers, key=lambda pair: pair[1])])
+    if not (np.all(steps > 0) or np.all(steps < 0)):
+        raise BadCase(
+            "SeriesInstanceUID is blank and the instance numbers do not run along the slices: "
+            "two series may be mixed",
+            expected="one series",
+            remedy="put each series into a folder of its own, or keep the UIDs when exporting",
+        )

@@ -1,0 +1,155 @@
+"""Which series of a folder is meant: what is no part of one is left out, several are named."""
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from remodal.errors import BadCase
+from remodal.intake.elements import words
+from remodal.intake.headers import read_header
+from remodal.intake.same_series import told_apart
+from remodal.intake.slices import Slice
+
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_SCOUT = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
+_MOST_NAMED = 20
+
+
+def one_series(
+    slices: list[Slice], source: Path, number: int | None = None
+) -> tuple[list[Slice], list[str]]:
+    """The slices of the one series that is meant among those of a folder.
+
+    Localizers and pictures (screenshots, dose reports) are left out beside slices with a place.
+
+    Args:
+        slices: as `read_slices` finds them.
+        source: the folder, or the file.
+        number: SeriesNumber of the series that is meant; None: there is only one.
+
+    Returns:
+        Its slices, and notes of what was left out.
+
+    Raises:
+        BadCase: several series, with what tells them apart; none with that number; a file that is
+            one slice of a series.
+    """
+    if number is not None:
+        slices = _numbered(slices, number)
+    notes = []
+    for what, is_left_out in (("localizers", _is_scout), ("pictures", _is_picture)):
+        slices, note = _without(slices, what, is_left_out)
+        notes += note
+    series = _series_of(slices)
+    placed = [one for one in series if any(image.position for image in one)]
+    if placed and len(placed) < len(series):
+        left_out = len(slices) - sum(len(one) for one in placed)
+        notes.append(f"left out: images without a place ({left_out})")
+        series = placed
+    if len(series) > 1:
+        raise _several(series, number)
+    if len(series[0]) == 1 and source.is_file():
+        _look_beside(source, series[0][0])
+    return series[0], notes
+
+
+def _without(
+    slices: list[Slice], what: str, is_left_out: Callable[[Slice], bool]
+) -> tuple[list[Slice], list[str]]:
+    kept = [one for one in slices if not is_left_out(one)]
+    if not kept or len(kept) == len(slices):
+        return slices, []
+    return kept, [f"left out: {what} ({len(slices) - len(kept)})"]
+
+
+def _is_scout(one: Slice) -> bool:
+    return bool(_SCOUT & {word.upper() for word in one.image_type})
+
+
+def _is_picture(one: Slice) -> bool:
+    captured = one.storage.startswith(_SECONDARY_CAPTURE) or "SCREEN SAVE" in one.image_type
+    return one.position is None and (captured or one.samples != 1)
+
+
+def _series_of(slices: list[Slice]) -> list[list[Slice]]:
+    by_uid = defaultdict(list)
+    for one in slices:
+        by_uid[one.series].append(one)
+    unnamed = by_uid.pop("", [])
+    return [*by_uid.values(), *told_apart(unnamed)]
+
+
+def _numbered(slices: list[Slice], number: int) -> list[Slice]:
+    meant = [one for one in slices if _number(one) == str(number)]
+    if not meant:
+        series = _series_of(slices)
+        _show(series)
+        raise BadCase(
+            f"no series has the number {number}, but {_named(series)}",
+            expected="the SeriesNumber of a series behind `#` in the path",
+            remedy="correct the path in the sheet",
+        )
+    return meant
+
+
+def _several(series: list[list[Slice]], number: int | None) -> BadCase:
+    _show(series)
+    numbers = {_number(one[0]) for one in series}
+    pick = ""
+    if number is None and len(numbers) == len(series):
+        pick = f"add the number of one to its path in the sheet (`#{min(numbers)}`), or "
+    return BadCase(
+        f"{len(series)} series in one folder: {_named(series)}",
+        expected="one series",
+        remedy=f"{pick}put each series into a folder of its own",
+    )
+
+
+def _number(one: Slice) -> str:
+    return one.traits.get("SeriesNumber", "")
+
+
+def _named(series: list[list[Slice]]) -> str:
+    """Each series by what a record may hold: its number, slices and thickness."""
+    return ", ".join(_name(one) for one in series[:_MOST_NAMED])
+
+
+def _name(series: list[Slice]) -> str:
+    number = _number(series[0])
+    thickness = series[0].tags.get("SliceThickness")
+    size = f"{len(series)} slices" + (f" of {thickness:g} mm" if thickness else "")
+    return f"{'number ' + number if number else 'without a number'} ({size})"
+
+
+def _show(series: list[list[Slice]]) -> None:
+    """Show the descriptions to the one at the terminal: free text, which no record or log holds."""
+    if not sys.stderr.isatty():
+        return
+    for one in series[:_MOST_NAMED]:
+        described = one[0].traits.get("SeriesDescription", "no description")
+        print(f"  {_name(one)}: {described}", file=sys.stderr)
+
+
+def _look_beside(file: Path, one: Slice) -> None:
+    """See whether a file is one of many.
+
+    Raises:
+        BadCase: it is one slice of a series.
+    """
+    beside = 0
+    for other in sorted(file.parent.iterdir()):
+        if other == file or not other.is_file():
+            continue
+        try:
+            header = read_header(other)
+        except BadCase:
+            continue
+        uid = "".join(words(header.elements, "SeriesInstanceUID")) if header else None
+        beside += uid == one.series
+    if beside:
+        raise BadCase(
+            f"the file is one slice; {beside} more of its series lie beside it",
+            expected="all slices of the series",
+            remedy="name the folder instead of the file",
+        )
