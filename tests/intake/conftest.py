@@ -78,6 +78,36 @@ def write_series() -> Callable[..., list[Dataset]]:
     return write
 
 
+def _enhanced(slices: list[Dataset]) -> Dataset:
+    whole = slices[0].copy()
+    whole.SOPClassUID = whole.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2.1"
+    whole.NumberOfFrames = len(slices)
+    whole.PixelData = b"".join(one.PixelData for one in slices)
+    shared = Dataset()
+    measures, plane = Dataset(), Dataset()
+    measures.PixelSpacing = whole.PixelSpacing
+    plane.ImageOrientationPatient = whole.ImageOrientationPatient
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [plane]
+    whole.SharedFunctionalGroupsSequence = [shared]
+    frames = []
+    for one in slices:
+        frame, place, values = Dataset(), Dataset(), Dataset()
+        place.ImagePositionPatient = one.ImagePositionPatient
+        values.RescaleSlope, values.RescaleIntercept = 1, one.RescaleIntercept
+        frame.PlanePositionSequence, frame.PixelValueTransformationSequence = [place], [values]
+        frames.append(frame)
+    whole.PerFrameFunctionalGroupsSequence = frames
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        delattr(whole, name)
+    return whole
+
+
+@pytest.fixture
+def write_enhanced() -> Callable[[list[Dataset]], Dataset]:
+    """A function that makes one enhanced multi-frame file of slices, frames in their order."""
+    return _enhanced
+
+
 @pytest.fixture
 def secrets() -> tuple[str, ...]:
     """What identifies the patient of a written series."""

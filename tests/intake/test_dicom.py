@@ -163,34 +163,10 @@ def test_jpeg_lossless_is_decoded(image, write_series, tmp_path):
     np.testing.assert_array_equal(read_series(tmp_path / "series").volume.array, image.array)
 
 
-def _enhanced(slices: list[pydicom.Dataset]) -> pydicom.Dataset:
-    whole = slices[0].copy()
-    whole.SOPClassUID = whole.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2.1"
-    whole.NumberOfFrames = len(slices)
-    whole.PixelData = b"".join(one.PixelData for one in slices)
-    shared = pydicom.Dataset()
-    measures, plane = pydicom.Dataset(), pydicom.Dataset()
-    measures.PixelSpacing = whole.PixelSpacing
-    plane.ImageOrientationPatient = whole.ImageOrientationPatient
-    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [plane]
-    whole.SharedFunctionalGroupsSequence = [shared]
-    frames = []
-    for one in slices:
-        frame, place, values = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
-        place.ImagePositionPatient = one.ImagePositionPatient
-        values.RescaleSlope, values.RescaleIntercept = 1, one.RescaleIntercept
-        frame.PlanePositionSequence, frame.PixelValueTransformationSequence = [place], [values]
-        frames.append(frame)
-    whole.PerFrameFunctionalGroupsSequence = frames
-    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
-        delattr(whole, name)
-    return whole
-
-
 @pytest.mark.parametrize("compressed", [False, True])
-def test_enhanced_multi_frame_image(compressed, image, write_series, tmp_path):
+def test_enhanced_multi_frame_image(compressed, image, write_series, write_enhanced, tmp_path):
     slices = write_series(tmp_path / "classic", image)
-    whole = _enhanced(slices[::-1])
+    whole = write_enhanced(slices[::-1])
     if compressed:
         whole.compress(RLELossless)
     (tmp_path / "enhanced").mkdir()

@@ -1,5 +1,6 @@
 """Series of real scanners, out of packages that carry them: fetched by name, never committed."""
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -12,8 +13,12 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
+from remodal.errors import BadCase
 from remodal.intake.dicom import read_series
 from remodal.intake.labels import read_label
+from remodal.intake.pixels import read_stored
+from remodal.intake.rescale import rescaled
+from remodal.intake.slices import read_slices
 from remodal.volume import from_sitk
 
 pytestmark = pytest.mark.network
@@ -119,3 +124,53 @@ def test_structure_sets_are_filled_as_matplotlib_fills_them(patient, drawn):
     assert expected.sum() > 1000
     # Only voxels whose centre lies on a contour may go either way.
     assert (found ^ expected).sum() <= 0.01 * expected.sum()
+
+
+@pytest.fixture(scope="module")
+def odd(request) -> Path:
+    """Pydicom's own test files that are too large to come with it."""
+    folder = _fetched(
+        request.config, "pydicom-data==1.0.0", "pydicom_data-1.0.0-py3-none-any.whl", "/data/"
+    )
+    return folder / "data_store" / "data"
+
+
+def _stored(file: Path) -> np.ndarray:
+    slices, _ = read_slices([file])
+    return read_stored(slices)[0]
+
+
+@pytest.mark.parametrize("name", ["JPEG-LL.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm"])
+def test_jpeg_lossless_is_decoded_as_dcmtk_decodes_it(name, odd, tmp_path):
+    if not shutil.which("dcmdjpeg"):
+        pytest.skip("dcmtk is not installed")
+    subprocess.run(["dcmdjpeg", odd / name, tmp_path / "plain.dcm"], check=True)
+    stored = pydicom.dcmread(tmp_path / "plain.dcm").pixel_array
+    assert stored.std() > 1
+    np.testing.assert_array_equal(_stored(odd / name)[0], stored)
+
+
+@pytest.mark.parametrize("pair", ["693_{}I", "693_{}R", "MR2_{}I", "MR2_{}R"])
+def test_jpeg_2000_holds_the_words_of_its_uncompressed_twin(pair, odd):
+    """The 693 files store signed words of 14 bits in codestreams of 16."""
+    coded = odd / f"{pair.format('J2K')}.dcm"
+    if not coded.exists():
+        coded = Path(pydicom.data.get_testdata_file(coded.name, download=False))
+    np.testing.assert_array_equal(_stored(coded), _stored(odd / f"{pair.format('UNC')}.dcm"))
+
+
+def test_a_modality_table_is_applied_as_the_standard_says(odd):
+    slices, _ = read_slices([odd / "mlut_18.dcm"])
+    stored = read_stored(slices)[0]
+    item = pydicom.dcmread(odd / "mlut_18.dcm").ModalityLUTSequence[0]
+    entries, first, _ = item.LUTDescriptor
+    table = np.frombuffer(item.LUTData, "<u2") if isinstance(item.LUTData, bytes) else item.LUTData
+    expected = np.array(table)[np.clip(stored.astype(int) - first, 0, entries - 1)]
+    values, _ = rescaled(stored, slices)
+    assert len(np.unique(expected)) > 100
+    np.testing.assert_array_equal(values, expected)
+
+
+def test_pictures_in_a_palette_of_colours_are_refused(odd):
+    with pytest.raises(BadCase, match=r"colour|no image|missing"):
+        read_series(odd / "OT-PAL-8-face.dcm")

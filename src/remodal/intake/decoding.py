@@ -1,5 +1,7 @@
 """Frames of a file that is compressed, or in an odd byte order, into stored values."""
 
+import re
+import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -60,12 +62,24 @@ def _decoded(data: bytes, frames: list[Slice]) -> Iterator[np.ndarray]:
         if syntax in _JPEG:
             plane = decoded_by_gdcm(encoded[one.frame], syntax)
         else:
-            plane = pydicom.pixels.pixel_array(
-                dataset, index=one.frame, raw=True, correct_unused_bits=False
-            )
+            plane = _decoded_by_pydicom(dataset, one)
         if plane.shape != (one.rows, one.columns):
             raise _of_another_size(one)
         yield np.array(plane).astype(one.form.stored)
+
+
+def _decoded_by_pydicom(dataset: Any, one: Slice) -> np.ndarray:
+    from pydicom.pixels import pixel_array
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        plane = pixel_array(dataset, index=one.frame, raw=True, correct_unused_bits=False)
+    for warning in told:
+        # Run lengths that go on after the last pixel are only warned of.
+        lengths = re.search(r"RLE .* (\d+) vs\. (\d+) bytes", str(warning.message))
+        if lengths and int(lengths[1]) - int(lengths[2]) >= min(one.rows, one.columns):
+            raise _of_another_size(one)
+    return plane
 
 
 def _encoded_frames(dataset: Any, count: int) -> list[bytes]:

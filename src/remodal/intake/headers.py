@@ -5,6 +5,7 @@ little-endian, no sequence of undefined length before the pixels, ASCII) is scan
 is not plain, or looks wrong in any way, is read by pydicom, which also judges what is damaged.
 """
 
+import logging
 import struct
 import warnings
 from collections.abc import Iterator, Mapping
@@ -153,9 +154,15 @@ def quiet_pydicom() -> Iterator[None]:
     """Use pydicom without its remarks on odd values, which would show them."""
     from pydicom.config import disable_value_validation
 
+    log = logging.getLogger("pydicom")
+    level = log.level
     with warnings.catch_warnings(), disable_value_validation():
         warnings.simplefilter("ignore")
-        yield
+        log.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 def _pixels_at(stream: BinaryIO, file_meta: Any) -> tuple[int | None, int | None]:

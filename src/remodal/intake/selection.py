@@ -6,10 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from remodal.errors import BadCase
-from remodal.intake.elements import words
-from remodal.intake.headers import read_header
 from remodal.intake.same_series import told_apart
-from remodal.intake.slices import Slice
+from remodal.intake.slices import Slice, read_slices
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _SCOUT = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
@@ -142,11 +140,10 @@ def _look_beside(file: Path, one: Slice) -> None:
         if other == file or not other.is_file():
             continue
         try:
-            header = read_header(other)
+            found, _ = read_slices([other])
         except BadCase:
             continue
-        uid = "".join(words(header.elements, "SeriesInstanceUID")) if header else None
-        beside += uid == one.series
+        beside += any(each.series == one.series for each in found)
     if beside:
         raise BadCase(
             f"the file is one slice; {beside} more of its series lie beside it",

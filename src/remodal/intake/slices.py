@@ -7,6 +7,7 @@ are often named after the patient, and reasons of a quarantine appear in a repor
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from remodal.errors import BadCase
 from remodal.intake.bits import PixelFormat, pixel_format
 from remodal.intake.elements import harmless_tags, number, numbers, whole_number, words
-from remodal.intake.headers import Header, damaged, read_header
+from remodal.intake.headers import Header, damaged, quiet_pydicom, read_header
 
 # Objects that travel with a series and hold no slice of it.
 _NOT_IMAGES = {"SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "REG", "DOC", "AU", "PLAN"}
@@ -161,6 +162,12 @@ def _slices_of(file: Path, file_number: int) -> list[Slice] | str:
     header = read_header(file)
     if header is None:
         return "files that are not DICOM"
+    # pydicom reads a value when it is asked for.
+    with nullcontext() if isinstance(header.elements, dict) else quiet_pydicom():
+        return _read(file, file_number, header)
+
+
+def _read(file: Path, file_number: int, header: Header) -> list[Slice] | str:
     elements = header.elements
     if elements.get("Modality") in _NOT_IMAGES or "DirectoryRecordSequence" in elements:
         return "DICOM objects without a slice"

@@ -25,6 +25,8 @@ def check_series(slices: list[Slice]) -> None:
             expected="one slice an image, or an enhanced multi-frame image",
             remedy="convert the series to NIfTI (dcm2niix takes mosaics apart) and name that",
         )
+    if any(one.samples != 1 or one.photometric not in _GREY for one in slices):
+        raise BadCase("the slices are in colour", expected="one grey value a pixel")
     if len(slices) == 1:
         raise BadCase("the series has 1 slice", expected="at least 2")
     _require_tags(slices)
@@ -61,8 +63,6 @@ def _require_tags(slices: list[Slice]) -> None:
             + f" of {len(slices)} slices",
             expected="it in every slice",
         )
-    if any(one.samples != 1 or one.photometric not in _GREY for one in slices):
-        raise BadCase("the slices are in colour", expected="one grey value a pixel")
     if any(min(one.spacing) <= 0 for one in slices):
         raise BadCase("PixelSpacing is not positive")
 
