@@ -37,6 +37,7 @@ rule all:
     input:
         study_file("report/index.html"),
         study_file("tracking.json"),
+        study_file("report/faults.json"),
 
 
 rule data:

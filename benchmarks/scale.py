@@ -45,7 +45,7 @@ from snakemake.cli import main
 main()
 """
 
-_SHOWN_ONCE = {"tabulate": 1, "report": 1, "track": 1, "all": 1}
+_SHOWN_ONCE = {"tabulate": 1, "report": 1, "track": 1, "faults": 1, "all": 1}
 NEW_METHOD = {"train": FOLDS, "infer": FOLDS, "evaluate": FOLDS} | _SHOWN_ONCE
 #: The scan's own conversion and registration; then everything: the statistics that all intensities
 #: are normalised with may have changed.

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 STAGES = [
     *("settings", "check", "simulate", "convert", "convert-label", "register", "split"),
     *("fingerprint", "preprocess", "inventory", "train", "infer", "evaluate", "tabulate"),
-    *("report", "track", "status"),
+    *("report", "faults", "track", "status"),
     *("predict", "methods", "describe-settings", "fetch-real-ct"),
 ]
 
@@ -43,6 +43,20 @@ def test_a_wrong_setting_ends_in_one_line_and_exit_code_two(tmp_path):
     assert failed.stderr.count("\n") == 1
     assert "unknown study `livr`" in failed.stderr
     assert not (tmp_path / "s").exists()
+
+
+def test_a_bad_case_by_hand_ends_in_one_line_and_exit_code_three_and_leaves_no_file(tmp_path):
+    (tmp_path / "empty").mkdir()
+    convert = ("convert", "empty", "--case", "c1", "--modality", "venous")
+    files = ("--output", "c1.nii.gz", "--record", "c1.json")
+    path = f"{ROOT / 'src'}:{os.environ.get('PYTHONPATH', '')}"
+    failed = remodal(*convert, *files, cwd=tmp_path, PYTHONPATH=path)
+    assert failed.returncode == 3
+    assert failed.stderr.count("\n") == 1
+    assert "c1, venous: the folder is empty" in failed.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["empty"]
+    assert remodal(*convert, *files, "--quarantine", cwd=tmp_path, PYTHONPATH=path).returncode == 0
+    assert (tmp_path / "c1.nii.gz").read_bytes() == b""
 
 
 def test_a_file_in_the_way_of_a_folder_ends_in_one_line_and_exit_code_four(tmp_path):

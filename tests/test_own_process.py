@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import traceback
 
 import pytest
 
@@ -16,6 +17,10 @@ def die_of(number: int) -> None:
 
 def refuse() -> None:
     raise BadCase("is bent", where="image", remedy="straighten it")
+
+
+def divide() -> None:
+    1 / 0  # noqa: B018
 
 
 def test_the_result_comes_back_and_nothing_else():
@@ -34,6 +39,12 @@ def test_an_error_comes_back_as_it_was():
         in_own_process(refuse)
     assert str(told.value) == "image: is bent; straighten it"
     assert (told.value.what, told.value.remedy) == ("is bent", "straighten it")
+
+
+def test_a_fault_brings_the_traceback_of_its_own_process_along():
+    with pytest.raises(ZeroDivisionError) as told:
+        in_own_process(divide)
+    assert "in divide" in "".join(traceback.format_exception(told.value))
 
 
 def test_a_result_that_cannot_be_handed_on_is_a_fault_of_ours_and_not_of_the_machine():

@@ -18,11 +18,24 @@ LINKED = ("Makefile", "Snakefile", "workflow", "profiles", "slurm", "src", "envs
 COPIED = ("config", "dvc.yaml", ".gitignore")
 
 
+#: Python runs it at its start, in every process.
+_BREAK = """
+import importlib, sys
+
+def broken(*arguments, **options):
+    raise ZeroDivisionError("secret of {case}")
+
+if {{"{stage}", "{case}"}} <= set(sys.orig_argv):
+    setattr(importlib.import_module("{module}"), "{name}", broken)
+"""
+
+
 class Workspace:
     """A folder with the pipeline's files and results of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.environment = dict(ENVIRONMENT)
         for name in LINKED:
             (folder / name).symlink_to(ROOT / name)
         for name in COPIED:
@@ -36,7 +49,7 @@ class Workspace:
         done = subprocess.run(
             [str(part) for part in command],
             cwd=self.folder,
-            env=ENVIRONMENT,
+            env=self.environment,
             capture_output=True,
             text=True,
         )
@@ -47,6 +60,15 @@ class Workspace:
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake here on two cores."""
         return self.run("snakemake", "--cores", "2", *arguments, check=check)
+
+    def break_stage(self, stage: str, case: str, function: str) -> None:
+        """From now on one function of ours, `module:name`, raises where a stage does this case."""
+        module, _, name = function.partition(":")
+        (self.folder / "broken").mkdir(exist_ok=True)
+        with open(self.folder / "broken/sitecustomize.py", "a", encoding="utf-8") as file:
+            file.write(_BREAK.format(stage=stage, case=case, module=module, name=name))
+        path = os.environ.get("PYTHONPATH", "")
+        self.environment["PYTHONPATH"] = f"{self.folder / 'broken'}:{path}"
 
     def files(self, pattern: str) -> dict[str, bytes]:
         """Content of the files that match, by path."""

@@ -27,7 +27,10 @@ Folder = typer.Option(help="Folder to read from.")
 Splits = Annotated[Path, typer.Option(help="splits.json of the study.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File or folder to write.")]
 RecordFile = Annotated[Path, typer.Option(help="Record (JSON) to write beside the output.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Fail on a bad case; do not quarantine it.")]
+Quarantine = Annotated[
+    bool,
+    typer.Option("--quarantine", help="Go on with a bad case: note the reason, write empty files."),
+]
 Indexed = Annotated[str, typer.Option(help="The source's digest in the index of its sheet.")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 Preprocessed = Annotated[Path, typer.Option(help="Folder of the fold's preprocessed cases.")]
@@ -41,7 +44,8 @@ def version(
     """Reproducible multi-modal segmentation: from hospital scans to a paper's tables.
 
     Exit codes: 0 done, 1 a fault of ours, 2 a mistake in command, settings or sheet, 3 a bad case
-    under --strict, 4 the machine refuses (disk, permission), 75 preempted after saving, 130 Ctrl-C.
+    (see --quarantine), 4 the machine refuses (disk, permission), 75 preempted after saving, 130
+    Ctrl-C.
     """
     if show:
         from remodal import __version__
@@ -93,12 +97,13 @@ def simulate(
     source: Annotated[
         Path | None, typer.Option(help="Folder of the real CT that lesions are simulated in.")
     ] = None,
+    quarantine: Quarantine = False,
 ) -> None:
     """Simulate one patient as DICOM series with a DICOM SEG, as a scanner would send."""
     from remodal.config import read_settings
     from remodal.phantom.simulate import simulate
 
-    simulate(read_settings(settings), case, source, output)
+    simulate(read_settings(settings), case, source, output, quarantine=quarantine)
 
 
 @app.command("fetch-real-ct")
@@ -116,14 +121,20 @@ def convert(
     modality: Annotated[str, typer.Option(help="Name of the modality.")],
     output: Output,
     record: RecordFile,
-    strict: Strict = False,
+    quarantine: Quarantine = False,
     indexed: Indexed = "",
 ) -> None:
     """Convert one image to NIfTI: sorted by geometry, checked, without identity."""
     from remodal.intake.convert import convert_image
 
     convert_image(
-        source, output, record, case=case, modality=modality, strict=strict, indexed=indexed
+        source,
+        output,
+        record,
+        case=case,
+        modality=modality,
+        quarantine=quarantine,
+        indexed=indexed,
     )
 
 
@@ -136,7 +147,7 @@ def convert_label(
     reference_record: Annotated[Path, typer.Option(help="That modality's record.")],
     output: Output,
     record: RecordFile,
-    strict: Strict = False,
+    quarantine: Quarantine = False,
     indexed: Indexed = "",
 ) -> None:
     """Convert one label to the grid of the image it was drawn on."""
@@ -150,7 +161,7 @@ def convert_label(
         record,
         case=case,
         drawn_on=drawn_on,
-        strict=strict,
+        quarantine=quarantine,
         indexed=indexed,
     )
 
@@ -161,12 +172,13 @@ def register(
     case: Case,
     converted: Annotated[Path, typer.Option(help="Folder of the converted case.")],
     output: Output,
+    quarantine: Quarantine = False,
 ) -> None:
     """Bring a case's modalities onto one grid, with a quality record and picture."""
     from remodal.config import read_settings
     from remodal.registration import register_case
 
-    register_case(read_settings(settings), case, converted, output)
+    register_case(read_settings(settings), case, converted, output, quarantine=quarantine)
 
 
 @app.command()
@@ -198,6 +210,7 @@ def preprocess(
         list[Path],
         typer.Option(help="Fingerprint of a fold, beside which its arrays go; repeatable."),
     ],
+    quarantine: Quarantine = False,
 ) -> None:
     """Clip, normalise, resample and crop one case for each fold, for fast random patches."""
     from remodal.config import read_settings
@@ -205,7 +218,7 @@ def preprocess(
 
     study = read_settings(settings)
     for of_fold in fingerprint:
-        preprocess_case(study, case, registered, of_fold, of_fold.parent)
+        preprocess_case(study, case, registered, of_fold, of_fold.parent, quarantine=quarantine)
 
 
 @app.command()
@@ -330,6 +343,20 @@ def report(
     from remodal.report.page import write_report
 
     write_report(read_settings(settings), study, data, output)
+
+
+@app.command()
+def faults(
+    settings: SettingsFile,
+    study: Annotated[Path, typer.Option(help="Folder of the study's results.")],
+    data: Annotated[Path, typer.Option(help="Folder of the data set's results.")],
+    output: Output,
+) -> None:
+    """Say which cases are missing by a fault of ours; fail if there is one, so that it is seen."""
+    from remodal.config import read_settings
+    from remodal.faults import require_no_faults
+
+    require_no_faults(read_settings(settings), study, data, output)
 
 
 @app.command()

@@ -47,6 +47,20 @@ class BadCase(RemodalError):
     exit_code = ExitCode.BAD_CASE
 
 
+class QuarantinedBefore(BadCase):
+    """An earlier stage quarantined the case: its record says why, and stays what is shown."""
+
+    def __init__(self, reason: str, *, stage: str, modality: str | None, fault: bool) -> None:
+        super().__init__(reason)
+        self.stage, self.modality, self.fault = stage, modality, fault
+
+
+class FaultOfOurs(RemodalError):
+    """Something in remodal went wrong, and was noted at the time: it is to be reported."""
+
+    exit_code = ExitCode.INTERNAL
+
+
 class EnvironmentProblem(RemodalError):
     """The machine refuses: a full disk, no write permission, a missing program."""
 
@@ -57,3 +71,22 @@ class Preempted(RemodalError):
     """Stopped by a signal after saving: the same command continues from there."""
 
     exit_code = ExitCode.PREEMPTED
+
+
+#: What compiled libraries say in a plain RuntimeError of a machine that cannot go on.
+_OF_THE_MACHINE = ("bad_alloc", "allocate memory", "out of memory", "CUDA error")
+
+
+def concerns_one_case(error: Exception) -> bool:
+    """Whether an exception says something of one case only: bad data, or a fault of ours in it.
+
+    A mistake of the user, a want of memory and what the operating system refuses would meet every
+    other case too. An OSError without a number is a library's word for a file that it cannot read.
+    """
+    if isinstance(error, BadCase):
+        return True
+    if isinstance(error, OSError):
+        return error.errno is None
+    if isinstance(error, (RemodalError, MemoryError)):
+        return False
+    return not any(words in str(error) for words in _OF_THE_MACHINE)

@@ -3,11 +3,12 @@
 import faulthandler
 import multiprocessing
 import signal
+import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from remodal.errors import EnvironmentProblem
+from remodal.errors import EnvironmentProblem, RemodalError
 
 #: Signals by which a process dies of its own doing; others come from outside.
 _CRASHES = {
@@ -67,4 +68,6 @@ def _answer(sender: Connection, function: Callable[..., Any], arguments: tuple) 
     try:
         sender.send((True, function(*arguments)))
     except Exception as error:
+        if not isinstance(error, RemodalError):
+            error.add_note(f"In its own process:\n{traceback.format_exc()}")
         sender.send((False, error))

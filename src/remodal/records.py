@@ -1,16 +1,18 @@
 """Records: what a stage did with one case, or why the case is quarantined.
 
-A stage that meets a bad case writes a record with its reason and an empty file in place of each
-image, so that the study goes on with the other cases and nothing is dropped in silence.
+A stage that meets a bad case, or a fault of ours in one, writes a record with the reason and an
+empty file in place of each image, so that the study goes on with the other cases and nothing is
+dropped in silence.
 """
 
-from collections.abc import Iterable
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from remodal.errors import BadCase
+from remodal.errors import BadCase, QuarantinedBefore, concerns_one_case
 from remodal.files import atomic_path, read_json, write_json
 
 
@@ -18,7 +20,8 @@ class Record(BaseModel):
     """What one stage did with one case (or with one image of it).
 
     `reason` names what was wrong, what was expected and what to do; `stage` is where the case was
-    quarantined first, however many later stages passed it on.
+    quarantined first, however many later stages passed it on. `fault` tells a fault of ours, whose
+    traceback is in that stage's log, from bad data.
     """
 
     case: str
@@ -26,6 +29,7 @@ class Record(BaseModel):
     status: Literal["ok", "quarantined"] = "ok"
     modality: str | None = None
     reason: str = ""
+    fault: bool = False
     warnings: list[str] = Field(default_factory=list)
     details: dict[str, Any] = Field(default_factory=dict)
 
@@ -45,20 +49,103 @@ def read_record(path: Path) -> Record:
     return Record.model_validate(read_json(path))
 
 
-def quarantine(path: Path, record: Record, outputs: Iterable[Path] = ()) -> None:
-    """Write a quarantined record and an empty file in place of each output."""
+def case_records(study: Path, data: Path) -> list[Record]:
+    """Every stage's record of every case, in the order of the stages.
+
+    Args:
+        study: folder of the study's results.
+        data: folder of the data set's results.
+    """
+    stages = (
+        (data / "dicom", "*/record.json"),
+        (data / "converted", "*/*.json"),
+        (data / "registered", "*/registration.json"),
+        (study / "preprocessed", "fold*/*.json"),
+    )
+    return [
+        read_record(path)
+        for folder, pattern in stages
+        for path in sorted(folder.glob(pattern))
+        if path.name != "fingerprint.json"
+    ]
+
+
+def with_quarantine(
+    work: Callable[[], Record], path: Path, blank: Record, outputs: Sequence[Path], *, wanted: bool
+) -> Record:
+    """Do a stage's work on one case; if the case cannot be used, quarantine it.
+
+    The traceback of a fault of ours goes to standard error, which is the log of a job. The record
+    holds only the kind of the exception, whose text may name a patient.
+
+    Args:
+        work: writes the outputs and the record, which it returns.
+        path: the record.
+        blank: the record of a case of which nothing is known yet.
+        outputs: files that must be there, empty ones in a quarantine.
+        wanted: quarantine; else what was raised is raised, and nothing is left that was not there.
+
+    Raises:
+        BadCase: the case cannot be used, and no quarantine is wanted.
+        UserError, EnvironmentProblem, MemoryError, OSError: what no case is to blame for.
+    """
+    earlier = {output for output in (path, *outputs) if output.exists()}
+    try:
+        return work()
+    except Exception as error:
+        if not concerns_one_case(error):
+            raise
+        if not wanted:
+            for output in {path, *outputs} - earlier:
+                output.unlink(missing_ok=True)
+            raise
+        if is_fault(error):
+            traceback.print_exception(error)
+        return quarantine(path, blank.model_copy(update=_what_was_wrong(error)), outputs)
+
+
+def _what_was_wrong(error: Exception) -> dict[str, Any]:
+    """The fields of a record that say why its case is quarantined."""
+    if isinstance(error, QuarantinedBefore):
+        return {
+            "reason": str(error),
+            "fault": error.fault,
+            "stage": error.stage,
+            "modality": error.modality,
+        }
+    return {"reason": reason_of(error), "fault": is_fault(error)}
+
+
+def is_fault(error: Exception) -> bool:
+    """Whether an exception that concerns one case is a fault of ours, and not of the data."""
+    return not isinstance(error, BadCase)
+
+
+def reason_of(error: Exception) -> str:
+    """Why a case is quarantined, in one line that names no patient."""
+    if is_fault(error):
+        return f"a fault of ours ({type(error).__name__}); the stage's log holds the traceback"
+    return str(error)
+
+
+def quarantine(path: Path, record: Record, outputs: Iterable[Path] = ()) -> Record:
+    """Write a record as quarantined, which is returned, and an empty file for each output."""
     for output in outputs:
         with atomic_path(output):
             pass
-    write_record(path, record.model_copy(update={"status": "quarantined"}))
+    quarantined = record.model_copy(update={"status": "quarantined"})
+    write_record(path, quarantined)
+    return quarantined
 
 
 def require_ok(records: Iterable[Record]) -> None:
     """Pass a quarantine on: raise what stopped the first bad record, if there is one.
 
     Raises:
-        BadCase: with the original reason.
+        QuarantinedBefore: with the original stage and reason.
     """
     for record in records:
         if not record.ok:
-            raise BadCase(record.reason)
+            raise QuarantinedBefore(
+                record.reason, stage=record.stage, modality=record.modality, fault=record.fault
+            )

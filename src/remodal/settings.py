@@ -379,7 +379,10 @@ class Settings(Section):
     title: str = Field(description="Title of the report.")
     citation: str = Field("", description="The paper that is reproduced.")
     published: str = Field("", description="Published numbers: a file of config/published.")
-    strict: bool = Field(False, description="Stop at the first bad case instead of going on.")
+    strict: bool = Field(
+        False,
+        description="Stop at the first bad case, or fault of ours in one, instead of going on.",
+    )
     seeds: list[int] = Field([0], min_length=1, description="Training seeds.")
     data: DataSettings
     phantom: PhantomSettings

@@ -30,11 +30,11 @@ _DATA = ("data.modalities", "data.classes", "data.empty_label")
 
 STAGES = {
     "simulate": Stage("remodal.phantom.simulate", ("phantom", "data.source")),
-    "convert": Stage("remodal.intake.convert", ("strict",)),
-    "register": Stage("remodal.registration", ("registration", "strict", *_DATA)),
+    "convert": Stage("remodal.intake.convert"),
+    "register": Stage("remodal.registration", ("registration", *_DATA)),
     "split": Stage("remodal.splits", ("splits", "data.name")),
     "fingerprint": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
-    "preprocess": Stage("remodal.preprocessing", ("preprocessing", "strict", *_DATA)),
+    "preprocess": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
     "inventory": Stage("remodal.preprocessing.inventory"),
     "train": Stage("remodal.training.loop", ("network", "training", "registration", *_DATA)),
     "infer": Stage("remodal.inference", ("inference", "scenarios")),

@@ -18,7 +18,8 @@ from remodal.volume import Geometry, Volume, to_sitk
 def convert(tmp_path):
     def run(source, **options):
         output, record = tmp_path / "out" / "venous.nii.gz", tmp_path / "out" / "venous.json"
-        return convert_image(source, output, record, case="c1", modality="venous", **options)
+        options = {"case": "c1", "modality": "venous", "quarantine": True} | options
+        return convert_image(source, output, record, **options)
 
     return run
 
@@ -33,9 +34,7 @@ def convert_drawn(tmp_path):
             folder / "venous.nii.gz",
             folder / "label.nii.gz",
             folder / "label.json",
-            case="c1",
-            drawn_on="venous",
-            **options,
+            **({"case": "c1", "drawn_on": "venous", "quarantine": True} | options),
         )
 
     return run
@@ -156,10 +155,10 @@ def test_a_single_slice_image_is_quarantined(convert, tmp_path):
     assert "1 slice" in convert(tmp_path / "v.nii.gz").reason
 
 
-def test_strict_raises_and_writes_nothing(convert, tmp_path):
+def test_without_quarantine_a_bad_image_raises_and_leaves_nothing(convert, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadCase, match="c1, venous: the folder is empty"):
-        convert(tmp_path / "empty", strict=True)
+        convert(tmp_path / "empty", quarantine=False)
     assert not (tmp_path / "out").exists()
 
 
@@ -209,7 +208,7 @@ def test_a_bad_label_is_quarantined(image, convert, convert_drawn, tmp_path):
     assert "not whole numbers" in record.reason
     assert (tmp_path / "out" / "label.nii.gz").read_bytes() == b""
     with pytest.raises(BadCase, match="not whole numbers"):
-        convert_drawn(tmp_path / "label.nii.gz", strict=True)
+        convert_drawn(tmp_path / "label.nii.gz", quarantine=False)
     assert "no such label" in convert_drawn(tmp_path / "nowhere.dcm").reason
 
 

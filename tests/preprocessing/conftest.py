@@ -21,7 +21,6 @@ class Study:
     """The settings that preprocessing reads."""
 
     preprocessing: PreprocessingSettings = field(default_factory=PreprocessingSettings)
-    strict: bool = False
     data: SimpleNamespace = field(
         default_factory=lambda: SimpleNamespace(
             modalities=["arterial", "venous"], classes={"tumour": [2]}

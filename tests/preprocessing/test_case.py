@@ -25,9 +25,16 @@ def fold(registered: Path, splits: Path) -> Path:
     return folder
 
 
-def preprocessed(registered: Path, fold: Path, case: str = "d", study: Study | None = None):
+def preprocessed(
+    registered: Path,
+    fold: Path,
+    case: str = "d",
+    study: Study | None = None,
+    quarantine: bool = True,
+):
+    fingerprint = fold / "fingerprint.json"
     return preprocess_case(
-        study or Study(), case, registered / case, fold / "fingerprint.json", fold
+        study or Study(), case, registered / case, fingerprint, fold, quarantine=quarantine
     )
 
 
@@ -95,7 +102,7 @@ def test_a_quarantine_is_passed_on_with_its_reason(registered, fold) -> None:
     assert (record.status, record.reason) == ("quarantined", reason)
     assert (fold / "d.npy").stat().st_size == (fold / "d.label.npy").stat().st_size == 0
     with pytest.raises(BadCase, match="1 slice"):
-        preprocessed(registered, fold, study=Study(strict=True))
+        preprocessed(registered, fold, quarantine=False)
 
 
 def test_a_bad_image_is_quarantined(registered, fold) -> None:

@@ -136,14 +136,14 @@ def assert_quarantined(output: Path, reason: str, stage: str = "register") -> No
 def test_what_is_missing_is_named(converted, tmp_path, missing, reason):
     (converted / f"{missing}.json").unlink()
     (converted / f"{missing}.nii.gz").unlink()
-    register_case(settings_with(), "a", converted, tmp_path / "out")
+    register_case(settings_with(), "a", converted, tmp_path / "out", quarantine=True)
     assert_quarantined(tmp_path / "out", reason)
 
 
 def test_an_earlier_quarantine_is_passed_on_with_its_stage(converted, tmp_path):
     bad = Record(case="a", stage="convert", modality="arterial", reason="slice 7 is missing")
     quarantine(converted / "arterial.json", bad, [converted / "arterial.nii.gz"])
-    register_case(settings_with(), "a", converted, tmp_path / "out")
+    register_case(settings_with(), "a", converted, tmp_path / "out", quarantine=True)
     assert_quarantined(tmp_path / "out", "slice 7 is missing", stage="convert")
 
 
@@ -153,7 +153,7 @@ def test_phases_apart_in_space_are_quarantined_and_the_source_kept(converted, tm
     grid = volume.geometry
     away = Geometry(grid.shape, grid.spacing, (*grid.origin[:2], 5000.0), grid.direction)
     write_volume(path, Volume(volume.array, away))
-    register_case(settings_with(), "a", converted, tmp_path / "out")
+    register_case(settings_with(), "a", converted, tmp_path / "out", quarantine=True)
     assert_quarantined(tmp_path / "out", "a, arterial: the images do not overlap")
     assert (converted / "venous.nii.gz").stat().st_size > 0
 
@@ -162,13 +162,13 @@ def test_a_constant_phase_is_quarantined(converted, tmp_path):
     path = converted / "arterial.nii.gz"
     volume = read_volume(path)
     write_volume(path, volume.with_array(np.zeros_like(volume.array)))
-    register_case(settings_with(), "a", converted, tmp_path / "out")
+    register_case(settings_with(), "a", converted, tmp_path / "out", quarantine=True)
     assert_quarantined(tmp_path / "out", "the moving image is constant")
 
 
 def test_a_label_without_any_class_is_quarantined_unless_kept(abdomen, converted, tmp_path):
     draw_label(converted, abdomen.liver.astype(np.uint8), "venous")
-    register_case(settings_with(), "a", converted, tmp_path / "out")
+    register_case(settings_with(), "a", converted, tmp_path / "out", quarantine=True)
     assert_quarantined(tmp_path / "out", "the label holds none of the classes")
     settings = settings_with()
     data = settings.data.model_copy(update={"empty_label": "keep"})
@@ -176,11 +176,11 @@ def test_a_label_without_any_class_is_quarantined_unless_kept(abdomen, converted
     assert register_case(kept, "a", converted, tmp_path / "kept").ok
 
 
-def test_strict_raises_instead(converted, tmp_path):
+def test_without_quarantine_a_bad_case_raises_and_leaves_nothing(converted, tmp_path):
     (converted / "arterial.json").unlink()
-    strict = settings_with().model_copy(update={"strict": True})
     with pytest.raises(BadCase, match="the arterial image is missing"):
-        register_case(strict, "a", converted, tmp_path / "out")
+        register_case(settings_with(), "a", converted, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_registration_equal_grids_are_linked(converted, tmp_path):
@@ -196,7 +196,7 @@ def test_without_registration_other_grids_are_quarantined(converted, tmp_path):
     grid = volume.geometry
     moved = Geometry(grid.shape, grid.spacing, (grid.origin[0] + 1, *grid.origin[1:]))
     write_volume(path, Volume(volume.array, moved))
-    register_case(settings_with(method="none"), "a", converted, tmp_path / "out")
+    register_case(settings_with(method="none"), "a", converted, tmp_path / "out", quarantine=True)
     assert_quarantined(tmp_path / "out", "lies on another grid")
 
 

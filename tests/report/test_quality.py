@@ -1,12 +1,7 @@
 """Registration quality and quarantine, as the report lists them."""
 
-from remodal.records import Record
-from remodal.report.quality import (
-    case_records,
-    quarantined,
-    registration_quality,
-    warnings,
-)
+from remodal.records import Record, case_records
+from remodal.report.quality import quarantined, registration_quality, warnings
 
 
 def test_doubtful_registrations_are_shown_first(whole_study):

@@ -14,7 +14,7 @@ from tests.workspace import LINKED, ROOT
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
-DOWNSTREAM_OF_PREPARED = {"train", "infer", "evaluate", "tabulate", "report", "track"}
+DOWNSTREAM_OF_PREPARED = {"train", "infer", "evaluate", "tabulate", "report", "track", "faults"}
 
 
 def planned(folder, *arguments):
@@ -89,7 +89,7 @@ def test_a_changed_parameter_of_what_was_not_shared_is_seen(clone):
 
 def test_a_changed_line_of_a_stages_code_plans_that_stage(clone):
     add_a_line(clone / "src/remodal/metrics/surface.py")
-    assert set(planned(clone)) == {"evaluate", "tabulate", "report", "track"}
+    assert set(planned(clone)) == {"evaluate", "tabulate", "report", "track", "faults"}
 
 
 def test_a_result_that_was_changed_by_hand_is_named_and_no_job_trusts_it(clone):

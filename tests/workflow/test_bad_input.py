@@ -135,6 +135,38 @@ def test_bad_cases_are_quarantined_with_their_reason_and_the_good_ones_go_on(wor
     ]
 
 
+def test_a_fault_of_ours_in_a_case_is_quarantined_by_every_stage_and_the_good_ones_go_on(workspace):
+    hospital(workspace, good=5)
+    workspace.break_stage("convert", "good0", "remodal.intake.convert:read_volume")
+    workspace.break_stage("convert-label", "good1", "remodal.intake.labels:read_label")
+    workspace.break_stage("register", "good2", "remodal.registration.case:draw_pairs")
+    workspace.snakemake(SPLITS, *CONFIG)
+    splits = json.loads((workspace.folder / SPLITS).read_text())
+    assert set(splits["quarantined"]) == {"good0", "good1", "good2"}
+    assert set(splits["patients"]) == {"good3", "good4"}
+    logs = workspace.folder / "results/data/hospital/logs"
+    broken = {
+        "convert/good0-venous": "good0",
+        "convert/good1-label": "good1",
+        "register/good2": "good2",
+    }
+    for log, case in broken.items():
+        assert splits["quarantined"][case].startswith("a fault of ours (ZeroDivisionError)")
+        assert f"ZeroDivisionError: secret of {case}" in (logs / f"{log}.log").read_text()
+    for path, content in workspace.files("results/data/hospital/**/*.json").items():
+        assert b"secret" not in content, path
+
+
+def test_a_strict_study_stops_at_a_fault_of_ours(workspace):
+    hospital(workspace, good=1)
+    workspace.break_stage("convert", "good0", "remodal.intake.convert:read_volume")
+    target = "results/data/hospital/converted/good0/arterial.json"
+    failed = workspace.snakemake(target, *CONFIG, "strict=true", check=False)
+    assert failed.returncode != 0
+    assert "ZeroDivisionError" in failed.stdout + failed.stderr
+    assert not (workspace.folder / target).exists()
+
+
 def test_a_strict_study_stops_at_a_bad_case(workspace):
     hospital(workspace, good=1, bad=[constant_image])
     target = "results/data/hospital/converted/constant_image/arterial.json"

@@ -44,5 +44,5 @@ def test_a_changed_scan_trains_only_the_folds_that_train_on_it(workspace):
     assert ("infer", tests_on_it) in jobs
     assert ("train", tests_on_it) not in jobs
     assert {rule for rule, _ in jobs} == {
-        *("train", "infer", "evaluate", "tabulate", "report", "track", "all")
+        *("train", "infer", "evaluate", "tabulate", "report", "track", "faults", "all")
     }

@@ -48,6 +48,10 @@ def of_stage(stage):
     return depends_on(SETTINGS, stage)
 
 
+def quarantine_option():
+    return "" if SETTINGS.strict else "--quarantine"
+
+
 def simulation_source():
     if SETTINGS.data.source != "real_ct":
         return []

@@ -16,11 +16,11 @@ rule convert:
     params:
         image=image_source,
         state=image_state,
-        strict="--strict" if SETTINGS.strict else "",
+        quarantine=quarantine_option(),
         depends_on=of_stage("convert"),
     shell:
         "remodal convert {params.image:q} --case {wildcards.case} --modality {wildcards.modality}"
-        " {params.strict} --indexed {params.state:q} --output {output.image}"
+        " {params.quarantine} --indexed {params.state:q} --output {output.image}"
         " --record {output.record} > {log} 2>&1"
 
 
@@ -40,10 +40,10 @@ rule convert_label:
         label=label_source,
         state=label_state,
         drawn_on=drawn_on,
-        strict="--strict" if SETTINGS.strict else "",
+        quarantine=quarantine_option(),
         depends_on=of_stage("convert"),
     shell:
         "remodal convert-label {params.label:q} --case {wildcards.case}"
         " --drawn-on {params.drawn_on} --reference {input.reference}"
-        " --reference-record {input.reference_record} {params.strict} --indexed {params.state:q}"
+        " --reference-record {input.reference_record} {params.quarantine} --indexed {params.state:q}"
         " --output {output.label} --record {output.record} > {log} 2>&1"

@@ -41,10 +41,11 @@ rule preprocess:
         settings="results/studies/{study}/settings.yaml",
         registered=subpath(input.record, parent=True),
         fingerprints=expand("--fingerprint {file}", file=fingerprints()),
+        quarantine=quarantine_option(),
         depends_on=of_stage("preprocess"),
     shell:
         "remodal preprocess --settings {params.settings} --case {wildcards.case}"
-        " --registered {params.registered} {params.fingerprints} > {log} 2>&1"
+        " --registered {params.registered} {params.fingerprints} {params.quarantine} > {log} 2>&1"
 
 
 # Two small files stand for all cases of a fold, in place of some hundred inputs of every training

@@ -24,7 +24,8 @@ rule register:
         settings="results/data/{data}/settings.yaml",
         converted="results/data/{data}/converted/{case}",
         folder=subpath(output.record, parent=True),
+        quarantine=quarantine_option(),
         depends_on=of_stage("register"),
     shell:
         "remodal register --settings {params.settings} --case {wildcards.case}"
-        " --converted {params.converted} --output {params.folder} > {log} 2>&1"
+        " --converted {params.converted} {params.quarantine} --output {params.folder} > {log} 2>&1"

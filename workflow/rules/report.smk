@@ -49,3 +49,26 @@ rule report:
     shell:
         "remodal report --settings {params.settings} --study {params.study} --data {params.data}"
         " --output {output} > {log} 2>&1"
+
+
+# The last of all. A fault of ours in one case stops nothing; here it fails the run, which else is
+# done, so that somebody hears of it. As long as it lasts, every run ends like this.
+rule faults:
+    input:
+        report="results/studies/{study}/report/index.html",
+        tracking="results/studies/{study}/tracking.json",
+    output:
+        "results/studies/{study}/report/faults.json",
+    log:
+        "results/studies/{study}/logs/faults.log",
+    retries: 0
+    localrule: True
+    conda:
+        "../../envs/remodal.yaml"
+    params:
+        settings="results/studies/{study}/settings.yaml",
+        study=subpath(input.tracking, parent=True),
+        data=data_folder,
+    shell:
+        "remodal faults --settings {params.settings} --study {params.study} --data {params.data}"
+        " --output {output} > {log} 2>&1"

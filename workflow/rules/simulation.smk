@@ -35,7 +35,8 @@ rule simulate:
         settings="results/data/{data}/settings.yaml",
         folder=subpath(output.record, parent=True),
         source=simulation_source_option(),
+        quarantine=quarantine_option(),
         depends_on=of_stage("simulate"),
     shell:
         "remodal simulate --settings {params.settings} --case {wildcards.case} {params.source}"
-        " --output {params.folder} > {log} 2>&1"
+        " {params.quarantine} --output {params.folder} > {log} 2>&1"

@@ -87,9 +87,7 @@ def _read(source: Path, modality: str) -> Volume:
     """An image as the intake stage converts it; what it finds odd is told on standard error."""
     with TemporaryDirectory() as folder:
         converted, record = Path(folder) / "image.nii", Path(folder) / "image.json"
-        found = convert_image(
-            source, converted, record, case="patient", modality=modality, strict=True
-        )
+        found = convert_image(source, converted, record, case="patient", modality=modality)
         for warning in found.warnings:
             print(f"remodal: {modality}: {warning}", file=sys.stderr)
         return read_volume(converted)

@@ -1,7 +1,7 @@
 """From what the hospital has to NIfTI and a record, or to a quarantine with its reason.
 
-Each function writes two files: the volume and its record. A bad case leaves an empty volume and
-the reason. Neither holds a name, identifier, date or UID of the source, nor its path.
+Each function writes two files: the volume and its record. A quarantined case leaves an empty volume
+and the reason. Neither holds a name, identifier, date or UID of the source, nor its path.
 """
 
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from remodal.errors import BadCase, EnvironmentProblem, UserError
+from remodal.errors import BadCase, EnvironmentProblem, QuarantinedBefore, UserError
 from remodal.files import sha256
 from remodal.intake.headers import is_dicom
 from remodal.intake.nifti import read_geometry, read_volume, write_volume
 from remodal.intake.source_index import content_digest, is_digest
-from remodal.records import Record, quarantine, read_record, write_record
+from remodal.records import Record, read_record, require_ok, with_quarantine, write_record
 from remodal.volume import Geometry, Volume
 
 _INT16 = np.iinfo(np.int16)
@@ -28,7 +28,7 @@ def convert_image(
     *,
     case: str,
     modality: str,
-    strict: bool = False,
+    quarantine: bool = False,
     indexed: str = "",
 ) -> Record:
     """Convert one image of a case to NIfTI.
@@ -37,17 +37,17 @@ def convert_image(
 
     Args:
         source: DICOM folder or enhanced multi-frame file, or NIfTI, NRRD or MHA file.
-        output: the NIfTI file; empty when the case is quarantined.
+        output: the NIfTI file; empty in a quarantine.
         record: details on success are `format`, `shape` (z, y, x), `spacing`, `origin` and
             `direction` (x, y, z; mm; LPS), `dtype`, harmless DICOM `tags` and the source's
             `sha256`.
         case: the sheet's pseudonym.
         modality: the sheet's word.
-        strict: raise on a bad case.
+        quarantine: go on with a bad case, by a record of its reason.
         indexed: digest of the source in the sheet's index; anything else: it is in no index.
 
     Raises:
-        BadCase: under `strict`, what would have been the reason of the quarantine.
+        BadCase: the image cannot be used, and no quarantine is wanted.
         UserError: an indexed source is not there, or is not what was indexed.
         EnvironmentProblem: a file cannot be read, or the output not be written.
     """
@@ -64,7 +64,7 @@ def convert_image(
         return _checked(volume), details, warnings
 
     blank = Record(case=case, stage="convert", modality=modality)
-    return _convert(read, output, record, blank, strict)
+    return _convert(read, output, record, blank, quarantine)
 
 
 def convert_label(
@@ -76,7 +76,7 @@ def convert_label(
     *,
     case: str,
     drawn_on: str,
-    strict: bool = False,
+    quarantine: bool = False,
     indexed: str = "",
 ) -> Record:
     """Convert the label of a case to NIfTI (uint8) on the grid of the image it was drawn on.
@@ -86,30 +86,25 @@ def convert_label(
             a series of label slices.
         reference_record: record of the converted image; its quarantine is passed on.
         reference: the converted image.
-        output: the NIfTI file; empty when the case is quarantined.
+        output: the NIfTI file; empty in a quarantine.
         record: details on success are `format`, the geometry as in `convert_image`, `values`
             (number of voxels of each value but 0) and the source's `sha256`.
         case: the sheet's pseudonym.
         drawn_on: the modality of `reference`.
-        strict: raise on a bad case.
+        quarantine: go on with a bad case, by a record of its reason.
         indexed: digest of the source in the sheet's index; anything else: it is in no index.
 
     Raises:
-        BadCase: under `strict`, what would have been the reason of the quarantine.
+        BadCase: the image cannot be used, and no quarantine is wanted.
         UserError: an indexed source is not there, or is not what was indexed.
         EnvironmentProblem: a file cannot be read, or the output not be written.
     """
     _require_indexed(Path(source), indexed, f"{case}, label")
-    upstream = read_record(reference_record)
-    if not upstream.ok:
-        if strict:
-            raise BadCase(upstream.reason)
-        quarantine(record, upstream, [output])
-        return upstream
 
     def read() -> tuple[Volume, dict[str, Any], list[str]]:
         from remodal.intake.labels import read_label
 
+        require_ok([read_record(reference_record)])
         if not Path(source).exists():
             raise BadCase("there is no such label", remedy="correct the path in the sheet")
         label = read_label(source, read_geometry(reference))
@@ -120,7 +115,7 @@ def convert_label(
         return label.volume, details, warnings
 
     blank = Record(case=case, stage="convert-label", modality=drawn_on)
-    return _convert(read, output, record, blank, strict)
+    return _convert(read, output, record, blank, quarantine)
 
 
 def _require_indexed(source: Path, indexed: str, where: str) -> None:
@@ -152,28 +147,36 @@ def _convert(
     output: Path,
     record: Path,
     blank: Record,
-    strict: bool,
+    quarantine: bool,
 ) -> Record:
-    where = f"{blank.case}, {'label' if blank.stage == 'convert-label' else blank.modality}"
-    try:
-        volume, details, warnings = read()
-    except BadCase as error:
-        # Told again without the path, which may carry a name.
-        reason = BadCase(error.what, where=where, expected=error.expected, remedy=error.remedy)
-        if strict:
-            raise reason from error
-        result = blank.model_copy(update={"status": "quarantined", "reason": str(reason)})
-        quarantine(record, result, [output])
+    def work() -> Record:
+        volume, details, warnings = _read_named(read, blank)
+        write_volume(output, volume)
+        details |= {**geometry_details(volume.geometry), "dtype": volume.array.dtype.name}
+        result = blank.model_copy(update={"details": details, "warnings": warnings})
+        write_record(record, result)
         return result
+
+    return with_quarantine(work, record, blank, [output], wanted=quarantine)
+
+
+def _read_named(
+    read: Callable[[], tuple[Volume, dict[str, Any], list[str]]], blank: Record
+) -> tuple[Volume, dict[str, Any], list[str]]:
+    """What is read; a bad case is told by the case's name, not by a path, which may hold one."""
+    try:
+        return read()
+    except QuarantinedBefore:
+        raise
+    except BadCase as error:
+        where = f"{blank.case}, {'label' if blank.stage == 'convert-label' else blank.modality}"
+        raise BadCase(
+            error.what, where=where, expected=error.expected, remedy=error.remedy
+        ) from error
     except PermissionError as error:
         raise EnvironmentProblem(
             "no permission to read", where=str(error.filename), remedy="make it readable"
         ) from error
-    write_volume(output, volume)
-    details |= {**geometry_details(volume.geometry), "dtype": volume.array.dtype.name}
-    result = blank.model_copy(update={"details": details, "warnings": warnings})
-    write_record(record, result)
-    return result
 
 
 def geometry_details(geometry: Geometry) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from remodal.phantom.patient_files import Painted, paint_lesions, stream, write_
 from remodal.phantom.phases import Tissue
 from remodal.phantom.scanner import Scan
 from remodal.phantom.shapes import Waves
+from remodal.records import Record
 from remodal.settings import PhantomSettings
 from remodal.volume import Geometry, Volume, from_sitk, to_sitk
 
@@ -151,7 +152,7 @@ def simulate_on_ct(
     index: int,
     output: Path,
     organs: np.ndarray | None = None,
-) -> None:
+) -> Record:
     """Simulate one patient into a real CT; writes what `simulate.simulate_case` writes.
 
     The slices are the CT's own; `settings.matrix` is the in-plane size that is written, of a square
@@ -191,7 +192,8 @@ def simulate_on_ct(
     trunk = (*frame.centre, frame.half_width)
     facts = {"source": "real_ct", "lesions": lesions, "breathing_mm": round(shift, 2)}
     noise = float(rng.uniform(*settings.noise))
-    write_patient(Painted(canvas, scan, breathing, trunk, noise, facts), settings, index, output)
+    painted = Painted(canvas, scan, breathing, trunk, noise, facts)
+    return write_patient(painted, settings, index, output)
 
 
 @dataclass(frozen=True)

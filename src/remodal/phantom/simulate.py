@@ -1,5 +1,6 @@
 """Simulated patients: one case from settings and a number."""
 
+import shutil
 from pathlib import Path
 
 from remodal.errors import UserError
@@ -14,10 +15,13 @@ from remodal.phantom.patient_files import (
     write_patient,
 )
 from remodal.phantom.scanner import canvas_axes, plan_scan
+from remodal.records import Record, with_quarantine
 from remodal.settings import PhantomSettings, Settings
 
 
-def simulate(settings: Settings, case: str, source: Path | None, output: Path) -> None:
+def simulate(
+    settings: Settings, case: str, source: Path | None, output: Path, *, quarantine: bool = False
+) -> Record:
     """Simulate one case of a study's data set (`data.source: phantom` or `real_ct`).
 
     Args:
@@ -25,29 +29,45 @@ def simulate(settings: Settings, case: str, source: Path | None, output: Path) -
         case: name of the case.
         source: folder with the real CT (`real_ct.fetch_real_ct`), for `real_ct` only.
         output: folder of the case; see patient_files for what is written.
+        quarantine: go on after a fault of ours, by a record of it and empty folders.
 
     Raises:
         UserError: no such case, or a data set that is not simulated.
     """
+
+    def work() -> Record:
+        try:
+            return _simulated(settings, case, source, output)
+        except Exception:
+            for modality in cohort.MODALITIES:  # half a series is none
+                shutil.rmtree(output / modality, ignore_errors=True)
+                (output / modality).mkdir(parents=True, exist_ok=True)
+            raise
+
+    blank = Record(case=case, stage="simulate")
+    outputs = [output / "label.dcm"]
+    return with_quarantine(work, output / "record.json", blank, outputs, wanted=quarantine)
+
+
+def _simulated(settings: Settings, case: str, source: Path | None, output: Path) -> Record:
     index = cohort.index_of(case, settings.phantom)
     if settings.data.source == "phantom":
-        simulate_case(settings.phantom, index, output)
-    elif settings.data.source == "real_ct":
+        return simulate_case(settings.phantom, index, output)
+    if settings.data.source == "real_ct":
         from remodal.phantom.real_ct import read_real_ct, simulate_on_ct
 
         if source is None:
             raise UserError("the folder of the real CT is missing", where="--source")
         volume, liver, organs = read_real_ct(source)
-        simulate_on_ct(volume, liver, settings.phantom, index, output, organs)
-    else:
-        raise UserError(
-            f"`{settings.data.source}` is not simulated",
-            where="data.source",
-            expected="`phantom` or `real_ct`",
-        )
+        return simulate_on_ct(volume, liver, settings.phantom, index, output, organs)
+    raise UserError(
+        f"`{settings.data.source}` is not simulated",
+        where="data.source",
+        expected="`phantom` or `real_ct`",
+    )
 
 
-def simulate_case(settings: PhantomSettings, index: int, output: Path) -> None:
+def simulate_case(settings: PhantomSettings, index: int, output: Path) -> Record:
     """Simulate one patient: DICOM series of both phases, DICOM SEG, truth and record.
 
     The same settings and number give the same bytes; other cases play no part.
@@ -80,7 +100,7 @@ def simulate_case(settings: PhantomSettings, index: int, output: Path) -> None:
         float(rng.uniform(*settings.noise)),
         {"source": "phantom", "lesions": lesions, "breathing_mm": round(shift, 2)},
     )
-    write_patient(painted, settings, index, output)
+    return write_patient(painted, settings, index, output)
 
 
 def _frame(patient: Patient) -> TrunkFrame:

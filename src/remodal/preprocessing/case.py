@@ -12,7 +12,7 @@ from remodal.files import atomic_path, sha256
 from remodal.intake.nifti import read_volume
 from remodal.preprocessing.fingerprint import read_fingerprint
 from remodal.preprocessing.prepare import class_indices, crop_label, prepare, prepare_label
-from remodal.records import Record, quarantine, read_record, require_ok, write_record
+from remodal.records import Record, read_record, require_ok, with_quarantine, write_record
 from remodal.settings import Settings
 from remodal.volume import Volume
 
@@ -21,7 +21,13 @@ _LISTED_VOXELS = 10_000
 
 
 def preprocess_case(
-    settings: Settings, case: str, registered: Path, fingerprint: Path, output: Path
+    settings: Settings,
+    case: str,
+    registered: Path,
+    fingerprint: Path,
+    output: Path,
+    *,
+    quarantine: bool = False,
 ) -> Record:
     """Preprocess one registered case.
 
@@ -37,31 +43,28 @@ def preprocess_case(
         registered: its folder of registered images.
         fingerprint: fingerprint.json of the fold.
         output: folder to write to.
-
-    Returns:
-        The record, which is a quarantined one for a bad case.
+        quarantine: go on with a bad case, by a record of its reason and empty arrays.
 
     Raises:
-        BadCase: a bad case, with `settings.strict`.
+        BadCase: the case cannot be used, and no quarantine is wanted.
         UserError: no fingerprint.
     """
     images, labels = output / f"{case}.npy", output / f"{case}.label.npy"
-    try:
+    path = output / f"{case}.json"
+
+    def work() -> Record:
         require_ok([read_record(registered / "registration.json")])
         record, array, label = _preprocessed(
             settings, case, registered, read_fingerprint(fingerprint)
         )
-    except BadCase as error:
-        if settings.strict:
-            raise
-        record = Record(case=case, stage="preprocess", status="quarantined", reason=str(error))
-        quarantine(output / f"{case}.json", record, [images, labels])
+        _save(images, array.astype(settings.preprocessing.storage))
+        _save(labels, label)
+        record.details["sha256"] = {"image": sha256(images), "label": sha256(labels)}
+        write_record(path, record)
         return record
-    _save(images, array.astype(settings.preprocessing.storage))
-    _save(labels, label)
-    record.details["sha256"] = {"image": sha256(images), "label": sha256(labels)}
-    write_record(output / f"{case}.json", record)
-    return record
+
+    blank = Record(case=case, stage="preprocess")
+    return with_quarantine(work, path, blank, [images, labels], wanted=quarantine)
 
 
 def _preprocessed(

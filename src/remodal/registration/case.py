@@ -10,7 +10,7 @@ import numpy as np
 from remodal.errors import BadCase
 from remodal.files import link_or_copy
 from remodal.intake.nifti import read_volume, write_volume
-from remodal.records import Record, quarantine, read_record, write_record
+from remodal.records import Record, read_record, require_ok, with_quarantine, write_record
 from remodal.registration.alignment import align
 from remodal.registration.picture import Pair, draw_pairs
 from remodal.registration.transforms import Chain, warp_label, write_chain
@@ -20,45 +20,48 @@ from remodal.volume import Volume
 _RECORD, _PICTURE, _LABEL = "registration.json", "registration.png", "label.nii.gz"
 
 
-def register_case(settings: Settings, case: str, converted: Path, output: Path) -> Record:
+def register_case(
+    settings: Settings, case: str, converted: Path, output: Path, *, quarantine: bool = False
+) -> Record:
     """Bring all modalities of a case, and its label, onto the grid of the fixed modality.
 
     Written are, for each modality, `<modality>.nii.gz` (the fixed one as a link to the converted
     file) and `transform-<modality>-<n>.txt` for elastix; `label.nii.gz`; `registration.png`; and
-    the record `registration.json`, whose details hold the quality of each alignment. A bad case
-    gets empty files and the reason instead.
+    the record `registration.json`, whose details hold the quality of each alignment. A quarantined
+    case gets empty files and the reason instead.
 
     Args:
         settings: effective settings.
         case: name of the case.
         converted: folder of the converted case.
         output: folder to write.
+        quarantine: go on with a bad case, by a record of its reason.
 
     Raises:
-        BadCase: with `settings.strict`, instead of a quarantine.
+        BadCase: the case cannot be used, and no quarantine is wanted.
         EnvironmentProblem: full disk, no permission.
     """
-    _remove_old_transforms(output)
-    record = Record(case=case, stage="register")
-    found = {name: converted / f"{name}.json" for name in (*settings.data.modalities, "label")}
-    upstream = {name: read_record(path) for name, path in found.items() if path.is_file()}
-    try:
-        # Quarantined before: the stage that found it stays on the record.
-        if bad := next((earlier for earlier in upstream.values() if not earlier.ok), None):
-            record = record.model_copy(update={"stage": bad.stage})
-            raise BadCase(bad.reason)
-        drawn_on = _drawn_on(settings.data, case, upstream)
-        record = _register(settings, record, drawn_on, converted, output)
-    except BadCase as error:
-        if settings.strict:
+    blank = Record(case=case, stage="register")
+    names = [f"{modality}.nii.gz" for modality in settings.data.modalities]
+
+    def work() -> Record:
+        _remove_transforms(output)  # of an earlier run, which may have had other settings
+        try:
+            found = {
+                name: converted / f"{name}.json" for name in (*settings.data.modalities, "label")
+            }
+            upstream = {name: read_record(path) for name, path in found.items() if path.is_file()}
+            require_ok(upstream.values())
+            drawn_on = _drawn_on(settings.data, case, upstream)
+            record = _register(settings, blank, drawn_on, converted, output)
+        except Exception:
+            _remove_transforms(output)
             raise
-        _remove_old_transforms(output)
-        record = record.model_copy(update={"status": "quarantined", "reason": str(error)})
-        names = [f"{modality}.nii.gz" for modality in settings.data.modalities]
-        quarantine(output / _RECORD, record, [output / n for n in (*names, _LABEL, _PICTURE)])
+        write_record(output / _RECORD, record)
         return record
-    write_record(output / _RECORD, record)
-    return record
+
+    outputs = [output / name for name in (*names, _LABEL, _PICTURE)]
+    return with_quarantine(work, output / _RECORD, blank, outputs, wanted=quarantine)
 
 
 def _drawn_on(data: DataSettings, case: str, upstream: Mapping[str, Record]) -> str:
@@ -213,7 +216,6 @@ def _grid(volume: Volume) -> str:
     return f"{shape} voxels from {origin} mm"
 
 
-def _remove_old_transforms(output: Path) -> None:
-    """Transforms of an earlier run, which may have had other settings."""
+def _remove_transforms(output: Path) -> None:
     for path in output.glob("transform-*.txt"):
         path.unlink()

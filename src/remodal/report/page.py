@@ -17,6 +17,7 @@ from markupsafe import Markup
 from remodal.files import write_text
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED
 from remodal.provenance import data_hash, git_state, hardware, versions
+from remodal.records import case_records
 from remodal.report.breakdowns import (
     Chart,
     all_metrics,
@@ -30,7 +31,7 @@ from remodal.report.comparison import SIMULATED, Entry, Table, build_tables, hea
 from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
 from remodal.report.formats import FORMATS
 from remodal.report.methods_text import methods_text
-from remodal.report.quality import case_records, quarantined, registration_quality, warnings
+from remodal.report.quality import quarantined, registration_quality, warnings
 from remodal.report.runs import Run, curve_chart, trained_runs
 from remodal.report.tables import cases_csv, evaluate_claims, study_cases
 from remodal.report.views import Source
@@ -143,6 +144,7 @@ def _content(
         "interval": interval_drawing,
         "folds": splits["folds"],
         "quarantined": stopped,
+        "faults": any(note.fault for note in stopped),
         "warnings": warnings(records),
         "registration": registration_quality(settings, records, data),
         "choices": made_choices(settings, study),

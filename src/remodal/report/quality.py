@@ -1,12 +1,12 @@
 """What happened to the cases: quarantine, warnings, and how well their images were registered."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import nan
 from pathlib import Path
 from typing import Any
 
-from remodal.records import Record, read_record
+from remodal.records import Record
 from remodal.report.charts import histograms
 from remodal.report.slices import Panel, png_uri
 from remodal.report.views import written
@@ -29,11 +29,12 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Note:
-    """A case, the stage that spoke of it, and what it said."""
+    """A case, the stage that spoke of it, what it said, and whether it met a fault of ours."""
 
     case: str
     stage: str
     reason: str
+    fault: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,27 +71,13 @@ class Registration:
     caption: str = ""
 
 
-def case_records(study: Path, data: Path) -> list[Record]:
-    """Every stage's record of every case, in the order of the stages."""
-    return [
-        *_records(data / "converted", "*/*.json"),
-        *_records(data / "registered", "*/registration.json"),
-        *_records(study / "preprocessed", "fold*/*.json"),
-    ]
-
-
-def _records(folder: Path, pattern: str) -> Iterator[Record]:
-    for path in sorted(folder.glob(pattern)):
-        if path.name != "fingerprint.json":
-            yield read_record(path)
-
-
 def quarantined(records: list[Record], splits: dict[str, Any]) -> list[Note]:
     """Cases that are in no number, with the stage that stopped them first and its reason."""
     notes: dict[str, Note] = {}
     for record in records:
         if not record.ok:
-            notes.setdefault(record.case, Note(record.case, record.stage, record.reason))
+            note = Note(record.case, record.stage, record.reason, record.fault)
+            notes.setdefault(record.case, note)
     for case, reason in splits.get("quarantined", {}).items():
         notes.setdefault(case, Note(case, "split", reason))
     return sorted(notes.values(), key=lambda note: note.case)

@@ -1,0 +1,81 @@
+"""Faults of ours in a study's cases: what is left to report when everything else is done."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from remodal.errors import FaultOfOurs
+from remodal.files import write_json
+from remodal.intake.datasets import cases_of
+from remodal.records import Record, case_records
+from remodal.settings import Settings
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault in one case: the stage that met it, what it was, and the log with its traceback."""
+
+    case: str
+    stage: str
+    reason: str
+    log: Path
+
+
+class FaultsLeft(FaultOfOurs):
+    """What is to be reported, one line a fault."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        cases = len({fault.case for fault in faults})
+        what = (
+            f"{cases} {'case was' if cases == 1 else 'cases were'} quarantined by a fault of ours; "
+            "all else is done, and the report is made of the other cases"
+        )
+        remedy = "please report each with its log (which may hold names: look first)"
+        super().__init__(what, remedy=remedy)
+        lines = [f"  {f.case}, {f.stage}: {f.reason}: {f.log}" for f in faults]
+        self.args = ("\n".join([f"{what}; {remedy}:", *lines]),)
+
+
+def find_faults(settings: Settings, study: Path, data: Path) -> list[Fault]:
+    """The faults of ours in a study's cases, in the order of the stages.
+
+    Args:
+        settings: the study.
+        study: folder of its results.
+        data: folder of the data set's results.
+    """
+    cases = {source.case for source in cases_of(settings)}
+    found: dict[tuple[str, str, str | None], Fault] = {}
+    for record in case_records(study, data):
+        if record.fault and record.case in cases:
+            # A later stage passes on what stopped an earlier one.
+            key = record.case, record.stage, record.modality
+            found.setdefault(key, _fault(record, study, data))
+    return list(found.values())
+
+
+def _fault(record: Record, study: Path, data: Path) -> Fault:
+    names = {
+        "convert": f"convert/{record.case}-{record.modality}.log",
+        "convert-label": f"convert/{record.case}-label.log",
+    }
+    folder = study if record.stage == "preprocess" else data
+    log = folder / "logs" / names.get(record.stage, f"{record.stage}/{record.case}.log")
+    return Fault(record.case, record.stage, record.reason, log)
+
+
+def require_no_faults(settings: Settings, study: Path, data: Path, output: Path) -> None:
+    """See that no case of a study is missing by a fault of ours.
+
+    Args:
+        settings: the study.
+        study: folder of its results.
+        data: folder of the data set's results.
+        output: JSON to write where there is none: an empty list.
+
+    Raises:
+        FaultsLeft: naming each with its log.
+    """
+    if faults := find_faults(settings, study, data):
+        output.unlink(missing_ok=True)
+        raise FaultsLeft(faults)
+    write_json(output, [])
