@@ -155,6 +155,30 @@ def test_a_single_slice_image_is_quarantined(convert, tmp_path):
     assert "1 slice" in convert(tmp_path / "v.nii.gz").reason
 
 
+def test_numbers_that_32_bits_do_not_hold_are_quarantined(image, convert, tmp_path):
+    array = image.array.astype(np.float64)
+    array[2, 3, 4] = 1e300
+    write_volume(tmp_path / "v.nii.gz", image.with_array(array))
+    assert "1 voxels are NaN or infinite in 32-bit floats" in convert(tmp_path / "v.nii.gz").reason
+
+
+def test_what_an_image_file_leaves_open_is_in_the_record(image, convert, tmp_path):
+    write_volume(tmp_path / "v.nii", image)
+    raw = bytearray((tmp_path / "v.nii").read_bytes())
+    raw[252:256] = bytes(4)  # qform_code and sform_code
+    (tmp_path / "v.nii").write_bytes(raw)
+    record = convert(tmp_path / "v.nii")
+    assert record.ok
+    assert "neither sform nor qform is set" in record.warnings[0]
+
+
+def test_a_series_in_a_linked_sub_folder_is_read(image, write_series, convert, tmp_path):
+    write_series(tmp_path / "elsewhere", image)
+    (tmp_path / "series").mkdir()
+    (tmp_path / "series/export").symlink_to(tmp_path / "elsewhere")
+    assert convert(tmp_path / "series").ok
+
+
 def test_without_quarantine_a_bad_image_raises_and_leaves_nothing(convert, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadCase, match="c1, venous: the folder is empty"):
@@ -167,7 +191,7 @@ def test_a_file_that_may_not_be_read_is_the_machines_fault(image, convert, tmp_p
         raise PermissionError(13, "Permission denied", str(path))
 
     write_volume(tmp_path / "v.nii.gz", image)
-    monkeypatch.setattr("remodal.intake.convert.read_volume", refused)
+    monkeypatch.setattr("remodal.intake.convert.read_image", refused)
     with pytest.raises(EnvironmentProblem, match="no permission to read"):
         convert(tmp_path / "v.nii.gz")
     assert not (tmp_path / "out").exists()

@@ -71,7 +71,7 @@ def test_the_qform_says_the_same_as_the_sform(direction, array, tmp_path):
     (tmp_path / "q.nii").write_bytes(raw)
     by_qform = from_sitk(sitk.ReadImage(str(tmp_path / "q.nii")))
     assert by_qform.geometry.agrees_with(_geometry(direction), 1e-3)
-    assert read_volume(tmp_path / "q.nii").geometry == by_qform.geometry
+    assert read_volume(tmp_path / "q.nii").geometry.agrees_with(by_qform.geometry, 1e-5)
 
 
 def test_reading_and_writing_again_changes_nothing(array, tmp_path):
@@ -224,7 +224,7 @@ def test_a_damaged_gzip_is_refused(array, tmp_path):
     with pytest.raises(BadCase, match="damaged"):
         read_volume(path)
     path.write_bytes(b"no gzip at all, but long enough to be looked at")
-    with pytest.raises(BadCase, match="damaged"):
+    with pytest.raises(BadCase, match="cannot be read as an image"):
         read_volume(path)
 
 

@@ -1,8 +1,10 @@
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 
 from remodal.errors import UserError
 from remodal.intake.source_index import (
@@ -12,6 +14,7 @@ from remodal.intake.source_index import (
     source_state,
     update_index,
 )
+from remodal.volume import to_sitk
 
 
 @pytest.fixture
@@ -60,7 +63,72 @@ def test_the_state_of_an_indexed_source_is_its_digest_wherever_it_is(scans, shee
     scans[1].unlink()
     assert source_state(scans[1], index) == hashlib.sha256(b"volume").hexdigest()
     assert source_state(scans[2], index) == f"not indexed: {scans[2]} is not there"
-    assert source_state(scans[0], {}).startswith(f"not indexed: {scans[0]} of ")
+    assert source_state(scans[0], {}).startswith(f"not indexed: {scans[0]} in the state ")
+
+
+def overwritten_in_place(folder):
+    # Neither the folder's time nor the slice's size tells.
+    (folder / "2.dcm").write_bytes(b"TWO")
+
+
+def added_below(folder):
+    (folder / "below/4.dcm").write_bytes(b"four")
+
+
+def removed_below(folder):
+    (folder / "below/3.dcm").unlink()
+
+
+def renamed_below(folder):
+    (folder / "below/3.dcm").rename(folder / "below/5.dcm")
+
+
+@pytest.mark.parametrize(
+    "change", [overwritten_in_place, added_below, removed_below, renamed_below]
+)
+def test_any_change_of_a_folder_s_files_is_another_state(change, scans):
+    (scans[0] / "below").mkdir()
+    (scans[0] / "below/3.dcm").write_bytes(b"three")
+    before, times = source_state(scans[0], {}), scans[0].stat()
+    assert source_state(scans[0], {}) == before
+    change(scans[0])
+    os.utime(scans[0], ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert source_state(scans[0], {}) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("v.mhd", "NDims = 3\nElementDataFile = v.raw\n"),
+        ("v.mhd", "NDims = 3\nElementDataFile = LIST\nother.raw\nv.raw\n"),
+        ("v.nhdr", "NRRD0004\ndata file: v.raw\n\n"),
+        ("v.hdr", ""),
+    ],
+)
+def test_the_voxels_behind_a_header_count(name, header, sheet, tmp_path):
+    voxels = tmp_path / ("v.img" if name == "v.hdr" else "v.raw")
+    source = tmp_path / name
+    source.write_text(header)
+    voxels.write_bytes(b"before")
+    update_index(sheet, [source])
+    state, digest = source_state(source, {}), read_index(sheet)[str(source)]
+    voxels.write_bytes(b"after!")
+    assert source_state(source, {}) != state
+    assert content_digest(source) != digest
+    assert update_index(sheet, [source], again=True).changed == [source]
+
+
+def test_a_conversion_s_record_holds_the_digest_of_the_index(image, write_series, tmp_path):
+    from remodal.intake.convert import convert_image
+
+    write_series(tmp_path / "series", image)
+    (tmp_path / "series/notes.txt").write_text("exported by the PACS")
+    sitk.WriteImage(to_sitk(image), str(tmp_path / "v.mhd"))
+    for source in (tmp_path / "series", tmp_path / "v.mhd"):
+        record = convert_image(
+            source, tmp_path / "o.nii", tmp_path / "o.json", case="c", modality="m"
+        )
+        assert record.details["sha256"] == content_digest(source)
 
 
 def test_a_damaged_index_is_named_with_its_line(sheet):

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase, EnvironmentProblem, QuarantinedBefore, UserError
-from remodal.files import sha256
 from remodal.intake.headers import is_dicom
-from remodal.intake.nifti import read_geometry, read_volume, write_volume
+from remodal.intake.nifti import read_geometry, read_image, write_volume
 from remodal.intake.source_index import content_digest, is_digest
 from remodal.records import Record, read_record, require_ok, with_quarantine, write_record
 from remodal.volume import Geometry, Volume
@@ -196,8 +195,9 @@ def _read_image(source: Path) -> tuple[Volume, dict[str, Any], list[str]]:
         series = read_series(source)
         details = {"format": "DICOM series", "tags": series.tags, "sha256": series.sha256}
         return series.volume, details, series.warnings
-    volume = read_volume(source)
-    return volume, {"format": "image file", "tags": {}, "sha256": sha256(source)}, []
+    volume, warnings = read_image(source)
+    details = {"format": "image file", "tags": {}, "sha256": content_digest(source)}
+    return volume, details, warnings
 
 
 def _checked(volume: Volume) -> Volume:
@@ -210,10 +210,13 @@ def _checked(volume: Volume) -> Volume:
     if len(array) < 2:
         raise BadCase("the image has 1 slice", expected="at least 2")
     if array.dtype.kind == "f":
+        # What is checked is what is stored: a finite 64-bit number may be infinite in 32.
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32, copy=False)
         bad = int(np.count_nonzero(~np.isfinite(array)))
         if bad:
             raise BadCase(
-                f"{bad} voxels are NaN or infinite",
+                f"{bad} voxels are NaN or infinite in 32-bit floats",
                 expected="a number in every voxel",
                 remedy="export the image again",
             )

@@ -1,6 +1,5 @@
 """A DICOM series into a volume: sorted by geometry, checked, in rescaled values."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase
+from remodal.files import sha256
 from remodal.intake.padding import fill_padding
 from remodal.intake.pixels import read_stored
 from remodal.intake.rescale import check_rescale, check_units, rescaled
 from remodal.intake.selection import one_series
-from remodal.intake.slices import Slice, files_of, read_slices
+from remodal.intake.slices import Slice, read_slices
+from remodal.intake.source_files import files_of
+from remodal.intake.source_index import digest_of
 from remodal.intake.stack import check_series, grid_of, same_places, sort_slices
 from remodal.volume import Volume
 
@@ -22,8 +24,8 @@ class Series:
     """A series that was read.
 
     `volume` is in rescaled values (HU): int16 where they fit, else float32. `tags` are of the first
-    slice and hold nothing that identifies the patient. `sha256` covers the files' content, not
-    their names or order.
+    slice and hold nothing that identifies the patient. `sha256` covers the content of all files of
+    the source, also of those that hold no slice, not their names or order.
     """
 
     volume: Volume
@@ -46,12 +48,14 @@ def read_series(source: Path, *, label: bool = False) -> Series:
     Raises:
         BadCase: with the reason, which names neither file names nor values of the header.
     """
-    slices, warnings = read_slices(files_of(source))
+    files = files_of(source)
+    slices, warnings = read_slices(files)
     slices, left_out = one_series(slices, source)
     check_series(slices)
     check_rescale(slices)
     slices, heights = sort_slices(slices)
     stored, digests, overlaid = read_stored(slices)
+    digests += [sha256(file) for file in sorted(set(files) - {one.file for one in slices})]
     slices, stored, copies = _without_copies(slices, heights, stored)
     geometry, uneven = grid_of(slices)
     padded = [] if label else fill_padding(stored, slices)
@@ -63,13 +67,6 @@ def read_series(source: Path, *, label: bool = False) -> Series:
         sha256=digest_of(digests),
         warnings=[*warnings, *left_out, *overlaid, *copies, *uneven, *padded, *scaled, *doubts],
     )
-
-
-def digest_of(digests: list[str]) -> str:
-    """One SHA-256 of several files: of their sorted digests, one a line; a single file's own."""
-    if len(digests) == 1:
-        return digests[0]
-    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
 
 def _without_copies(

@@ -58,7 +58,7 @@ def _drawn_object(source: Path) -> Path | None:
     """The one DICOM file that `source` is or holds; None for an image or a series of slices."""
     if source.is_file():
         return source if is_dicom(source) else None
-    from remodal.intake.slices import files_of
+    from remodal.intake.source_files import files_of
 
     files = files_of(source)
     return files[0] if len(files) == 1 and is_dicom(files[0]) else None
@@ -97,10 +97,11 @@ def _read_image(source: Path) -> tuple[str, Volume, str, list[str]]:
 
         series = read_series(source, label=True)
         return "DICOM series", series.volume, series.sha256, series.warnings
-    from remodal.files import sha256
-    from remodal.intake.nifti import read_volume
+    from remodal.intake.nifti import read_image
+    from remodal.intake.source_index import content_digest
 
-    return "image file", read_volume(source), sha256(source), []
+    volume, warnings = read_image(source)
+    return "image file", volume, content_digest(source), warnings
 
 
 def whole_numbers(array: np.ndarray) -> np.ndarray:

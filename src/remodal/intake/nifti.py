@@ -1,81 +1,63 @@
-"""Volumes in files: NIfTI-1 read and written here, other formats by SimpleITK.
+"""Volumes in files: NIfTI is read and written here, other formats by SimpleITK.
 
-The NIfTI header (https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h) is simple and SimpleITK
-is slow at gzip and takes a third of a second to import, so the common case does without it.
+The NIfTI header is simple and SimpleITK is slow at gzip and takes a third of a second to import, so
+the common case does without it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import SEEK_END
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from remodal.errors import BadCase, UserError
 from remodal.files import atomic_path
-from remodal.volume import Geometry, Volume, from_sitk, to_sitk
-
-_HEADER = np.dtype(
-    [
-        ("sizeof_hdr", "<i4"),
-        ("unused", "V35"),
-        ("dim_info", "u1"),
-        ("dim", "<i2", 8),
-        ("intent", "V14"),
-        ("datatype", "<i2"),
-        ("bitpix", "<i2"),
-        ("slice_start", "<i2"),
-        ("pixdim", "<f4", 8),
-        ("vox_offset", "<f4"),
-        ("scl_slope", "<f4"),
-        ("scl_inter", "<f4"),
-        ("slice_end", "<i2"),
-        ("slice_code", "u1"),
-        ("xyzt_units", "u1"),
-        ("display", "V24"),
-        ("text", "V104"),
-        ("qform_code", "<i2"),
-        ("sform_code", "<i2"),
-        ("quaternion", "<f4", 3),
-        ("offset", "<f4", 3),
-        ("affine", "<f4", (3, 4)),
-        ("intent_name", "V16"),
-        ("magic", "S4"),
-    ]
+from remodal.intake.nifti_header import (
+    CODES,
+    LONGEST,
+    LPS_FROM_RAS,
+    VERSION_1,
+    NiftiHeader,
+    parse_header,
 )
+from remodal.intake.source_files import files_of
+from remodal.volume import Geometry, Volume, to_sitk
+
+_SINGLE = (".nii", ".nii.gz")
 _VOXELS_AT = 352
 _PIECE = 1 << 20
-_CODES = {
-    "uint8": 2,
-    "int16": 4,
-    "int32": 8,
-    "float32": 16,
-    "float64": 64,
-    "int8": 256,
-    "uint16": 512,
-    "uint32": 768,
-}
-_TYPES = {code: np.dtype(name) for name, code in _CODES.items()}
-_UNITS_OF_MM = (0, 2)  # unknown, millimetre
-_SCANNER = 1
-# NIfTI's world is RAS, ours is LPS: x and y change sign.
-_LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
+_SCANNER, _MM = 1, 2
+#: Number formats that every viewer reads.
+_WRITTEN = {name: code for name, code in CODES.items() if name not in ("int64", "uint64")}
+#: Most bytes that a byte of gzip can stand for (RFC 1951: 258 bytes in two bits).
+_EXPANSION = 1032
 
 
 def is_nifti(path: Path) -> bool:
-    """Whether the name is that of a NIfTI file."""
-    return path.name.lower().endswith((".nii", ".nii.gz"))
+    """Whether the name is that of a NIfTI file, or of one of a pair."""
+    return path.name.lower().endswith((*_SINGLE, ".hdr", ".img"))
 
 
 def read_volume(path: Path) -> Volume:
-    """Read a 3-D image or label: NIfTI, or what SimpleITK knows (NRRD, MHA, ...) by its name.
+    """Read a 3-D image or label without its warnings: `read_image`."""
+    return read_image(path)[0]
 
-    In NIfTI the sform gives the place when it is set; a file with a qform only, with other units
-    than millimetres or of another NIfTI kind is left to SimpleITK. A slope and intercept other
-    than 1 and 0 are applied, in float32.
+
+def read_image(path: Path) -> tuple[Volume, list[str]]:
+    """Read a 3-D image or label: NIfTI (1 or 2, one file or a pair), NRRD or MetaImage.
+
+    In NIfTI the sform gives the place when it is set, else the qform. A slope and intercept other
+    than 1 and 0 are applied, in float32. Nothing is set aside for voxels that are not there.
 
     Returns:
-        `array` (z, y, x), writable, in the file's number format; geometry in mm, LPS.
+        The volume, `array` (z, y, x) writable and in the file's number format, geometry in mm, LPS;
+        and warnings on what the file leaves open or contradicts itself in.
 
     Raises:
-        BadCase: not there, empty, damaged, not three-dimensional, sheared axes.
+        BadCase: not there, empty, damaged, not three-dimensional, sheared axes, not one real number
+            a voxel, or a format without a place in space.
     """
     path = Path(path)
     if not path.is_file():
@@ -83,34 +65,23 @@ def read_volume(path: Path) -> Volume:
     if path.stat().st_size == 0:
         raise BadCase("is empty: the case is quarantined", where=str(path), remedy="see its record")
     if not is_nifti(path):
-        return _read_with_sitk(path)
-    try:
-        with _open(path) as file:
-            header = _parse(file.read(_HEADER.itemsize), path)
-            if header is None:
-                return _read_with_sitk(path)
-            file.read(int(header["vox_offset"]) - _HEADER.itemsize)
-            array = _read_voxels(file, header, path)
-    except EOFError as error:
-        raise BadCase("is cut short", where=path.name) from error
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise BadCase(f"is damaged ({error})", where=path.name) from error
-    return Volume(_scaled(array, header), _geometry(header, path))
+        from remodal.intake.text_formats import read_text_format
+
+        return read_text_format(path)
+    header = _read_header(path)
+    array, trailing = _read_voxels(_voxel_file(path, header), header)
+    return Volume(_scaled(array, header), header.geometry), [*header.warnings, *trailing]
 
 
 def read_geometry(path: Path) -> Geometry:
-    """Read where a NIfTI volume lies, without its voxels.
+    """Read where a volume lies; of NIfTI without its voxels.
 
     Raises:
-        BadCase: as `read_volume`.
+        BadCase: as `read_image`.
     """
     if not is_nifti(path) or not path.is_file() or path.stat().st_size == 0:
         return read_volume(path).geometry
-    with _open(path) as file:
-        header = _parse(file.read(_HEADER.itemsize), path)
-    return read_volume(path).geometry if header is None else _geometry(header, path)
+    return _read_header(path).geometry
 
 
 def write_volume(path: Path, volume: Volume) -> None:
@@ -128,11 +99,11 @@ def write_volume(path: Path, volume: Volume) -> None:
     path = Path(path)
     if volume.array.dtype == bool:
         volume = volume.with_array(volume.array.view(np.uint8))
-    if not is_nifti(path):
+    if not path.name.lower().endswith(_SINGLE):
         _write_with_sitk(path, volume)
         return
-    if volume.array.dtype.name not in _CODES:
-        raise ValueError(f"{volume.array.dtype} is not written; use one of {', '.join(_CODES)}")
+    if volume.array.dtype.name not in _WRITTEN:
+        raise ValueError(f"{volume.array.dtype} is not written; use one of {', '.join(_WRITTEN)}")
     head = _header_of(volume).tobytes().ljust(_VOXELS_AT, b"\0")
     voxels = np.ascontiguousarray(volume.array, volume.array.dtype.newbyteorder("<"))
     with atomic_path(path) as temporary, _open(temporary, "wb") as file:
@@ -141,108 +112,146 @@ def write_volume(path: Path, volume: Volume) -> None:
 
 
 def _open(path: Path, mode: str = "rb"):
-    if not path.name.lower().endswith(".gz"):
-        return open(path, mode)
+    """A file for its uncompressed content; when reading, its first bytes say whether it is gzip."""
     if mode == "rb":
+        if not _is_gzip(path):
+            return open(path, mode)
         from isal import igzip
 
         return igzip.open(path, mode)
+    if not path.name.lower().endswith(".gz"):
+        return open(path, mode)
     from isal import igzip_threaded
 
     # Blocks of fixed size: the bytes do not depend on the number of threads.
     return igzip_threaded.open(path, mode, compresslevel=1, threads=2)
 
 
-def _parse(raw: bytes, path: Path) -> np.void | None:
-    """Header, or None for a kind that is left to SimpleITK."""
-    if len(raw) < _HEADER.itemsize:
-        raise BadCase("is cut short", where=path.name)
-    header = np.frombuffer(raw, _HEADER)[0]
-    if header["sizeof_hdr"] != _HEADER.itemsize:
-        header = np.frombuffer(raw, _HEADER.newbyteorder(">"))[0]
-    if header["sizeof_hdr"] != _HEADER.itemsize or header["magic"] != b"n+1":
-        return None
-    dimensions = int(header["dim"][0])
-    sizes = header["dim"][1 : dimensions + 1] if 1 <= dimensions <= 7 else []
-    if len(sizes) < 3 or np.any(sizes < 1) or np.any(sizes[3:] != 1):
-        shape = " x ".join(str(size) for size in sizes) or f"{dimensions}-dimensional"
-        raise BadCase(f"the image is {shape}", where=path.name, expected="one 3-D image a file")
-    readable = header["datatype"] in _TYPES and header["vox_offset"] >= _VOXELS_AT
-    known_place = header["sform_code"] > 0 and (header["xyzt_units"] & 7) in _UNITS_OF_MM
-    return header if readable and known_place else None
+def _is_gzip(path: Path) -> bool:
+    """Whether the content is compressed, whatever the name; the voxels of an `.img` never are."""
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b" and path.suffix.lower() != ".img"
 
 
-def _read_voxels(file, header: np.void, path: Path) -> np.ndarray:
-    kind = _TYPES[int(header["datatype"])].newbyteorder(_byte_order(header))
-    array = np.empty(header["dim"][3:0:-1], kind)
-    buffer = memoryview(array).cast("B")
-    filled = 0
-    while filled < len(buffer):
-        # In pieces: gzip readers set aside as much memory as they are asked for.
-        count = file.readinto(buffer[filled : filled + _PIECE])
-        if not count:
-            raise BadCase(
-                f"is cut short: {filled} of {len(buffer)} bytes of voxels", where=path.name
-            )
-        filled += count
-    # Reading to the end makes gzip compare its checksum.
-    while file.read(_PIECE):
-        pass
-    return array.astype(kind.newbyteorder("="), copy=False)
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A file for its uncompressed content; damage is a bad case."""
+    try:
+        with _open(path) as file:
+            yield file
+    except EOFError as error:
+        raise BadCase("is cut short", where=path.name) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise BadCase(f"is damaged ({error})", where=path.name) from error
 
 
-def _byte_order(header: np.void) -> str:
-    return header.dtype["sizeof_hdr"].byteorder.replace("=", "<")
-
-
-def _scaled(array: np.ndarray, header: np.void) -> np.ndarray:
-    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
-    # A slope of 0 means that there is none (NIfTI-1 standard).
-    if slope == 0.0 or not np.isfinite(slope) or (slope, intercept) == (1.0, 0.0):
-        return array
-    return (array * slope + intercept).astype(np.float32)
-
-
-def _geometry(header: np.void, path: Path) -> Geometry:
-    affine = header["affine"].astype(float) * _LPS_FROM_RAS[:, None]
-    spacing = np.linalg.norm(affine[:, :3], axis=0)
-    if not np.all(np.isfinite(affine)) or np.any(spacing <= 0):
-        raise BadCase("the sform is not a grid in space", where=path.name)
-    direction = affine[:, :3] / spacing
-    if np.abs(direction.T @ direction - np.eye(3)).max() > 1e-3:
+def _read_header(path: Path) -> NiftiHeader:
+    header_file, *_ = files_of(path)
+    with _opened(header_file) as file:
+        header = parse_header(file.read(LONGEST), path.name)
+    if header.detached and path.name.lower().endswith(_SINGLE):
         raise BadCase(
-            "the axes are sheared",
+            "says that its voxels are in another file",
             where=path.name,
-            expected="perpendicular axes",
-            remedy="resample the image onto a rectangular grid",
+            expected="an `.nii` file with its voxels, or a pair of `.hdr` and `.img`",
         )
-    return Geometry(
-        shape=tuple(int(size) for size in header["dim"][3:0:-1]),
-        spacing=tuple(spacing.tolist()),
-        origin=tuple(affine[:, 3].tolist()),
-        direction=tuple(direction.ravel().tolist()),
-    )
+    return header
+
+
+def _voxel_file(path: Path, header: NiftiHeader) -> Path:
+    """Where the voxels are: the `.img` of a pair, else the file itself."""
+    if not header.detached:
+        return path
+    _, *voxels = files_of(path)
+    if not voxels:
+        raise BadCase("the .img file beside it is missing", where=path.name)
+    return voxels[0]
+
+
+def _read_voxels(path: Path, header: NiftiHeader) -> tuple[np.ndarray, list[str]]:
+    """Stored values (z, y, x) and warnings; memory is set aside once they are known to be there."""
+    expected = header.voxels_at + header.size
+    present = _content_length(path, expected)
+    if present < expected:
+        raise BadCase(
+            f"is cut short: {max(0, present - header.voxels_at)} of {header.size} bytes of voxels",
+            where=path.name,
+        )
+    array = np.empty(header.geometry.shape, header.number_format)
+    buffer = memoryview(array).cast("B")
+    with _opened(path) as file:
+        _skip(file, header.voxels_at)
+        filled = 0
+        while filled < len(buffer):
+            # In pieces: gzip readers set aside as much memory as they are asked for.
+            count = file.readinto(buffer[filled : filled + _PIECE])
+            if not count:
+                raise EOFError
+            filled += count
+        # Reading to the end makes gzip compare its checksum.
+        left = _skip(file, None)
+    warnings = [f"{left} bytes follow the voxels: the sizes may be wrong"] if left else []
+    return array.astype(header.number_format.newbyteorder("="), copy=False), warnings
+
+
+def _content_length(path: Path, expected: int) -> int:
+    """Uncompressed length of a file, or, without unpacking it, one that is below `expected`.
+
+    A gzip file ends with its content's length modulo 2^32 (RFC 1952), unless it has several parts:
+    a file whose end does not say what is expected is unpacked for its length alone.
+    """
+    stored = path.stat().st_size
+    if not _is_gzip(path):
+        return stored
+    if stored * _EXPANSION < expected:
+        return stored * _EXPANSION
+    with open(path, "rb") as raw:
+        raw.seek(-4, SEEK_END)
+        if expected < 1 << 32 and int.from_bytes(raw.read(), "little") == expected:
+            return expected
+    with _opened(path) as file:
+        return _skip(file, None)
+
+
+def _skip(file: Any, count: int | None) -> int:
+    """Read on by so many bytes, or to the end; how many there were."""
+    skipped = 0
+    while count is None or skipped < count:
+        piece = file.read(_PIECE if count is None else min(_PIECE, count - skipped))
+        if not piece:
+            break
+        skipped += len(piece)
+    return skipped
+
+
+def _scaled(array: np.ndarray, header: NiftiHeader) -> np.ndarray:
+    if (header.slope, header.intercept) == (1.0, 0.0):
+        return array
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (array * header.slope + header.intercept).astype(np.float32)
 
 
 def _header_of(volume: Volume) -> np.ndarray:
     geometry = volume.geometry
-    direction = np.reshape(geometry.direction, (3, 3)) * _LPS_FROM_RAS[:, None]
+    direction = np.reshape(geometry.direction, (3, 3)) * LPS_FROM_RAS[:, None]
     if np.abs(direction.T @ direction - np.eye(3)).max() > 1e-3:
         raise ValueError("the axes of the volume are not perpendicular")
-    header = np.zeros((), _HEADER)
-    header["sizeof_hdr"] = _HEADER.itemsize
+    header = np.zeros((), VERSION_1)
+    header["sizeof_hdr"] = VERSION_1.itemsize
     header["dim"] = [3, *geometry.shape[::-1], 1, 1, 1, 1]
-    header["datatype"] = _CODES[volume.array.dtype.name]
+    header["datatype"] = _WRITTEN[volume.array.dtype.name]
     header["bitpix"] = volume.array.dtype.itemsize * 8
     handedness = 1.0 if np.linalg.det(direction) > 0 else -1.0
     header["pixdim"] = [handedness, *geometry.spacing, 0, 0, 0, 0]
     header["vox_offset"] = _VOXELS_AT
     header["scl_slope"] = 1
-    header["xyzt_units"] = 2
+    header["xyzt_units"] = _MM
     header["qform_code"] = header["sform_code"] = _SCANNER
     rotation = direction * [1.0, 1.0, handedness]
     header["quaternion"] = quaternion(rotation)
-    header["offset"] = geometry.origin * _LPS_FROM_RAS
+    header["offset"] = geometry.origin * LPS_FROM_RAS
     header["affine"][:, :3] = direction * geometry.spacing
     header["affine"][:, 3] = header["offset"]
     header["magic"] = b"n+1"
@@ -269,27 +278,6 @@ def quaternion(rotation: np.ndarray) -> np.ndarray:
     )
     real, *imaginary = np.linalg.eigh(matrix)[1][:, -1]
     return np.array(imaginary) * (1.0 if real >= 0 else -1.0)
-
-
-def _read_with_sitk(path: Path) -> Volume:
-    import SimpleITK as sitk
-
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise BadCase(
-            "cannot be read as an image", where=path.name, expected="NIfTI, NRRD or MHA"
-        ) from error
-    while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
-        image = image[..., 0]
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        size = " x ".join(map(str, [*image.GetSize(), image.GetNumberOfComponentsPerPixel()]))
-        raise BadCase(
-            f"the image is {size} (last: values a voxel)",
-            where=path.name,
-            expected="one 3-D image with one value a voxel",
-        )
-    return from_sitk(image)
 
 
 def _write_with_sitk(path: Path, volume: Volume) -> None:

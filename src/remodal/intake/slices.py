@@ -4,7 +4,6 @@ Messages count files in the order of their names and never show a name or a valu
 are often named after the patient, and reasons of a quarantine appear in a report that is shared.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
@@ -92,32 +91,6 @@ class Slice:
     pixels_at: int | None
     pixel_bytes: int | None
     tags: dict[str, Any]
-
-
-def files_of(source: Path) -> list[Path]:
-    """The files of a DICOM folder and its sub-folders by name, hidden ones left out.
-
-    Links to folders are followed, each folder once.
-
-    Raises:
-        BadCase: an empty folder.
-    """
-    if source.is_file():
-        return [source]
-    files = []
-    root, seen = Path(source).resolve(), set()
-    for folder, subfolders, names in os.walk(source, followlinks=True):
-        # A link may lead to a folder that was there already, or to one around it: no way out.
-        real = Path(folder).resolve()
-        if real in seen or real in root.parents:
-            subfolders.clear()
-            continue
-        seen.add(real)
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        files += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
-    if not files:
-        raise BadCase("the folder is empty", expected="the slices of one series")
-    return files
 
 
 def read_slices(files: list[Path]) -> tuple[list[Slice], list[str]]:

@@ -5,11 +5,13 @@ source lies, and a clone without the sources still knows what they were. Reading
 the Snakefile does it.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from remodal.errors import BadCase, UserError
 from remodal.files import sha256, write_text
+from remodal.intake.source_files import files_of, states_of_files
 from remodal.progress import progress
 
 COLUMNS = ("path", "sha256")
@@ -62,27 +64,43 @@ def is_digest(text: str) -> bool:
 def source_state(source: Path, index: dict[str, str]) -> str:
     """What a conversion depends on: the source's digest, or, without one, when it was changed.
 
-    A source that is indexed needs not be there; one that is not indexed is known by its path and
-    its time of modification.
+    A source that is indexed needs not be there; one that is not indexed is known by its path and by
+    name, size and time of modification of each of its files. The Snakefile asks for this of every
+    image at every start.
     """
     if str(source) in index:
         return index[str(source)]
+    state = hashlib.sha256()
+    count = 0
     try:
-        changed = Path(source).stat().st_mtime_ns
-    except OSError:
+        for name, size, modified in states_of_files(source):
+            state.update(f"{name}\0{size}\0{modified}\n".encode(errors="surrogateescape"))
+            count += size >= 0
+    except OSError as error:
+        return f"{NOT_INDEXED}: {source} cannot be read ({error.strerror})"
+    if not count:
         return f"{NOT_INDEXED}: {source} is not there"
-    return f"{NOT_INDEXED}: {source} of {changed}"
+    return f"{NOT_INDEXED}: {source} in the state {state.hexdigest()[:16]}"
 
 
 def content_digest(source: Path) -> str:
-    """Digest of a file, or of the files of a folder, as the record of a conversion holds it."""
-    from remodal.intake.dicom import digest_of
-    from remodal.intake.slices import files_of
+    """Digest of a file, or of the files that make up a source, as its conversion's record holds it.
 
+    One digest of the sorted digests of its files (`files_of`), whatever their names; a single
+    file's own.
+    """
     try:
-        return digest_of([sha256(file) for file in files_of(Path(source))])
+        files = files_of(Path(source))
     except BadCase:
-        return digest_of([])
+        files = []
+    return digest_of([sha256(file) for file in files if file.is_file()])
+
+
+def digest_of(digests: list[str]) -> str:
+    """One SHA-256 of several files: of their sorted digests, one a line; a single file's own."""
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
 
 def update_index(sheet: Path, sources: list[Path], *, again: bool = False) -> Changes:

@@ -1,0 +1,345 @@
+"""NIfTI headers, versions 1 and 2: what they say of the voxels and of their place, checked.
+
+NIfTI-1: https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h, NIfTI-2:
+https://nifti.nimh.nih.gov/pub/dist/doc/nifti2.h. Where readers differ in what they make of a header
+it is refused, or read with a warning that says how.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from remodal.errors import BadCase
+from remodal.volume import Geometry
+
+VERSION_1 = np.dtype(
+    [
+        ("sizeof_hdr", "<i4"),
+        ("unused", "V35"),
+        ("dim_info", "u1"),
+        ("dim", "<i2", 8),
+        ("intent", "V12"),
+        ("intent_code", "<i2"),
+        ("datatype", "<i2"),
+        ("bitpix", "<i2"),
+        ("slice_start", "<i2"),
+        ("pixdim", "<f4", 8),
+        ("vox_offset", "<f4"),
+        ("scl_slope", "<f4"),
+        ("scl_inter", "<f4"),
+        ("slice_end", "<i2"),
+        ("slice_code", "u1"),
+        ("xyzt_units", "u1"),
+        ("display", "V24"),
+        ("text", "V104"),
+        ("qform_code", "<i2"),
+        ("sform_code", "<i2"),
+        ("quaternion", "<f4", 3),
+        ("offset", "<f4", 3),
+        ("affine", "<f4", (3, 4)),
+        ("intent_name", "V16"),
+        ("magic", "S4"),
+    ]
+)
+_VERSION_2 = np.dtype(
+    [
+        ("sizeof_hdr", "<i4"),
+        ("magic", "S8"),
+        ("datatype", "<i2"),
+        ("bitpix", "<i2"),
+        ("dim", "<i8", 8),
+        ("intent", "V24"),
+        ("pixdim", "<f8", 8),
+        ("vox_offset", "<i8"),
+        ("scl_slope", "<f8"),
+        ("scl_inter", "<f8"),
+        ("display", "V48"),
+        ("text", "V104"),
+        ("qform_code", "<i4"),
+        ("sform_code", "<i4"),
+        ("quaternion", "<f8", 3),
+        ("offset", "<f8", 3),
+        ("affine", "<f8", (3, 4)),
+        ("slice_code", "<i4"),
+        ("xyzt_units", "<i4"),
+        ("intent_code", "<i4"),
+        ("intent_name", "V16"),
+        ("dim_info", "u1"),
+        ("unused", "V15"),
+    ]
+)
+#: Bytes from which any header can be parsed.
+LONGEST = _VERSION_2.itemsize
+#: Magic of a header with its voxels in the same file, and in an `.img` beside it.
+_SINGLE, _PAIR = (b"n+1", b"n+2\0\r\n\x1a\n"), (b"ni1", b"ni2\0\r\n\x1a\n")
+CODES = {
+    "uint8": 2,
+    "int16": 4,
+    "int32": 8,
+    "float32": 16,
+    "float64": 64,
+    "int8": 256,
+    "uint16": 512,
+    "uint32": 768,
+    "int64": 1024,
+    "uint64": 1280,
+}
+_TYPES = {code: np.dtype(name) for name, code in CODES.items()}
+_REFUSED_TYPES = {
+    1: "single bits",
+    32: "complex numbers",
+    128: "RGB colours",
+    1536: "128-bit floats",
+    1792: "complex numbers",
+    2048: "complex numbers",
+    2304: "RGBA colours",
+}
+_MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown is taken as mm, as all readers do
+# NIfTI's world is RAS, ours is LPS: x and y change sign.
+LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
+_SHEAR = 1e-3
+_ROUNDING = 1e-7
+_LEAST_SLOPE = 1e-15  # what is below is a number to some readers and none to others
+_APART = 0.05  # voxels between the places that sform and qform give, from which on they differ
+
+
+@dataclass(frozen=True)
+class NiftiHeader:
+    """What a header says.
+
+    `number_format` has the file's byte order, `voxels_at` is the first byte of the voxels in their
+    file, which is the `.img` beside the header when `detached`. `slope` and `intercept` are 1 and 0
+    where the file has none.
+    """
+
+    geometry: Geometry
+    number_format: np.dtype
+    voxels_at: int
+    detached: bool
+    slope: float
+    intercept: float
+    warnings: list[str]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all voxels."""
+        x, y, z = (int(length) for length in self.geometry.shape)
+        return x * y * z * self.number_format.itemsize
+
+
+def parse_header(raw: bytes, name: str) -> NiftiHeader:
+    """Read and check a header.
+
+    Args:
+        raw: first bytes of the file, `LONGEST` where it is that long.
+        name: of the file, for messages.
+
+    Raises:
+        BadCase: no NIfTI header, or one that cannot be used.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            return _checked(_recognised(raw))
+    except BadCase as error:
+        raise BadCase(
+            error.what, where=name, expected=error.expected, remedy=error.remedy
+        ) from error
+
+
+def _checked(header: np.void) -> NiftiHeader:
+    detached = bytes(header["magic"]) in _PAIR
+    shape = _shape(header)
+    slope, intercept, scaling = _scale(header)
+    geometry, placing = _geometry(header, shape)
+    return NiftiHeader(
+        geometry=geometry,
+        number_format=_number_format(header),
+        voxels_at=_voxels_at(header, detached),
+        detached=detached,
+        slope=slope,
+        intercept=intercept,
+        warnings=[*_intent(header), *scaling, *placing],
+    )
+
+
+def _recognised(raw: bytes) -> np.void:
+    for layout in (
+        VERSION_1,
+        VERSION_1.newbyteorder(">"),
+        _VERSION_2,
+        _VERSION_2.newbyteorder(">"),
+    ):
+        size = layout.itemsize
+        if len(raw) >= 4 and int(np.frombuffer(raw, layout["sizeof_hdr"], 1)[0]) == size:
+            break
+    else:
+        raise BadCase("cannot be read as an image", expected="NIfTI, NRRD or MHA")
+    if len(raw) < size:
+        raise BadCase("is cut short")
+    header = np.frombuffer(raw, layout, 1)[0]
+    if bytes(header["magic"]) not in (*_SINGLE, *_PAIR):
+        if size == VERSION_1.itemsize and not header["magic"]:
+            raise BadCase(
+                "is in the Analyze format, which has no orientation",
+                expected="NIfTI",
+                remedy="convert the original images again",
+            )
+        raise BadCase("cannot be read as an image", expected="NIfTI, NRRD or MHA")
+    return header
+
+
+def _shape(header: np.void) -> tuple[int, int, int]:
+    """(z, y, x)."""
+    dimensions = int(header["dim"][0])
+    known = range(1, 8)
+    sizes = [int(header["dim"][axis]) for axis in known if axis <= dimensions in known]
+    if len(sizes) < 3 or min(sizes) < 1 or max(sizes[3:], default=1) != 1:
+        shape = " x ".join(map(str, sizes)) or f"{dimensions}-dimensional"
+        raise BadCase(f"the image is {shape}", expected="one 3-D image a file")
+    x, y, z = sizes[:3]
+    return z, y, x
+
+
+def _number_format(header: np.void) -> np.dtype:
+    code, bits = int(header["datatype"]), int(header["bitpix"])
+    if code in _REFUSED_TYPES:
+        raise BadCase(
+            f"the voxels are {_REFUSED_TYPES[code]}",
+            expected="one number a voxel",
+            remedy="export the magnitude, or a grey-scale image",
+        )
+    if code not in _TYPES:
+        raise BadCase(f"unknown number format {code}", expected="a NIfTI data type")
+    if bits not in (0, _TYPES[code].itemsize * 8):
+        raise BadCase(
+            f"the header contradicts itself: {_TYPES[code]} of {bits} bits",
+            remedy="export the image again",
+        )
+    order = header.dtype["sizeof_hdr"].byteorder
+    return _TYPES[code].newbyteorder("<" if order == "=" else order)
+
+
+def _voxels_at(header: np.void, detached: bool) -> int:
+    offset = float(header["vox_offset"])
+    # Header and four bytes that say whether extensions follow (NIfTI-1 and -2).
+    least = 0 if detached else header.dtype.itemsize + 4
+    if not np.isfinite(offset) or offset != int(offset) or offset < least:
+        raise BadCase(
+            f"the voxels begin at byte {offset:g} (vox_offset)",
+            expected=f"a whole number from {least} on",
+            remedy="write the file again with another program: readers differ in what this means",
+        )
+    return int(offset)
+
+
+def _scale(header: np.void) -> tuple[float, float, list[str]]:
+    """Slope, intercept, warnings."""
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    if np.isnan(slope) or slope == 0:
+        # A slope of 0 means that there is none (NIfTI-1 standard).
+        doubtful = np.isnan(slope) or intercept != 0
+        said = f"scl_slope is {slope:g} and scl_inter {intercept:g}: the stored values are used"
+        return 1.0, 0.0, [said] if doubtful else []
+    if not _LEAST_SLOPE < abs(slope) < np.inf or not np.isfinite(intercept):
+        raise BadCase(
+            f"scl_slope is {slope:g} and scl_inter {intercept:g}",
+            expected="finite numbers, and a slope that is not vanishingly small",
+            remedy="export the image again",
+        )
+    return slope, intercept, []
+
+
+def _intent(header: np.void) -> list[str]:
+    # NIFTI_INTENT_NONE, _ESTIMATE, _LABEL.
+    if (code := int(header["intent_code"])) in (0, 1001, 1002):
+        return []
+    return [f"the header says that the voxels are no intensities (intent_code {code})"]
+
+
+def _geometry(header: np.void, shape: tuple[int, int, int]) -> tuple[Geometry, list[str]]:
+    """The place that the header gives: by the sform, else the qform, else the voxel size alone."""
+    warnings = []
+    unit = int(header["xyzt_units"]) & 7
+    if unit not in _MILLIMETRES:
+        warnings.append(f"unknown unit of length ({unit}): taken as mm")
+    by_qform = _qform(header)
+    if header["sform_code"] > 0:
+        matrix = header["affine"].astype(float)
+        warnings += _disagreement(header, matrix, by_qform, shape)
+    elif header["qform_code"] > 0:
+        if by_qform is None:
+            raise BadCase("the qform is not a grid in space", remedy="export the image again")
+        matrix = by_qform
+    else:
+        spacing = header["pixdim"][1:4].astype(float)
+        matrix = np.column_stack([np.diag(spacing * LPS_FROM_RAS), np.zeros(3)])
+        warnings.append(
+            "neither sform nor qform is set, so the place in the patient is unknown: taken as "
+            "columns to the left, rows to the back, slices to the head (as ITK does), origin 0"
+        )
+    if not header["sform_code"] > 0 and np.any(header["pixdim"][1:4] <= 0):
+        raise BadCase("the voxels have no size (pixdim)", expected="sizes above 0 mm")
+    matrix *= _MILLIMETRES.get(unit, 1.0)
+    return _grid(matrix * LPS_FROM_RAS[:, None], shape), warnings
+
+
+def _grid(matrix: np.ndarray, shape: tuple[int, int, int]) -> Geometry:
+    """Geometry of a 3 x 4 matrix from voxels (x, y, z) to LPS mm."""
+    # Beyond these lengths single precision in a header has lost the place.
+    spacing = np.linalg.norm(matrix[:, :3], axis=0)
+    if not np.all(np.isfinite(matrix)) or np.any(spacing < 1e-6) or np.abs(matrix).max() > 1e7:
+        raise BadCase("the sform or qform is not a grid in space", remedy="export the image again")
+    direction = matrix[:, :3] / spacing
+    if np.abs(direction.T @ direction - np.eye(3)).max() > _SHEAR:
+        raise BadCase(
+            "the axes are sheared",
+            expected="perpendicular axes",
+            remedy="resample the image onto a rectangular grid",
+        )
+    return Geometry(
+        shape=shape,
+        spacing=tuple(spacing.tolist()),
+        origin=tuple(matrix[:, 3].tolist()),
+        direction=tuple(direction.ravel().tolist()),
+    )
+
+
+def _qform(header: np.void) -> np.ndarray | None:
+    """The 3 x 4 matrix of quaternion, offset and voxel size; None when they make no sense."""
+    b, c, d = header["quaternion"].astype(float)
+    imaginary = b * b + c * c + d * d
+    spacing = header["pixdim"][1:4].astype(float)
+    # Written out, since a comparison with NaN is false.
+    if not (imaginary <= 1 + _SHEAR and np.all(np.isfinite(spacing)) and np.all(spacing > 0)):
+        return None
+    # Half turns: what is left beside them is the rounding of 32-bit numbers.
+    a = np.sqrt(1.0 - imaginary) if 1.0 - imaginary > _ROUNDING else 0.0
+    length = np.sqrt(a * a + imaginary)
+    a, b, c, d = a / length, b / length, c / length, d / length
+    rotation = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ]
+    )
+    handedness = -1.0 if header["pixdim"][0] < 0 else 1.0
+    axes = rotation * spacing * [1.0, 1.0, handedness]
+    return np.column_stack([axes, header["offset"].astype(float)])
+
+
+def _disagreement(
+    header: np.void, sform: np.ndarray, qform: np.ndarray | None, shape: tuple[int, int, int]
+) -> list[str]:
+    """A warning when qform or voxel size say something else than the sform, which is used."""
+    lengths = np.linalg.norm(sform[:, :3], axis=0)
+    if header["qform_code"] > 0:
+        ends = [[*corner, 1] for corner in product(*((0, length - 1) for length in shape[::-1]))]
+        apart = np.inf if qform is None else np.abs((sform - qform) @ np.array(ends, float).T).max()
+        if not apart <= _APART * lengths.min():
+            said = "the qform makes no sense" if qform is None else f"up to {apart:.3g} apart"
+            return [f"sform and qform give different places ({said}): the sform is used"]
+    elif not np.allclose(header["pixdim"][1:4], lengths, rtol=1e-2):
+        return ["sform and pixdim give different voxel sizes: the sform is used"]
+    return []

@@ -1,0 +1,88 @@
+"""Which files a source consists of: a folder's, or an image file and those that it points to.
+
+Light (standard library only), since the Snakefile asks for the state of every source at each start.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from remodal.errors import BadCase
+from remodal.intake.text_headers import TEXT_SUFFIXES, read_text_header
+
+
+def files_of(source: Path) -> list[Path]:
+    """The files of a source, in a fixed order; those that an image file names need not be there.
+
+    Of a folder: those in it and its sub-folders by name, hidden ones left out. Of an image file:
+    the file, and the raw files that a MetaImage or NRRD header names or the other one of an
+    `.hdr` and `.img` pair, header first.
+
+    Raises:
+        BadCase: an empty folder, or a header that names files outside its folder.
+    """
+    if not source.is_dir():
+        return _with_companions(source)
+    files = [Path(entry.path) for entry in _entries(source)]
+    if not files:
+        raise BadCase("the folder is empty", expected="the slices of one series")
+    return files
+
+
+def states_of_files(source: Path) -> Iterator[tuple[str, int, int]]:
+    """Name within the source, size and time of modification (ns) of each of its files.
+
+    A file that is not there has size -1.
+    """
+    if source.is_dir():
+        for entry in _entries(source):
+            yield os.path.relpath(entry.path, source), *_state(entry)
+        return
+    try:
+        files = files_of(source)
+    except BadCase:
+        files = [source]
+    for file in files:
+        yield file.name, *_state(file)
+
+
+def _state(file: Path | os.DirEntry) -> tuple[int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return -1, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def _entries(
+    folder: Path | str, root: str | None = None, seen: set[str] | None = None
+) -> Iterator[os.DirEntry]:
+    """Files of a folder by name, then those of its sub-folders; links are followed, each once."""
+    real = os.path.realpath(folder)
+    root, seen = root or real, set() if seen is None else seen
+    # A link may lead to a folder that was there already, or to one around it: no way out.
+    if real in seen or (root != real and root.startswith(os.path.join(real, ""))):
+        return
+    seen.add(real)
+    with os.scandir(folder) as listed:
+        shown = [entry for entry in listed if not entry.name.startswith(".")]
+    shown.sort(key=lambda entry: entry.name)
+    yield from (entry for entry in shown if not entry.is_dir())
+    for subfolder in (entry for entry in shown if entry.is_dir()):
+        yield from _entries(subfolder.path, root, seen)
+
+
+def _with_companions(file: Path) -> list[Path]:
+    suffix = file.suffix.lower()
+    if suffix in (".hdr", ".img"):
+        return _pair(file)
+    if suffix in TEXT_SUFFIXES and file.is_file():
+        return [file, *read_text_header(file).data_files]
+    return [file]
+
+
+def _pair(file: Path) -> list[Path]:
+    """Header and voxels of a pair, the one that is not there left out."""
+    upper = file.suffix.isupper()
+    names = [file.with_suffix(suffix.upper() if upper else suffix) for suffix in (".hdr", ".img")]
+    return [name for name in names if name == file or name.is_file()]
