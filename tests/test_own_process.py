@@ -60,6 +60,11 @@ def test_a_crash_is_named_and_survived(number, words):
         in_own_process(die_of, number)
 
 
-def test_a_kill_from_outside_is_no_crash():
-    with pytest.raises(EnvironmentProblem, match="was killed"):
+def test_a_kill_is_no_crash_but_what_the_kernel_does_when_memory_runs_out():
+    with pytest.raises(MemoryError, match="was killed"):
         in_own_process(die_of, signal.SIGKILL)
+
+
+def test_another_end_from_outside_is_no_crash():
+    with pytest.raises(EnvironmentProblem, match="was ended"):
+        in_own_process(die_of, signal.SIGTERM)

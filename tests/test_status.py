@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from remodal.config import compose, write_settings
+from remodal.config import compose, read_settings, write_settings
 from remodal.errors import Preempted, UserError
 from remodal.files import write_json, write_text
-from remodal.status import find_studies, rough_duration, study_status
+from remodal.intake.datasets import cases_of
+from remodal.records import Record, quarantine, write_record
+from remodal.status.display import StudyStatus, find_studies, rough_duration, study_status
+from remodal.status.models import ModelStatus
+from remodal.status.stages import StageStatus
 from remodal.training.checkpoints import Progress, write_progress
 from remodal.training.curves import curve_row, write_curves
 
@@ -43,26 +47,33 @@ def rows(epochs: int) -> list:
     ]
 
 
+BEGINS = "begins: train method a fold 0 seed 0 | remodal 0.1.0 | memory limit 1 MB (the machine)"
+
+
 def trains(study: Path, epochs: int, written: float, model: str = "a-fold0-seed0") -> None:
-    """A training that has done so many epochs of 100 s, and wrote last at that time."""
+    """A training that has done so many epochs of 100 s, ended one at that time, and is at work."""
     folder = study / "checkpoints" / model
     write_progress(folder, Progress(epochs, curves=rows(epochs), seconds=100.0 * epochs), 50)
     os.utime(folder / "progress.json", (written, written))
-    says(study, f"epoch {epochs}/50  loss 0.5", written, model)
+    says(study, f"epoch {epochs}/50  loss 0.5", NOW - 5, model)
 
 
 def says(study: Path, text: str, written: float, model: str = "a-fold0-seed0") -> None:
     log = study / "logs/train" / f"{model}.log"
-    write_text(log, text + "\n")
+    write_text(log, f"{BEGINS}\n{text}\n")
     os.utime(log, (written, written))
 
 
-def first(study: Path):
-    return study_status(study, NOW)[0]
+def first(study: Path) -> ModelStatus:
+    return study_status(study, NOW).models[0]
+
+
+def stage(study: Path, name: str) -> StageStatus:
+    return next(one for one in study_status(study, NOW).stages if one.stage == name)
 
 
 def test_every_model_of_the_settings_is_there_and_waits(study):
-    found = study_status(study, NOW)
+    found = study_status(study, NOW).models
     assert [model.model for model in found] == [
         *("a/fold0-seed0", "a/fold1-seed0", "b/fold0-seed0", "b/fold1-seed0")
     ]
@@ -79,13 +90,24 @@ def test_a_training_shows_its_last_epoch_and_what_is_left(study):
 
 
 def test_a_training_that_has_not_ended_an_epoch_runs(study):
-    says(study, "", NOW - 600)
+    says(study, "", NOW - 20)
     found = first(study)
     assert (found.state, found.epoch, found.seconds_left) == ("running", 0, None)
 
 
+def test_a_training_without_a_sign_of_life_is_stopped_within_a_minute(study):
+    trains(study, 20, NOW - 100)
+    assert first(study).state == "running"
+    log = study / "logs/train/a-fold0-seed0.log"
+    os.utime(log, (NOW - 60, NOW - 60))
+    found = first(study)
+    assert (found.state, found.epoch) == ("stopped", 20)
+    assert "without a last line" in found.reason
+    assert found.seconds_left == pytest.approx(30 * 100)
+
+
 @pytest.mark.parametrize(("silent", "state"), [(599, "running"), (601, "stalled")])
-def test_a_training_is_stalled_when_it_has_long_written_nothing(study, silent, state):
+def test_a_training_at_work_is_stalled_when_it_has_long_ended_no_epoch(study, silent, state):
     trains(study, 20, NOW - silent)
     assert first(study).state == state
     assert (first(study).seconds_left is None) == (state == "stalled")
@@ -95,6 +117,7 @@ def test_slow_epochs_are_waited_for(study):
     folder = study / "checkpoints/a-fold0-seed0"
     write_progress(folder, Progress(2, curves=rows(2), seconds=2000.0), 50)
     os.utime(folder / "progress.json", (NOW - 2500, NOW - 2500))
+    says(study, "", NOW)
     assert first(study).state == "running"
 
 
@@ -106,11 +129,18 @@ def test_a_clock_that_is_ahead_on_another_node_is_no_fault(study):
 @pytest.mark.parametrize(
     ("log", "reason"),
     [
-        ("epoch 3/50\nremodal: the disk is full", "the disk is full"),
+        (
+            "epoch 3/50\nremodal: the disk is full\nends: failed with exit code 4 | 3.0 s",
+            "the disk is full",
+        ),
+        (
+            "remodal: train: memory ran out\nends: killed | 3.0 s | peak memory 9 MB",
+            "train: memory ran out",
+        ),
         (
             'Traceback (most recent call last):\n  File "a.py", line 1\n    f()\n'
-            "torch.OutOfMemoryError: CUDA out of memory",
-            "torch.OutOfMemoryError: CUDA out of memory",
+            "ValueError: odd\nends: failed with exit code 1 | 3.0 s | peak memory 9 MB",
+            "ValueError: odd",
         ),
     ],
 )
@@ -127,11 +157,12 @@ def test_a_training_that_goes_on_after_a_failure_runs(study):
     assert first(study).state == "running"
 
 
-def test_a_preempted_training_waits_to_go_on(study):
+@pytest.mark.parametrize("code", ["stopped, saved", "stopped"])
+def test_a_training_that_was_asked_to_stop_is_stopped(study, code):
     trains(study, 3, NOW - 5000)
     preempted = Preempted("stopped", where="x", remedy="the same command continues from there")
-    says(study, f"epoch 3/50\nremodal: {preempted}", NOW - 4900)
-    assert (first(study).state, first(study).epoch, first(study).reason) == ("waiting", 3, "")
+    says(study, f"epoch 3/50\nremodal: {preempted}\nends: {code} | 9.0 s", NOW - 1)
+    assert (first(study).state, first(study).epoch, first(study).reason) == ("stopped", 3, "")
 
 
 def test_a_finished_model_shows_its_curves_end(study):
@@ -181,12 +212,16 @@ def status(folder: Path, *options: str) -> str:
 
 
 def test_plain_lines_where_there_is_no_terminal(study):
-    says(study, "remodal: the disk is full", NOW)
+    says(study, "remodal: the disk is full\nends: failed with exit code 4 | 1.0 s", NOW)
     lines = status(study.parents[1]).splitlines()
     assert lines[0] == "liver-smoke: 4 models: 1 failed, 3 waiting"
-    assert lines[1].split()[:3] == ["model", "state", "epoch"]
-    assert lines[2].split()[:3] == ["a/fold0-seed0", "failed", "0/50"]
-    assert lines[-1] == "a/fold0-seed0: the disk is full"
+    assert lines[1].split()[:2] == ["stage", "done"]
+    assert ["train", "0/4", "-", "1", "-"] in [line.split() for line in lines]
+    models = lines.index("") + 1
+    assert lines[models].split()[:3] == ["model", "state", "epoch"]
+    assert lines[models + 1].split()[:3] == ["a/fold0-seed0", "failed", "0/50"]
+    assert "a/fold0-seed0: the disk is full" in lines
+    assert lines[-1].startswith("No stage is at work. `snakemake` goes on")
     assert not any("\x1b" in line for line in lines)
 
 
@@ -208,7 +243,7 @@ def test_a_narrow_terminal_cuts_no_figure(study):
 
 def test_json_holds_every_field_of_each_model(study):
     write_json(study / "checkpoints/b-fold1-seed0/progress.json", {"epoch": 1, "epochs": 50})
-    models = json.loads(status(study, "--json"))["liver-smoke"]
+    models = json.loads(status(study, "--json"))["liver-smoke"]["models"]
     assert [model["epoch"] for model in models] == [None, None, None, 1]
     assert models[3]["state"] == "running"
     assert set(models[0]) >= {"model", "loss", "validation_dice", "seconds_left", "reason"}
@@ -218,4 +253,51 @@ def test_watching_ends_when_all_is_done(study):
     for method in "ab":
         for fold in range(2):
             write_text(study / f"models/{method}/fold{fold}-seed0/model.safetensors", "")
-    assert status(study, "--watch", "1000").startswith("liver-smoke: 4 models: 4 done")
+    for last in ("report/index.html", "tracking.json"):
+        write_text(study / last, "")
+    shown = status(study, "--watch", "1000")
+    assert shown.startswith("liver-smoke: 4 models: 4 done")
+    assert "No stage is at work" not in shown
+
+
+def test_preparation_is_shown_stage_by_stage(study):
+    data = study.parents[1] / "data/phantom-smoke"
+    cases = [case.case for case in cases_of(read_settings(study / "settings.yaml"))]
+    for case in cases:
+        write_text(data / f"dicom/{case}/record.json", "{}")
+    for case in cases[:3]:
+        for image in ("arterial", "venous", "label"):
+            record = Record(case=case, stage="convert", modality=image)
+            write_record(data / f"converted/{case}/{image}.json", record)
+    for number, text in enumerate(["", "remodal: odd\nends: failed with exit code 4 | 1.0 s"]):
+        log = data / f"logs/convert/{cases[3 + number]}-venous.log"
+        write_text(log, f"begins: convert | remodal 0.1.0\n{text}\n")
+        os.utime(log, (NOW - 5, NOW - 5))
+    blank = Record(case=cases[0], stage="register", reason="no overlap")
+    quarantine(data / f"registered/{cases[0]}/registration.json", blank)
+    passed_on = Record(case=cases[1], stage="convert", reason="two series")
+    quarantine(data / f"registered/{cases[1]}/registration.json", passed_on)
+
+    assert stage(study, "simulate") == StageStatus("simulate", 6, 6)
+    converted = stage(study, "convert")
+    assert (converted.done, converted.total) == (9, 18)
+    assert (converted.running, converted.failed) == (1, 1)
+    assert f"convert {cases[4]}-venous: odd" in converted.reasons[0]
+    registered = stage(study, "register")
+    assert (registered.done, registered.total, registered.quarantined) == (2, 6, 1)
+    found = study_status(study, NOW)
+    assert [one.stage for one in found.stages][-4:] == ["tabulate", "report", "track", "faults"]
+    assert isinstance(found, StudyStatus)
+    assert found.at_work
+    assert not found.done
+
+
+def test_cases_that_are_not_known_here_leave_the_number_of_jobs_open(study):
+    settings = read_settings(study / "settings.yaml")
+    sheet = {"source": "sheet", "sheet": Path("no/such/sheet.tsv"), "simulated": False}
+    data = settings.data.model_copy(update=sheet)
+    write_settings(study / "settings.yaml", settings.model_copy(update={"data": data}))
+    record = Record(case="a", stage="convert", modality="venous")
+    write_record(study.parents[1] / "data/phantom/converted/a/venous.json", record)
+    assert (stage(study, "convert").done, stage(study, "convert").total) == (1, None)
+    assert "1/?" in status(study)

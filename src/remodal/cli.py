@@ -2,12 +2,15 @@
 
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from remodal.errors import ExitCode, RemodalError, UserError
+from remodal import memory
+from remodal.errors import ExitCode, RemodalError, UserError, ran_out_of_memory
+from remodal.stage_log import peak_megabytes, stage_log
 
 app = typer.Typer(
     name="remodal",
@@ -44,8 +47,8 @@ def version(
     """Reproducible multi-modal segmentation: from hospital scans to a paper's tables.
 
     Exit codes: 0 done, 1 a fault of ours, 2 a mistake in command, settings or sheet, 3 a bad case
-    (see --quarantine), 4 the machine refuses (disk, permission), 75 preempted after saving, 130
-    Ctrl-C.
+    (see --quarantine), 4 the machine refuses (disk, permission, memory), 75 preempted after saving,
+    130 Ctrl-C.
     """
     if show:
         from remodal import __version__
@@ -490,8 +493,8 @@ def status(
         typer.Option(min=1, help="Show it anew every so many seconds, until all is done."),
     ] = None,
 ) -> None:
-    """Show how far each model is: epoch, loss, validation Dice, time left; from files only."""
-    from remodal.status import show
+    """Show how far each stage and each model is: epoch, Dice, time left; from files only."""
+    from remodal.status.display import show
 
     show(folder, as_json, watch)
 
@@ -503,19 +506,45 @@ def _terminate(_signal: int, _frame: object) -> None:
 def main() -> None:
     """Run the command; a user's mistake ends in one line and an exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    with stage_log(sys.argv[1:]) as codes:
+        codes.append(_exit_code())
+    sys.exit(codes[0])
+
+
+def _exit_code() -> int:
+    """Run the command and say what went wrong; its exit code."""
     try:
+        memory.require_room_to_start()
         app()
+    except SystemExit as end:  # typer ends every command with one
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
     except RemodalError as error:
-        print(f"remodal: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        return _told(error)
     except KeyboardInterrupt:
         print("remodal: interrupted; the same command continues", file=sys.stderr)
-        sys.exit(ExitCode.INTERRUPTED)
-    except OSError as error:
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        explained = _explained(error)
+        if explained is None:
+            traceback.print_exc()
+            return ExitCode.INTERNAL
+        return _told(explained)
+    return ExitCode.OK
+
+
+def _told(error: RemodalError) -> int:
+    print(f"remodal: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _explained(error: Exception) -> RemodalError | None:
+    """The line for what the machine refused; None for a fault of ours."""
+    if ran_out_of_memory(error):
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        return memory.shortage(sys.argv[1], said, peak_megabytes())
+    if isinstance(error, OSError):
         from remodal.files import explain
 
         explained = explain(error, Path(error.filename or "."))
-        if not isinstance(explained, RemodalError):
-            raise
-        print(f"remodal: {explained}", file=sys.stderr)
-        sys.exit(explained.exit_code)
+        return explained if isinstance(explained, RemodalError) else None
+    return None

@@ -1,5 +1,6 @@
 """Errors a user can mend: one line that says what, where, what was expected and what to do."""
 
+import errno
 from enum import IntEnum
 
 
@@ -67,14 +68,44 @@ class EnvironmentProblem(RemodalError):
     exit_code = ExitCode.ENVIRONMENT
 
 
+class OutOfMemory(EnvironmentProblem):
+    """Memory ran out, of the process, its job, the machine or the GPU."""
+
+
 class Preempted(RemodalError):
     """Stopped by a signal after saving: the same command continues from there."""
 
     exit_code = ExitCode.PREEMPTED
 
 
-#: What compiled libraries say in a plain RuntimeError of a machine that cannot go on.
-_OF_THE_MACHINE = ("bad_alloc", "allocate memory", "out of memory", "CUDA error")
+#: What libraries say in errors of their own: torch, ITK, C++, the dynamic loader, Python's threads.
+_OUT_OF_MEMORY = (
+    "allocate memory",
+    "bad_alloc",
+    "bad allocation",
+    "out of memory",
+    "MemoryAllocationError",
+    "failed to map segment",
+    "cannot map zero-fill",
+    "can't start new thread",
+    "Unable to allocate",
+)
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception, or one that it came from, tells of a want of memory."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        if isinstance(one, MemoryError) or getattr(one, "errno", None) == errno.ENOMEM:
+            return True
+        if isinstance(one, ImportError | RuntimeError | OSError | SystemError) and any(
+            saying in str(one) for saying in _OUT_OF_MEMORY
+        ):
+            return True
+        one = one.__cause__ or one.__context__
+    return False
 
 
 def concerns_one_case(error: Exception) -> bool:
@@ -85,8 +116,8 @@ def concerns_one_case(error: Exception) -> bool:
     """
     if isinstance(error, BadCase):
         return True
+    if isinstance(error, RemodalError) or ran_out_of_memory(error):
+        return False
     if isinstance(error, OSError):
         return error.errno is None
-    if isinstance(error, (RemodalError, MemoryError)):
-        return False
-    return not any(words in str(error) for words in _OF_THE_MACHINE)
+    return "CUDA error" not in str(error)

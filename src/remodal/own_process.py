@@ -32,7 +32,8 @@ def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
     Raises:
         Crashed: the function took its process down.
-        EnvironmentProblem: somebody killed the process, as the kernel does that is out of memory.
+        MemoryError: it was killed outright, as the kernel does when memory runs out.
+        EnvironmentProblem: somebody ended it otherwise.
         Exception: what the function raises.
     """
     context = multiprocessing.get_context("fork")
@@ -47,10 +48,12 @@ def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
         number = -process.exitcode if process.exitcode else 0
         if number in _CRASHES:
             raise Crashed(_CRASHES[signal.Signals(number)]) from None
+        if number == signal.SIGKILL:
+            raise MemoryError("its process was killed, as the kernel does then") from None
         raise EnvironmentProblem(
-            f"the process was killed (exit code {process.exitcode})",
+            f"the process was ended (exit code {process.exitcode})",
             where=getattr(function, "__name__", "process"),
-            remedy="give it more memory",
+            remedy="run the same command again",
         ) from None
     finally:
         process.kill()

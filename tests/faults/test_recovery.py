@@ -44,17 +44,18 @@ class Running:
         )
 
     def stages(self) -> list[int]:
-        """Process ids of the `remodal` commands that run now."""
-        found = []
+        """Process ids of the `remodal` commands that run now, without their watchers."""
+        found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 words = (folder / "cmdline").read_bytes().split(b"\0")
                 session = os.getsid(int(folder.name))
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue
             if session == self.process.pid and any(w.endswith(b"/bin/remodal") for w in words[:2]):
-                found.append(int(folder.name))
-        return found
+                found[int(folder.name)] = parent
+        return [process for process, parent in found.items() if parent not in found]
 
     def signal_all(self, number: int) -> None:
         """Signal every process of the session, as a machine that goes down does."""

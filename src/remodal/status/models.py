@@ -1,0 +1,148 @@
+"""How far a study's models are: epoch, loss, Dice, time left."""
+
+import csv
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from remodal.files import read_json
+from remodal.settings import Settings
+from remodal.stage_log import ending, shows_life
+
+State = Literal["waiting", "running", "done", "stopped", "stalled", "failed"]
+
+#: A training that is at work is stalled after this many epochs' time without a new one, and after
+#: no less than `_LEAST_SILENCE` seconds; in its first epoch, whose length is not known yet,
+#: `_FIRST_SILENCE`.
+_SILENT_EPOCHS = 3
+_LEAST_SILENCE = 600.0
+_FIRST_SILENCE = 3600.0
+
+WITHOUT_A_WORD = "its log ends without a last line, as when a whole job is killed"
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """How far one model is.
+
+    Attributes:
+        model: `<method>/fold<k>-seed<s>`.
+        state: `waiting` (not begun), `running`, `done`, `stopped` (by a signal, Ctrl-C or without a
+            word: the next run goes on with it), `stalled` (at work, but longer at an epoch than it
+            should be) or `failed`.
+        epoch: finished epochs; None where nothing is known.
+        epochs: how many there will be.
+        loss: training loss of the last finished epoch.
+        validation_dice: the last one measured.
+        seconds_left: of training, at its mean pace; None where that is not known.
+        seconds_silent: since the training last wrote; None if it never did, or is done.
+        reason: what a failed job said last, or why it is taken for stopped.
+    """
+
+    model: str
+    state: State
+    epoch: int | None = None
+    epochs: int | None = None
+    loss: float | None = None
+    validation_dice: float | None = None
+    seconds_left: float | None = None
+    seconds_silent: float | None = None
+    reason: str = ""
+
+
+def model_names(settings: Settings) -> list[str]:
+    """`<method>/fold<k>-seed<s>` of each model, in the order of the settings."""
+    return [
+        f"{method}/fold{fold}-seed{seed}"
+        for method in settings.methods
+        for fold in range(settings.splits.fold_count)
+        for seed in settings.seeds
+    ]
+
+
+def model_status(
+    study: Path, settings: Settings, name: str, now: float | None = None
+) -> ModelStatus:
+    """How far one model is.
+
+    Args:
+        study: folder of the study.
+        settings: those that its last run wrote.
+        name: as of `model_names`.
+        now: seconds since 1970, for tests.
+    """
+    if (study / "models" / name / "model.safetensors").is_file():
+        return _finished(name, study / "models" / name)
+    job, epochs = name.replace("/", "-"), settings.training.epochs
+    progress, log = (
+        study / "checkpoints" / job / "progress.json",
+        study / "logs/train" / f"{job}.log",
+    )
+    said = _read(progress)
+    written = [path.stat().st_mtime for path in (progress, log) if path.is_file()]
+    if not written:
+        return ModelStatus(name, "waiting", epochs=epochs)
+    now = time.time() if now is None else now
+    heard = progress if progress.is_file() else log
+    silent = max(0.0, now - heard.stat().st_mtime)  # clocks of nodes differ
+    state, reason = _state(log, silent, _patience(said), now)
+    epoch, epochs = said.get("epoch", 0), said.get("epochs", epochs)
+    left = None
+    if "seconds_per_epoch" in said and state in ("running", "stopped"):
+        of_this_epoch = silent if state == "running" else 0.0
+        left = max(0.0, (epochs - epoch) * said["seconds_per_epoch"] - of_this_epoch)
+    loss, dice = said.get("loss"), said.get("validation_dice")
+    return ModelStatus(name, state, epoch, epochs, loss, dice, left, silent, reason)
+
+
+def _state(log: Path, silent: float, patience: float, now: float) -> tuple[State, str]:
+    """State of a training that has begun, and why."""
+    if not log.is_file():  # by hand, on a terminal: only its progress tells
+        return ("running" if silent < patience else "stalled"), ""
+    ended = ending(log)
+    if ended.outcome in ("failed", "killed"):
+        return "failed", ended.reason or ended.outcome
+    if ended.outcome:
+        return "stopped", ""
+    if not shows_life(log, now):
+        return "stopped", WITHOUT_A_WORD
+    return ("running" if silent < patience else "stalled"), ""
+
+
+def _finished(name: str, model: Path) -> ModelStatus:
+    """A model that is there, with its curves' last values."""
+    rows = _rows(model / "curves.csv")
+    dice = [row["validation_dice"] for row in rows if row.get("validation_dice")]
+    epochs = int(rows[-1]["epoch"]) if rows else None
+    return ModelStatus(
+        name,
+        "done",
+        epochs,
+        epochs,
+        float(rows[-1]["loss"]) if rows else None,
+        float(dice[-1]) if dice else None,
+    )
+
+
+def _patience(said: dict[str, Any]) -> float:
+    """Seconds without an epoch after which a training counts as stalled."""
+    if "seconds_per_epoch" not in said:
+        return _FIRST_SILENCE
+    return max(_LEAST_SILENCE, _SILENT_EPOCHS * said["seconds_per_epoch"])
+
+
+def _read(progress: Path) -> dict[str, Any]:
+    """Content of progress.json; empty if there is none."""
+    try:
+        return read_json(progress)
+    except (OSError, ValueError):
+        return {}
+
+
+def _rows(curves: Path) -> list[dict[str, str]]:
+    try:
+        with open(curves, encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except OSError:
+        return []

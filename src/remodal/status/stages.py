@@ -1,0 +1,156 @@
+"""How far a study's stages are: what is there, at work, failed, quarantined."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from remodal.errors import RemodalError
+from remodal.intake.datasets import CaseSource, cases_of
+from remodal.records import Record, read_record
+from remodal.settings import Settings
+from remodal.stage_log import ending, shows_life
+from remodal.status.models import WITHOUT_A_WORD, model_names
+
+#: Failed jobs of a stage whose reasons are shown.
+_REASONS = 3
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """How far one stage is.
+
+    Attributes:
+        stage: its name.
+        done: jobs whose result is there.
+        total: jobs that there will be; None where the cases are not known here.
+        running: jobs whose log shows life.
+        failed: jobs whose log ends with an error, and those that ended without a word.
+        quarantined: cases that were found unusable by this stage.
+        reasons: what some of the failed jobs said last (a training's model says it itself).
+    """
+
+    stage: str
+    done: int
+    total: int | None
+    running: int = 0
+    failed: int = 0
+    quarantined: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every result is there."""
+        return self.done == self.total
+
+
+def stage_status(study: Path, settings: Settings, now: float | None = None) -> list[StageStatus]:
+    """How far each stage is, in the order of the data's way.
+
+    Args:
+        study: folder of the study, in a folder of results.
+        settings: those that its last run wrote.
+        now: seconds since 1970, for tests.
+    """
+    now = time.time() if now is None else now
+    data = study.parents[1] / "data" / settings.data_id
+    return [
+        _status(stage, results, logs, records, now)
+        for stage, results, logs, records in _stages(study, data, settings)
+    ]
+
+
+def _stages(
+    study: Path, data: Path, settings: Settings
+) -> Iterator[tuple[str, list[Path] | None, Iterable[Path], Iterable[Path]]]:
+    """Each stage with a result of each of its jobs, its logs, and the records of its cases."""
+    cases = _cases(settings)
+    folds = range(settings.splits.fold_count)
+    models = model_names(settings)
+    cells = [f"{m}/{s}" for m in models for s in settings.scenarios_of(m.partition("/")[0])]
+    of_data, of_study = data / "logs", study / "logs"
+    if settings.data.simulated:
+        results = _each(cases, lambda c: [data / f"dicom/{c.case}/record.json"])
+        yield "simulate", results, of_data.glob("simulate/*.log"), ()
+    yield (
+        "convert",
+        _each(cases, lambda c: [data / f"converted/{c.case}/{name}.json" for name in _images(c)]),
+        of_data.glob("convert/*.log"),
+        data.glob("converted/*/*.json"),
+    )
+    yield (
+        "register",
+        _each(cases, lambda c: [data / f"registered/{c.case}/registration.json"]),
+        of_data.glob("register/*.log"),
+        data.glob("registered/*/registration.json"),
+    )
+    yield "split", [study / "splits.json"], of_study.glob("split.log"), ()
+    prepared = study / "preprocessed"
+    fingerprints = [prepared / f"fold{fold}/fingerprint.json" for fold in folds]
+    yield "fingerprint", fingerprints, of_study.glob("fingerprint-*.log"), ()
+    last_fold = f"fold{folds[-1]}"
+    yield (
+        "preprocess",
+        _each(cases, lambda c: [prepared / f"{last_fold}/{c.case}.json"]),
+        of_study.glob("preprocess/*.log"),
+        [path for path in prepared.glob(f"{last_fold}/*.json") if path.name != "fingerprint.json"],
+    )
+    trained = [study / f"models/{model}/model.safetensors" for model in models]
+    yield "train", trained, of_study.glob("train/*.log"), ()
+    predicted = [study / f"predictions/{cell}/predictions.json" for cell in cells]
+    yield "infer", predicted, of_study.glob("infer/*.log"), ()
+    measured = [study / f"metrics/{cell}.csv" for cell in cells]
+    yield "evaluate", measured, of_study.glob("evaluate/*.log"), ()
+    last = {"report": "report/index.html", "track": "tracking.json", "faults": "report/faults.json"}
+    for stage, result in ({"tabulate": "tables/summary.json"} | last).items():
+        yield stage, [study / result], of_study.glob(f"{stage}.log"), ()
+
+
+def _cases(settings: Settings) -> list[CaseSource] | None:
+    """The study's cases; None where its sheet is not, as in another working folder."""
+    try:
+        return cases_of(settings)
+    except RemodalError:
+        return None
+
+
+def _images(case: CaseSource) -> list[str]:
+    return [*case.images, *(["label"] if case.label else [])]
+
+
+def _each(
+    cases: list[CaseSource] | None, results: Callable[[CaseSource], list[Path]]
+) -> list[Path] | None:
+    return None if cases is None else [path for case in cases for path in results(case)]
+
+
+def _status(
+    stage: str,
+    results: list[Path] | None,
+    logs: Iterable[Path],
+    records: Iterable[Path],
+    now: float,
+) -> StageStatus:
+    found = sum(path.is_file() for path in results) if results is not None else None
+    running, failed, reasons = 0, 0, []
+    if results is None or found < len(results):
+        for log in logs:
+            ended = ending(log)
+            if not ended.outcome and shows_life(log, now):
+                running += 1
+            elif ended.outcome in ("", "failed", "killed"):
+                failed += 1
+                reasons.append(f"{stage} {log.stem}: {ended.reason or WITHOUT_A_WORD} ({log})")
+    known = [record for path in records if (record := _record(path))]
+    quarantined = {record.case for record in known if not record.ok and record.stage == stage}
+    done = len(known) if found is None else found
+    total = None if results is None else len(results)
+    shown = [] if stage == "train" else sorted(reasons)[:_REASONS]
+    return StageStatus(stage, done, total, running, failed, len(quarantined), shown)
+
+
+def _record(path: Path) -> Record | None:
+    try:
+        return read_record(path)
+    except (OSError, ValueError):
+        return None
