@@ -26,6 +26,7 @@ ORDER = (
     "training_step",
     "inference",
     "surface_distances",
+    "verdicts",
     "scale",
 )
 HEAD = """# Benchmarks

@@ -301,8 +301,6 @@ class MetricsSettings(Section):
     lesion_overlap: float = Field(
         0.1, ge=0, le=1, description="IoU from which a predicted lesion counts as found."
     )
-    bootstrap: int = Field(10_000, ge=100, description="Resamples of a bootstrap interval.")
-    seed: int = Field(0, description="Seed of the bootstrap.")
 
 
 class TrackingSettings(Section):

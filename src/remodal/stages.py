@@ -41,7 +41,10 @@ STAGES = {
     "evaluate": Stage("remodal.metrics.evaluate", ("metrics.names", "metrics.lesion_overlap")),
     "tabulate": Stage(
         "remodal.report.tables",
-        ("metrics", "methods", "scenarios", "tables", "claims", "data", "published", "seeds"),
+        (
+            *("metrics", "methods", "scenarios", "tables", "claims", "data", "published"),
+            *("seeds", "preset", "training.epochs"),
+        ),
     ),
     # The page shows the whole configuration.
     "report": Stage("remodal.report.page", ("*",), "report/templates"),

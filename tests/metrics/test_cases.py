@@ -7,7 +7,8 @@ from remodal.metrics.cases import COUNTS, read_cases, write_cases
 
 
 def row(case, **values):
-    return {"case": case, "group": "", "class": "tumour", **dict.fromkeys(COUNTS, 0), **values}
+    keys = {"case": case, "patient": "p", "group": "", "class": "tumour"}
+    return {**keys, **dict.fromkeys(COUNTS, 0), **values}
 
 
 def test_names_stay_text_and_undefined_stays_undefined(tmp_path):
@@ -26,8 +27,8 @@ def test_names_stay_text_and_undefined_stays_undefined(tmp_path):
 def test_the_table_is_plain_text_with_six_decimals(tmp_path):
     write_cases(tmp_path / "cases.csv", ["dice", "assd_mm"], [row("a", dice=50.0, assd_mm=nan)])
     header, line = (tmp_path / "cases.csv").read_text().splitlines()
-    assert header == "case,group,class,dice,assd_mm," + ",".join(COUNTS)
-    assert line == "a,,tumour,50.000000,," + ",".join("0" * len(COUNTS))
+    assert header == "case,patient,group,class,dice,assd_mm," + ",".join(COUNTS)
+    assert line == "a,p,,tumour,50.000000,," + ",".join("0" * len(COUNTS))
 
 
 def test_tables_of_all_models_in_order(tmp_path):
@@ -49,5 +50,5 @@ def test_a_foreign_table_is_named(tmp_path):
     path = tmp_path / "maml/fold0-seed0/both.csv"
     path.parent.mkdir(parents=True)
     path.write_text("case,dice\na,1\n")
-    with pytest.raises(UserError, match=r"both\.csv: lacks the columns group, class"):
+    with pytest.raises(UserError, match=r"both\.csv: lacks the columns patient, group, class"):
         read_cases(tmp_path)

@@ -5,10 +5,8 @@ import pandas as pd
 import pytest
 
 from remodal.errors import UserError
-from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claim
-from remodal.settings import Cell, ClaimSettings, MetricsSettings
-
-SETTINGS = MetricsSettings(bootstrap=500)
+from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
+from remodal.settings import Cell, ClaimSettings
 
 
 def cell(method, scenario="both"):
@@ -21,25 +19,34 @@ def better(first, second, metric="dice"):
     )
 
 
-def measured(n=20, metric="dice", **means):
+def evaluate(claim, cases):
+    (found,) = evaluate_claims([claim], cases, "trend")
+    json.dumps(found, allow_nan=False)
+    return found
+
+
+def measured(n=20, metric="dice", seeds=3, **means):
     """Rows of methods whose values differ by their means and a little noise of their own."""
     cases = np.random.default_rng(0).normal(0, 10, n)
     frames = []
     for number, (name, mean) in enumerate(means.items(), 1):
         method, _, scenario = name.partition("_")
-        noise = np.random.default_rng(number).normal(0, 1, n)
-        frames.append(
-            pd.DataFrame(
-                {
-                    "method": method,
-                    "scenario": scenario or "both",
-                    "seed": 0,
-                    "case": [f"case{i:02}" for i in range(n)],
-                    "class": "tumour",
-                    metric: mean + cases + noise,
-                }
+        for seed in range(seeds):
+            noise = np.random.default_rng((number, seed)).normal(0, 1, n)
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "method": method,
+                        "scenario": scenario or "both",
+                        "fold": 0,
+                        "seed": seed,
+                        "case": [f"case{i:02}" for i in range(n)],
+                        "patient": [f"patient{i:02}" for i in range(n)],
+                        "class": "tumour",
+                        metric: mean + cases + noise,
+                    }
+                )
             )
-        )
     return pd.concat(frames, ignore_index=True)
 
 
@@ -48,24 +55,23 @@ def measured(n=20, metric="dice", **means):
     [((80, 75), HOLDS), ((75, 80), DOES_NOT_HOLD), ((80, 80), UNDECIDED)],
 )
 def test_better(means, verdict):
-    found = evaluate_claim(better("a", "b"), measured(a=means[0], b=means[1]), SETTINGS)
+    found = evaluate(better("a", "b"), measured(a=means[0], b=means[1]))
     assert found["verdict"] == verdict
     assert found["estimate"] == pytest.approx(means[0] - means[1], abs=0.6)
     assert found["low"] <= found["estimate"] <= found["high"]
-    assert found["n"] == 20
-    json.dumps(found, allow_nan=False)
+    assert (found["patients"], found["cases"], found["trainings"]) == (20, 20, 3)
 
 
 def test_lower_is_better_for_a_distance():
     cases = measured(metric="assd_mm", a=4, b=8)
-    found = evaluate_claim(better("a", "b", "assd_mm"), cases, SETTINGS)
+    found = evaluate(better("a", "b", "assd_mm"), cases)
     assert found["verdict"] == HOLDS
     assert found["estimate"] == pytest.approx(4, abs=0.6)
 
 
 def test_signed_errors_are_compared_by_their_size():
     cases = measured(metric="rvd", a=0, b=-60)
-    assert evaluate_claim(better("a", "b", "rvd"), cases, SETTINGS)["verdict"] == HOLDS
+    assert evaluate(better("a", "b", "rvd"), cases)["verdict"] == HOLDS
 
 
 def test_smaller_gap_is_of_the_means():
@@ -76,41 +82,65 @@ def test_smaller_gap_is_of_the_means():
         second=[cell("b", "arterial"), cell("b", "venous")],
     )
     cases = measured(a_arterial=80, a_venous=79, b_arterial=70, b_venous=76)
-    found = evaluate_claim(claim, cases, SETTINGS)
+    found = evaluate(claim, cases)
     assert found["verdict"] == HOLDS
     assert found["estimate"] == pytest.approx(5, abs=1)
     swapped = claim.model_copy(update={"first": claim.second, "second": claim.first})
-    assert evaluate_claim(swapped, cases, SETTINGS)["verdict"] == DOES_NOT_HOLD
+    assert evaluate(swapped, cases)["verdict"] == DOES_NOT_HOLD
 
 
-def test_too_few_cases_decide_nothing():
-    found = evaluate_claim(better("a", "b"), measured(n=5, a=90, b=10), SETTINGS)
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_fewer_than_three_trainings_decide_nothing(seeds):
+    found = evaluate(better("a", "b"), measured(seeds=seeds, a=90, b=10))
+    assert (found["verdict"], found["p_holm"]) == (UNDECIDED, None)
+    assert "these trainings only" in found["evidence"]
+    assert "advantage" in found["evidence"]
+
+
+def test_too_few_patients_decide_nothing():
+    found = evaluate(better("a", "b"), measured(n=5, a=90, b=10))
     assert found["verdict"] == UNDECIDED
-    assert "only 5 cases" in found["evidence"]
+    assert "at least 6 patients are needed" in found["evidence"]
 
 
-def test_a_method_without_results_decides_nothing():
-    found = evaluate_claim(better("a", "absent"), measured(a=90), SETTINGS)
-    assert (found["verdict"], found["n"], found["estimate"]) == (UNDECIDED, 0, None)
-    json.dumps(found, allow_nan=False)
+def test_patients_count_and_not_their_examinations():
+    cases = measured(n=20, a=90, b=10)
+    cases["patient"] = cases["case"].str[:5]  # case0x and case1x: two patients
+    found = evaluate(better("a", "b"), cases)
+    assert (found["verdict"], found["patients"], found["cases"]) == (UNDECIDED, 2, 20)
+
+
+def test_the_evidence_names_what_stands_behind_it():
+    evidence = evaluate(better("a", "b"), measured(a=80, b=75))["evidence"]
+    assert "20 patients, 3 trainings of each row, preset trend" in evidence
+    assert "after Holm's correction" in evidence
+
+
+def test_claims_are_corrected_together():
+    cases = measured(n=12, a=80, b=79.3)
+    alone = evaluate(better("a", "b"), cases)
+    together = evaluate_claims([better("a", "b"), better("b", "a")] * 5, cases, "trend")
+    assert alone["p"] == together[0]["p"]
+    assert together[0]["p_holm"] == pytest.approx(min(1, 10 * alone["p"]))
+
+
+def test_a_claim_that_cannot_be_decided_costs_the_others_nothing():
+    cases = measured(a=80, b=75)
+    found = evaluate_claims([better("a", "b"), better("a", "absent")], cases, "trend")
+    assert found[0]["p_holm"] == found[0]["p"]
+    assert (found[1]["verdict"], found[1]["patients"]) == (UNDECIDED, 0)
+    assert found[1]["estimate"] is None
 
 
 def test_only_cases_that_all_cells_have_count():
     cases = measured(a=80, b=75)
-    cases.loc[cases.index[:3], "dice"] = np.nan
-    assert evaluate_claim(better("a", "b"), cases, SETTINGS)["n"] == 17
-
-
-def test_seeds_of_a_case_are_averaged_first():
-    once = measured(n=8, a=80, b=75)
-    thrice = pd.concat([once.assign(seed=seed) for seed in range(3)])
-    found = evaluate_claim(better("a", "b"), thrice, SETTINGS)
-    assert found == evaluate_claim(better("a", "b"), once, SETTINGS)
+    cases.loc[cases["case"].isin(["case00", "case01"]) & (cases["method"] == "a"), "dice"] = np.nan
+    assert evaluate(better("a", "b"), cases)["patients"] == 18
 
 
 def test_mistakes_in_a_claim():
     with pytest.raises(UserError, match="has no value for a single case"):
-        evaluate_claim(better("a", "b", "dice_global"), measured(a=1, b=1), SETTINGS)
+        evaluate(better("a", "b", "dice_global"), measured(a=1, b=1))
     one_cell = ClaimSettings(text="t", kind="smaller_gap", first=[cell("a")], second=[cell("b")])
     with pytest.raises(UserError, match="2 each for `smaller_gap`"):
-        evaluate_claim(one_cell, measured(a=1, b=1), SETTINGS)
+        evaluate(one_cell, measured(a=1, b=1))

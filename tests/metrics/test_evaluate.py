@@ -27,7 +27,7 @@ def study(tmp_path):
     write_volume(tmp_path / "registered/p1/label.nii.gz", Volume(label, GEOMETRY))
     write_volume(tmp_path / "predictions/p1.nii.gz", Volume(prediction, GEOMETRY))
     write_json(tmp_path / "predictions/predictions.json", {"cases": ["p1"]})
-    write_json(tmp_path / "splits.json", {"groups": {"p1": "HCC"}})
+    write_json(tmp_path / "splits.json", {"patients": {"p1": "patient7"}, "groups": {"p1": "HCC"}})
     return tmp_path
 
 
@@ -51,7 +51,8 @@ def test_measures_the_class_that_the_settings_map(study):
     """Tumour 2 x 2 x 2 voxels, the prediction shifted by one voxel of 0.5 mm."""
     evaluate(study)
     (row,) = read_cases(study / "metrics").to_dict("records")
-    assert (row["case"], row["group"], row["class"]) == ("p1", "HCC", "tumour")
+    assert (row["case"], row["patient"], row["group"]) == ("p1", "patient7", "HCC")
+    assert row["class"] == "tumour"
     assert row["dice"] == 50
     assert row["jaccard"] == pytest.approx(100 / 3, abs=1e-6)
     assert row["rvd"] == 0
@@ -87,7 +88,7 @@ def test_the_same_inputs_give_the_same_bytes(study):
 def test_only_the_metrics_asked_for(study):
     evaluate(study, settings_of(metrics={"names": ["asd_mm", "dice"]}))
     columns = list(read_cases(study / "metrics").columns)
-    assert columns[7:9] == ["asd_mm", "dice"]
+    assert columns[8:10] == ["asd_mm", "dice"]
     assert "hd95_mm" not in columns
 
 

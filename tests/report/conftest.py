@@ -78,7 +78,8 @@ def empty_row(case: str, **values) -> dict:
         "lesions_false": 0,
         "missed": 0,
     }
-    return {"case": case, "group": "", "class": "tumour"} | metrics | counts | values
+    keys = {"case": case, "patient": case, "group": "", "class": "tumour"}
+    return keys | metrics | counts | values
 
 
 @pytest.fixture

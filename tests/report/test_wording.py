@@ -86,8 +86,13 @@ def test_spreads_over_seeds_and_folds_are_told_apart(table_of):
     assert retraining_text(maml.entries[0]) == "seeds ± 1.41, folds ± 2.83"
 
 
+def test_too_few_trainings_are_said(table_of):
+    assert any("about these trainings only" in note for note in notes(table_of()))
+    assert not any("about these trainings only" in note for note in notes(table_of((0, 1, 2))))
+
+
 def test_too_few_pairs_are_said(table_of):
-    assert any("fewer than 6 pairs" in note for note in notes(table_of()))
+    assert any("fewer than 6 patients" in note for note in notes(table_of()))
 
 
 def test_models_that_were_not_measured_are_counted(table_of, make_settings, tmp_path):
@@ -100,4 +105,4 @@ def test_models_that_were_not_measured_are_counted(table_of, make_settings, tmp_
 
 def test_counts_that_differ_between_metrics_are_given_one_each(table_of):
     maml = next(row for row in table_of().rows if row.method == "maml")
-    assert count_texts(maml) == ["3 / 0", "0", "0 / 3"]
+    assert count_texts(maml) == ["3 / 0 / 0", "0", "0 / 3 / 3"]

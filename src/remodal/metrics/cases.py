@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Columns that say which measurement a row is.
-KEYS = ("case", "group", "class")
+KEYS = ("case", "patient", "group", "class")
 
 #: Columns of counts, which every row has: voxels, lesions, and whether all was missed (0 or 1).
 COUNTS = (
@@ -58,7 +58,7 @@ def read_cases(metrics: Path) -> "pd.DataFrame":
 
     Returns:
         One row for each method, fold, seed, scenario, case and class, in this order, with those
-        columns, `group`, the metrics (NaN: undefined) and the counts.
+        columns, `patient`, `group`, the metrics (NaN: undefined) and the counts.
 
     Raises:
         UserError: there is no table, or one lacks its columns.

@@ -1,67 +1,91 @@
 """A paper's claims, tested on our own cases: each holds, does not hold or is undecided.
 
-The decision is by the 95 % bootstrap interval over cases of the claimed advantage: above zero the
-claim holds, below zero it does not, and otherwise, or with fewer than six cases, it is undecided.
+A verdict needs three trainings behind each row and six patients. It is by a t test whose variance
+has a term for patients and one for trainings (`remodal.metrics.contrasts`), corrected over all
+claims of the study (Holm). docs/benchmarks.md shows how often such a verdict is wrong.
 """
 
-from collections.abc import Sequence
-from functools import reduce
-from math import isnan
+from collections.abc import Mapping, Sequence
+from math import isnan, nan
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from remodal.errors import UserError
-from remodal.metrics.registry import Metric, require_case_metric
-from remodal.metrics.statistics import (
-    FEWEST_PAIRS,
-    bootstrap_interval,
-    case_values,
-    compare,
+from remodal.metrics.contrasts import (
+    FEWEST_TRAININGS,
+    Contrast,
+    Term,
+    contrast,
+    smaller_in_size,
 )
-from remodal.settings import Cell, ClaimSettings, MetricsSettings
+from remodal.metrics.registry import Metric, require_case_metric
+from remodal.metrics.statistics import FEWEST_PAIRS, holm
+from remodal.settings import Cell, ClaimSettings
 
 HOLDS, DOES_NOT_HOLD, UNDECIDED = "holds", "does not hold", "undecided"
 
+#: Chance of any wrong verdict in a study whose methods are all equal.
+_ERROR_RATE = 0.05
 
-def evaluate_claim(
-    claim: ClaimSettings, cases: pd.DataFrame, settings: MetricsSettings
-) -> dict[str, Any]:
-    """Test one claim.
 
-    `better`: the mean paired difference of the two cells; p is Wilcoxon's signed-rank test.
-    `smaller_gap`: how much smaller the absolute difference of the first pair's means is than that
-    of the second pair's, on the cases that all four have; it has no p, only the interval.
+def evaluate_claims(
+    claims: Sequence[ClaimSettings], cases: pd.DataFrame, preset: str
+) -> list[dict[str, Any]]:
+    """Test a study's claims together.
+
+    `better`: the mean difference of the two cells. `smaller_gap`: how much smaller the absolute
+    difference of the first pair's means is than that of the second pair's, on the cases that all
+    four have.
 
     Args:
-        claim: of the study's settings.
+        claims: of the study's settings.
         cases: per-case rows of all methods and scenarios, as from `read_cases`.
-        settings: resamples and seed of the bootstrap.
+        preset: how much work stands behind the rows; named in the evidence.
 
     Returns:
-        A mapping for a JSON file (None: undefined): `text`, `kind`, `metric`, `unit`; `verdict`;
-        `estimate` with `low` and `high`, positive in favour of the claim, `p`, `test`, `n`
-        (cases); `cells`: method, scenario and mean of each; `evidence`: one sentence.
+        For each claim a mapping for a JSON file (None: undefined): `text`, `kind`, `metric`,
+        `unit`; `verdict`; `estimate` with `low` and `high` (95 %, not corrected), positive in
+        favour of the claim, `p` and `p_holm`; `cases`, `patients` and `trainings` (of the row that
+        has fewest); `cells`: method, scenario and mean of each; `evidence`: one sentence.
 
     Raises:
         UserError: an unknown metric, one of a whole study, or a wrong number of cells.
     """
+    found = [_measure(claim, cases) for claim in claims]
+    decidable = [
+        nan if _lacking(result) or result["p"] is None else result["p"] for result in found
+    ]
+    for result, corrected in zip(found, holm(decidable)):
+        result["p_holm"] = _number(corrected)
+        result["verdict"] = _verdict(result)
+        result["evidence"] = _evidence(result, preset)
+    return found
+
+
+def _measure(claim: ClaimSettings, cases: pd.DataFrame) -> dict[str, Any]:
     metric = require_case_metric(claim.metric, f"claim `{claim.text}`")
     _require_cells(claim)
-    cells = [*claim.first, *claim.second]
-    common = _common_cases([_values(cases, cell, metric) for cell in cells])
-    result = {"text": claim.text, "kind": claim.kind, "metric": metric.name, "unit": metric.unit}
-    result["cells"] = [
-        {"method": cell.method, "scenario": cell.scenario, "mean": _number(common[i].mean())}
-        for i, cell in enumerate(cells)
-    ]
-    test = _better if claim.kind == "better" else _smaller_gap
-    result |= test(common, metric, settings)
-    result["n"] = len(common)
-    result["verdict"] = _verdict(result)
-    result["evidence"] = _evidence(result)
-    return result
+    rows = [_rows(cases, cell, metric) for cell in (*claim.first, *claim.second)]
+    measure = _better if claim.kind == "better" else _smaller_gap
+    (estimate, low, high, p), found = measure(rows, metric)
+    return {
+        "text": claim.text,
+        "kind": claim.kind,
+        "metric": metric.name,
+        "unit": metric.unit,
+        "cells": [
+            {"method": cell.method, "scenario": cell.scenario, "mean": _mean(of_cell, metric)}
+            for cell, of_cell in zip((*claim.first, *claim.second), rows)
+        ],
+        "estimate": _number(estimate),
+        "low": _number(low),
+        "high": _number(high),
+        "p": _number(p),
+        "cases": found.cases,
+        "patients": found.patients,
+        "trainings": found.trainings,
+    }
 
 
 def _require_cells(claim: ClaimSettings) -> None:
@@ -74,73 +98,74 @@ def _require_cells(claim: ClaimSettings) -> None:
         )
 
 
-def _values(cases: pd.DataFrame, cell: Cell, metric: Metric) -> pd.Series:
-    """A cell's value of each case, as an error where the metric is signed."""
+def _rows(cases: pd.DataFrame, cell: Cell, metric: Metric) -> pd.DataFrame:
+    """A cell's rows, with a signed metric as an error."""
     rows = cases[(cases["method"] == cell.method) & (cases["scenario"] == cell.scenario)]
     if metric.direction == "zero":
         rows = rows.assign(**{metric.name: rows[metric.name].abs()})
-    return case_values(rows, metric.name)
+    return rows
 
 
-def _common_cases(series: Sequence[pd.Series]) -> pd.DataFrame:
-    """One column for each cell (0, 1, ...), one row for each case that all of them have."""
-    names = reduce(lambda shared, one: shared.intersection(one.index), series, series[0].index)
-    return pd.DataFrame({i: one.loc[names] for i, one in enumerate(series)}).sort_index()
+Measured = tuple[tuple[float, float, float, float], Contrast]
 
 
-def _better(common: pd.DataFrame, metric: Metric, settings: MetricsSettings) -> dict[str, Any]:
-    first, second = common[0], common[1]
-    if metric.direction != "higher":
-        first, second = second, first
-    found = compare(first, second, resamples=settings.bootstrap, seed=settings.seed)
-    return {
-        "estimate": _number(found.mean_difference),
-        "low": _number(found.low),
-        "high": _number(found.high),
-        "p": _number(found.p),
-        "test": "Wilcoxon signed-rank",
-    }
+def _better(rows: Sequence[pd.DataFrame], metric: Metric) -> Measured:
+    first, second = rows if metric.direction == "higher" else reversed(rows)
+    found = contrast([Term(1, first), Term(-1, second)], metric.name)
+    return (found.estimate, found.low, found.high, found.p), found
 
 
-def _smaller_gap(common: pd.DataFrame, metric: Metric, settings: MetricsSettings) -> dict[str, Any]:
-    def advantage(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
-        return np.abs(second.mean(axis=axis)) - np.abs(first.mean(axis=axis))
-
-    gaps = ((common[0] - common[1]).to_numpy(), (common[2] - common[3]).to_numpy())
-    low, high = bootstrap_interval(
-        gaps,
-        advantage,
-        resamples=settings.bootstrap,
-        seed=settings.seed,
-        method="percentile",  # an absolute value is not smooth at zero
+def _smaller_gap(rows: Sequence[pd.DataFrame], metric: Metric) -> Measured:
+    weights = {"difference": (-1, 1, 1, -1), "total": (1, -1, 1, -1)}
+    difference, total = (
+        contrast([Term(weight, of_cell) for weight, of_cell in zip(chosen, rows)], metric.name)
+        for chosen in weights.values()
     )
-    return {
-        "estimate": _number(advantage(*gaps)) if len(common) else None,
-        "low": _number(low),
-        "high": _number(high),
-        "p": None,
-        "test": "bootstrap interval only",
-    }
+    return smaller_in_size(difference, total), difference
 
 
-def _verdict(result: dict[str, Any]) -> str:
-    if result["n"] < FEWEST_PAIRS or result["low"] is None or result["high"] is None:
+def _mean(rows: pd.DataFrame, metric: Metric) -> float | None:
+    return _number(rows.groupby("case")[metric.name].mean().mean())
+
+
+def _lacking(result: Mapping[str, Any]) -> str:
+    """What a verdict lacks, in words; empty when it lacks nothing."""
+    if result["patients"] < FEWEST_PAIRS:
+        return f"at least {FEWEST_PAIRS} patients are needed"
+    if result["trainings"] < FEWEST_TRAININGS:
+        return f"these trainings only: at least {FEWEST_TRAININGS} of each row are needed"
+    return ""
+
+
+def _verdict(result: Mapping[str, Any]) -> str:
+    p = result["p_holm"]
+    if p is None or p >= _ERROR_RATE:
         return UNDECIDED
-    if result["low"] > 0:
-        return HOLDS
-    return DOES_NOT_HOLD if result["high"] < 0 else UNDECIDED
+    return HOLDS if result["estimate"] > 0 else DOES_NOT_HOLD
 
 
-def _evidence(result: dict[str, Any]) -> str:
-    n, unit = result["n"], result["unit"]
-    if n < FEWEST_PAIRS:
-        return f"only {n} cases have all values; at least {FEWEST_PAIRS} are needed"
-    about = "advantage" if result["kind"] == "better" else "gap smaller by"
-    sentence = (
-        f"{about} {result['estimate']:.2f} {unit} "
-        f"(95 % interval {result['low']:.2f} to {result['high']:.2f}), n = {n}"
+def _evidence(result: Mapping[str, Any], preset: str) -> str:
+    """One sentence: estimate, interval, p, and what stands behind them."""
+    behind = (
+        f"{_counted(result['patients'], 'patient')}, "
+        f"{_counted(result['trainings'], 'training')} of each row, preset {preset}"
     )
-    return sentence if result["p"] is None else f"{sentence}, Wilcoxon p = {result['p']:.3g}"
+    parts = []
+    if result["low"] is not None:
+        about = "advantage" if result["kind"] == "better" else "gap smaller by"
+        parts.append(
+            f"{about} {result['estimate']:.2f} {result['unit']} "
+            f"(95 % interval {result['low']:.2f} to {result['high']:.2f})"
+        )
+    if result["p_holm"] is not None:
+        parts.append(f"p = {result['p_holm']:.3g} after Holm's correction")
+    sentence = ", ".join([*parts, behind])
+    lacking = _lacking(result)
+    return f"{sentence}; {lacking}" if lacking else sentence
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _number(value: float) -> float | None:

@@ -27,7 +27,7 @@ def evaluate_predictions(
         predictions: folder with `predictions.json`, whose `cases` are measured, and a
             `<case>.nii.gz` of class indices for each.
         registered: folder with `<case>/label.nii.gz`, which holds the source's label values.
-        splits: splits.json, for the cases' groups.
+        splits: splits.json, for the cases' patients and groups.
         output: per-case CSV (see `remodal.metrics.cases`); equal inputs give equal bytes.
 
     Raises:
@@ -35,11 +35,13 @@ def evaluate_predictions(
         BadCase: a prediction or label cannot be read, or they are not on one grid.
     """
     metrics = [require_case_metric(name, "metrics.names") for name in settings.metrics.names]
-    groups = read_json(splits).get("groups", {})
+    split = read_json(splits)
+    patients, groups = split["patients"], split.get("groups", {})
     rows: list[Row] = []
     for case in progress(_predicted_cases(predictions), "measuring"):
         for name, pair in _pairs(settings, case, predictions, registered):
-            key: Row = {"case": case, "group": groups.get(case) or "", "class": name}
+            group = groups.get(case) or ""
+            key: Row = {"case": case, "patient": patients[case], "group": group, "class": name}
             rows.append(key | measure(pair, metrics, settings.metrics.lesion_overlap))
     write_cases(output, [metric.name for metric in metrics], rows)
 

@@ -1,11 +1,10 @@
-"""What a table says of many cases: means and spreads, and whether two methods differ.
+"""What a table says of many cases: means, spreads and tests.
 
-A case counts once: with several seeds its value is the mean over them (METHODS 1.3). Undefined
-values are left out and counted, never replaced (METHODS 1.2).
+A case counts once: with several seeds its value is the mean over them. Undefined values are left
+out and counted, never replaced.
 """
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 
@@ -18,8 +17,8 @@ from remodal.metrics.registry import StudyMetric, require_metric
 #: Fewest pairs with which a two-sided signed-rank test can reach p < 0.05.
 FEWEST_PAIRS = 6
 
-#: Differences smaller than this come from the order of additions, not from the methods.
-_ROUNDING_DECIMALS = 9
+#: Most pairs for which the signed-rank test goes through all sums of ranks.
+_MOST_EXACT = 200
 
 
 @dataclass(frozen=True)
@@ -46,27 +45,6 @@ class Summary:
     cases: int
     missed: int
     undefined: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A paired comparison of two methods on the cases where both have a value.
-
-    Attributes:
-        mean_difference: mean of first minus second.
-        low: lower end of its bootstrap interval.
-        high: upper end.
-        p: two-sided Wilcoxon signed-rank test of the differences, not corrected.
-        n: pairs.
-        excluded: cases of either without a partner that has a value.
-    """
-
-    mean_difference: float
-    low: float
-    high: float
-    p: float
-    n: int
-    excluded: int
 
 
 def case_values(cases: pd.DataFrame, metric: str) -> pd.Series:
@@ -130,102 +108,37 @@ def _sd(values: "pd.Series | np.ndarray") -> float:
     return float(defined.std(ddof=1)) if defined.size > 1 else nan
 
 
-def compare(
-    first: pd.Series,
-    second: pd.Series,
-    *,
-    resamples: int = 10_000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> Comparison:
-    """Compare two methods case by case.
-
-    Args:
-        first: values by case name, one a case, as from `case_values` (for a metric that is best
-            at zero: their absolute values).
-        second: the same of the method to compare with.
-        resamples: number of bootstrap resamples.
-        seed: of the bootstrap.
-        level: of the interval.
-    """
-    pairs = pd.concat([first, second], axis=1, keys=["first", "second"])
-    paired = pairs.dropna()
-    differences = (paired["first"] - paired["second"]).to_numpy(float).round(_ROUNDING_DECIMALS)
-    low, high = bootstrap_interval(
-        (differences,), np.mean, resamples=resamples, seed=seed, level=level
-    )
-    return Comparison(
-        mean_difference=_mean(differences),
-        low=low,
-        high=high,
-        p=signed_rank(differences),
-        n=len(paired),
-        excluded=len(pairs) - len(paired),
-    )
-
-
 def signed_rank(differences: np.ndarray) -> float:
-    """Two-sided p of the Wilcoxon signed-rank test.
+    """Two-sided p of the Wilcoxon signed-rank test, exact whatever the ties.
 
     Zero differences take part in the ranking, then only the others can change sign (Pratt 1959):
     two methods that miss the same lesion are tied there, which dropping the case would hide. All
-    zero gives 1; none gives NaN. Exact up to 13 pairs (without zeros and ties up to 50), else by
-    the normal approximation.
+    zero gives 1; none gives NaN. Beyond `_MOST_EXACT` pairs the normal approximation serves.
     """
     if differences.size == 0:
         return nan
     if not differences.any():
         return 1.0
-    return float(stats.wilcoxon(differences, zero_method="pratt").pvalue)
+    if differences.size > _MOST_EXACT:
+        return float(stats.wilcoxon(differences, zero_method="pratt", method="approx").pvalue)
+    # Doubled, the ranks of tied differences are whole numbers too.
+    doubled = np.rint(2 * stats.rankdata(np.abs(differences))).astype(int)
+    ranks = doubled[differences != 0]
+    positive = doubled[differences > 0].sum()
+    chances = _rank_sums(ranks)
+    tails = chances[: positive + 1].sum(), chances[positive:].sum()
+    return float(min(1.0, 2 * min(tails)))
 
 
-def bootstrap_interval(
-    samples: tuple[np.ndarray, ...],
-    statistic: Callable[..., np.ndarray],
-    *,
-    resamples: int,
-    seed: int,
-    level: float = 0.95,
-    method: str = "BCa",
-) -> tuple[float, float]:
-    """Bootstrap interval of a statistic over cases, which are resampled together.
-
-    Args:
-        samples: arrays of shape (n,), one value a case.
-        statistic: function of the arrays with an `axis` argument.
-        resamples: number of resamples.
-        seed: of the resampling; the same seed gives the same interval.
-        level: confidence level.
-        method: `BCa` (bias-corrected and accelerated) or `percentile` (for statistics that are
-            not smooth). BCa falls back to percentiles where it is not defined.
-
-    Returns:
-        Lower and upper end; NaN below two cases, the value itself when nothing varies.
-    """
-    if samples[0].size < 2:
-        return nan, nan
-    if all(np.ptp(sample) == 0 for sample in samples):
-        value = float(statistic(*samples, axis=-1))
-        return value, value
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        interval = stats.bootstrap(
-            samples,
-            statistic,
-            n_resamples=resamples,
-            paired=True,
-            vectorized=True,
-            axis=-1,
-            confidence_level=level,
-            method=method,
-            rng=np.random.default_rng(seed),
-        ).confidence_interval
-    low, high = float(interval.low), float(interval.high)
-    if method == "BCa" and (isnan(low) or isnan(high)):
-        return bootstrap_interval(
-            samples, statistic, resamples=resamples, seed=seed, level=level, method="percentile"
-        )
-    return low, high
+def _rank_sums(ranks: np.ndarray) -> np.ndarray:
+    """Chance of each sum of ranks, when each counts with chance one half: (sum of ranks + 1,)."""
+    chances = np.zeros(ranks.sum() + 1)
+    chances[0] = 1.0
+    for rank in ranks:
+        without = chances.copy()
+        chances[rank:] += without[: len(without) - rank]
+        chances /= 2
+    return chances
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -247,7 +160,7 @@ def jaccard_agrees(mean_dice: float, mean_jaccard: float, tolerance: float = 0.0
     """Whether a table's mean Jaccard is possible beside its mean Dice (both in percent).
 
     J = D / (2 - D) is convex, so mean Jaccard is at least that of the mean Dice, and never above
-    mean Dice itself. Holds in every row of the papers (METHODS 4.8).
+    mean Dice itself. Holds in every row of the papers' tables.
 
     Args:
         mean_dice: in percent.

@@ -6,8 +6,9 @@ from math import isnan, nan
 
 import pandas as pd
 
+from remodal.metrics.contrasts import Contrast, Term, contrast
 from remodal.metrics.registry import Metric, StudyMetric, require_metric
-from remodal.metrics.statistics import Comparison, Summary, case_values, compare, holm, summarise
+from remodal.metrics.statistics import Summary, holm, signed_rank, summarise
 from remodal.report.published import Key, Published, read_published
 from remodal.settings import RowSettings, Settings, TableSettings
 
@@ -35,7 +36,8 @@ class Entry:
         best: whether ours is the best of its group.
         published_best: whether the paper's is.
         comparison: method minus the table's reference method; None for the reference itself.
-        p_holm: its p value corrected over all comparisons of the table.
+        p: two-sided signed-rank test of the patients' differences.
+        p_holm: the same corrected over all comparisons of the table.
     """
 
     column: Column
@@ -45,7 +47,8 @@ class Entry:
     published: Published | None
     best: bool = False
     published_best: bool = False
-    comparison: Comparison | None = None
+    comparison: Contrast | None = None
+    p: float = nan
     p_holm: float = nan
 
     @property
@@ -54,13 +57,6 @@ class Entry:
         if self.summary is None:
             return "not run"
         return "undefined" if isnan(self.summary.mean) else "ok"
-
-    @property
-    def difference(self) -> float:
-        """Ours minus published; NaN where either is missing."""
-        if self.summary is None or self.published is None:
-            return nan
-        return self.summary.mean - self.published.mean
 
 
 @dataclass(frozen=True)
@@ -82,13 +78,31 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One table; `runs_expected` models should stand behind each row."""
+    """One table.
+
+    Attributes:
+        name: key of the settings.
+        title: the paper's caption; says so when the data are simulated.
+        effort: preset, epochs and seeds, in words.
+        columns: metrics, of each class.
+        rows: methods in scenarios.
+        runs_expected: models that should stand behind each row.
+        simulated: whether our values are of simulated data, which nothing published can be
+            compared with.
+    """
 
     name: str
     title: str
+    effort: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     runs_expected: int
+    simulated: bool
+
+    @property
+    def caption(self) -> str:
+        """What every exported copy of the table says of itself."""
+        return f"{self.title}. {self.effort}"
 
     @property
     def reproducibility(self) -> str:
@@ -99,7 +113,28 @@ class Table:
     @property
     def has_published(self) -> bool:
         """Whether the paper prints any number of this table."""
-        return any(entry.published for row in self.rows for entry in row.entries)
+        return any(self.prints(column) for column in self.columns)
+
+    def prints(self, column: Column) -> bool:
+        """Whether the paper prints any number of a column."""
+        found = (e for row in self.rows for e in row.entries if e.column == column)
+        return any(entry.published for entry in found)
+
+    def parts(self, column: Column) -> list[str]:
+        """Headings under a column; no difference to what nothing can be compared with."""
+        published = self.prints(column)
+        return [
+            *(["published"] if published else []),
+            "ours",
+            *(["difference"] if published and not self.simulated else []),
+            *(["p"] if self.compared else []),
+        ]
+
+    def difference(self, entry: Entry) -> float:
+        """Ours minus published; NaN where either is missing or they cannot be compared."""
+        if self.simulated or entry.summary is None or entry.published is None:
+            return nan
+        return entry.summary.mean - entry.published.mean
 
     @property
     def compared(self) -> list[tuple[Row, Entry]]:
@@ -130,10 +165,21 @@ def _build_table(
     columns = _columns(settings, table.metrics)
     rows = [_row(settings, name, table, row, columns, cases, published) for row in table.rows]
     rows = _with_best(rows)
-    rows = _with_comparisons(rows, cases, settings)
+    rows = _with_comparisons(rows, cases)
     title = f"{table.title} {SIMULATED}" if settings.data.simulated else table.title
     runs = settings.splits.fold_count * len(settings.seeds)
-    return Table(name, title, tuple(columns), tuple(rows), runs)
+    return Table(
+        name, title, _effort(settings), tuple(columns), tuple(rows), runs, settings.data.simulated
+    )
+
+
+def _effort(settings: Settings) -> str:
+    """How much training stands behind a study's tables."""
+    epochs, seeds = settings.training.epochs, len(settings.seeds)
+    return (
+        f"Preset {settings.preset}: {epochs} {'epoch' if epochs == 1 else 'epochs'}, "
+        f"{seeds} {'seed' if seeds == 1 else 'seeds'}."
+    )
 
 
 def _columns(settings: Settings, metrics: Iterable[str]) -> list[Column]:
@@ -205,7 +251,8 @@ def _fold_sd(cases: pd.DataFrame, metric: Metric) -> float:
 def _with_best(rows: Sequence[Row]) -> list[Row]:
     """Mark the best of each column, among the rows of the same heading, as the paper's bold does.
 
-    Values that print alike (two decimals) share the mark; a value without a rival gets none.
+    Values that print alike (two decimals) share the mark; a value without a rival gets none. Nor
+    does any of ours where the rivals' means are over different numbers of cases.
     """
     marked = []
     for row in rows:
@@ -214,10 +261,12 @@ def _with_best(rows: Sequence[Row]) -> list[Row]:
         for i, entry in enumerate(row.entries):
             column = [other.entries[i] for other in rivals]
             metric = entry.column.metric
+            counts = {e.summary.n for e in column if e.summary is not None}
             entries.append(
                 replace(
                     entry,
-                    best=_is_best(_mean(entry), [_mean(e) for e in column], metric),
+                    best=len(counts) == 1
+                    and _is_best(_mean(entry), [_mean(e) for e in column], metric),
                     published_best=_is_best(
                         _published_mean(entry), [_published_mean(e) for e in column], metric
                     ),
@@ -241,16 +290,20 @@ def _is_best(value: float, values: Iterable[float], metric: Metric) -> bool:
     return not isnan(value) and len(ranks) > 1 and round(rank(value), 2) == min(ranks)
 
 
-def _with_comparisons(rows: Sequence[Row], cases: pd.DataFrame, settings: Settings) -> list[Row]:
+def _with_comparisons(rows: Sequence[Row], cases: pd.DataFrame) -> list[Row]:
     """Compare each row with its scenario's reference, and correct p over the whole table (Holm)."""
-    compared = [[_comparison(row, entry, cases, settings) for entry in row.entries] for row in rows]
-    p_values = [nan if c is None else c.p for comparisons in compared for c in comparisons]
-    corrected = iter(holm(p_values))
+    compared = [[_comparison(row, entry, cases) for entry in row.entries] for row in rows]
+    p_values = [
+        nan if found is None else signed_rank(found.differences)
+        for comparisons in compared
+        for found in comparisons
+    ]
+    tested = iter(zip(p_values, holm(p_values)))
     return [
         replace(
             row,
             entries=tuple(
-                replace(entry, comparison=comparison, p_holm=next(corrected))
+                _tested(entry, comparison, *next(tested))
                 for entry, comparison in zip(row.entries, comparisons, strict=True)
             ),
         )
@@ -258,10 +311,12 @@ def _with_comparisons(rows: Sequence[Row], cases: pd.DataFrame, settings: Settin
     ]
 
 
-def _comparison(
-    row: Row, entry: Entry, cases: pd.DataFrame, settings: Settings
-) -> Comparison | None:
-    """Method minus reference, case by case (a signed error by its size)."""
+def _tested(entry: Entry, comparison: Contrast | None, p: float, p_holm: float) -> Entry:
+    return replace(entry, comparison=comparison, p=p, p_holm=p_holm)
+
+
+def _comparison(row: Row, entry: Entry, cases: pd.DataFrame) -> Contrast | None:
+    """Method minus reference (a signed error by its size)."""
     metric = entry.column.metric
     if (
         row.is_reference
@@ -270,10 +325,10 @@ def _comparison(
         or entry.summary is None
     ):
         return None
-    values = []
-    for method in (row.method, row.reference):
+    terms = []
+    for weight, method in ((1, row.method), (-1, row.reference)):
         of_cell = _cell(cases, method, row.scenario, entry.column.class_name)
         if metric.direction == "zero":
             of_cell = of_cell.assign(**{metric.name: of_cell[metric.name].abs()})
-        values.append(case_values(of_cell, metric.name))
-    return compare(*values, resamples=settings.metrics.bootstrap, seed=settings.metrics.seed)
+        terms.append(Term(weight, of_cell))
+    return contrast(terms, metric.name)

@@ -14,7 +14,6 @@ from remodal.report.wording import (
     count_texts,
     metric_texts,
     notes,
-    parts,
 )
 
 CSV_COLUMNS = (
@@ -46,7 +45,8 @@ CSV_COLUMNS = (
     "difference_to_reference",
     "interval_low",
     "interval_high",
-    "pairs",
+    "patients",
+    "trainings",
     "p",
     "p_holm",
 )
@@ -69,7 +69,7 @@ def _csv_cells(table: Table, row: Row, entry: Entry) -> list[str]:
         entry.published,
         entry.comparison,
     )
-    names = [table.title, row.group, row.method, row.label, row.scenario]
+    names = [table.caption, row.group, row.method, row.label, row.scenario]
     names += [column.class_name, column.metric.name, column.metric.unit, entry.status]
     printed: list[str | float | None] = [None] * 3
     if published:
@@ -78,11 +78,12 @@ def _csv_cells(table: Table, row: Row, entry: Entry) -> list[str]:
     if summary:
         ours = [summary.mean, summary.sd, summary.seed_sd, entry.fold_sd, summary.n]
         ours += [summary.cases, summary.missed, summary.undefined]
-    tested: list[float | None] = [None] * 5
+    tested: list[float | None] = [None] * 6
     if compared:
-        tested = [compared.mean_difference, compared.low, compared.high, compared.n, compared.p]
+        tested = [compared.estimate, compared.low, compared.high]
+        tested += [compared.patients, compared.trainings, entry.p]
     cells = [*names, *printed, *ours, entry.runs, table.runs_expected, int(entry.best)]
-    cells += [entry.difference, row.reference, *tested, entry.p_holm]
+    cells += [table.difference(entry), row.reference, *tested, entry.p_holm]
     return [_plain(cell) for cell in cells]
 
 
@@ -97,7 +98,7 @@ def _plain(cell: str | float | None) -> str:
 def to_markdown(table: Table) -> str:
     """A pipe table under its title, the notes, and the paired comparisons."""
     header = _header(table)
-    lines = [f"**{table.title}**", "", _pipes(header), _rule(header)]
+    lines = [f"**{table.caption}**", "", _pipes(header), _rule(header)]
     group = ""
     for row in table.rows:
         if row.group and row.group != group:
@@ -121,14 +122,16 @@ def _rule(header: Sequence[str]) -> str:
 
 
 def _header(table: Table) -> list[str]:
-    metrics = [f"{column.title} {part}" for column in table.columns for part in parts(table)]
+    metrics = [f"{c.title} {part}" for c in table.columns for part in table.parts(c)]
     return ["Method", *metrics, *COUNTS]
 
 
 def _cells(table: Table, row: Row) -> list[str]:
     """The printed cells of one row, under the headings of `_header`."""
-    texts = [metric_texts(entry, bold=lambda text: f"**{text}**") for entry in row.entries]
-    cells = [text[part] for text in texts for part in parts(table)]
+    cells = []
+    for entry in row.entries:
+        texts = metric_texts(table, entry, bold=lambda text: f"**{text}**")
+        cells += [texts[part] for part in table.parts(entry.column)]
     return [row.label, *cells, *count_texts(row)]
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from remodal.report.comparison import Row, Table
+from remodal.report.comparison import Column, Row, Table
 from remodal.report.wording import (
     COUNTS,
     DASH,
@@ -11,7 +11,6 @@ from remodal.report.wording import (
     count_texts,
     metric_texts,
     notes,
-    parts,
 )
 
 _WORDS = {
@@ -48,27 +47,31 @@ def to_latex(table: Table) -> str:
     It needs the packages booktabs and graphicx. Published and ours stand side by side, without
     their difference; a count that is the same in all rows is told below, not in a column.
     """
-    names = [part for part in parts(table) if part != "difference"]
+    names = [_names(table, column) for column in table.columns]
     told, counts = _counts(table)
-    width = len(names)
-    spans = [f"\\multicolumn{{{width}}}{{c}}{{{latex(c.title)}}}" for c in table.columns]
-    ends = [(2 + i * width, 1 + (i + 1) * width) for i in range(len(table.columns))]
+    widths = [len(under) for under in names]
+    spans = [
+        f"\\multicolumn{{{width}}}{{c}}{{{latex(column.title)}}}"
+        for width, column in zip(widths, table.columns)
+    ]
+    firsts = [2 + sum(widths[:i]) for i in range(len(widths))]
+    rules = [f"\\cmidrule(lr){{{i}-{i + width - 1}}}" for i, width in zip(firsts, widths)]
     below = [*notes(table), *([f"In every row: {', '.join(told)}."] if told else [])]
     lines = [
         r"% Needs \usepackage{booktabs,graphicx}.",
         r"\begin{table}",
         r"\centering",
-        f"\\caption{{{latex(_NUMBER.sub('', table.title))}.}}",
+        f"\\caption{{{latex(_NUMBER.sub('', table.caption))}}}",
         f"\\label{{tab:{table.name}}}",
         r"\small",
         _SHRINK,
-        f"\\begin{{tabular}}{{l{'r' * (width * len(spans) + len(counts))}}}",
+        f"\\begin{{tabular}}{{l{'r' * (sum(widths) + len(counts))}}}",
         r"\toprule",
         " & ".join(["", *spans, *[""] * len(counts)]) + r" \\",
-        "".join(f"\\cmidrule(lr){{{first}-{last}}}" for first, last in ends),
-        " & ".join(["Method", *names * len(table.columns), *counts]) + r" \\",
+        "".join(rules),
+        " & ".join(["Method", *(name for under in names for name in under), *counts]) + r" \\",
         r"\midrule",
-        *_rows(table, names, counts),
+        *_rows(table, counts),
         r"\bottomrule",
         r"\end{tabular}}",
         r"\par\smallskip",
@@ -89,24 +92,28 @@ def _counts(table: Table) -> tuple[list[str], list[str]]:
     return told, others
 
 
-def _rows(table: Table, names: list[str], counts: list[str]) -> Iterator[str]:
+def _names(table: Table, column: Column) -> list[str]:
+    return [part for part in table.parts(column) if part != "difference"]
+
+
+def _rows(table: Table, counts: list[str]) -> Iterator[str]:
     group = ""
-    width = 1 + len(names) * len(table.columns) + len(counts)
+    width = 1 + sum(len(_names(table, column)) for column in table.columns) + len(counts)
     for row in table.rows:
         if row.group and row.group != group:
             if group:
                 yield r"\addlinespace"
             yield f"\\multicolumn{{{width}}}{{l}}{{\\textit{{{latex(row.group)}}}}} \\\\"
         group = row.group
-        yield " & ".join(_cells(row, names, counts)) + r" \\"
+        yield " & ".join(_cells(table, row, counts)) + r" \\"
 
 
-def _cells(row: Row, names: list[str], counts: list[str]) -> list[str]:
+def _cells(table: Table, row: Row, counts: list[str]) -> list[str]:
     """Cells are escaped first, so that the mark of the best survives."""
     cells = [row.label]
     for entry in row.entries:
-        texts = metric_texts(entry, bold=lambda text: f"\0{text}")
-        cells += [texts[name] for name in names]
+        texts = metric_texts(table, entry, bold=lambda text: f"\0{text}")
+        cells += [texts[name] for name in _names(table, entry.column)]
     counted = dict(zip(COUNTS, count_texts(row)))
     cells += [counted[name] for name in counts]
     return [

@@ -4,6 +4,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.registry import require_metric
 from remodal.settings import Settings
 
@@ -57,6 +58,8 @@ def methods_text(
         ),
         seeds_sentence=_seeds_sentence(settings),
         evaluation_sentence=_evaluation_sentence(settings),
+        interval_sentence=_interval_sentence(settings),
+        claims_sentence=_claims_sentence(settings),
     )
 
 
@@ -109,6 +112,27 @@ def _seeds_sentence(settings: Settings) -> str:
     if count == 1:
         return "Every model was trained once."
     return f"Every model was trained {count} times with different seeds."
+
+
+def _interval_sentence(settings: Settings) -> str:
+    trainings = settings.splits.fold_count * len(settings.seeds)
+    if trainings < FEWEST_TRAININGS:
+        return ", which is about these trainings only"
+    if settings.splits.fold_count >= FEWEST_TRAININGS:
+        return " over folds"
+    return (
+        ", whose variance is the sum of those over patients and over the trainings of each method "
+        "(degrees of freedom after Satterthwaite [7])"
+    )
+
+
+def _claims_sentence(settings: Settings) -> str:
+    if not settings.claims:
+        return ""
+    return (
+        "The paper's claims were tested with the same variance, Holm-corrected over the "
+        f"{len(settings.claims)} claims."
+    )
 
 
 def _evaluation_sentence(settings: Settings) -> str:

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from remodal.files import write_text
-from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED
+from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
 from remodal.provenance import data_hash, git_state, hardware, versions
 from remodal.records import case_records
 from remodal.report.breakdowns import (
@@ -33,7 +33,7 @@ from remodal.report.formats import FORMATS
 from remodal.report.methods_text import methods_text
 from remodal.report.quality import quarantined, registration_quality, warnings
 from remodal.report.runs import Run, curve_chart, trained_runs
-from remodal.report.tables import cases_csv, evaluate_claims, study_cases
+from remodal.report.tables import cases_csv, study_cases
 from remodal.report.views import Source
 from remodal.report.wording import (
     DASH,
@@ -112,6 +112,7 @@ def _environment() -> Environment:
         "ours_text": ours_text,
         "published_text": published_text,
         "retraining_text": retraining_text,
+        "shown_parts": _shown_parts,
         "heading": heading,
     }
     return environment
@@ -127,7 +128,7 @@ def _content(
     records = case_records(study, data)
     stopped = quarantined(records, splits)
     tables = build_tables(settings, cases)
-    claims = evaluate_claims(settings, cases)
+    claims = evaluate_claims(settings.claims, cases, settings.preset)
     found_versions = versions()
     text = methods_text(environment, settings, splits, found_versions)
     return {
@@ -213,6 +214,11 @@ def _glance(
 
 def _counted(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _shown_parts(table: Table) -> list[list[str]]:
+    """Headings under each column; p stands in the comparisons below the table."""
+    return [[part for part in table.parts(c) if part != "p"] for c in table.columns]
 
 
 def _table_files(table: Table) -> list[Download]:
@@ -318,7 +324,7 @@ def interval_drawing(table: Table, entry: Entry) -> Markup:
     scale = 84 / max([*ends, 1e-9])
     if entry.column.metric.direction != "higher":
         scale = -scale
-    low, mean, high = (88 + scale * v for v in (found.low, found.mean_difference, found.high))
+    low, mean, high = (88 + scale * v for v in (found.low, found.estimate, found.high))
     return Markup(
         '<svg viewBox="0 0 176 16" aria-hidden="true">'
         '<line x1="88" x2="88" y1="0" y2="16" stroke="var(--muted)"/>'

@@ -10,7 +10,7 @@ import pandas as pd
 from remodal.errors import UserError
 from remodal.files import write_json, write_text
 from remodal.metrics.cases import read_cases
-from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claim
+from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
 from remodal.report.comparison import Table, build_tables
 from remodal.report.formats import FORMATS
 from remodal.settings import Settings
@@ -39,11 +39,6 @@ def study_cases(settings: Settings, metrics: Path) -> pd.DataFrame:
             remedy="run the evaluate stage first",
         )
     return cases[ours].reset_index(drop=True)
-
-
-def evaluate_claims(settings: Settings, cases: pd.DataFrame) -> list[dict[str, Any]]:
-    """The paper's claims on our cases, in the settings' order."""
-    return [evaluate_claim(claim, cases, settings.metrics) for claim in settings.claims]
 
 
 def summary_numbers(
@@ -95,7 +90,7 @@ def tabulate(settings: Settings, metrics: Path, output: Path) -> None:
     """
     cases = study_cases(settings, metrics)
     tables = build_tables(settings, cases)
-    claims = evaluate_claims(settings, cases)
+    claims = evaluate_claims(settings.claims, cases, settings.preset)
     for table in tables:
         for suffix, write in FORMATS.items():
             write_text(output / f"{table.name}.{suffix}", write(table))

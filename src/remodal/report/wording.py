@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from math import isnan, nan
 
+from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.statistics import FEWEST_PAIRS
 from remodal.report.comparison import Entry, Row, Table
 from remodal.report.published import REPRODUCIBILITY, SPREADS
@@ -45,13 +46,13 @@ def ours_text(entry: Entry) -> str:
     return f"{number(entry.summary.mean)} ± {number(entry.summary.sd)}"
 
 
-def metric_texts(entry: Entry, bold: Callable[[str], str]) -> dict[str, str]:
-    """A row's cells of one metric, by the headings of `parts`; `bold` marks the best."""
+def metric_texts(table: Table, entry: Entry, bold: Callable[[str], str]) -> dict[str, str]:
+    """A row's cells of one metric, by the headings of `Table.parts`; `bold` marks the best."""
     printed, ours = published_text(entry), ours_text(entry)
     return {
         "published": bold(printed) if entry.published_best else printed,
         "ours": bold(ours) if entry.best else ours,
-        "difference": number(entry.difference, signed=True),
+        "difference": number(table.difference(entry), signed=True),
         "p": p_value(entry.p_holm),
     }
 
@@ -80,15 +81,15 @@ def notes(table: Table) -> list[str]:
     )
     if table.compared:
         lines.append(
-            "p is the paired Wilcoxon signed-rank test against "
+            "p is the paired Wilcoxon signed-rank test over patients against "
             f"{' or '.join(_references(table))}, Holm-corrected over the table's "
             f"{len(table.compared)} comparisons."
         )
-        if any(e.comparison and e.comparison.n < FEWEST_PAIRS for _, e in table.compared):
-            lines.append(
-                f"With fewer than {FEWEST_PAIRS} pairs no difference can be significant, and an "
-                "interval says little."
-            )
+        lines += _evidence_notes(table)
+    if _counts_differ(table):
+        lines.append(
+            "Where the number of cases differs within a group, no value of ours is marked as best."
+        )
     lacking = [
         f"{row.label} ({row.entries[0].runs} of {table.runs_expected})"
         for row in table.rows
@@ -99,6 +100,33 @@ def notes(table: Table) -> list[str]:
     if table.reproducibility:
         lines.append(REPRODUCIBILITY[table.reproducibility])
     return lines
+
+
+def _evidence_notes(table: Table) -> list[str]:
+    """What the table's comparisons cannot show."""
+    lines = []
+    comparisons = [e.comparison for _, e in table.compared if e.comparison is not None]
+    if any(found.patients < FEWEST_PAIRS for found in comparisons):
+        lines.append(
+            f"With fewer than {FEWEST_PAIRS} patients no difference can be significant, and an "
+            "interval says little."
+        )
+    if any(found.trainings < FEWEST_TRAININGS for found in comparisons):
+        lines.append(
+            f"With fewer than {FEWEST_TRAININGS} trainings of each row, p and interval are about "
+            "these trainings only: another training of the same method may give another order."
+        )
+    return lines
+
+
+def _counts_differ(table: Table) -> bool:
+    counts: dict[tuple[str, str], set[int]] = {}
+    for row in table.rows:
+        for entry in row.entries:
+            if entry.summary is not None:
+                key = (row.group, entry.column.title)
+                counts.setdefault(key, set()).add(entry.summary.n)
+    return any(len(found) > 1 for found in counts.values())
 
 
 def _spread_notes(table: Table) -> list[str]:
@@ -129,7 +157,7 @@ def _references(table: Table) -> list[str]:
     return list(dict.fromkeys(labels.get(r.reference, r.reference) for r, _ in table.compared))
 
 
-COMPARED = ("Method", "Metric", "Mean difference", "95 % interval", "n", "p", "p (Holm)")
+COMPARED = ("Method", "Metric", "Mean difference", "95 % interval", "Patients", "p", "p (Holm)")
 
 
 def compared_texts(row: Row, entry: Entry) -> list[str]:
@@ -141,25 +169,12 @@ def compared_texts(row: Row, entry: Entry) -> list[str]:
     return [
         heading,
         entry.column.title,
-        number(found.mean_difference, signed=True),
+        number(found.estimate, signed=True),
         DASH if isnan(found.low) else interval,
-        str(found.n),
-        p_value(found.p),
+        str(found.patients),
+        p_value(entry.p),
         p_value(entry.p_holm),
     ]
-
-
-def parts(table: Table) -> list[str]:
-    """Headings under each metric."""
-    compared = ["p"] if table.compared else []
-    return (
-        ["published", "ours", "difference", *compared]
-        if table.has_published
-        else [
-            "ours",
-            *compared,
-        ]
-    )
 
 
 COUNTS = ("n", "missed", "undefined")
