@@ -11,6 +11,7 @@ from remodal.files import sha256
 from remodal.intake.padding import fill_padding
 from remodal.intake.pixels import read_stored
 from remodal.intake.rescale import check_rescale, check_units, rescaled
+from remodal.intake.same_series import check_content
 from remodal.intake.selection import one_series
 from remodal.intake.slices import Slice, read_slices
 from remodal.intake.source_files import files_of
@@ -34,7 +35,7 @@ class Series:
     warnings: list[str]
 
 
-def read_series(source: Path, *, label: bool = False) -> Series:
+def read_series(source: Path, *, number: int | None = None, label: bool = False) -> Series:
     """Read the one DICOM series of a folder, or an enhanced multi-frame file.
 
     Slices are ordered by their positions. Compressed transfer syntaxes are decoded, a rescale that
@@ -43,6 +44,7 @@ def read_series(source: Path, *, label: bool = False) -> Series:
 
     Args:
         source: folder or file.
+        number: SeriesNumber of the series that is meant; None: there is only one.
         label: the values are classes, whatever the modality: they need not be HU.
 
     Raises:
@@ -50,7 +52,7 @@ def read_series(source: Path, *, label: bool = False) -> Series:
     """
     files = files_of(source)
     slices, warnings = read_slices(files)
-    slices, left_out = one_series(slices, source)
+    slices, left_out = one_series(slices, source, number)
     check_series(slices)
     check_rescale(slices)
     slices, heights = sort_slices(slices)
@@ -58,15 +60,11 @@ def read_series(source: Path, *, label: bool = False) -> Series:
     digests += [sha256(file) for file in sorted(set(files) - {one.file for one in slices})]
     slices, stored, copies = _without_copies(slices, heights, stored)
     geometry, uneven = grid_of(slices)
-    padded = [] if label else fill_padding(stored, slices)
+    warnings += [*left_out, *overlaid, *copies, *uneven, *check_content(stored, slices)]
+    warnings += [] if label else fill_padding(stored, slices)
     values, scaled = rescaled(stored, slices)
-    doubts = [] if label else check_units(values, slices)
-    return Series(
-        volume=Volume(values, geometry),
-        tags=slices[0].tags,
-        sha256=digest_of(digests),
-        warnings=[*warnings, *left_out, *overlaid, *copies, *uneven, *padded, *scaled, *doubts],
-    )
+    warnings += [*scaled, *([] if label else check_units(values, slices))]
+    return Series(Volume(values, geometry), slices[0].tags, digest_of(digests), warnings)
 
 
 def _without_copies(

@@ -12,6 +12,8 @@ import numpy as np
 from remodal.errors import BadCase
 from remodal.intake.slices import Slice
 
+_ALTERNATE = 1.1  # by how much neighbours differ more than next neighbours where two are mixed
+
 
 def told_apart(slices: list[Slice]) -> list[list[Slice]]:
     """Slices with blank UIDs by series, as their other elements tell.
@@ -28,7 +30,8 @@ def told_apart(slices: list[Slice]) -> list[list[Slice]]:
     for element in ("size", "orientation", *sorted({key for one in slices for key in one.traits})):
         parts = [smaller for part in parts for smaller in _parted(part, element)]
     for part in parts:
-        _check_numbers(part)
+        if all(one.orientation is not None for one in part):
+            _check_numbers(part)
     return parts
 
 
@@ -69,16 +72,50 @@ def _check_numbers(slices: list[Slice]) -> None:
     Raises:
         BadCase: they do not.
     """
-    if any(one.position is None or one.orientation is None for one in slices):
+    if not _are_numbered(slices) or any(one.position is None for one in slices):
         return
     numbers = {(one.instance, round(height, 2)) for one, height in zip(slices, _heights(slices))}
-    if len({number for number, _ in numbers}) == 1 or None in {number for number, _ in numbers}:
-        return
     steps = np.diff([number for number, _ in sorted(numbers, key=lambda pair: pair[1])])
     if not (np.all(steps > 0) or np.all(steps < 0)):
-        raise BadCase(
-            "SeriesInstanceUID is blank and the instance numbers do not run along the slices: "
-            "two series may be mixed",
-            expected="one series",
-            remedy="put each series into a folder of its own, or keep the UIDs when exporting",
-        )
+        raise _mixed("the instance numbers do not run along the slices")
+
+
+def _are_numbered(slices: list[Slice]) -> bool:
+    numbers = {one.instance for one in slices}
+    return None not in numbers and len(numbers) > 1
+
+
+def check_content(stored: np.ndarray, slices: list[Slice]) -> list[str]:
+    """See that slices of which nothing says that they are one series do not alternate.
+
+    Args:
+        stored: stored values (z, y, x).
+        slices: their slices, in order.
+
+    Returns:
+        A warning that nothing says so.
+
+    Raises:
+        BadCase: slices are more like the next but one than like the next.
+    """
+    if slices[0].series or _are_numbered(slices) or len({one.file for one in slices}) == 1:
+        return []
+    doubt = [
+        "nothing but their places says that the slices are one series "
+        "(SeriesInstanceUID and InstanceNumber are blank)"
+    ]
+    if len(slices) < 4:
+        return doubt
+    planes = stored[:, ::2, ::2].astype(np.float32)
+    to_next, to_next_but_one = (np.abs(planes[by:] - planes[:-by]).mean() for by in (1, 2))
+    if to_next > _ALTERNATE * to_next_but_one:
+        raise _mixed("slices are more like the next but one than like the next")
+    return doubt
+
+
+def _mixed(sign: str) -> BadCase:
+    return BadCase(
+        f"SeriesInstanceUID is blank and {sign}: two series may be mixed",
+        expected="one series",
+        remedy="put each series into a folder of its own, or keep the UIDs when exporting",
+    )

@@ -101,30 +101,23 @@ def grid_of(slices: list[Slice]) -> tuple[Geometry, list[str]]:
         Geometry, and warnings about what is uneven but small enough.
 
     Raises:
-        BadCase: gaps, non-uniform steps, a tilted gantry.
+        BadCase: gaps, non-uniform steps, slices that lean or are shifted sideways.
     """
     axes = _axes(slices[0])
     positions = np.array([one.position for one in slices])
     step = (positions[-1] - positions[0]) / (len(slices) - 1)
     thickness = float(step @ axes[:, 2])
-    warnings = _check_steps(positions @ axes[:, 2])
+    _check_steps(positions @ axes[:, 2])
+    _check_sideways(positions, axes[:, 2], slices[0].spacing)
     row_spacing, column_spacing = slices[0].spacing
-    lean = step - thickness * axes[:, 2]
-    if np.linalg.norm(lean) * (len(slices) - 1) > _LEAN * min(slices[0].spacing):
-        angle = np.degrees(np.arctan2(np.linalg.norm(lean), thickness))
-        raise BadCase(
-            f"the slices lean by {angle:.1f} degrees (tilted gantry)",
-            expected="slices stacked along their normal",
-            remedy="resample the series onto a rectangular grid first",
-        )
     uneven = np.abs(positions - positions[0] - np.outer(np.arange(len(slices)), step)).max()
     if uneven > _OFF_GRID * thickness:
         raise BadCase(
             f"slices lie up to {uneven:.2f} mm beside a straight, even stack",
             expected=f"at most {_OFF_GRID:.0%} of the step of {thickness:.3g} mm",
         )
-    if uneven > _NOTABLE * thickness:
-        warnings.append(f"slices lie up to {uneven:.3f} mm off an even grid")
+    notable = uneven > _NOTABLE * thickness
+    warnings = [f"slices lie up to {uneven:.3f} mm off an even grid"] if notable else []
     geometry = Geometry(
         shape=(len(slices), slices[0].rows, slices[0].columns),
         spacing=(column_spacing, row_spacing, thickness),
@@ -134,17 +127,27 @@ def grid_of(slices: list[Slice]) -> tuple[Geometry, list[str]]:
     return geometry, warnings
 
 
-def _check_steps(heights: np.ndarray) -> list[str]:
+def _check_steps(heights: np.ndarray) -> None:
+    """See that slices are not missing and that their steps do not change along the series."""
     steps = np.diff(heights)
     usual = float(np.sort(steps)[(len(steps) - 1) // 2])
+    parts = np.split(steps, np.flatnonzero(np.abs(np.diff(steps)) > _OFF_GRID * usual) + 1)
+    if len(parts) > 1 and min(len(part) for part in parts) > 1:
+        raise BadCase(
+            f"the step between slices changes from {parts[0].mean():.3g} to "
+            f"{parts[1].mean():.3g} mm at slice {len(parts[0]) + 1} of {len(heights)}",
+            expected="one step",
+            remedy="put the parts into folders of their own, or resample the series",
+        )
     wide = np.flatnonzero(steps > 1.5 * usual)
     if not len(wide):
-        return []
+        return
     ratios = steps[wide] / usual
     if np.abs(ratios - np.rint(ratios)).max() < _OFF_GRID:
         missing = int(np.rint(ratios).sum()) - len(wide)
         raise BadCase(
-            f"gap: {missing} slices missing, the first after slice {wide[0] + 1} of {len(heights)} "
+            f"gap: {missing} {'slice' if missing == 1 else 'slices'} missing, the first after "
+            f"slice {wide[0] + 1} of {len(heights)} "
             f"(step {steps[wide[0]]:.3g} mm instead of {usual:.3g} mm)",
             expected="every slice of the series",
             remedy="export the series again",
@@ -153,6 +156,34 @@ def _check_steps(heights: np.ndarray) -> list[str]:
         f"non-uniform steps between slices: {steps.min():.3g} to {steps.max():.3g} mm",
         expected="one step",
         remedy="resample the series, or put its parts into folders of their own",
+    )
+
+
+def _check_sideways(
+    positions: np.ndarray, normal: np.ndarray, spacing: tuple[float, float]
+) -> None:
+    """See that the last slice lies on the normal of the first."""
+    across = np.diff(positions - np.outer(positions @ normal, normal), axis=0)
+    if np.linalg.norm(across.sum(axis=0)) <= _LEAN * min(spacing):
+        return
+    # A gantry leans from every slice to the next; a table that moved shifts all from one on.
+    jumps = np.linalg.norm(across, axis=1)
+    is_jump = jumps > jumps.max() / 4
+    if is_jump.mean() > 0.5:
+        heights = positions @ normal
+        step = (heights[-1] - heights[0]) / len(across)
+        angle = np.degrees(np.arctan2(np.linalg.norm(across.mean(axis=0)), step))
+        raise BadCase(
+            f"the slices lean by {angle:.1f} degrees (tilted gantry)",
+            expected="slices stacked along their normal",
+            remedy="resample the series onto a rectangular grid first",
+        )
+    first = int(np.flatnonzero(is_jump)[0])
+    raise BadCase(
+        f"the slices are shifted sideways, by {jumps[first]:.2f} mm after slice {first + 1} of "
+        f"{len(positions)} (the table moved?)",
+        expected="slices stacked along their normal",
+        remedy="put the parts into folders of their own",
     )
 
 
