@@ -102,6 +102,19 @@ def test_the_papers_patients_give_65_for_test_and_262_for_training() -> None:
     assert {part: len(fold[part]) for part in SETS} == {"train": 262, "validation": 0, "test": 65}
 
 
+def test_too_few_patients_are_told_with_the_commonest_reasons() -> None:
+    quarantined = {f"c{n}": f"c{n}, venous: there is no such image" for n in range(7)}
+    quarantined |= {f"d{n}": f"d{n}: the label is empty" for n in range(2)}
+    with pytest.raises(UserError) as told:
+        make_splits([], SplitSettings(), quarantined)
+    said = str(told.value)
+    assert "too few usable patients: 0" in said
+    assert "9 quarantined" in said
+    assert "7 x there is no such image; 2 x the label is empty" in said
+    assert "registration.json" in said
+    assert "\n" not in said
+
+
 def test_another_seed_gives_another_split() -> None:
     cases = [(f"{n}", f"p{n}", "") for n in range(40)]
     folds = [make_splits(cases, SplitSettings(seed=seed))["folds"] for seed in (1, 2)]

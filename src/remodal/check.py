@@ -13,7 +13,7 @@ from remodal.settings import Settings
 
 
 def check_study(settings: Settings) -> str:
-    """Check all that can be without reading an image; torch is imported where options are given.
+    """Check all that can be without its files; torch is imported where options are given.
 
     Returns:
         One line on what was found.
@@ -46,7 +46,7 @@ def check_methods_apart(settings: Settings) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "settings.yaml"
         write_settings(path, settings)
-        command = [sys.executable, "-m", "remodal", "check", "--settings", str(path)]
+        command = [sys.executable, "-m", "remodal", "check", "--no-files", "--settings", str(path)]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["the check of the methods failed"])[-1]

@@ -84,12 +84,24 @@ def describe_settings(output: Output) -> None:
 
 
 @app.command()
-def check(settings: SettingsFile) -> None:
-    """Check a study before anything runs: its settings, its methods and its sample sheet."""
+def check(
+    settings: SettingsFile,
+    files: Annotated[bool, typer.Option(help="Open every image and label, headers only.")] = True,
+) -> None:
+    """Check a study before anything runs: settings, methods, sample sheet, and all files it names.
+
+    Exit code 3: some files cannot be used; the study would go on without their cases.
+    """
     from remodal.check import check_study
     from remodal.config import read_settings
 
-    typer.echo(check_study(read_settings(settings)))
+    study = read_settings(settings)
+    typer.echo(check_study(study))
+    if files:
+        from remodal.intake.inspection import check_sources
+
+        for line in check_sources(study):
+            typer.echo(line)
 
 
 @app.command()

@@ -6,7 +6,8 @@ sheet nor on any library's random generator.
 
 import hashlib
 import json
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from math import floor
 from pathlib import Path
@@ -65,6 +66,8 @@ def make_splits(
         return splits
 
     strata = _strata(cases, settings.stratify)
+    needed = settings.folds if settings.scheme == "kfold" else 2
+    _require_patients(len(strata), needed, splits["quarantined"])
     tests = _kfold(strata, settings) if settings.scheme == "kfold" else [_holdout(strata, settings)]
     splits["folds"] = []
     for test in tests:
@@ -97,7 +100,6 @@ def _shuffled(patients: Iterable[str], seed: int, purpose: str) -> list[str]:
 
 def _holdout(strata: Mapping[str, str], settings: SplitSettings) -> set[str]:
     count = len(strata)
-    _require_patients(count, 2, "a hold-out")
     size = min(max(_nearest(settings.test_fraction * count), 1), count - 1)
     return _draw(strata, size, settings.seed, "test")
 
@@ -133,20 +135,34 @@ def _kfold(strata: Mapping[str, str], settings: SplitSettings) -> list[set[str]]
         raise UserError(
             "one fold leaves nothing to train on", where="splits.folds", expected="2 or more"
         )
-    _require_patients(len(strata), settings.folds, f"{settings.folds} folds")
     shuffled = _shuffled(strata, settings.seed, "test")
     ordered = sorted(shuffled, key=strata.__getitem__)
     return [set(ordered[fold :: settings.folds]) for fold in range(settings.folds)]
 
 
-def _require_patients(count: int, least: int, purpose: str) -> None:
+def _require_patients(count: int, least: int, quarantined: Mapping[str, str]) -> None:
     if count < least:
+        remedy = "add cases"
+        if quarantined:
+            why = "; ".join(f"{number} x {reason}" for reason, number in _commonest(quarantined))
+            remedy += (
+                f", or mend the {len(quarantined)} quarantined ones, commonest reasons first: {why}"
+                " (each case's is in the registration.json of its registered images)"
+            )
         raise UserError(
             f"too few usable patients: {count}",
             where="splits",
-            expected=f"at least {least} for {purpose}",
-            remedy="add cases, or mend the quarantined ones",
+            expected=f"at least {least}",
+            remedy=remedy,
         )
+
+
+def _commonest(quarantined: Mapping[str, str], most: int = 3) -> list[tuple[str, int]]:
+    """The commonest reasons of a quarantine and their numbers, without the names of the cases."""
+    reasons = (
+        re.sub(rf"^{re.escape(case)}(, \w+)?: ", "", reason) for case, reason in quarantined.items()
+    )
+    return Counter(reasons).most_common(most)
 
 
 def _imported(

@@ -1,0 +1,157 @@
+"""A look at every source of a data set, at headers only: is it there, does it open, what is it?
+
+What a conversion finds in the voxels (a constant image, a mask without tumour) is not seen here.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from remodal.errors import BadCase, concerns_one_case
+from remodal.intake.datasets import CaseSource, cases_of
+from remodal.intake.headers import is_dicom, read_header
+from remodal.intake.nifti import is_nifti, read_geometry
+from remodal.intake.rescale import check_rescale
+from remodal.intake.selection import one_series
+from remodal.intake.slices import files_of, read_slices
+from remodal.intake.source_index import read_index
+from remodal.intake.stack import check_series, grid_of, same_places, sort_slices
+from remodal.progress import progress
+from remodal.records import reason_of
+from remodal.settings import Settings
+from remodal.volume import Geometry
+
+_SERIES = "DICOM series"
+_DRAWN = ("SEG", "RTSTRUCT")
+#: Sources that one worker takes at a time.
+_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one row of the sheet names.
+
+    Attributes:
+        case: its case.
+        name: the modality, or `label`.
+        said: what it is, or what is wrong with it.
+        usable: whether it opens.
+    """
+
+    case: str
+    name: str
+    said: str
+    usable: bool = True
+
+
+class BadSources(BadCase):
+    """Images and labels that cannot be used, one line each."""
+
+    def __init__(self, bad: Sequence[Finding], count: int) -> None:
+        what = f"{len(bad)} of {count} images and labels cannot be used"
+        remedy = "mend them, or the study goes on without their cases"
+        super().__init__(what, remedy=remedy)
+        lines = [f"  {finding.case}, {finding.name}: {finding.said}" for finding in bad]
+        self.args = ("\n".join([f"{what}; {remedy}:", *lines]),)
+
+
+def check_sources(settings: Settings) -> Iterator[str]:
+    """Look at every image and label that a study names.
+
+    Yields:
+        One line for each that opens, then how many there are; nothing where they are simulated.
+
+    Raises:
+        BadSources: at the end, with each that cannot be used.
+    """
+    if settings.data.simulated:
+        return
+    found = []
+    for finding in inspect_sources(cases_of(settings), read_index(settings.data.sheet)):
+        found.append(finding)
+        if finding.usable:
+            yield f"{finding.case}, {finding.name}: {finding.said}"
+    bad = [finding for finding in found if not finding.usable]
+    if bad:
+        raise BadSources(bad, len(found))
+    yield f"{len(found)} images and labels: ok"
+
+
+def inspect_sources(cases: Iterable[CaseSource], index: Mapping[str, str]) -> Iterator[Finding]:
+    """Look at every image and label of a data set, in parallel, in the order of the cases.
+
+    Args:
+        cases: of the data set.
+        index: the sheet's index: what stands in it needs not be on this machine.
+    """
+    rows = [
+        (case.case, name, Path(path), str(path) in index)
+        for case in cases
+        for name, path in {**case.images, "label": case.label}.items()
+        if path is not None
+    ]
+    with ProcessPoolExecutor(min(len(rows), len(os.sched_getaffinity(0)))) as pool:
+        found = pool.map(_inspect, rows, chunksize=_AT_ONCE)
+        yield from progress(found, "Opening", total=len(rows))
+
+
+def _inspect(row: tuple[str, str, Path, bool]) -> Finding:
+    case, name, source, indexed = row
+    if not source.exists():
+        if indexed:
+            return Finding(case, name, "not on this machine; known by its index")
+        return Finding(case, name, f"there is no such file or folder: {source}", usable=False)
+    try:
+        return Finding(case, name, _label(source) if name == "label" else _image(source))
+    except PermissionError:
+        return Finding(case, name, f"no permission to read {source}", usable=False)
+    except Exception as error:
+        if not concerns_one_case(error):
+            raise
+        return Finding(case, name, f"{reason_of(error)} ({source})", usable=False)
+
+
+def _image(source: Path) -> str:
+    if source.is_dir() or is_dicom(source):
+        return _series(source)
+    return _grid(_file_geometry(source), "image file")
+
+
+def _label(source: Path) -> str:
+    files = files_of(source)
+    header = read_header(files[0]) if len(files) == 1 else None
+    kind = header.elements.get("Modality") if header else None
+    return f"DICOM {kind}" if kind in _DRAWN else _image(source)
+
+
+def _series(source: Path) -> str:
+    slices, _ = one_series(read_slices(files_of(source))[0], source)
+    check_series(slices)
+    check_rescale(slices)
+    slices, heights = sort_slices(slices)
+    if same_places(heights):  # copies, or not: only the pixels tell
+        return f"{_SERIES}, {len(slices)}, some at the same place"
+    return _grid(grid_of(slices)[0], _SERIES)
+
+
+def _file_geometry(source: Path) -> Geometry:
+    if is_nifti(source):
+        return read_geometry(source)
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(source))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise BadCase("cannot be read as an image", expected="NIfTI, NRRD or MHA") from error
+    size, spacing = reader.GetSize()[:3], reader.GetSpacing()[:3]
+    return Geometry(size[::-1], spacing, reader.GetOrigin()[:3])
+
+
+def _grid(geometry: Geometry, kind: str) -> str:
+    size = " x ".join(map(str, geometry.shape[::-1]))
+    spacing = " x ".join(f"{step:.3g}" for step in geometry.spacing)
+    return f"{kind}, {size} voxels of {spacing} mm"

@@ -1,0 +1,105 @@
+"""What `remodal check` sees of a sheet's files."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from remodal.config import compose, write_settings
+from remodal.intake.inspection import BadSources, check_sources
+from remodal.intake.nifti import write_volume
+from remodal.intake.source_index import update_index
+from remodal.settings import Settings
+from remodal.volume import to_sitk
+
+ROOT = Path(__file__).parents[2]
+
+
+def sheet_of(folder: Path, rows: dict[str, tuple[str, str, str]]) -> Settings:
+    """Settings of a study of cases with an arterial and a venous image and a label."""
+    lines = ["case\tmodality\tpath\tlabel"]
+    for case, (arterial, venous, label) in rows.items():
+        lines.append(f"{case}\tarterial\t{folder / arterial}\t")
+        lines.append(f"{case}\tvenous\t{folder / venous}\t{folder / label}")
+    (folder / "sheet.tsv").write_text("\n".join(lines) + "\n")
+    data = {"source": "sheet", "sheet": str(folder / "sheet.tsv"), "simulated": False}
+    return compose({"study": "liver", "preset": "smoke", "data": data}, folder=ROOT / "config")
+
+
+@pytest.fixture
+def scans(tmp_path, image, write_series):
+    """One image in four formats."""
+    write_series(tmp_path / "series", image)
+    write_volume(tmp_path / "image.nii.gz", image)
+    for name in ("image.mha", "image.nrrd"):
+        sitk.WriteImage(to_sitk(image), str(tmp_path / name))
+    return tmp_path
+
+
+def test_every_row_is_told_with_its_size(scans):
+    rows = {
+        "a": ("series", "image.nii.gz", "image.mha"),
+        "b": ("image.nrrd", "image.mha", "image.nii.gz"),
+    }
+    *found, last = check_sources(sheet_of(scans, rows))
+    grid = "34 x 32 x 6 voxels of 0.7 x 0.8 x 2.5 mm"
+    assert found == [
+        f"a, arterial: DICOM series, {grid}",
+        *(f"{row}: image file, {grid}" for row in ("a, venous", "a, label")),
+        *(f"{row}: image file, {grid}" for row in ("b, arterial", "b, venous", "b, label")),
+    ]
+    assert last == "6 images and labels: ok"
+
+
+def test_every_file_that_cannot_be_used_is_named_with_its_row(scans, image, write_series):
+    write_series(scans / "gap", image, skip=(3,))
+    (scans / "empty").mkdir()
+    (scans / "text.nii.gz").write_text("no image")
+    whole = (scans / "image.nrrd").read_bytes()
+    (scans / "other.nrrd").write_bytes(whole[:40])
+    rows = {
+        "a": ("nowhere", "gap", "text.nii.gz"),
+        "b": ("empty", "other.nrrd", "image.mha"),
+    }
+    lines = []
+    with pytest.raises(BadSources) as told:
+        lines += check_sources(sheet_of(scans, rows))
+    said = str(told.value).splitlines()
+    assert said[0].startswith("5 of 6 images and labels cannot be used")
+    assert [line.split(":")[0] for line in said[1:]] == [
+        *("  a, arterial", "  a, venous", "  a, label", "  b, arterial", "  b, venous")
+    ]
+    assert "there is no such file or folder" in said[1]
+    assert "slice" in said[2]
+
+
+def test_no_voxel_is_read(scans, image):
+    """A file whose header is whole opens, however few of its voxels are there."""
+    whole = sitk.GetArrayFromImage(sitk.ReadImage(str(scans / "image.mha")))
+    sitk.WriteImage(sitk.GetImageFromArray(np.tile(whole, (9, 9, 9))), str(scans / "large.mha"))
+    content = (scans / "large.mha").read_bytes()
+    (scans / "large.mha").write_bytes(content[: len(content) // 2])
+    assert list(check_sources(sheet_of(scans, {"a": ("large.mha", "series", "series")})))
+
+
+def test_what_the_index_knows_needs_not_be_on_this_machine(scans):
+    settings = sheet_of(scans, {"a": ("image.mha", "image.nrrd", "image.nii.gz")})
+    update_index(scans / "sheet.tsv", [scans / n for n in ("image.mha", "image.nrrd")])
+    (scans / "image.mha").unlink()
+    first, *_ = check_sources(settings)
+    assert first == "a, arterial: not on this machine; known by its index"
+
+
+def test_by_hand_it_ends_with_exit_code_three_and_without_the_files_with_none(scans):
+    settings = sheet_of(scans, {"a": ("no", "no", "no"), "b": ("series", "no", "image.mha")})
+    write_settings(scans / "settings.yaml", settings)
+    command = [sys.executable, "-m", "remodal", "check", "--settings", scans / "settings.yaml"]
+    failed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert failed.returncode == 3
+    assert "4 of 6 images and labels cannot be used" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert "2 cases of 2 patients" in failed.stdout
+    assert subprocess.run([*command, "--no-files"], cwd=ROOT).returncode == 0
