@@ -8,6 +8,7 @@ from pydicom.sr.codedict import codes
 from remodal.errors import BadCase
 from remodal.intake.labels import read_label
 from remodal.intake.segments import read_segments
+from remodal.intake.source_index import content_digest
 
 LIVER, TUMOUR = 1, 2
 
@@ -148,3 +149,22 @@ def test_a_truncated_segmentation_is_refused(keep, image, masks, write_series, t
     (tmp_path / "label.dcm").write_bytes((tmp_path / "label.dcm").read_bytes()[:keep])
     with pytest.raises(BadCase, match=r"damaged|cut short|holds no label"):
         read_label(tmp_path / "label.dcm", image.geometry)
+
+
+def test_a_segmentation_is_found_beside_other_files(image, masks, expected, write_series, tmp_path):
+    slices = _sorted(write_series(tmp_path / "label", image))
+    _segment(slices, masks).save_as(tmp_path / "label" / "segmentation.dcm")
+    (tmp_path / "label" / "notes.txt").write_text("drawn by a person")
+    label = read_label(tmp_path / "label", image.geometry)
+    np.testing.assert_array_equal(label.volume.array, expected)
+    assert label.kind == "DICOM SEG"
+    assert label.sha256 == content_digest(tmp_path / "label")
+
+
+def test_several_segmentations_in_a_folder_are_refused(image, masks, write_series, tmp_path):
+    slices = _sorted(write_series(tmp_path / "series", image))
+    (tmp_path / "label").mkdir()
+    for name in "ab":
+        _segment(slices, masks).save_as(tmp_path / "label" / f"{name}.dcm")
+    with pytest.raises(BadCase, match="2 SEGs and RTSTRUCTs in one folder"):
+        read_label(tmp_path / "label", image.geometry)

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from remodal.errors import BadCase
-from remodal.intake.headers import is_dicom, quiet_pydicom
+from remodal.intake.headers import is_dicom, quiet_pydicom, read_header
 from remodal.intake.lattice import brought_onto
+from remodal.intake.source_index import content_digest
 from remodal.volume import Geometry, Volume
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
@@ -46,7 +47,7 @@ def read_label(source: Path, grid: Geometry) -> Label:
     source = Path(source)
     drawn = _drawn_object(source)
     if drawn is not None:
-        return _read_drawn(drawn, grid)
+        return _read_drawn(drawn, content_digest(source), grid)
     kind, own, sha256, warnings = _read_image(source)
     array, shift = brought_onto(whole_numbers(own.array), own.geometry, grid)
     if shift > _NOTABLE_SHIFT:
@@ -55,19 +56,33 @@ def read_label(source: Path, grid: Geometry) -> Label:
 
 
 def _drawn_object(source: Path) -> Path | None:
-    """The one DICOM file that `source` is or holds; None for an image or a series of slices."""
+    """The one SEG or RTSTRUCT that `source` is or holds; None for an image or a series of slices.
+
+    Raises:
+        BadCase: several.
+    """
     if source.is_file():
         return source if is_dicom(source) else None
     from remodal.intake.source_files import files_of
 
-    files = files_of(source)
-    return files[0] if len(files) == 1 and is_dicom(files[0]) else None
+    headers = {file: read_header(file) for file in files_of(source) if file.is_file()}
+    drawn = [
+        file
+        for file, header in headers.items()
+        if header and header.elements.get("SOPClassUID") in (*_SEGMENTATIONS, _STRUCTURES)
+    ]
+    if len(drawn) > 1:
+        raise BadCase(
+            f"{len(drawn)} SEGs and RTSTRUCTs in one folder",
+            expected="one",
+            remedy="name the file in the sheet instead of the folder",
+        )
+    return drawn[0] if drawn else None
 
 
-def _read_drawn(path: Path, grid: Geometry) -> Label:
+def _read_drawn(path: Path, sha256: str, grid: Geometry) -> Label:
     import pydicom
 
-    from remodal.files import sha256
     from remodal.intake.contours import read_structures
     from remodal.intake.segments import read_segments
 
@@ -88,7 +103,7 @@ def _read_drawn(path: Path, grid: Geometry) -> Label:
         raise BadCase(
             "the DICOM label is damaged or incomplete", remedy="export the label again"
         ) from error
-    return Label(Volume(array, grid), kind, sha256(path), warnings)
+    return Label(Volume(array, grid), kind, sha256, warnings)
 
 
 def _read_image(source: Path) -> tuple[str, Volume, str, list[str]]:
@@ -98,7 +113,6 @@ def _read_image(source: Path) -> tuple[str, Volume, str, list[str]]:
         series = read_series(source, label=True)
         return "DICOM series", series.volume, series.sha256, series.warnings
     from remodal.intake.nifti import read_image
-    from remodal.intake.source_index import content_digest
 
     volume, warnings = read_image(source)
     return "image file", volume, content_digest(source), warnings
