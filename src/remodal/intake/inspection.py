@@ -15,7 +15,8 @@ from remodal.intake.headers import is_dicom, read_header
 from remodal.intake.nifti import is_nifti, read_geometry
 from remodal.intake.rescale import check_rescale
 from remodal.intake.selection import one_series
-from remodal.intake.slices import files_of, read_slices
+from remodal.intake.slices import read_slices
+from remodal.intake.source_files import files_of
 from remodal.intake.source_index import read_index
 from remodal.intake.stack import check_series, grid_of, same_places, sort_slices
 from remodal.progress import progress
