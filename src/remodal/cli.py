@@ -420,6 +420,15 @@ def _modality_options(arguments: list[str]) -> dict[str, Path]:
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def plan(context: typer.Context) -> None:
+    """Say what a run would cost: give Snakemake's options, as `--profile slurm`."""
+    from remodal.cluster.plan import plan as cost
+
+    for line in cost(context.args):
+        typer.echo(line)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def resume(context: typer.Context) -> None:
     """Go on after Snakemake was killed: give the options it had, as `--profile slurm`."""
     from remodal.resume import resume as go_on

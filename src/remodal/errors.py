@@ -16,6 +16,10 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+#: What a stage says last that was stopped after it saved: that is no failure.
+CONTINUES = "the same command continues from there"
+
+
 class RemodalError(Exception):
     """A problem with a clear line for its user; never shown with a traceback.
 

@@ -4,7 +4,6 @@ A killed Snakemake leaves its jobs behind, and a new one knows nothing of them. 
 first, so that none runs twice; a training saves its state when it is asked to stop.
 """
 
-import getpass
 import os
 import re
 import shutil
@@ -15,10 +14,9 @@ from typing import NoReturn
 
 import psutil
 
+from remodal.cluster.slurm import ask, jobs_of_folder
 from remodal.errors import EnvironmentProblem, UserError
 
-#: The executor names all jobs of one run alike: a prefix, and a random identifier.
-_RUN = re.compile(r"(\w+_)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: Longest wait, in seconds, for what was asked to stop: a cluster may grant minutes to save.
 _PATIENCE = 1800
 
@@ -65,21 +63,6 @@ def living_snakemake(folder: Path) -> int | None:
     return None
 
 
-def slurm_jobs(folder: Path) -> list[str]:
-    """Numbers of the user's Slurm jobs, waiting or running, of Snakemakes in `folder`.
-
-    Raises:
-        EnvironmentProblem: Slurm does not answer.
-    """
-    said = _slurm("squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%A|%j|%Z")
-    found = set()
-    for line in said.splitlines():
-        number, name, workdir = line.split("|", 2)
-        if _RUN.fullmatch(name) and Path(workdir) == folder:
-            found.add(number)
-    return sorted(found, key=int)
-
-
 def _on_cluster(arguments: list[str]) -> bool:
     """Whether Snakemake's options may mean a cluster, so that not to know its jobs is no option."""
     return any(argument.startswith(("--profile", "--executor", "-e")) for argument in arguments)
@@ -87,17 +70,19 @@ def _on_cluster(arguments: list[str]) -> bool:
 
 def _slurm_answers() -> bool:
     """Whether there is a Slurm behind its commands: they may be installed without one."""
-    return subprocess.run(["squeue", "--noheader"], capture_output=True).returncode == 0
+    return ask("squeue", "--noheader")[0] is not None
 
 
 def _stop_slurm_jobs(folder: Path) -> None:
-    left = slurm_jobs(folder)
+    left = _slurm_jobs(folder)
     if not left:
         return
     print(f"cancels {len(left)} Slurm jobs of the run before: {' '.join(left)}", flush=True)
-    _slurm("scancel", *left)
+    said, complaint = ask("scancel", *left)
+    if said is None:
+        raise _no_answer("scancel", complaint)
     end = time.monotonic() + _PATIENCE
-    while left := slurm_jobs(folder):
+    while left := _slurm_jobs(folder):
         if time.monotonic() > end:
             raise EnvironmentProblem(
                 f"Slurm jobs {' '.join(left)} do not end", where="squeue", remedy="try again later"
@@ -105,15 +90,20 @@ def _stop_slurm_jobs(folder: Path) -> None:
         time.sleep(1)
 
 
-def _slurm(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise EnvironmentProblem(
-            f"Slurm does not answer ({done.stderr.strip()})",
-            where=command[0],
-            remedy="try again when it does: jobs of the run before may still be at work",
-        )
-    return done.stdout
+def _slurm_jobs(folder: Path) -> list[str]:
+    """Numbers of the user's Slurm jobs, waiting or running, of Snakemakes in `folder`."""
+    jobs, complaint = jobs_of_folder(folder)
+    if jobs is None:
+        raise _no_answer("squeue", complaint)
+    return [job.number for job in jobs]
+
+
+def _no_answer(program: str, complaint: str) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"Slurm does not answer ({complaint})",
+        where=program,
+        remedy="try again when it does: jobs of the run before may still be at work",
+    )
 
 
 def _stop_stages(folder: Path) -> None:

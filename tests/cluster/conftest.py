@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -11,11 +10,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from remodal.resume import slurm_jobs
+from remodal.cluster.slurm import jobs_of_folder
 from tests.cluster.slurm import Slurm, stop_all, why_not
 from tests.workspace import ENVIRONMENT, ROOT
 
 PREFIX = "remodal-slurm-"
+
+#: Slurm is asked for news every second, as long as it is not for minutes.
+IMPATIENT = (
+    *("--profile", "slurm"),
+    *("--remodal-slurm-init-seconds-before-status-checks", "1"),
+)
 
 
 @pytest.fixture(scope="package")
@@ -43,11 +48,7 @@ def sweep() -> None:
 
 @pytest.fixture(scope="package")
 def environment(slurm):
-    """The environment in which Slurm is the tests' one, and `snakemake` the impatient one."""
-    script = Path(__file__).with_name("impatient.py").read_text()
-    snakemake = slurm.folder / "programs" / "snakemake"
-    snakemake.write_text(f"#!{sys.executable}\n{script}")
-    snakemake.chmod(0o755)
+    """The environment in which Slurm is the tests' one."""
     return ENVIRONMENT | slurm.environment
 
 
@@ -74,7 +75,7 @@ class Submitter:
 
     def snakemake(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `snakemake --profile slurm`."""
-        return self.start("snakemake", "--profile", "slurm", *arguments)
+        return self.start("snakemake", *IMPATIENT, *arguments)
 
     def finish(self, process: subprocess.Popen[str], seconds: float = 600) -> None:
         """Wait for a command that must succeed."""
@@ -86,15 +87,16 @@ class Submitter:
         for process in self._started:
             process.kill()
             process.wait()
-        left = slurm_jobs(self.folder.resolve())
+        left, _ = jobs_of_folder(self.folder.resolve())
         if left:
-            subprocess.run(["scancel", *left], check=True)
+            subprocess.run(["scancel", *(job.number for job in left)], check=True)
 
     def wait_for(self, true, seconds: float = 300) -> None:
         """Wait until `true()`."""
         end = time.monotonic() + seconds
         while not true():
-            assert time.monotonic() < end, (self.folder / "said.log").read_text()[-8000:]
+            in_vain = self._started[-1].poll() not in (None, 0) or time.monotonic() > end
+            assert not in_vain, (self.folder / "said.log").read_text()[-8000:]
             time.sleep(0.2)
 
 

@@ -43,12 +43,12 @@ def test_a_cancelled_job_is_tried_again(troubled):
     folder, ((state, account),), _ = troubled
     assert (state.split()[0], account) == ("CANCELLED", ACCOUNT)
     assert (folder / "cancelled.begun").read_text() == "begins\n" * 2
-    assert (folder / "cancelled.txt").read_text() == "done\n"
+    assert (folder / "cancelled.txt").read_text() == "400M,1:00:00\n"
 
 
 def test_a_job_out_of_memory_is_tried_again_with_more(troubled):
     folder, *_ = troubled
-    assert (folder / "hungry.txt").read_text() == "1000\n"
+    assert (folder / "hungry.txt").read_text() == "1000M,1:00:00\n"
 
 
 def test_a_job_of_a_lost_node_runs_on_another_under_its_number(troubled):

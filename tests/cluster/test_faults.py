@@ -21,8 +21,10 @@ rule warned:
 
 rule slow:
     output: "slow.txt"
-    resources: slurm_partition="gpu", runtime=lambda wildcards, attempt: attempt
-    shell: "test {resources.runtime} -gt 1 || sleep 300; echo {resources.runtime} > {output}"
+    resources: slurm_partition="gpu", mem_mb=400, runtime=1
+    shell:
+        "granted=$(squeue --noheader --jobs=$SLURM_JOB_ID --format=%m,%l);"
+        " test $granted != 400M,1:00 || sleep 900; echo $granted > {output}"
 
 rule left:
     output: "left.txt"
@@ -60,7 +62,7 @@ def troubled(slurm, toy):
 
 
 def test_a_job_over_its_time_limit_is_tried_again_with_more(troubled):
-    assert (troubled / "slow.txt").read_text() == "2\n"
+    assert (troubled / "slow.txt").read_text() == "400M,2:00\n"  # more time, as much memory
 
 
 def test_a_job_that_slurm_warns_saves_and_goes_on_in_its_next_attempt(troubled):
@@ -68,12 +70,12 @@ def test_a_job_that_slurm_warns_saves_and_goes_on_in_its_next_attempt(troubled):
 
 
 def test_a_job_out_of_memory_is_tried_again_with_more(troubled):
-    assert (troubled / "hungry.txt").read_text() == "1000\n"
+    assert (troubled / "hungry.txt").read_text() == "1000M,1:00:00\n"  # more memory, as much time
 
 
 def test_a_cancelled_job_is_tried_again(troubled):
     assert (troubled / "cancelled.begun").read_text() == "begins\n" * 2
-    assert (troubled / "cancelled.txt").read_text() == "done\n"
+    assert (troubled / "cancelled.txt").read_text() == "400M,1:00:00\n"  # as much as before
 
 
 def test_a_job_of_a_lost_node_runs_on_another(troubled):

@@ -3,25 +3,30 @@
 from tests.cluster.conftest import Submitter
 from tests.cluster.slurm import Slurm
 
-#: `hungry` needs more than its first 500 MB; `moved` begins when the others no longer use its node.
+#: Each notes what it was granted in the end: memory and time limit. `hungry` needs more than its
+#: first 500 MB; `moved` begins when the others no longer use its node,
+#: and on the lost one ends after the other.
 RULES = """
 rule hungry:
     output: "hungry.txt"
-    resources: mem_mb=lambda wildcards, attempt: attempt * 500
+    resources: mem_mb=500
     shell:
         "python -c 'import time; taken = bytearray(600 << 20); time.sleep(4)';"
-        " echo {resources.mem_mb} > {output}"
+        " squeue --noheader --jobs=$SLURM_JOB_ID --format=%m,%l > {output}"
 
 rule cancelled:
     output: "cancelled.txt"
-    shell: "echo begins >> cancelled.begun; sleep 8; echo done > {output}"
+    resources: mem_mb=400
+    shell:
+        "echo begins >> cancelled.begun; until test -e cancelled.go; do sleep 0.2; done;"
+        " squeue --noheader --jobs=$SLURM_JOB_ID --format=%m,%l > {output}"
 
 rule moved:
     input: "hungry.txt", "cancelled.txt"
     output: "moved.txt"
     shell:
-        "echo $SLURMD_NODENAME >> moved.begun; test $(wc -l < moved.begun) -gt 1 || sleep 60;"
-        " echo done > {output}"
+        "echo $SLURMD_NODENAME >> moved.begun; test $(wc -l < moved.begun) -gt 1 ||"
+        " until test -e {output}; do sleep 0.2; done; echo done > {output}"
 """
 
 
@@ -35,6 +40,7 @@ def run_in_trouble(slurm: Slurm, study: Submitter) -> dict[str, str]:
     study.wait_for(lambda: (study.folder / "cancelled.begun").exists())
     cancelled = slurm.running("rule_cancelled")["id"]
     slurm.cancel(cancelled)
+    (study.folder / "cancelled.go").touch()
     moved = slurm.running("rule_moved", seconds=120)
     study.wait_for(lambda: (study.folder / "moved.begun").exists())
     slurm.kill_node(moved["node"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from remodal.errors import Preempted
+from remodal.errors import CONTINUES, Preempted
 
 #: Slurm warns with SIGTERM or SIGUSR1 before it takes a node back; SIGINT is Ctrl-C.
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
@@ -35,7 +35,7 @@ class Interruption:
         raise Preempted(
             f"stopped by {self.cause} and saved",
             where=where,
-            remedy="the same command continues from there",
+            remedy=CONTINUES,
         )
 
 

@@ -1,0 +1,128 @@
+"""How a job ended, from the files that it left: its stages' logs and Slurm's own log."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from remodal.errors import CONTINUES
+
+#: Bytes and lines at the end of a log that are read and shown.
+_TAIL, _LINES = 16384, 6
+
+#: What Slurm or the kernel writes into a job's log when it takes the memory to be used up.
+_MEMORY_KILL = re.compile(
+    r"oom[-_ ]?kill|out[ _]of[ _]memory|exceeded .*memory limit|memory limit .*exceeded", re.I
+)
+
+#: Lines of Slurm's own in a job's log.
+_SLURM_LINE = re.compile(r"^(slurmstepd|slurmd|srun)[\w.-]*: ")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One of a job's stages.
+
+    Attributes:
+        name: for people, for example `register case=p01`.
+        logs: its log files.
+        outputs: what it makes.
+    """
+
+    name: str
+    logs: tuple[Path, ...]
+    outputs: tuple[Path, ...]
+
+
+#: When files were last written (nanoseconds), by path; without those that are not there.
+Written = dict[Path, int]
+
+
+def written(steps: Iterable[Step]) -> Written:
+    """When each step's files were last written."""
+    found = {}
+    for step in steps:
+        for path in (*step.logs, *step.outputs):
+            try:
+                found[path] = path.stat().st_mtime_ns
+            except OSError:
+                continue
+    return found
+
+
+def all_made(steps: Sequence[Step], before: Written) -> bool:
+    """Whether every output was made since `before`."""
+    now = written(steps)
+    return all(
+        path in now and now[path] != before.get(path) for step in steps for path in step.outputs
+    )
+
+
+def unfinished(steps: Sequence[Step], before: Written) -> list[Step]:
+    """Steps that began since `before`, by their logs, and made not all of their outputs."""
+    now = written(steps)
+    return [
+        step
+        for step in steps
+        if any(log in now and now[log] != before.get(log) for log in step.logs)
+        and not all_made([step], before)
+    ]
+
+
+def stopped_and_saved(steps: Sequence[Step], before: Written) -> bool:
+    """Whether all that a job did not finish says that it saved, and goes on from there."""
+    found = unfinished(steps, before)
+    return bool(found) and all(
+        any(_says_that_it_continues(log) for log in step.logs) for step in found
+    )
+
+
+def _says_that_it_continues(log: Path) -> bool:
+    lines = last_lines(log, 1)
+    return bool(lines) and lines[0].startswith("remodal: ") and CONTINUES in lines[0]
+
+
+def killed_for_memory(state: str, slurm_log: Path) -> bool:
+    """Whether a job was killed because it used more memory than it had asked for.
+
+    Its state alone does not tell on every cluster: where only a step was killed, the job may count
+    as failed.
+    """
+    if state == "OUT_OF_MEMORY":
+        return True
+    return any(_MEMORY_KILL.search(line) for line in _slurm_lines(slurm_log))
+
+
+def describe(
+    number: str, state: str, steps: Sequence[Step], before: Written, slurm_log: Path
+) -> str:
+    """What a user reads of a job that failed: which stage, and the last lines of its log."""
+    lines = [f"Slurm job {number} ended as {state}."]
+    found = unfinished(steps, before)
+    if not found and any(step.logs for step in steps):
+        lines.append("No stage of it was at work.")
+    for step in found:
+        for log in step.logs:
+            tail = last_lines(log, _LINES)
+            ends = "ends with" if tail else "is empty"
+            lines.append(f"{step.name}: {log} {ends}{':' if tail else '.'}")
+            lines += [f"    {line}" for line in tail]
+    if said := _slurm_lines(slurm_log)[-3:]:
+        lines += ["Slurm says:", *(f"    {line}" for line in said)]
+    lines.append(f"Slurm's log: {slurm_log}")
+    return "\n".join(lines)
+
+
+def _slurm_lines(slurm_log: Path) -> list[str]:
+    return [line for line in last_lines(slurm_log, 1000) if _SLURM_LINE.match(line)]
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """Up to `count` lines at the end of a file that are not blank; none where there is no file."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return []
+    return [line for line in text.splitlines() if line.strip()][-count:]

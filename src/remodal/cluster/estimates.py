@@ -1,0 +1,73 @@
+"""How long a planned job will take and how much it will write, as far as that can be known."""
+
+import csv
+import shutil
+from math import prod
+from pathlib import Path
+from statistics import fmean
+
+from remodal.cluster.planned import PlannedJob
+from remodal.settings import Settings
+
+#: The paper: 600 epochs of 15 minutes on one V100, with these patches (METHODS 2).
+_PAPER_HOURS = 150.0
+_PAPER_VOXELS = 600 * 250 * 2 * 128**3
+
+#: MB that a job of a stage leaves, of volumes of the paper's size (512 x 512 x 132): scans of two
+#: phases as DICOM, one as int16 in gzip, both on one grid; a case in one fold; weights and state.
+_MEGABYTES = {"simulate": 145, "convert": 45, "register": 90, "preprocess": 100, "train": 400}
+_PAPER_VOLUME = 512 * 512 * 132
+#: Of `preprocess` and its like: files that one case has in one fold.
+_FILES_OF_A_FOLD = 3
+
+
+def earlier_seconds(job: PlannedJob) -> list[float]:
+    """Seconds that jobs of its stage took before in this data set or study."""
+    if job.benchmark is None:
+        return []
+    found = []
+    for file in job.benchmark.parent.glob("*.tsv"):
+        with open(file, encoding="utf-8", newline="") as rows:
+            found += [float(row["s"]) for row in csv.DictReader(rows, delimiter="\t")]
+    return found
+
+
+def hours(jobs: list[PlannedJob], settings: Settings) -> tuple[float | None, str]:
+    """Hours that jobs of one stage will take together, and where that is known from.
+
+    Returns:
+        None where nothing is known before a first run.
+    """
+    if seconds := earlier_seconds(jobs[0]):
+        return len(jobs) * fmean(seconds) / 3600, f"mean of {len(seconds)} earlier jobs"
+    if jobs[0].stage == "train" and settings.training.device != "cpu":
+        training = settings.training
+        voxels = training.epochs * training.iterations * training.batch * prod(training.patch)
+        each = _PAPER_HOURS * voxels / _PAPER_VOXELS
+        return len(jobs) * each, "the paper's 150 hours on a V100, by voxels"
+    return None, ""
+
+
+def megabytes(jobs: list[PlannedJob], settings: Settings) -> float:
+    """MB that jobs of one stage will leave, from known sizes; small things count as nothing."""
+    stage = jobs[0].stage
+    if stage not in _MEGABYTES:
+        return 0.0
+    pieces = sum(job.outputs for job in jobs) / _FILES_OF_A_FOLD
+    count = pieces if stage == "preprocess" else len(jobs)
+    return count * _MEGABYTES[stage] * (1.0 if stage == "train" else _size(settings))
+
+
+def _size(settings: Settings) -> float:
+    """Size of a volume in the paper's; a real one counts as such."""
+    if not settings.data.simulated or settings.data.source != "phantom":
+        return 1.0
+    phantom = settings.phantom
+    return phantom.matrix**2 * fmean(phantom.slices) / _PAPER_VOLUME
+
+
+def free_megabytes(folder: Path) -> float:
+    """MB that are free where a folder is, or will be."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free / 1e6
