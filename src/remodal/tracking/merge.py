@@ -7,6 +7,7 @@ that write to one SQLite store lose metrics. With a server, trainings stream to 
 
 import logging
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ from remodal.tracking.address import (
     store_uri,
     without_password,
 )
+from remodal.tracking.artefacts import place_artefacts
+from remodal.tracking.database import prepare
 from remodal.tracking.lock import locked
 from remodal.tracking.registry import register
 from remodal.tracking.runs import study_runs, trained_models
@@ -30,6 +33,9 @@ from remodal.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+#: What SQLite and the system say of a full disk, within whatever MLflow makes of it.
+_DISK_FULL = ("disk is full", "No space left on device", "Disk quota exceeded")
 
 
 def track(settings: Settings, study: Path, output: Path) -> None:
@@ -46,11 +52,14 @@ def track(settings: Settings, study: Path, output: Path) -> None:
 
     Raises:
         UserError: nothing is trained or measured yet.
-        EnvironmentProblem: the store refuses, or cannot be reached.
+        EnvironmentProblem: the store or the disk refuses, or cannot be reached.
     """
     tree = study_runs(settings, study)
-    with _client(output) as client:
+    database = database_file()
+    with _client(database, output) as client:
         store = Store(client, settings.study)
+        if database is not None:
+            place_artefacts(database)
         ids: dict[str, str] = {}
         for run in progress(tree, "tracking"):
             ids[run.key] = store.put(run, ids.get(run.parent))
@@ -75,26 +84,50 @@ def _register(
 
 
 @contextmanager
-def _client(output: Path) -> Iterator["MlflowClient"]:
-    """A client of the store, alone with it; its refusals become one line."""
+def _client(database: Path | None, output: Path) -> Iterator["MlflowClient"]:
+    """A client of the store, alone with it; its refusals become one line.
+
+    Args:
+        database: file of the store if it is one.
+        output: file beside which there is a lock where the store is none.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    for name in ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry"):
+    for name in ("alembic", "mlflow.store.model_registry"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It logs the traceback of each refusal, which it raises too.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
-    uri, database = store_uri(), database_file()
     lock = database.with_name(f"{database.name}.lock") if database else None
     try:
         with locked(lock or output.with_name(".tracking.lock")):
+            if database is not None:
+                prepare(database)
             yield MlflowClient(tracking_uri=client_uri())
-    except (MlflowException, OSError) as error:
-        raise EnvironmentProblem(
-            f"tracking failed ({without_password(str(error).splitlines()[0])})",
-            where=without_password(uri),
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise _explained(error, database) from error
+
+
+def _explained(error: Exception, database: Path | None) -> EnvironmentProblem:
+    """The user's line for what MLflow or the disk refuses."""
+    said = without_password(str(error).splitlines()[0])
+    full = next((words for words in _DISK_FULL if words in str(error)), None)
+    if full is None:
+        return EnvironmentProblem(
+            f"tracking failed ({said})",
+            where=without_password(store_uri()),
             remedy="check MLFLOW_TRACKING_URI, and that nothing else writes to the store",
-        ) from error
+        )
+    # Of a file that is being written, the system does not say the name: of artefacts it is one.
+    written = getattr(error, "filename", None) or "mlruns"
+    return EnvironmentProblem(
+        "the disk is full",
+        where=str(written if isinstance(error, OSError) else database),
+        remedy="free some space and run the same command again",
+    )
