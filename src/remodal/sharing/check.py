@@ -124,7 +124,7 @@ def changed_by_hand(
         path = Path(output)
         names = changed_since(path, record["endtime"], linked)
         same = known.get(path)
-        if same is not None and same.record["endtime"] == record["endtime"]:
+        if same is not None and snakemake_records.made_alike(same.record, record):
             names = [name for name in names if not _is_as_shared(path / name, name, same)]
         found += [path / name for name in names]
     return found

@@ -45,25 +45,45 @@ def made_here(stages: list[SharedStage]) -> dict[str, list[tuple[str, dict[str, 
 
 
 def write_records(
-    stage: SharedStage, stages: list[SharedStage], made: list[tuple[str, dict[str, Any]]]
+    stage: SharedStage,
+    stages: list[SharedStage],
+    made: list[tuple[str, dict[str, Any]]],
+    earlier: list[SharedResult],
 ) -> None:
     """Write the records of a stage from what Snakemake has made of it.
 
-    Results that are in no stage are recorded without files.
+    Results that are in no stage are recorded without files. A result that is what it was keeps its
+    earlier entry, with its times: equal results give an equal dvc.lock.
     """
+    known = {result.path: result for result in earlier}
     results = {}
     for output, record in progress(made, f"Digesting {stage.name}", total=len(made)):
-        is_shared = stage_of(output, stages) is not None
-        results[output] = {
-            "files": _plain(states_of(Path(output))) if is_shared else None,
-            "record": snakemake_records.shareable(record),
-        }
+        path = Path(output)
+        files = states_of(path) if stage_of(output, stages) is not None else None
+        result = SharedResult(path, files, snakemake_records.shareable(record))
+        before = known.get(path)
+        if before is not None and _is_unchanged(before, result):
+            result = before
+        results[output] = {"files": _plain(result.files), "record": result.record}
     content = {"format": FORMAT, "snakemake": snakemake_records.FORMAT, "stage": stage.name}
     write_json(stage.records, content | {"results": results})
 
 
-def _plain(states: dict[str, FileState]) -> dict[str, dict[str, Any]]:
-    return {name: state._asdict() for name, state in states.items()}
+def _is_unchanged(before: SharedResult, now: SharedResult) -> bool:
+    """Whether a result's content, and how it was made, are what they were."""
+    return _contents(before) == _contents(now) and snakemake_records.made_alike(
+        before.record, now.record
+    )
+
+
+def _contents(result: SharedResult) -> dict[str, tuple[str, str, int]] | None:
+    if result.files is None:
+        return None
+    return {name: state[:3] for name, state in result.files.items()}
+
+
+def _plain(states: dict[str, FileState] | None) -> dict[str, dict[str, Any]] | None:
+    return None if states is None else {name: state._asdict() for name, state in states.items()}
 
 
 def read_records(stage: SharedStage) -> list[SharedResult]:

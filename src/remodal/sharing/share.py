@@ -139,7 +139,7 @@ def _write(
             [f"{path}: changed by hand since it was made" for path in changed],
             "delete them and run Snakemake again, or pull them",
         )
-    write_records(stage, stages, made)
+    write_records(stage, stages, made, earlier)
 
 
 def _push(names: list[str]) -> str:

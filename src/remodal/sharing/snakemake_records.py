@@ -23,6 +23,8 @@ _METADATA = _SNAKEMAKE / "metadata"
 #: What says nothing of how a result was made, or names where the sources lay.
 _LEFT_OUT = ("shellcmd", "conda_env", "external_jobid", "job_hash")
 
+_TIMES = ("starttime", "endtime")
+
 
 def require_known_format() -> None:
     """See that the installed Snakemake writes the records that this module knows.
@@ -85,6 +87,16 @@ def all_records() -> Iterator[tuple[str, dict[str, Any]]]:
 def shareable(record: dict[str, Any]) -> dict[str, Any]:
     """What Snakemake compares of a record, without the paths that its command named."""
     return {key: None if key in _LEFT_OUT else value for key, value in record.items()}
+
+
+def made_alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two records of an output differ at most in when it was made."""
+    return _timeless(one) == _timeless(other)
+
+
+def _timeless(record: dict[str, Any]) -> dict[str, Any]:
+    left_out = (*_TIMES, *_LEFT_OUT)
+    return {key: value for key, value in record.items() if key not in left_out}
 
 
 def write_record(output: str, record: dict[str, Any]) -> None:
