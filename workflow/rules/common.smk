@@ -1,6 +1,7 @@
 # The study's settings and cases, and the lists of files that targets and inputs are made of.
 
 import signal
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -10,6 +11,7 @@ from remodal.config import compose, write_settings
 from remodal.errors import RemodalError
 from remodal.intake.datasets import cases_of
 from remodal.intake.source_index import read_index, source_state
+from remodal.sharing.adoption import adopt_pulled
 from remodal.stages import depends_on
 
 # Slurm's early warning reaches every process of a job, but is for the training alone.
@@ -21,6 +23,7 @@ try:
     INDEX = read_index(SETTINGS.data.sheet)
     if workflow.is_main_process:
         check_methods_apart(SETTINGS)
+        print(adopt_pulled(), end="", file=sys.stderr)
 except RemodalError as error:
     raise WorkflowError(str(error))
 

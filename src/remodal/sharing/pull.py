@@ -6,6 +6,7 @@ from pathlib import Path
 from remodal.errors import EnvironmentProblem, UserError
 from remodal.files import atomic_path
 from remodal.sharing import snakemake_records
+from remodal.sharing.adoption import adopt
 from remodal.sharing.check import (
     BAD_COPY,
     Mismatch,
@@ -14,7 +15,7 @@ from remodal.sharing.check import (
     check_results,
     summarised,
 )
-from remodal.sharing.contents import file_state, modified, restore_times
+from remodal.sharing.contents import file_state
 from remodal.sharing.dvc_commands import pull_paths
 from remodal.sharing.records import SharedResult, is_in_git, is_within, sound_records
 from remodal.sharing.stages import SharedStage, named, needed, open_repository, shared_stages
@@ -61,7 +62,7 @@ def pull(names: list[str]) -> list[str]:
         _place_what_came(here, cache)
     verdict = check_results(here, cache, pulled=True)
     _take_damaged_away(verdict, here, cache)
-    _tell_snakemake(verdict, [result for result in results if not result.path.exists()])
+    adopt(verdict, [result for result in results if not result.path.exists()])
     lines = summarised(problems + verdict.problems, wanted)
     if lines:
         raise Mismatch(lines)
@@ -105,19 +106,3 @@ def _take_damaged_away(verdict: Verdict, results: list[SharedResult], cache: Pat
         made_from_it = path.is_file() and what.startswith(BAD_COPY)
         if made_from_it and file_state(path).md5 == file_state(copy).md5:
             path.unlink()
-
-
-def _tell_snakemake(verdict: Verdict, absent: list[SharedResult]) -> None:
-    """Give sound results their times and records back; absent ones their records.
-
-    An absent result's record tells Snakemake when it would be made in another way by now.
-    """
-    for result in verdict.sound:
-        local = snakemake_records.read_record(str(result.path))
-        if local and local["endtime"] == modified(result.path) > result.record["endtime"]:
-            # Made again here, with the same content: Snakemake knows how.
-            continue
-        restore_times(result.path, result.files or {})
-        snakemake_records.write_record(str(result.path), result.record)
-    for result in absent:
-        snakemake_records.write_record(str(result.path), result.record)

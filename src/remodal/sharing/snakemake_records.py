@@ -72,7 +72,7 @@ def all_records() -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         UserError: a record of another format.
     """
-    for output in sorted(_outputs()):
+    for output in sorted(recorded_outputs()):
         record = read_record(output) or {}
         if record.get("record_format_version") != FORMAT:
             raise UserError(
@@ -125,12 +125,15 @@ def replace_parameter(output: str, old_prefix: str, new: str) -> bool:
     return True
 
 
-def _outputs() -> Iterator[str]:
+def recorded_outputs() -> set[str]:
+    """Every output that Snakemake has a record of."""
+    found = set()
     for folder, _, names in os.walk(_METADATA):
         above = [part.removeprefix("@") for part in Path(folder).relative_to(_METADATA).parts]
         for name in names:
             if not name.startswith(".writing-"):
-                yield urlsafe_b64decode("".join([*above, name])).decode()
+                found.add(urlsafe_b64decode("".join([*above, name])).decode())
+    return found
 
 
 def _file(output: str) -> Path:
