@@ -42,6 +42,7 @@ OUTPUTS = {
     "results/studies/ours/report/index.html": {"": "<html>"},
     "results/studies/ours/tables/table1.csv": {"": "method,dice\n"},
 }
+NOT_SHARED = "results/data/scans/dicom/p1"
 IGNORED = "/results/*\n!/results/studies/\n/results/studies/*\n!/results/studies/ours/\n"
 IGNORED += "/results/studies/ours/*\n!/results/studies/ours/tables/\n/.snakemake/\n"
 
@@ -134,6 +135,16 @@ def finished_study(folder: SharedFolder, remote: str) -> None:
             snakemake_records.write_record(output, record_of(output))
     finally:
         os.chdir(here)
+
+
+def times_of(folder: SharedFolder) -> dict[str, int]:
+    """Times (ns) of all files that are shared, by path."""
+    return {
+        str(Path(output, name)): (folder / output / name).stat().st_mtime_ns
+        for output, files in OUTPUTS.items()
+        for name in files
+        if output != NOT_SHARED
+    }
 
 
 def record_of(output: str, **changed: object) -> dict[str, object]:

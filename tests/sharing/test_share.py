@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.sharing.study import OUTPUTS, record_of
+from tests.sharing.study import NOT_SHARED, record_of, times_of
 
 A = "results/studies/ours/models/a.safetensors"
-NOT_SHARED = "results/data/scans/dicom/p1"
 
 
 def object_of(store: Path, content: str) -> Path:
@@ -21,15 +20,6 @@ def object_of(store: Path, content: str) -> Path:
 def snakemakes_records(folder):
     files = (folder / ".snakemake/metadata").iterdir()
     return {file.name: json.loads(file.read_text()) for file in files}
-
-
-def times(folder):
-    return {
-        str(Path(output, name)): (folder / output / name).stat().st_mtime_ns
-        for output, files in OUTPUTS.items()
-        for name in files
-        if output != NOT_SHARED
-    }
 
 
 def damage(path):
@@ -44,7 +34,7 @@ def test_a_clone_gets_files_times_and_snakemakes_records_back(shared, tmp_path):
     clone = shared.clone(tmp_path / "clone")
     said = clone.remodal("pull").stdout
     assert "8 files of 7 results, all as they were shared" in said
-    assert times(clone) == times(shared)
+    assert times_of(clone) == times_of(shared)
     before, after = snakemakes_records(shared), snakemakes_records(clone)
     assert after.keys() == before.keys()
     for name, record in before.items():
@@ -167,6 +157,48 @@ def test_what_snakemake_made_again_is_no_change_by_hand(shared, monkeypatch):
     snakemake_records.write_record(A, record_of(A))
     assert f"{A}: made again here since it was shared" in shared.remodal("verify").stdout
     shared.remodal("share")
+
+
+def make_again(folder, monkeypatch, *outputs):
+    """Let Snakemake make outputs again, later and with the same content."""
+    from remodal.sharing import snakemake_records
+
+    monkeypatch.chdir(folder.folder)
+    for output in outputs:
+        Path(output).write_bytes(Path(output).read_bytes())
+        snakemake_records.write_record(output, record_of(output))
+
+
+def test_equal_results_give_an_equal_lock_whenever_they_were_made(shared, monkeypatch):
+    lock = (shared / "dvc.lock").read_bytes()
+    make_again(shared, monkeypatch, A, "results/studies/ours/report/index.html")
+    # DVC renews the time of a file that it links anew.
+    (shared / "results/data/scans/registered/p1.nii.gz").touch()
+    shared.remodal("share")
+    assert (shared / "dvc.lock").read_bytes() == lock
+    shared.remodal("verify")
+    shared.remodal("share")
+    assert (shared / "dvc.lock").read_bytes() == lock
+
+
+def test_a_result_that_was_made_with_another_parameter_gives_another_lock(shared, monkeypatch):
+    from remodal.sharing import snakemake_records
+
+    lock = (shared / "dvc.lock").read_bytes()
+    monkeypatch.chdir(shared.folder)
+    snakemake_records.write_record(A, record_of(A, params=["'another digest'"]))
+    shared.remodal("share")
+    assert (shared / "dvc.lock").read_bytes() != lock
+
+
+def test_records_that_were_lost_after_sharing_twice_are_pulled_again(shared, monkeypatch):
+    make_again(shared, monkeypatch, A)
+    shared.remodal("share")
+    shared.run("git", "checkout", "dvc.lock")
+    for records in (shared / "results").rglob("records/*.json"):
+        records.unlink()
+    shared.remodal("pull")
+    assert "results are as they were shared" in shared.remodal("verify").stdout
 
 
 def test_a_table_that_was_not_committed_to_git_is_named(owner, tmp_path):
