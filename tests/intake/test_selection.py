@@ -3,7 +3,11 @@ import pydicom
 import pytest
 
 from remodal.errors import BadCase
+from remodal.intake.convert import convert_image
 from remodal.intake.dicom import read_series
+from remodal.intake.nifti import read_volume
+from remodal.intake.source_files import folder_and_number, is_there
+from remodal.intake.source_index import content_digest, source_state
 from remodal.volume import Geometry
 
 
@@ -22,6 +26,11 @@ def _set(**values):
             setattr(dataset, keyword, value(index) if callable(value) else value)
 
     return change
+
+
+def _numbered(folder, number):
+    """A path as the sheet has it."""
+    return folder.parent / f"{folder.name}#{number}"
 
 
 @pytest.fixture
@@ -60,10 +69,10 @@ def test_descriptions_are_shown_at_the_terminal_only(two_series, capsys, monkeyp
 
 
 def test_a_series_is_picked_by_its_number(two_series, image):
-    np.testing.assert_array_equal(read_series(two_series, number=4).volume.array, image.array)
-    assert read_series(two_series, number=7).volume.geometry.shape == (4, 32, 34)
+    np.testing.assert_array_equal(read_series(_numbered(two_series, 4)).volume.array, image.array)
+    assert read_series(_numbered(two_series, 7)).volume.geometry.shape == (4, 32, 34)
     with pytest.raises(BadCase, match=r"no series has the number 5, but number 4 .* number 7"):
-        read_series(two_series, number=5)
+        read_series(_numbered(two_series, 5))
 
 
 def test_series_of_one_number_must_be_put_apart(image, write_series, tmp_path):
@@ -182,7 +191,7 @@ def test_blank_uids_do_not_let_two_series_interleave(first, second, interleaved)
 
 def test_series_with_blank_uids_are_picked_by_number(interleaved, image):
     folder = interleaved({"SeriesNumber": 3}, {"SeriesNumber": 4})
-    np.testing.assert_array_equal(read_series(folder, number=3).volume.array, image.array)
+    np.testing.assert_array_equal(read_series(_numbered(folder, 3)).volume.array, image.array)
 
 
 @pytest.mark.parametrize("numbers", [(1, 1), (1, 101), (101, 1), (1, -100)])
@@ -289,3 +298,25 @@ def test_a_damaged_sibling_does_not_hide_the_others(image, write_series, tmp_pat
     assert pydicom.dcmread(files[1]).Rows == 32
     with pytest.raises(BadCase, match="4 more of its series"):
         read_series(files[1])
+
+
+def test_a_picked_series_goes_from_the_sheet_into_the_record(two_series, image, tmp_path):
+    source = _numbered(two_series, 4)
+    output, record = tmp_path / "image.nii.gz", tmp_path / "image.json"
+    digest = content_digest(source)
+    found = convert_image(source, output, record, case="c1", modality="ct", indexed=digest)
+    np.testing.assert_array_equal(read_volume(output).array, image.array)
+    assert found.details["sha256"] == digest == content_digest(two_series)
+    state = source_state(source, {})
+    assert "not there" not in state
+    (two_series / "00-0.dcm").touch()
+    assert source_state(source, {}) != state
+
+
+def test_a_number_behind_a_file_or_nothing_is_no_choice(image, write_series, tmp_path):
+    (tmp_path / "a.nii").write_text("x")
+    (tmp_path / "b#4").mkdir()
+    for name in ("a.nii#4", "nowhere#4", "b#4", "b"):
+        assert folder_and_number(tmp_path / name) == (tmp_path / name, None)
+    assert folder_and_number(tmp_path / "b#4" / "#4") == (tmp_path / "b#4", 4)
+    assert [is_there(tmp_path / name) for name in ("b#4", "b#4#1", "c#4")] == [True, True, False]

@@ -11,6 +11,7 @@ from remodal.errors import BadCase, UserError
 from remodal.inference.model import Segmenter
 from remodal.intake.convert import convert_image
 from remodal.intake.nifti import read_volume, write_volume
+from remodal.intake.source_files import is_there
 from remodal.preprocessing import prepare, restore_probabilities
 from remodal.progress import progress
 from remodal.settings import InferenceSettings, PreprocessingSettings, RegistrationSettings
@@ -72,7 +73,7 @@ def _wanted(images: Mapping[str, Path], description: Mapping[str, Any]) -> list[
             raise UserError(
                 f"the model knows no modality `{modality}`", where="predict", expected=expected
             )
-        if not Path(path).exists():
+        if not is_there(Path(path)):
             raise UserError(
                 "does not exist", where=f"--{modality} {path}", expected="a folder or image file"
             )

@@ -13,6 +13,7 @@ import numpy as np
 from remodal.errors import BadCase, EnvironmentProblem, QuarantinedBefore, UserError
 from remodal.intake.headers import is_dicom
 from remodal.intake.nifti import read_geometry, read_image, write_volume
+from remodal.intake.source_files import folder_and_number, is_there
 from remodal.intake.source_index import content_digest, is_digest
 from remodal.records import Record, read_record, require_ok, with_quarantine, write_record
 from remodal.volume import Geometry, Volume
@@ -53,7 +54,7 @@ def convert_image(
     _require_indexed(Path(source), indexed, f"{case}, {modality}")
 
     def read() -> tuple[Volume, dict[str, Any], list[str]]:
-        if not Path(source).exists():
+        if not is_there(Path(source)):
             raise BadCase(
                 "there is no such image",
                 expected="a DICOM folder or an image file",
@@ -104,7 +105,7 @@ def convert_label(
         from remodal.intake.labels import read_label
 
         require_ok([read_record(reference_record)])
-        if not Path(source).exists():
+        if not is_there(Path(source)):
             raise BadCase("there is no such label", remedy="correct the path in the sheet")
         label = read_label(source, read_geometry(reference))
         values, counts = np.unique(label.volume.array, return_counts=True)
@@ -125,7 +126,7 @@ def _require_indexed(source: Path, indexed: str, where: str) -> None:
     """
     if not is_digest(indexed):
         return
-    if not source.exists():
+    if not is_there(source):
         raise UserError(
             "the source is in the sheet's index but not on this machine",
             where=where,
@@ -189,7 +190,7 @@ def geometry_details(geometry: Geometry) -> dict[str, Any]:
 
 
 def _read_image(source: Path) -> tuple[Volume, dict[str, Any], list[str]]:
-    if source.is_dir() or is_dicom(source):
+    if folder_and_number(source)[0].is_dir() or is_dicom(source):
         from remodal.intake.dicom import read_series
 
         series = read_series(source)

@@ -35,7 +35,7 @@ class Series:
     warnings: list[str]
 
 
-def read_series(source: Path, *, number: int | None = None, label: bool = False) -> Series:
+def read_series(source: Path, *, label: bool = False) -> Series:
     """Read the one DICOM series of a folder, or an enhanced multi-frame file.
 
     Slices are ordered by their positions. Compressed transfer syntaxes are decoded, a rescale that
@@ -43,8 +43,7 @@ def read_series(source: Path, *, number: int | None = None, label: bool = False)
     once. UIDs may be blank.
 
     Args:
-        source: folder or file.
-        number: SeriesNumber of the series that is meant; None: there is only one.
+        source: folder, perhaps with a SeriesNumber behind it (`#4`), or file.
         label: the values are classes, whatever the modality: they need not be HU.
 
     Raises:
@@ -52,7 +51,7 @@ def read_series(source: Path, *, number: int | None = None, label: bool = False)
     """
     files = files_of(source)
     slices, warnings = read_slices(files)
-    slices, left_out = one_series(slices, source, number)
+    slices, left_out = one_series(slices, source)
     check_series(slices)
     check_rescale(slices)
     slices, heights = sort_slices(slices)

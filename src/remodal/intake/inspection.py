@@ -16,7 +16,7 @@ from remodal.intake.nifti import is_nifti, read_geometry
 from remodal.intake.rescale import check_rescale
 from remodal.intake.selection import one_series
 from remodal.intake.slices import read_slices
-from remodal.intake.source_files import files_of
+from remodal.intake.source_files import files_of, folder_and_number, is_there
 from remodal.intake.source_index import read_index
 from remodal.intake.stack import check_series, grid_of, same_places, sort_slices
 from remodal.progress import progress
@@ -100,7 +100,7 @@ def inspect_sources(cases: Iterable[CaseSource], index: Mapping[str, str]) -> It
 
 def _inspect(row: tuple[str, str, Path, bool]) -> Finding:
     case, name, source, indexed = row
-    if not source.exists():
+    if not is_there(source):
         if indexed:
             return Finding(case, name, "not on this machine; known by its index")
         return Finding(case, name, f"there is no such file or folder: {source}", usable=False)
@@ -115,7 +115,7 @@ def _inspect(row: tuple[str, str, Path, bool]) -> Finding:
 
 
 def _image(source: Path) -> str:
-    if source.is_dir() or is_dicom(source):
+    if folder_and_number(source)[0].is_dir() or is_dicom(source):
         return _series(source)
     return _grid(_file_geometry(source), "image file")
 

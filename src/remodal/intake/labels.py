@@ -8,6 +8,7 @@ import numpy as np
 from remodal.errors import BadCase
 from remodal.intake.headers import is_dicom, quiet_pydicom, read_header
 from remodal.intake.lattice import brought_onto
+from remodal.intake.source_files import folder_and_number
 from remodal.intake.source_index import content_digest
 from remodal.volume import Geometry, Volume
 
@@ -107,7 +108,7 @@ def _read_drawn(path: Path, sha256: str, grid: Geometry) -> Label:
 
 
 def _read_image(source: Path) -> tuple[str, Volume, str, list[str]]:
-    if source.is_dir():
+    if folder_and_number(source)[0].is_dir():
         from remodal.intake.dicom import read_series
 
         series = read_series(source, label=True)

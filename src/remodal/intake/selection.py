@@ -8,23 +8,21 @@ from pathlib import Path
 from remodal.errors import BadCase
 from remodal.intake.same_series import told_apart
 from remodal.intake.slices import Slice, read_slices
+from remodal.intake.source_files import folder_and_number
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _SCOUT = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
 _MOST_NAMED = 20
 
 
-def one_series(
-    slices: list[Slice], source: Path, number: int | None = None
-) -> tuple[list[Slice], list[str]]:
+def one_series(slices: list[Slice], source: Path) -> tuple[list[Slice], list[str]]:
     """The slices of the one series that is meant among those of a folder.
 
     Localizers and pictures (screenshots, dose reports) are left out beside slices with a place.
 
     Args:
         slices: as `read_slices` finds them.
-        source: the folder, or the file.
-        number: SeriesNumber of the series that is meant; None: there is only one.
+        source: the folder, perhaps with a SeriesNumber (`#4`), or the file.
 
     Returns:
         Its slices, and notes of what was left out.
@@ -33,6 +31,7 @@ def one_series(
         BadCase: several series, with what tells them apart; none with that number; a file that is
             one slice of a series.
     """
+    _, number = folder_and_number(source)
     if number is not None:
         slices = _numbered(slices, number)
     notes = []

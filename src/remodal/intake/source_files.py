@@ -1,14 +1,31 @@
 """Which files a source consists of: a folder's, or an image file and those that it points to.
 
+A DICOM folder that holds several series is followed by the number of the one that is meant, as in
+`scans/p1#4`.
+
 Light (standard library only), since the Snakefile asks for the state of every source at each start.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from remodal.errors import BadCase
 from remodal.intake.text_headers import TEXT_SUFFIXES, read_text_header
+
+
+def folder_and_number(source: Path) -> tuple[Path, int | None]:
+    """A source without the SeriesNumber that it ends in, and that number, None without one."""
+    found = re.fullmatch(r"(.+)#(\d{1,9})", str(source))
+    if found is None or source.exists() or not Path(found[1]).is_dir():
+        return source, None
+    return Path(found[1]), int(found[2])
+
+
+def is_there(source: Path) -> bool:
+    """Whether there is such a file or folder."""
+    return folder_and_number(source)[0].exists()
 
 
 def files_of(source: Path) -> list[Path]:
@@ -21,6 +38,7 @@ def files_of(source: Path) -> list[Path]:
     Raises:
         BadCase: an empty folder, or a header that names files outside its folder.
     """
+    source, _ = folder_and_number(source)
     if not source.is_dir():
         return _with_companions(source)
     files = [Path(entry.path) for entry in _entries(source)]
@@ -34,6 +52,7 @@ def states_of_files(source: Path) -> Iterator[tuple[str, int, int]]:
 
     A file that is not there has size -1.
     """
+    source, _ = folder_and_number(source)
     if source.is_dir():
         for entry in _entries(source):
             yield os.path.relpath(entry.path, source), *_state(entry)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from remodal.errors import BadCase, UserError
 from remodal.files import sha256, write_text
-from remodal.intake.source_files import files_of, states_of_files
+from remodal.intake.source_files import files_of, is_there, states_of_files
 from remodal.progress import progress
 
 COLUMNS = ("path", "sha256")
@@ -116,7 +116,7 @@ def update_index(sheet: Path, sources: list[Path], *, again: bool = False) -> Ch
     digests: dict[str, str] = {}
     for source in progress(sources, "Indexing", total=len(sources)):
         old = new = known.get(str(source))
-        if not source.exists():
+        if not is_there(source):
             changes.not_there.append(source)
         elif old is None or again:
             new = content_digest(source)
