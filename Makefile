@@ -21,6 +21,13 @@ $(VENV)/ready: envs/requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Snakemake copies the file elsewhere, so it names no other one.
+envs/remodal.yaml: envs/requirements.txt
+	{ echo "# For \`snakemake --sdm conda\`. Made of requirements.txt: \`make envs/remodal.yaml\`."; \
+	  echo "channels: [conda-forge, nodefaults]"; \
+	  echo "dependencies:"; echo "  - python=3.11"; echo "  - pip"; echo "  - pip:"; \
+	  sed 's/^/      - /' $<; } > $@
+
 demo: environment  ## simulated patients to report, at most 12 minutes on two cores
 	$(SNAKEMAKE) --cores $(CORES) --config study=liver preset=demo \
 	  $(call FIRST,results/studies/liver-demo)

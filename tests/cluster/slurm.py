@@ -135,6 +135,15 @@ class Slurm:
         for name in (*NODES, "slurmctld"):
             stop(self.folder / f"{name}.pid")
 
+    def stop_controller(self) -> None:
+        """Take the controller away; jobs at work go on, as their nodes do."""
+        stop(self.folder / "slurmctld.pid")
+
+    def start_controller(self) -> None:
+        """Bring it back, with the jobs that it knew."""
+        run("slurmctld")
+        until(lambda: bool(self.idle()), "the controller does not come up")
+
     def configure(self, storage: str) -> None:
         """Write the configuration, with these lines on accounting, for the daemons' next start."""
         text = CONFIGURATION.format(

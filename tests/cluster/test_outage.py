@@ -1,0 +1,74 @@
+"""Slurm's controller is away while jobs run, end, and want to be submitted."""
+
+import signal
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.xdist_group("workflow"), pytest.mark.slow]
+
+#: `first` ends when the test lets it, `second` needs it.
+SNAKEFILE = """
+rule all:
+    input: "second.txt"
+
+rule first:
+    output: "first.txt"
+    log: "first.log"
+    shell: "echo begins >> first.begun; until test -e let-go; do sleep 0.2; done; touch {output}"
+
+rule second:
+    input: "first.txt"
+    output: "second.txt"
+    log: "second.log"
+    shell: "echo done > {output}"
+"""
+
+#: Longer than all attempts of one round of questions take.
+AWAY = 150
+
+
+@pytest.fixture
+def at_work(slurm, toy):
+    """A study whose first job is at work."""
+    study = toy(SNAKEFILE)
+    run = study.snakemake()
+    study.wait_for((study.folder / "first.begun").exists)
+    return study, run
+
+
+def test_a_run_goes_on_after_the_controller_was_away(slurm, at_work):
+    study, run = at_work
+    slurm.stop_controller()
+    try:
+        study.wait_for(lambda: "Slurm does not answer" in said(study))
+        (study.folder / "let-go").touch()  # it ends meanwhile
+        time.sleep(AWAY)
+        assert run.poll() is None
+    finally:
+        slurm.start_controller()
+    study.finish(run)
+    assert "Slurm answers again" in said(study)
+    assert (study.folder / "first.begun").read_text() == "begins\n"
+    assert not slurm.jobs()
+
+
+def test_after_ctrl_c_during_an_outage_one_command_goes_on(slurm, at_work):
+    study, run = at_work
+    slurm.stop_controller()
+    try:
+        study.wait_for(lambda: "Slurm does not answer" in said(study))
+        run.send_signal(signal.SIGINT)
+        run.wait(300)
+        assert "so its jobs run on" in said(study)
+    finally:
+        slurm.start_controller()
+    assert len(slurm.jobs()) == 1
+    (study.folder / "let-go").touch()
+    study.finish(study.start("remodal", "resume", "--profile", "slurm"))
+    assert not slurm.jobs()
+
+
+def said(study) -> str:
+    """What its Snakemakes have said."""
+    return (study.folder / "said.log").read_text()
