@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from remodal.cluster.queue import queue_lines
 from remodal.config import read_settings
 from remodal.errors import UserError
 from remodal.status.models import ModelStatus, model_names, model_status
@@ -98,6 +99,9 @@ def show(folder: Path, as_json: bool = False, every: float | None = None) -> Non
             _print_tables(found, clear=every is not None)
         else:
             print("\n".join(_lines(found)), flush=True)
+        if not as_json:
+            for line in queue_lines(Path()):
+                print(line, flush=True)
         if every is None or all(status.done for status in found.values()):
             return
         try:
