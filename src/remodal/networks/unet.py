@@ -8,9 +8,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from remodal.networks.instance_norm import InstanceNorm
 
 Triple = tuple[int, int, int]
 
@@ -71,26 +72,6 @@ def convolve_parts(conv: nn.Conv3d, parts: Sequence[Tensor]) -> Tensor:
     for part, weight in others:
         total += F.conv3d(part, weight, None, conv.stride, conv.padding)
     return total
-
-
-class InstanceNorm(nn.InstanceNorm3d):
-    """InstanceNorm3d (eps 1e-5, affine, no running statistics) as batch norm of each sample.
-
-    The same function, but PyTorch's own makes a channels-last tensor contiguous, which the next
-    convolution has to undo, and on a CPU its gradient is wrong for a batch of one sample when the
-    gradient from above is channels-last (2.13).
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, affine=True)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Normalise each sample and channel of (B, C, Z, Y, X) over its voxels."""
-        samples = [
-            F.batch_norm(sample, None, None, self.weight, self.bias, training=True, eps=self.eps)
-            for sample in features.split(1)
-        ]
-        return samples[0] if len(samples) == 1 else torch.cat(samples)
 
 
 class ConvBlock(nn.Module):
