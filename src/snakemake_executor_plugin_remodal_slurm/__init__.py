@@ -45,7 +45,9 @@ from remodal.cluster.slurm import (
     limits_of_partitions,
     recorded_states_of_run,
     states_of_run,
+    times_of_job,
 )
+from remodal.cluster.usage import Ended, home_of, note
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
@@ -226,10 +228,22 @@ class Executor(SlurmExecutor):
     # Endings
 
     def _succeed(self, job_info: SubmittedJobInfo) -> None:
+        self._note(job_info)
         if not self.workflow.executor_settings.keep_successful_logs:
             Path(job_info.aux["slurm_logfile"]).unlink(missing_ok=True)
         self._forget(job_info)
         self.report_job_success(job_info)
+
+    def _note(self, job_info: SubmittedJobInfo) -> None:
+        """Keep for the report what a job asked for, and how long it waited and ran."""
+        job, steps = job_info.job, _steps(job_info.job)
+        home = home_of(path for step in steps for path in step.outputs)
+        if home is None:
+            return
+        asked, times = job.resources, times_of_job(job_info.external_jobid)
+        stages = dict.fromkeys(step.name.split()[0] for step in steps)
+        asked_for = (asked.get(name, "") for name in ("mem_mb", "runtime"))
+        note(home, Ended(job.name, ",".join(stages), *asked_for, *(times or ("", ""))))
 
     def _fail(self, job_info: SubmittedJobInfo, state: str) -> None:
         job, log = job_info.job, Path(job_info.aux["slurm_logfile"])

@@ -11,6 +11,7 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 import snakemake_executor_plugin_remodal_slurm as plugin
 from remodal.cluster.slurm import Limits
+from remodal.cluster.usage import uses
 from remodal.errors import Preempted
 from snakemake_executor_plugin_remodal_slurm import Executor, ExecutorSettings
 
@@ -266,3 +267,18 @@ def test_a_short_wait_is_asked_about_soon_and_a_long_one_seldom(executor, monkey
     assert pause(0) == 5
     assert 10 <= pause(200) <= 12
     assert pause(86400) == 60
+
+
+def test_what_a_job_asked_for_and_how_long_it_waited_and_ran_is_noted_for_the_report(
+    programs, executor, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    job = Job(Path("results/studies/liver-paper"))
+    job.name = "train"
+    info = SubmittedJobInfo(job, "12", {"slurm_logfile": tmp_path / "12.log"})
+    executor._report_job_submission_threadsafe(info)
+    programs("squeue", "2026-01-01T10:00:00|2026-01-01T10:02:00|2026-01-01T11:02:00\n")
+    executor._succeed(info)
+    (noted,) = uses([Path("results/studies/liver-paper")])
+    assert (noted.waited, noted.memory[0]) == ((120, 120), 32000)
+    assert noted.minutes == (2880, 60)

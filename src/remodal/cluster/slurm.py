@@ -128,6 +128,18 @@ def jobs_of_folder(folder: Path) -> tuple[list[SlurmJob] | None, str]:
     return sorted(found.values(), key=lambda job: int(job.number)), ""
 
 
+def times_of_job(number: str) -> tuple[float, float] | None:
+    """Seconds that an ended job waited and ran; None where Slurm has forgotten it."""
+    format_ = ("--noheader", "--states=all", "--format=%V|%S|%e")
+    said, _ = ask("squeue", *format_, f"--jobs={number}")
+    try:
+        times = [datetime.fromisoformat(time) for time in (said or "").strip().split("|")]
+        submitted, started, ended = times
+    except ValueError:
+        return None
+    return (started - submitted).total_seconds(), (ended - started).total_seconds()
+
+
 def limits_of_partitions() -> dict[str, Limits] | None:
     """What each partition grants one job, by name; None: no answer."""
     said, _ = ask("sinfo", "--noheader", "--format=%R|%l|%m")

@@ -14,6 +14,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from remodal.cluster.usage import uses
 from remodal.files import write_text
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
 from remodal.provenance import data_hash, git_state, hardware, versions
@@ -153,6 +154,7 @@ def _content(
         "methods_files": [download("methods.txt", "plain text", text)],
         "runs": runs,
         "curve_charts": _curve_charts(runs),
+        "cluster": uses([data, study]),
         "versions": found_versions,
         "provenance": _provenance(settings, data, runs),
         "configuration": yaml.safe_dump(
