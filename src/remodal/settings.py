@@ -112,7 +112,7 @@ class PreprocessingSettings(Section):
         "dataset_foreground",
         description="Where the percentiles of the clipping come from: the foreground voxels of the "
         "training cases (nnU-Net's CT2), each case itself, or no clipping. "
-        "The MAML paper does not say which (METHODS 2.7).",
+        "The MAML paper does not say which.",
     )
     percentiles: tuple[float, float] = Field((0.5, 99.5), description="Lower and upper percentile.")
     normalise: Literal["case", "case_nonzero"] = Field(

@@ -30,8 +30,8 @@ def make_splits(
     """Split cases into folds of training, validation and test cases, or import such a split.
 
     A patient's cases stay together. The hold-out takes `test_fraction` of the patients, rounded
-    to the nearest number (327 patients give 65 for test and 262 for training, as METHODS 2.7
-    reads the MAML paper); k-fold tests every patient exactly once. Validation patients are cut
+    to the nearest number (the MAML paper's 327 patients give 65 for test and 262 for
+    training); k-fold tests every patient exactly once. Validation patients are cut
     from the training patients. With `stratify`, each group's share of a set is within one patient
     of the group's share of all; a patient with cases of several groups counts as a group of its
     own.

@@ -9,7 +9,7 @@ from statistics import fmean
 from remodal.cluster.planned import PlannedJob
 from remodal.settings import Settings
 
-#: The paper: 600 epochs of 15 minutes on one V100, with these patches (METHODS 2).
+#: The paper: 600 epochs of 15 minutes on one V100, with these patches.
 _PAPER_HOURS = 150.0
 _PAPER_VOXELS = 600 * 250 * 2 * 128**3
 

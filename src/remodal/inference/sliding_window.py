@@ -1,4 +1,4 @@
-"""Prediction of a whole volume from overlapping windows, as nnU-Net does it (METHODS 2.6)."""
+"""Prediction of a whole volume from overlapping windows, as nnU-Net does it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, combinations, product

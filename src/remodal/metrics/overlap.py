@@ -1,7 +1,7 @@
 """Overlap of a prediction and the ground truth, from three voxel counts.
 
-Conventions (METHODS 1.2): both masks empty is undefined, and so is a relative volume without
-ground truth; one empty mask gives Dice 0.
+Conventions, those of nnU-Net's evaluator: both masks empty is undefined, and so is a relative
+volume without ground truth; one empty mask gives Dice 0.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def volume_overlap_error(counts: Overlap) -> float:
 def relative_volume_difference(counts: Overlap) -> float:
     """RVD in percent, signed: 100 (|P| - |G|) / |G|; NaN without ground truth.
 
-    Negative is under-segmentation; the denominator is that of SLIVER and LiTS (METHODS 1.1).
+    Negative is under-segmentation; the denominator is that of SLIVER and LiTS.
     """
     difference = counts.prediction - counts.truth
     return 100.0 * difference / counts.truth if counts.truth else nan

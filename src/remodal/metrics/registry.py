@@ -149,7 +149,7 @@ _register_surface_metrics()
 
 @of_study("dice_global", "Dice global", "%", "higher")
 def _dice_global(cases: "pd.DataFrame") -> float:
-    """Twice the intersections of all cases over the sizes of all cases (METHODS 1.1)."""
+    """Twice the intersections of all cases over the sizes of all cases."""
     size = cases["prediction_voxels"].sum() + cases["truth_voxels"].sum()
     return 200.0 * cases["intersection"].sum() / size if size else nan
 

@@ -1,6 +1,6 @@
 """Distances between the surfaces of two masks, and what is derived from them.
 
-Two formulas share the name ASSD; here each has its own name (METHODS 1.1):
+Two formulas share the name ASSD; here each has its own name:
 
 - `assd`: the mean over both surfaces' voxels together (Heimann 2009; MedPy since 0.5.2; MONAI with
   `symmetric=True`);

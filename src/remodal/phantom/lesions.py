@@ -1,8 +1,8 @@
 """Liver lesions of five types, and what is mistaken for them.
 
-What each type does is the radiology of METHODS 5.6's five types: how it looks against the liver in
-the late arterial and in the portal venous phase. A lesion may be lost in the liver in one phase;
-in at least one it is not.
+The types are those of the MPCT-FLLs data set (SAM + URIM paper), and each does what radiology knows
+of it: how it looks against the liver in the late arterial and in the portal venous phase. A lesion
+may be lost in the liver in one phase; in at least one it is not.
 """
 
 from collections.abc import Callable

@@ -27,7 +27,7 @@ def normalise(
 ) -> tuple[np.ndarray, Intensity]:
     """Clip an image and give it zero mean and unit variance.
 
-    As nnU-Net's scheme CT2 (METHODS 2.7), mean and standard deviation are those of the voxels
+    As nnU-Net's scheme CT2, mean and standard deviation are those of the voxels
     strictly inside the clipping range. With `case_nonzero` zero voxels are background: they count
     nowhere and stay zero.
 

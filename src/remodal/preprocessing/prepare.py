@@ -49,7 +49,7 @@ class Prepared:
 def prepare(
     volumes: Mapping[str, Volume], fingerprint: Mapping[str, Any], settings: PreprocessingSettings
 ) -> Prepared:
-    """Orient, crop, clip, normalise and resample a case (METHODS 2.7).
+    """Orient, crop, clip, normalise and resample a case.
 
     Intensities are clipped and normalised before resampling, so that no cubic spline rings from
     metal or from the border of a masked image into tissue.

@@ -1,6 +1,6 @@
 """Random changes of a training patch: drawn as plain numbers, applied as tensor operations.
 
-The recipe is the legacy nnU-Net trainer's (METHODS 2.5); what only the V2 trainer does has a
+The recipe is that of nnU-Net v1's legacy trainer; what only the V2 trainer does has a
 probability of zero by default. Draws come from a numpy generator, so that a patch is the same
 whatever device it is made on.
 """

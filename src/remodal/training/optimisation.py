@@ -1,8 +1,7 @@
 """Optimiser and learning-rate schedule: the paper's, with the legacy recipe where it is silent.
 
 The MAML paper names Adam with an initial rate of 3e-4; AMSGrad, weight decay and the reduction on a
-plateau are the legacy nnU-Net trainer's, SGD with the polynomial decay is the repository's
-(METHODS 2.5).
+plateau are the legacy nnU-Net trainer's, SGD with the polynomial decay is the repository's.
 """
 
 from torch.optim import SGD, Adam, Optimizer

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from remodal.settings import PhantomSettings, Settings
 
 LESION_TYPES = ("HCC", "metastasis", "cyst", "FNH", "haemangioma")
-"""The five types of METHODS 5.6 (MPCT-FLLs); all lesions of a patient are of one type."""
+"""The five types of the MPCT-FLLs data set; all lesions of a patient are of one type."""
 
 MODALITIES = ("arterial", "venous")
 """The two series of a patient; the lesions are drawn on the last."""
