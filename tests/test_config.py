@@ -50,6 +50,14 @@ def test_presets_write_to_folders_of_their_own():
         ({"training": {"epochs": "many"}}, "`training.epochs`"),
         ({"registration": {"fixed": "portal"}}, "`portal` is not one of arterial, venous"),
         ({"methods": {"maml": {"type": "maml", "modalities": ["t1"]}}}, "`t1` is not one of"),
+        ({"data": {"modalities": ["arterial", "venous", "label"]}}, "`label` is a word of our own"),
+        ({"data": {"modalities": ["arterial", "venous", "../x"]}}, "`../x` is no name"),
+        ({"data": {"modalities": ["arterial", "venous", "t1+c"]}}, "`t1+c` is no name"),
+        ({"data": {"modalities": ["arterial", "venous", ""]}}, "`` is no name"),
+        ({"data": {"modalities": ["arterial", "venous", "venous"]}}, "`venous` is there twice"),
+        ({"data": {"classes": {"a b": [1]}}}, "data.classes: `a b` is no name"),
+        ({"methods": {"my/net": {"type": "maml"}}}, "methods: `my/net` is no name"),
+        ({"scenarios": {".": ["venous"]}}, "scenarios: `.` is no name"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(config, said):

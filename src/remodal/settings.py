@@ -1,6 +1,7 @@
 """Typed settings: one model a section, from which the checks and config/README.md come."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -430,6 +431,23 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _names_are_usable(self) -> "Settings":
+        named = {
+            "data.modalities": self.data.modalities,
+            "data.classes": self.data.classes,
+            "methods": self.methods,
+            "scenarios": self.scenarios,
+            "tables": self.tables,
+        }
+        for where, names in named.items():
+            _require_usable(where, list(names))
+        if taken := sorted(_RESERVED & set(self.data.modalities)):
+            raise ValueError(
+                f"data.modalities: `{taken[0]}` is a word of our own; call it otherwise"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _names_exist(self) -> "Settings":
         known = set(self.data.modalities)
         _require_known("registration.fixed", [self.registration.fixed], known)
@@ -454,6 +472,19 @@ class Settings(Section):
                 _require_known(f"claims {number}", [cell.method], self.methods)
                 _require_known(f"claims {number}", [cell.scenario], self.scenarios)
         return self
+
+
+#: A modality's name is that of a file beside these, and an option beside those of `predict`.
+_RESERVED = {"label", "registration", "model", "output"}
+
+
+def _require_usable(where: str, names: list[str]) -> None:
+    """Names become files, patterns and options: letters, digits, `_` and `-`, each once."""
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+            raise ValueError(f"{where}: `{name}` is no name; use letters, digits, `_` and `-`")
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{where}: `{repeated[0]}` is there twice")
 
 
 def _require_known(where: str, names, known) -> None:
