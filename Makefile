@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= $(shell nproc)
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
+# One line shows how far a run is; VERBOSE=1 shows all that Snakemake says.
+RUN = REMODAL_COMMAND="make $@" $(SNAKEMAKE) --cores $(CORES) $(if $(VERBOSE),--verbose)
 
 # The longest trainings begin first: one that is left for the end leaves the other cores idle.
 FIRST = --prioritize $(foreach method,ms_ma maml,$(1)/models/$(method)/fold0-seed0/model.safetensors)
 
-.PHONY: help environment demo demo-real test test-faults lint bench clean
+.PHONY: help environment demo-first demo demo-real test test-faults lint bench clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -16,10 +18,14 @@ help:  ## list these commands
 environment: $(VENV)/ready  ## create the environment
 
 $(VENV)/ready: envs/requirements.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --requirement envs/requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	@echo "Creates the environment in $(VENV): some three minutes. What pip says: $(VENV)/install.log"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --requirement envs/requirements.txt \
+	  > $(VENV)/install.log 2>&1 \
+	  && $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . \
+	  >> $(VENV)/install.log 2>&1 \
+	  || { tail -n 20 $(VENV)/install.log; echo "pip failed; all it said: $(VENV)/install.log"; exit 1; }
+	@touch $@
 
 # Snakemake copies the file elsewhere, so it names no other one.
 envs/remodal.yaml: envs/requirements.txt
@@ -28,14 +34,15 @@ envs/remodal.yaml: envs/requirements.txt
 	  echo "dependencies:"; echo "  - python=3.11"; echo "  - pip"; echo "  - pip:"; \
 	  sed 's/^/      - /' $<; } > $@
 
-demo: environment  ## simulated patients to report, at most 12 minutes on two cores
-	$(SNAKEMAKE) --cores $(CORES) --config study=liver preset=demo \
-	  $(call FIRST,results/studies/liver-demo)
+demo-first:
+	@echo "Simulated patients, from DICOM to the report: some ten minutes on two cores."
+
+demo: demo-first environment  ## simulated patients to report, at most 12 minutes on two cores
+	@$(RUN) --config study=liver preset=demo $(call FIRST,results/studies/liver-demo)
 	@echo "Report: $(CURDIR)/results/studies/liver-demo/report/index.html"
 
-demo-real: environment  ## the same on simulated lesions in a real CT (fetched from a package)
-	$(SNAKEMAKE) --cores $(CORES) --config study=liver_real_ct preset=demo \
-	  $(call FIRST,results/studies/liver_real_ct-demo)
+demo-real: demo-first environment  ## the same on simulated lesions in a real CT (fetched from a package)
+	@$(RUN) --config study=liver_real_ct preset=demo $(call FIRST,results/studies/liver_real_ct-demo)
 	@echo "Report: $(CURDIR)/results/studies/liver_real_ct-demo/report/index.html"
 
 test: environment  ## all tests, at most 25 minutes on two cores

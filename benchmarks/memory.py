@@ -45,7 +45,7 @@ def study(small: bool) -> Settings:
         "phantom": SMALL if small else SIZE,
         "network": NETWORK,
         "training": training,
-        "inference": {"mirror": False, "device": "cpu"},
+        "inference": {"mirror": False, "device": "cpu", "step": 1.0},
     }
     return compose(chosen, folder=ROOT / "config")
 

@@ -221,7 +221,7 @@ def test_plain_lines_where_there_is_no_terminal(study):
     assert lines[models].split()[:3] == ["model", "state", "epoch"]
     assert lines[models + 1].split()[:3] == ["a/fold0-seed0", "failed", "0/50"]
     assert "a/fold0-seed0: the disk is full" in lines
-    assert lines[-1].startswith("No stage is at work. `snakemake` goes on")
+    assert lines[-1].startswith("No stage is at work now.")
     assert not any("\x1b" in line for line in lines)
 
 

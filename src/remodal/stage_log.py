@@ -191,7 +191,7 @@ def _watch(stage: str, worker: int, start: float, kills_before: int) -> None:
 
 def ending(log: Path) -> Ending:
     """How a stage ended, by its log; without an outcome if it has not, or has left no word."""
-    lines = _last_lines(log)
+    lines = last_lines(log)
     outcome = ""
     if lines and lines[-1].startswith(_ENDS):
         outcome = re.split(r"[ ,]", lines.pop().removeprefix(_ENDS))[0]
@@ -211,12 +211,12 @@ def shows_life(log: Path, now: float) -> bool:
         return False
 
 
-def _last_lines(log: Path) -> list[str]:
-    """Lines at the end of a log that are not blank."""
+def last_lines(path: Path, count: int = 1000) -> list[str]:
+    """Up to `count` lines at the end of a file that are not blank; none where there is no file."""
     try:
-        with open(log, "rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL))
+        with open(path, "rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL))
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return []
-    return [line for line in text.splitlines() if line.strip()]
+    return [line for line in text.splitlines() if line.strip()][-count:]

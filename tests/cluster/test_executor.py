@@ -155,7 +155,9 @@ def test_a_training_that_saved_is_submitted_again_and_has_not_failed(
         programs("squeue", f"{number}|{state}\n")
         info = SubmittedJobInfo(submitted.job, number, submitted.aux)
         executor._report_job_submission_threadsafe(info)
-        (tmp_path / "train.log").write_text(f"epoch {number}\nremodal: {saved}\n")
+        (tmp_path / "train.log").write_text(
+            f"begins: train\nepoch {number}\nremodal: {saved}\nends: stopped, saved | 9.0 s\n"
+        )
         assert asked(executor, info) == []
     assert executor.told == []
     assert executor.again == [submitted.job] * 6

@@ -65,7 +65,7 @@ def shown(study) -> dict:
     """What `remodal status` shows of the training, from this side of Slurm."""
     command = ["remodal", "status", "--json"]
     told = subprocess.check_output(command, cwd=study.folder, env=study.environment, text=True)
-    models = json.loads(told)["liver-smoke"]
+    models = json.loads(told)["liver-smoke"]["models"]
     return next(model for model in models if model["model"] == f"{NAME}/fold0-seed0")
 
 

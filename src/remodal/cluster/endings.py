@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remodal.errors import CONTINUES
+from remodal.stage_log import ending, last_lines
 
-#: Bytes and lines at the end of a log that are read and shown.
-_TAIL, _LINES = 16384, 6
+#: Lines at the end of a log that are shown.
+_LINES = 6
 
 #: What Slurm or the kernel writes into a job's log when it takes the memory to be used up.
 _MEMORY_KILL = re.compile(
@@ -78,8 +79,7 @@ def stopped_and_saved(steps: Sequence[Step], before: Written) -> bool:
 
 
 def _says_that_it_continues(log: Path) -> bool:
-    lines = last_lines(log, 1)
-    return bool(lines) and lines[0].startswith("remodal: ") and CONTINUES in lines[0]
+    return CONTINUES in ending(log).reason
 
 
 def killed_for_memory(state: str, slurm_log: Path) -> bool:
@@ -115,14 +115,3 @@ def describe(
 
 def _slurm_lines(slurm_log: Path) -> list[str]:
     return [line for line in last_lines(slurm_log, 1000) if _SLURM_LINE.match(line)]
-
-
-def last_lines(path: Path, count: int) -> list[str]:
-    """Up to `count` lines at the end of a file that are not blank; none where there is no file."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, path.stat().st_size - _TAIL))
-            text = file.read().decode("utf-8", errors="replace")
-    except OSError:
-        return []
-    return [line for line in text.splitlines() if line.strip()][-count:]

@@ -142,7 +142,7 @@ def _remarks(status: StudyStatus) -> Iterator[str]:
         yield from stage.reasons
     yield from (f"{model.model}: {model.reason}" for model in status.models if model.reason)
     if not status.done and not status.at_work:
-        yield "No stage is at work. `snakemake` goes on; after a kill, `remodal resume`."
+        yield "No stage is at work now. Where no Snakemake is either, `snakemake` goes on."
 
 
 def _cells(model: ModelStatus) -> tuple[str, ...]:

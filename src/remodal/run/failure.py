@@ -1,0 +1,80 @@
+"""What to say of a failed job: what it said itself, and where the rest stands."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from remodal.stage_log import Ending, ending, shows_life
+
+#: Lines of a log that are shown where the stage has no word for what happened.
+_LINES = 12
+#: Longest wait, in seconds, for the last line of a job that was killed.
+_PATIENCE = 3.0
+
+
+def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
+    """`register patient001`, `train maml fold 0 seed 0`."""
+    words = [rule.replace("_", " ")]
+    for name, value in wildcards.items():
+        if name not in ("study", "data"):
+            words.append(f"{name} {value}" if name in ("fold", "seed") else str(value))
+    return " ".join(words)
+
+
+def of_job(name: str, logs: Sequence[str], full_log: str) -> list[str]:
+    """Lines for a failed job: never only the path of an empty log."""
+    told = [f"failed: {name}"]
+    for log in map(Path, logs):
+        ended = _ended(log)
+        if ended.reason and not _is_traceback(ended):
+            told[0] = f"failed: {name}: {ended.reason}"
+        elif ended.lines:
+            told += [f"    {line}" for line in ended.lines[-_LINES:]]
+        else:
+            told.append("    its log says nothing: it was killed as a whole, or never began")
+        told.append(f"    log: {log}")
+    if not logs or len(told) == 1:
+        told.append(f"    log: {full_log}")
+    return told
+
+
+def of_group(
+    jobs: Sequence[tuple[str, Sequence[str]]], also: Sequence[str], full_log: str
+) -> list[str]:
+    """Lines for a failed group: of its jobs that began and did not end well, or of all.
+
+    Args:
+        jobs: names and logs.
+        also: logs of the scheduler.
+        full_log: Snakemake's own.
+    """
+    begun = [(name, logs) for name, logs in jobs if any(_went_wrong(Path(log)) for log in logs)]
+    told = [line for name, logs in begun for line in of_job(name, logs, full_log)]
+    if not begun:
+        told = [f"failed: a group of {len(jobs)} jobs, before any of them said a word"]
+    return [*told, *(f"    log: {log}" for log in also)]
+
+
+def stopped(logs: Sequence[str]) -> str:
+    """What a job said that was asked to stop, and did; empty of any other."""
+    ended = [ending(Path(log)) for log in logs]
+    return next((one.reason for one in ended if one.outcome == "stopped"), "")
+
+
+def _went_wrong(log: Path) -> bool:
+    return log.is_file() and ending(log).outcome != "done"
+
+
+def _ended(log: Path) -> Ending:
+    """How a log ends; of a killed job its watcher may still be writing."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        found = ending(log)
+        alive = log.is_file() and shows_life(log, time.time())
+        if found.outcome or not alive or time.monotonic() > end:
+            return found
+        time.sleep(0.1)
+
+
+def _is_traceback(ended: Ending) -> bool:
+    return any(line.startswith("Traceback (most recent call last)") for line in ended.lines)
