@@ -16,8 +16,9 @@ Snakemake finds executors by the names of their packages; hence this package bes
 """
 
 import asyncio
+import shlex
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
@@ -148,6 +149,14 @@ class Executor(SlurmExecutor):
         changed = {**dict(asked.items()), **fitting}
         # A group answers with a copy of its resources, a single job with the list itself.
         job._resources = changed if job.is_group() else ResourceList(fromdict=changed)
+
+    def get_account_arg(self, job: JobExecutorInterface) -> Iterator[str]:
+        """The account's option. `sbatch` judges it: the accounting may be away."""
+        account = job.resources.get("slurm_account")
+        if account:
+            yield f" -A {shlex.quote(str(account))}"
+        else:
+            yield from super().get_account_arg(job)
 
     def _report_job_submission_threadsafe(self, job_info: SubmittedJobInfo) -> None:
         # Known from this moment, so that Ctrl-C cancels it even before Snakemake has heard of it.

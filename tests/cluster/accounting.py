@@ -75,6 +75,15 @@ class Accounting:
         self.cluster.configure(NO_ACCOUNTING)
         self.cluster.start_daemons()
 
+    def stop_slurmdbd(self) -> None:
+        """Take the accounting away from the cluster."""
+        stop(self.folder / "slurmdbd.pid")
+
+    def start_slurmdbd(self) -> None:
+        """Bring it back."""
+        run("slurmdbd")
+        until(lambda: answers("sacctmgr", "-n", "show", "cluster"), "slurmdbd does not answer")
+
     def starts(self, job: str) -> list[tuple[str, str]]:
         """State and account of each start of a job."""
         said = run("sacct", "-X", "-n", "-D", "-P", "-o", "State,Account", "-j", job)
@@ -90,10 +99,9 @@ class Accounting:
             CONFIGURATION.format(folder=self.folder, cluster=self.cluster.folder, **ports)
         )
         configuration.chmod(0o600)  # slurmdbd insists: there is a password in it
-        run("slurmdbd")
         self.cluster.stop_daemons()
         self.cluster.configure(STORAGE.format(**ports))
-        until(lambda: answers("sacctmgr", "-n", "show", "cluster"), "slurmdbd does not answer")
+        self.start_slurmdbd()
         for words in (("cluster", "remodal-test"), ("account", ACCOUNT), ("user", "root")):
             account = (f"account={ACCOUNT}",) if words[0] == "user" else ()
             run("sacctmgr", "-i", "add", *words, *account)

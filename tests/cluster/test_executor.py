@@ -284,3 +284,11 @@ def test_what_a_job_asked_for_and_how_long_it_waited_and_ran_is_noted_for_the_re
     (noted,) = uses([Path("results/studies/liver-paper")])
     assert (noted.waited, noted.memory[0]) == ((120, 120), 32000)
     assert noted.minutes == (2880, 60)
+
+
+def test_an_account_is_used_though_the_accounting_cannot_confirm_it(programs, executor, submitted):
+    programs("sacctmgr", "", "Connection refused", code=1)
+    programs("sshare", "", "Connection refused", code=1)
+    asked = {"slurm_account": "lab", **dict(submitted.job.resources.items())}
+    submitted.job._resources = ResourceList(fromdict=asked)
+    assert next(executor.get_account_arg(submitted.job)) == " -A lab"

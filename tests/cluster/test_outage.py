@@ -5,24 +5,9 @@ import time
 
 import pytest
 
+from tests.cluster.troubles import TWO_IN_TURN
+
 pytestmark = [pytest.mark.xdist_group("workflow"), pytest.mark.slow]
-
-#: `first` ends when the test lets it, `second` needs it.
-SNAKEFILE = """
-rule all:
-    input: "second.txt"
-
-rule first:
-    output: "first.txt"
-    log: "first.log"
-    shell: "echo begins >> first.begun; until test -e let-go; do sleep 0.2; done; touch {output}"
-
-rule second:
-    input: "first.txt"
-    output: "second.txt"
-    log: "second.log"
-    shell: "echo done > {output}"
-"""
 
 #: Longer than all attempts of one round of questions take.
 AWAY = 150
@@ -31,7 +16,7 @@ AWAY = 150
 @pytest.fixture
 def at_work(slurm, toy):
     """A study whose first job is at work."""
-    study = toy(SNAKEFILE)
+    study = toy(TWO_IN_TURN)
     run = study.snakemake()
     study.wait_for((study.folder / "first.begun").exists)
     return study, run

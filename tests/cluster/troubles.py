@@ -29,6 +29,23 @@ rule moved:
         " until test -e {output}; do sleep 0.2; done; echo done > {output}"
 """
 
+#: `first` ends when the test lets it, `second` needs it.
+TWO_IN_TURN = """
+rule all:
+    input: "second.txt"
+
+rule first:
+    output: "first.txt"
+    log: "first.log"
+    shell: "echo begins >> first.begun; until test -e let-go; do sleep 0.2; done; touch {output}"
+
+rule second:
+    input: "first.txt"
+    output: "second.txt"
+    log: "second.log"
+    shell: "echo done > {output}"
+"""
+
 
 def run_in_trouble(slurm: Slurm, study: Submitter) -> dict[str, str]:
     """Run a study with these rules, cancel `cancelled`, and take `moved` its node.
