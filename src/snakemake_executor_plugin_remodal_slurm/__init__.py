@@ -19,6 +19,7 @@ import asyncio
 import shlex
 import time
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
@@ -29,6 +30,8 @@ from snakemake_executor_plugin_slurm import ExecutorSettings as SlurmSettings
 from snakemake_executor_plugin_slurm import common_settings
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
+from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
+from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterface
 
 from remodal.cluster.endings import (
     Step,
@@ -91,8 +94,10 @@ class ExecutorSettings(SlurmSettings):
 class Executor(SlurmExecutor):
     """See the module."""
 
-    def __post_init__(self, test_mode: bool = False) -> None:
-        """Called by Snakemake when settings are there."""
+    def __init__(
+        self, workflow: WorkflowExecutorInterface, logger: LoggerExecutorInterface
+    ) -> None:
+        # All of it first: the thread that asks Slurm starts within the call below.
         self._submitted: dict[str, SubmittedJobInfo] = {}  # at Slurm, by number
         self._before: dict[str, Written] = {}
         self._shortages: dict[tuple[str, ...], Shortages] = {}
@@ -101,7 +106,7 @@ class Executor(SlurmExecutor):
         self._cancelled = False
         self._silent = False
         self._changed = self._asked = time.monotonic()
-        super().__post_init__(test_mode)
+        super().__init__(workflow, logger)
 
     # Submitting
 
@@ -142,11 +147,12 @@ class Executor(SlurmExecutor):
         limits = (self._limits or {}).get(str(asked.get("slurm_partition")), Limits())
         shortages = self._shortages.get(_key(job), Shortages())
         fitting = request(asked.get("mem_mb"), asked.get("runtime"), shortages, limits)
-        if all(asked.get(name) == value for name, value in fitting.items()):
+        changes = {name: value for name, value in fitting.items() if asked.get(name) != value}
+        if not changes:
             return
-        changes = (f"{name}={value}, not {asked.get(name)}" for name, value in fitting.items())
-        self.logger.info(f"Job {job.jobid} asks for {', '.join(changes)}.")
-        changed = {**dict(asked.items()), **fitting}
+        said = (f"{name}={value}, not {asked.get(name)}" for name, value in changes.items())
+        self.logger.info(f"Job {job.jobid} asks for {', '.join(said)}.")
+        changed = {**dict(asked.items()), **changes}
         # A group answers with a copy of its resources, a single job with the list itself.
         job._resources = changed if job.is_group() else ResourceList(fromdict=changed)
 
@@ -203,7 +209,7 @@ class Executor(SlurmExecutor):
         if listed is None and not recorded:
             self._tell_of_silence()
             return None
-        if self._silent:
+        if self._silent and listed is not None:
             self._silent = False
             self.logger.info("Slurm answers again.")
         if listed is None or recorded is None:
@@ -252,13 +258,15 @@ class Executor(SlurmExecutor):
         asked, times = job.resources, times_of_job(job_info.external_jobid)
         stages = dict.fromkeys(step.name.split()[0] for step in steps)
         asked_for = (asked.get(name, "") for name in ("mem_mb", "runtime"))
-        note(home, Ended(job.name, ",".join(stages), *asked_for, *(times or ("", ""))))
+        with suppress(OSError):  # a full disk is the stages' to tell
+            note(home, Ended(job.name, ",".join(stages), *asked_for, *(times or ("", ""))))
 
     def _fail(self, job_info: SubmittedJobInfo, state: str) -> None:
         job, log = job_info.job, Path(job_info.aux["slurm_logfile"])
         steps, before = _steps(job), self._forget(job_info)
-        if state in _TAKEN_AWAY and stopped_and_saved(steps, before):
+        if state in _TAKEN_AWAY and stopped_and_saved(steps, before) and not self._cancelled:
             self.logger.info(f"{steps[0].name} has saved (Slurm job {job_info.external_jobid}).")
+            job.attempt = job.attempt  # the same attempt, but with the profile's own requests again
             self._job_submission_executor.submit(self.run_job, job)
             return
         known = self._shortages.get(_key(job), Shortages())

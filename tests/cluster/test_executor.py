@@ -44,9 +44,18 @@ class Job:
 
     def __init__(self, folder: Path) -> None:
         self.log, self.output = [folder / "train.log"], [folder / "model"]
-        self._resources = ResourceList(
-            fromdict={"mem_mb": 32000, "runtime": 2880, "slurm_partition": "gpu"}
-        )
+        self.attempt = 1
+
+    @property
+    def attempt(self) -> int:
+        return self._attempt
+
+    @attempt.setter
+    def attempt(self, attempt: int) -> None:
+        """As Snakemake does: what a job asks for is evaluated anew."""
+        self._attempt = attempt
+        asked = {"mem_mb": 32000, "runtime": 2880, "slurm_partition": "gpu"}
+        self._resources = ResourceList(fromdict=asked)
 
     @property
     def resources(self) -> ResourceList:
@@ -59,9 +68,9 @@ class Job:
 @pytest.fixture
 def executor(monkeypatch):
     """An executor without a Snakemake around it; `told` is what it reports."""
-    monkeypatch.setattr(plugin.SlurmExecutor, "__post_init__", lambda self, test_mode=False: None)
+    monkeypatch.setattr(plugin.SlurmExecutor, "__init__", lambda self, workflow, logger: None)
     monkeypatch.setattr(plugin, "_SETTLED", 0)
-    made = Executor.__new__(Executor)
+    made = Executor(None, None)
     made.told, made.again = [], []
     made.workflow = SimpleNamespace(executor_settings=ExecutorSettings())
     made.logger = logging.getLogger("executor")
@@ -70,7 +79,6 @@ def executor(monkeypatch):
     made.report_job_submission = lambda job_info: None
     made.report_job_success = lambda job_info: made.told.append("success")
     made.report_job_error = lambda job_info, **_: made.told.append("error")
-    made.__post_init__()
     return made
 
 
@@ -193,7 +201,8 @@ def ends(programs, executor, job_info, state: str, slurm_says: str = "") -> Reso
     executor._report_job_submission_threadsafe(job_info)
     programs("squeue", f"{job_info.external_jobid}|{state}\n")
     asked(executor, job_info)
-    job_info.job._resources = Job(Path()).resources  # Snakemake evaluates them anew
+    if executor.told[-1:] == ["error"]:
+        job_info.job.attempt += 1
     executor._fit(job_info.job)
     return job_info.job.resources
 
@@ -211,6 +220,13 @@ def test_memory_grows_after_a_kill_for_memory_time_after_a_time_out_and_nothing_
     assert ask("OUT_OF_MEMORY") == (64000, 5760)
     says = "slurmstepd-n2: error: Detected 1 oom_kill event in StepId=12.0."
     assert ask("FAILED", says) == (128000, 5760)
+    saved = Preempted("stopped", where="x", remedy="the same command continues from there")
+    submitted.job.log[0].write_text("at work")
+    executor._report_job_submission_threadsafe(submitted)
+    submitted.job.log[0].write_text(f"remodal: {saved}\n")
+    asked(executor, submitted)
+    executor._fit(executor.again[0])
+    assert executor.again[0].resources.mem_mb == 128000  # submitted again, it asks for the same
 
 
 def test_no_job_asks_for_more_than_its_partition_grants(programs, executor, submitted):

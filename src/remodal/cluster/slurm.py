@@ -142,7 +142,7 @@ def times_of_job(number: str) -> tuple[float, float] | None:
 
 def limits_of_partitions() -> dict[str, Limits] | None:
     """What each partition grants one job, by name; None: no answer."""
-    said, _ = ask("sinfo", "--noheader", "--format=%R|%l|%m")
+    said, _ = ask("sinfo", "--noheader", "--exact", "--format=%R|%l|%m")
     if said is None:
         return None
     found: dict[str, Limits] = {}
