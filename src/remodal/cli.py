@@ -155,21 +155,30 @@ def convert(
 
 @app.command("convert-label")
 def convert_label(
-    source: Annotated[Path, typer.Argument(help="DICOM SEG or RTSTRUCT, NIfTI, NRRD or MHA.")],
+    files: Annotated[list[Path], typer.Argument(help="DICOM SEG or RTSTRUCT, NIfTI, NRRD or MHA.")],
     case: Case,
     drawn_on: Annotated[str, typer.Option(help="Modality the label was drawn on.")],
     reference: Annotated[Path, typer.Option(help="That modality's converted image.")],
     reference_record: Annotated[Path, typer.Option(help="That modality's record.")],
     output: Output,
     record: RecordFile,
+    value: Annotated[
+        list[int] | None,
+        typer.Option(help="What every voxel but 0 of a file becomes; once a file, in order."),
+    ] = None,
+    structure: Annotated[
+        list[str] | None,
+        typer.Option(help="A structure to take and its value, as `2=GTV`; repeatable."),
+    ] = None,
     quarantine: Quarantine = False,
     indexed: Indexed = "",
 ) -> None:
     """Convert one label to the grid of the image it was drawn on."""
     from remodal.intake.convert import convert_label as convert
+    from remodal.intake.label_source import label_of_options
 
     convert(
-        source,
+        label_of_options(files, value or [], structure or []),
         reference_record,
         reference,
         output,

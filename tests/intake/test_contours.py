@@ -140,6 +140,22 @@ def test_contours_of_another_image_are_refused(polygon, reason):
         read_structures(_structures({1: [polygon]}), GRID)
 
 
+def test_rois_are_taken_by_name():
+    whole = _structures({300: [_square(1, 18, 1)], 7: [_square(5, 9, 1)], 8: [_square(2, 4, 1)]})
+    whole.StructureSetROISequence = []
+    for number, name in ((300, "Liver"), (7, "GTV 1"), (8, "Kidney")):
+        roi = pydicom.Dataset()
+        roi.ROINumber, roi.ROIName = number, name
+        whole.StructureSetROISequence.append(roi)
+    array, _ = read_structures(whole, GRID, [(2, "gtv 1 "), (1, "liver")])
+    expected = np.zeros(GRID.shape, np.uint8)
+    expected[1, 1:18, 1:18] = 1
+    expected[1, 5:9, 5:9] = 2
+    np.testing.assert_array_equal(array, expected)
+    with pytest.raises(BadCase, match=r"none of the 3 structures is named `GTV`"):
+        read_structures(whole, GRID, [(1, "GTV")])
+
+
 def test_roi_numbers_beyond_a_byte_are_refused():
-    with pytest.raises(BadCase, match="ROI number 256"):
+    with pytest.raises(BadCase, match="structure number 256"):
         read_structures(_structures({256: [_square(2, 5, 1)]}), GRID)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from remodal.errors import BadCase, EnvironmentProblem
+from remodal.errors import BadCase, EnvironmentProblem, UserError
 from remodal.files import sha256
 from remodal.intake.convert import convert_image, convert_label
+from remodal.intake.label_source import LabelSource
 from remodal.intake.nifti import read_geometry, read_volume, write_volume
+from remodal.intake.source_index import read_index, source_state, update_index
 from remodal.records import read_record
 from remodal.volume import Geometry, Volume, to_sitk
 
@@ -29,7 +31,7 @@ def convert_drawn(tmp_path):
     def run(source, **options):
         folder = tmp_path / "out"
         return convert_label(
-            source,
+            source if isinstance(source, LabelSource) else LabelSource((source,)),
             folder / "venous.json",
             folder / "venous.nii.gz",
             folder / "label.nii.gz",
@@ -221,6 +223,24 @@ def test_an_empty_label_is_told(image, convert, convert_drawn, tmp_path):
     assert record.ok
     assert record.warnings == ["the label is empty"]
     assert record.details["values"] == {}
+
+
+def test_a_label_of_several_files_is_known_by_all(image, convert, convert_drawn, tmp_path):
+    write_volume(tmp_path / "v.nii.gz", image)
+    convert(tmp_path / "v.nii.gz")
+    files = tuple(tmp_path / f"{name}.nii.gz" for name in ("liver", "tumour"))
+    for rows, file in zip((20, 10), files):
+        mask = np.zeros(image.array.shape, np.uint8)
+        mask[2, 5:rows] = 1
+        write_volume(file, image.with_array(mask))
+    label = LabelSource(files, (1, 2))
+    update_index(tmp_path / "samples.tsv", list(files))
+    indexed = source_state(files, read_index(tmp_path / "samples.tsv"))
+    record = convert_drawn(label, indexed=indexed)
+    assert record.details["values"] == {"1": 10 * 34, "2": 5 * 34}
+    assert record.details["sha256"] == indexed
+    with pytest.raises(UserError, match="not what the sheet's index says"):
+        convert_drawn(LabelSource(files[::-1], (1, 2)), indexed=indexed)
 
 
 def test_a_bad_label_is_quarantined(image, convert, convert_drawn, tmp_path):

@@ -5,6 +5,7 @@ import SimpleITK as sitk
 from pydicom.dataset import FileMetaDataset
 
 from remodal.errors import BadCase
+from remodal.intake.label_source import LabelSource
 from remodal.intake.labels import read_label, whole_numbers
 from remodal.intake.nifti import write_volume
 from remodal.volume import Volume, to_sitk
@@ -22,7 +23,7 @@ def label(image) -> Volume:
 def test_label_files_keep_their_values(suffix, label, tmp_path):
     path = tmp_path / f"label{suffix}"
     sitk.WriteImage(to_sitk(label), str(path))
-    found = read_label(path, label.geometry)
+    found = read_label(LabelSource((path,)), label.geometry)
     np.testing.assert_array_equal(found.volume.array, label.array)
     assert found.volume.array.dtype == np.uint8
     assert found.volume.geometry == label.geometry
@@ -32,14 +33,14 @@ def test_label_files_keep_their_values(suffix, label, tmp_path):
 def test_labels_of_another_orientation_are_turned_exactly(orientation, label, tmp_path):
     turned = sitk.DICOMOrient(to_sitk(label), orientation)
     sitk.WriteImage(turned, str(tmp_path / "label.nii.gz"))
-    found = read_label(tmp_path / "label.nii.gz", label.geometry)
+    found = read_label(LabelSource((tmp_path / "label.nii.gz",)), label.geometry)
     np.testing.assert_array_equal(found.volume.array, label.array)
     assert found.volume.geometry == label.geometry
 
 
 def test_labels_as_a_dicom_series(label, write_series, tmp_path):
     write_series(tmp_path, label)
-    found = read_label(tmp_path, label.geometry)
+    found = read_label(LabelSource((tmp_path,)), label.geometry)
     np.testing.assert_array_equal(found.volume.array, label.array)
     assert found.kind == "DICOM series"
 
@@ -57,7 +58,7 @@ def test_a_structure_set_alone_in_its_folder(label, tmp_path):
     roi.ReferencedROINumber, roi.ContourSequence = 1, [contour]
     whole.ROIContourSequence = [roi]
     whole.save_as(tmp_path / "rs.dcm", enforce_file_format=True)
-    found = read_label(tmp_path, label.geometry)
+    found = read_label(LabelSource((tmp_path,)), label.geometry)
     assert found.kind == "DICOM RTSTRUCT"
     np.testing.assert_array_equal(found.volume.array[1] == 1, label.array[1] == 1)
     assert found.volume.array.sum() == 15 * 15
@@ -66,20 +67,49 @@ def test_a_structure_set_alone_in_its_folder(label, tmp_path):
 def test_another_dicom_object_is_no_label(image, write_series, tmp_path):
     write_series(tmp_path, image, skip=range(1, 6))
     with pytest.raises(BadCase, match="holds no label"):
-        read_label(next(tmp_path.iterdir()), image.geometry)
+        read_label(LabelSource((next(tmp_path.iterdir()),)), image.geometry)
+
+
+def test_a_cropped_label_is_put_in_its_place_with_a_warning(label, tmp_path):
+    cropped = to_sitk(label)[3:20, 5:20, 1:4]
+    sitk.WriteImage(cropped, str(tmp_path / "label.nrrd"))
+    found = read_label(LabelSource((tmp_path / "label.nrrd",)), label.geometry)
+    np.testing.assert_array_equal(found.volume.array, label.array)
+    assert found.warnings == ["the label covers 11.7% of the image: the rest is 0"]
+
+
+def test_one_file_a_structure_each_with_its_value(label, tmp_path):
+    liver, tumour = (label.array > 0).astype(np.uint8), (label.array == 2) * np.uint8(255)
+    write_volume(tmp_path / "liver.nii.gz", label.with_array(liver))
+    write_volume(tmp_path / "tumour.nii.gz", label.with_array(tumour))
+    files = (tmp_path / "tumour.nii.gz", tmp_path / "liver.nii.gz")
+    found = read_label(LabelSource(files, (2, 1)), label.geometry)
+    np.testing.assert_array_equal(found.volume.array, label.array)
+    assert found.kind == "image file"
+    whole = read_label(LabelSource(files, (1, 1)), label.geometry)
+    np.testing.assert_array_equal(whole.volume.array, liver)
+    with pytest.raises(BadCase, match="there is no such label"):
+        read_label(LabelSource((*files, tmp_path / "nowhere.nii"), (2, 1, 3)), label.geometry)
+
+
+def test_an_image_has_no_named_structures(label, tmp_path):
+    write_volume(tmp_path / "label.nii.gz", label)
+    named = LabelSource((tmp_path / "label.nii.gz",), structures=((1, "Liver"),))
+    with pytest.raises(BadCase, match="the label has no named structures"):
+        read_label(named, label.geometry)
 
 
 def test_a_label_on_another_grid_is_refused(label, tmp_path):
     write_volume(tmp_path / "label.nii.gz", label)
     smaller = type(label.geometry)((5, 32, 34), (0.7, 0.8, 2.5), (-101.5, 20.25, -333.0))
     with pytest.raises(BadCase, match=r"6 x 32 x 34 voxels .* against 5 x 32 x 34"):
-        read_label(tmp_path / "label.nii.gz", smaller)
+        read_label(LabelSource((tmp_path / "label.nii.gz",)), smaller)
 
 
 def test_a_slightly_rounded_grid_is_told(label, tmp_path):
     write_volume(tmp_path / "label.nii.gz", label)
     moved = type(label.geometry)((6, 32, 34), (0.7, 0.8, 2.5), (-101.465, 20.25, -333.0))
-    found = read_label(tmp_path / "label.nii.gz", moved)
+    found = read_label(LabelSource((tmp_path / "label.nii.gz",)), moved)
     assert found.warnings == ["the label's grid is 0.05 voxels off the image's"]
 
 

@@ -43,6 +43,23 @@ def test_another_grid_is_refused_with_what_differs(own, reason):
         brought_onto(np.zeros(own.shape, np.uint8), own, GRID)
 
 
+def test_a_label_of_a_part_of_the_image_is_put_in_its_place():
+    first = (GRID.affine @ [1, 2, 1, 1])[:3]
+    part = Geometry((2, 2, 3), GRID.spacing, tuple(first), GRID.direction)
+    block = np.arange(1, 13, dtype=np.uint8).reshape(2, 2, 3)
+    flipped = from_sitk(sitk.Flip(to_sitk(Volume(block, part)), (True, False, True), False))
+    for own in (Volume(block, part), flipped):
+        array, _ = brought_onto(own.array, own.geometry, GRID)
+        np.testing.assert_array_equal(array[1:, 2:, 1:4], block)
+        assert array.sum() == block.sum()
+    beyond = Geometry((2, 2, 5), GRID.spacing, tuple(first), GRID.direction)
+    with pytest.raises(BadCase, match="on another grid"):
+        brought_onto(np.ones(beyond.shape, np.uint8), beyond, GRID)
+    between = Geometry((2, 2, 3), GRID.spacing, tuple(first + 0.3), GRID.direction)
+    with pytest.raises(BadCase, match="on another grid"):
+        brought_onto(block, between, GRID)
+
+
 def test_rounding_of_a_label_file_is_tolerated_and_measured():
     array, shift = brought_onto(ARRAY, _moved(origin=(-100.03, 20.0, 30.0)), GRID)
     np.testing.assert_array_equal(array, ARRAY)

@@ -6,6 +6,7 @@ from highdicom.seg import Segmentation, SegmentDescription
 from pydicom.sr.codedict import codes
 
 from remodal.errors import BadCase
+from remodal.intake.label_source import LabelSource
 from remodal.intake.labels import read_label
 from remodal.intake.segments import read_segments
 from remodal.intake.source_index import content_digest
@@ -66,10 +67,29 @@ def test_segments_are_painted_higher_number_last(
     slices = _sorted(write_series(tmp_path / "series", image))
     seg = _segment(slices, masks, omit_empty_frames=omit_empty)
     seg.save_as(tmp_path / "label.dcm")
-    label = read_label(tmp_path / "label.dcm", image.geometry)
+    label = read_label(LabelSource((tmp_path / "label.dcm",)), image.geometry)
     np.testing.assert_array_equal(label.volume.array, expected)
     assert label.volume.geometry == image.geometry
     assert (label.kind, label.warnings) == ("DICOM SEG", [])
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_segments_are_taken_by_name_and_the_highest_value_wins(
+    kind, image, masks, write_series, tmp_path, capsys
+):
+    slices = _sorted(write_series(tmp_path / "series", image))
+    if kind == "LABELMAP":
+        masks[..., 0] &= ~masks[..., 1]
+    seg = _segment(slices, masks, kind)
+    swapped = np.where(masks[..., 0], 5, np.where(masks[..., 1], 3, 0))
+    array, _ = read_segments(seg, image.geometry, [(5, "Liver"), (3, "TUMOUR")])
+    np.testing.assert_array_equal(array, swapped)
+    alone, _ = read_segments(seg, image.geometry, [(1, "tumour")])
+    np.testing.assert_array_equal(alone, masks[..., 1])
+    with pytest.raises(BadCase, match=r"none of the 2 structures is named `spleen`; expected"):
+        read_segments(seg, image.geometry, [(1, "spleen")])
+    # Names may hold a patient's: only this job's log has them.
+    assert "['liver', 'tumour']" in capsys.readouterr().err
 
 
 def test_frames_find_their_slices_whatever_order_the_image_has(
@@ -115,7 +135,7 @@ def test_run_length_encoded_segments(image, masks, write_series, tmp_path):
     rle = pydicom.uid.RLELossless
     seg = _segment(slices, masks.astype(float), "FRACTIONAL", transfer_syntax_uid=rle)
     seg.save_as(tmp_path / "label.dcm")
-    label = read_label(tmp_path / "label.dcm", image.geometry)
+    label = read_label(LabelSource((tmp_path / "label.dcm",)), image.geometry)
     assert (label.volume.array > 0).sum() == masks.any(axis=-1).sum()
 
 
@@ -138,7 +158,7 @@ def test_segment_numbers_beyond_a_byte_are_refused(image, masks, write_series, t
     seg = _segment(_sorted(write_series(tmp_path / "series", image)), masks)
     for frame in seg.PerFrameFunctionalGroupsSequence:
         frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber = 300
-    with pytest.raises(BadCase, match="segment number 300"):
+    with pytest.raises(BadCase, match="structure number 300"):
         read_segments(seg, image.geometry)
 
 
@@ -148,14 +168,14 @@ def test_a_truncated_segmentation_is_refused(keep, image, masks, write_series, t
     seg.save_as(tmp_path / "label.dcm")
     (tmp_path / "label.dcm").write_bytes((tmp_path / "label.dcm").read_bytes()[:keep])
     with pytest.raises(BadCase, match=r"damaged|cut short|holds no label"):
-        read_label(tmp_path / "label.dcm", image.geometry)
+        read_label(LabelSource((tmp_path / "label.dcm",)), image.geometry)
 
 
 def test_a_segmentation_is_found_beside_other_files(image, masks, expected, write_series, tmp_path):
     slices = _sorted(write_series(tmp_path / "label", image))
     _segment(slices, masks).save_as(tmp_path / "label" / "segmentation.dcm")
     (tmp_path / "label" / "notes.txt").write_text("drawn by a person")
-    label = read_label(tmp_path / "label", image.geometry)
+    label = read_label(LabelSource((tmp_path / "label",)), image.geometry)
     np.testing.assert_array_equal(label.volume.array, expected)
     assert label.kind == "DICOM SEG"
     assert label.sha256 == content_digest(tmp_path / "label")
@@ -167,4 +187,4 @@ def test_several_segmentations_in_a_folder_are_refused(image, masks, write_serie
     for name in "ab":
         _segment(slices, masks).save_as(tmp_path / "label" / f"{name}.dcm")
     with pytest.raises(BadCase, match="2 SEGs and RTSTRUCTs in one folder"):
-        read_label(tmp_path / "label", image.geometry)
+        read_label(LabelSource((tmp_path / "label",)), image.geometry)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remodal.errors import UserError
+from remodal.intake.label_source import LabelSource
 from remodal.intake.sheet import COLUMNS, Image, SheetError, read_sheet
 
 MODALITIES = ["arterial", "venous"]
@@ -35,7 +36,7 @@ def problems(sheet, *rows, **options) -> list[str]:
 
 def test_a_full_line_is_read_cell_by_cell(sheet):
     assert sheet(("c1", "venous", "a b/c", "d.dcm", "venous", "hcc", "p1")) == [
-        Image("c1", "venous", Path("a b/c"), Path("d.dcm"), "venous", "hcc", "p1")
+        Image("c1", "venous", Path("a b/c"), LabelSource((Path("d.dcm"),)), "venous", "hcc", "p1")
     ]
 
 
@@ -45,7 +46,7 @@ def test_what_is_said_once_holds_for_the_case(sheet):
         ("c1", "venous", "v", "l", "", "hcc", "p1"),
         ("c2", "venous", "w"),
     )
-    assert [image.label for image in images] == [Path("l"), Path("l"), None]
+    assert [image.label for image in images] == [LabelSource((Path("l"),))] * 2 + [None]
     assert [image.label_on for image in images] == ["venous", "venous", None]
     assert [image.group for image in images] == ["hcc", "hcc", ""]
     assert [image.patient for image in images] == ["p1", "p1", "c2"]
@@ -79,6 +80,52 @@ def test_every_bad_cell_is_told_with_its_line_and_column(sheet):
         "line 5, column `group`",
     ]
     assert "`portal`; expected one of arterial, venous" in found[1]
+
+
+def test_a_label_of_several_files_or_of_named_structures(sheet):
+    first, second, third = sheet(
+        ("c1", "venous", "v", "1=liver.nii; 2 = tu mour.nii ;", "", "", "", ""),
+        ("c2", "venous", "v", "plan.dcm", "", "", "", "1=Liver; 2=GTV 1;2=a=b"),
+        ("c3", "venous", "v", "3=mask.nii", "", "", "", ""),
+    )
+    assert first.label == LabelSource((Path("liver.nii"), Path("tu mour.nii")), (1, 2))
+    assert second.label == LabelSource(
+        (Path("plan.dcm"),), structures=((1, "Liver"), (2, "GTV 1"), (2, "a=b"))
+    )
+    assert third.label == LabelSource((Path("mask.nii"),), (3,))
+    assert str(first.label) == "liver.nii 'tu mour.nii'"
+    assert first.label.options == "--value=1 --value=2"
+    assert second.label.options == "--structure=1=Liver '--structure=2=GTV 1' --structure=2=a=b"
+
+
+@pytest.mark.parametrize(
+    ("label", "structures", "reason"),
+    [
+        ("a.nii; b.nii", "", "column `label`: 2 files, of which 0 have a value; expected one path"),
+        ("1=a.nii; b.nii", "", "column `label`: 2 files, of which 1 have a value"),
+        ("0=a.nii", "", "column `label`: value 0; expected 1 to 255"),
+        ("1=a.nii", "1=Liver", "column `label`: structures are named and files have values"),
+        ("a.dcm", "Liver", "column `structures`: expected a value for each structure"),
+        ("a.dcm", "256=Liver", "column `structures`: value 256; expected 1 to 255"),
+        ("", "1=Liver", "column `structures`: there is no label"),
+    ],
+)
+def test_a_label_that_is_not_clear_is_told(label, structures, reason, sheet):
+    (found,) = problems(sheet, ("c1", "venous", "v", label, "", "", "", structures))
+    assert reason in found
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+def test_unicode_text_of_a_spreadsheet_is_read(encoding, sheet):
+    text = "case\tmodality\tpath\tgroup\r\nc1\tvenous\tMüller/v\tHämangiom\r\n"
+    (found,) = sheet(text=text, encoding=encoding)
+    assert (found.path, found.group) == (Path("Müller/v"), "Hämangiom")
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), (",", "commas")])
+def test_other_separators_are_named(separator, name, sheet):
+    (found,) = problems(sheet, text=separator.join(COLUMNS) + "\n")
+    assert found.startswith(f"line 1: the columns are separated by {name}; expected columns sep")
 
 
 def test_lines_of_a_case_must_agree(sheet):
@@ -157,11 +204,14 @@ PATHS = st.text(
     st.characters(codec="utf-8", exclude_categories=("C", "Zl", "Zp", "Zs")), min_size=1
 )
 
+# `;` parts the files of a label, and a number and `=` are a file's value.
+MASKS = PATHS.filter(lambda path: ";" not in path and not path[0].isdigit())
+
 
 @settings(max_examples=60, deadline=None)
 @given(
     cases=st.lists(
-        st.tuples(PSEUDONYMS, PATHS, PATHS, st.none() | PATHS, PSEUDONYMS),
+        st.tuples(PSEUDONYMS, PATHS, PATHS, st.none() | st.lists(MASKS, min_size=2), PSEUDONYMS),
         min_size=1,
         max_size=5,
         unique_by=lambda case: case[0],
@@ -171,10 +221,11 @@ PATHS = st.text(
 def test_what_is_written_is_what_is_read(cases, order, tmp_path_factory):
     heading = [COLUMNS[index] for index in order]
     rows = []
-    for case, arterial, venous, label, patient in cases:
+    for case, arterial, venous, masks, patient in cases:
+        label = "; ".join(f"7={mask}" for mask in masks or [])
         for modality, path in (("arterial", arterial), ("venous", venous)):
             drawn = (label, "venous") if label else ("", "")
-            cells = (case, modality, path, *drawn, "hcc", patient)
+            cells = (case, modality, path, *drawn, "hcc", patient, "")
             rows.append([_quoted(cells[index]) for index in order])
     path = tmp_path_factory.mktemp("sheet") / "samples.tsv"
     lines = ["\t".join(row) for row in (heading, *rows)]
@@ -185,7 +236,8 @@ def test_what_is_written_is_what_is_read(cases, order, tmp_path_factory):
     ]
     assert [image.path for image in images] == [Path(one) for case in cases for one in case[1:3]]
     assert [image.label for image in images[::2]] == [
-        Path(label) if label else None for _, _, _, label, _ in cases
+        LabelSource(tuple(map(Path, masks)), (7,) * len(masks)) if masks else None
+        for _, _, _, masks, _ in cases
     ]
 
 

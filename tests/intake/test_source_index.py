@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from remodal.errors import UserError
 from remodal.intake.source_index import (
     content_digest,
+    digest_of_sources,
     index_file,
     read_index,
     source_state,
@@ -61,9 +62,9 @@ def test_the_state_of_an_indexed_source_is_its_digest_wherever_it_is(scans, shee
     update_index(sheet, scans)
     index = read_index(sheet)
     scans[1].unlink()
-    assert source_state(scans[1], index) == hashlib.sha256(b"volume").hexdigest()
-    assert source_state(scans[2], index) == f"not indexed: {scans[2]} is not there"
-    assert source_state(scans[0], {}).startswith(f"not indexed: {scans[0]} in the state ")
+    assert source_state([scans[1]], index) == hashlib.sha256(b"volume").hexdigest()
+    assert source_state([scans[2]], index) == f"not indexed: {scans[2]} is not there"
+    assert source_state([scans[0]], {}).startswith(f"not indexed: {scans[0]} in the state ")
 
 
 def overwritten_in_place(folder):
@@ -89,11 +90,11 @@ def renamed_below(folder):
 def test_any_change_of_a_folder_s_files_is_another_state(change, scans):
     (scans[0] / "below").mkdir()
     (scans[0] / "below/3.dcm").write_bytes(b"three")
-    before, times = source_state(scans[0], {}), scans[0].stat()
-    assert source_state(scans[0], {}) == before
+    before, times = source_state([scans[0]], {}), scans[0].stat()
+    assert source_state([scans[0]], {}) == before
     change(scans[0])
     os.utime(scans[0], ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert source_state(scans[0], {}) != before
+    assert source_state([scans[0]], {}) != before
 
 
 @pytest.mark.parametrize(
@@ -111,11 +112,22 @@ def test_the_voxels_behind_a_header_count(name, header, sheet, tmp_path):
     source.write_text(header)
     voxels.write_bytes(b"before")
     update_index(sheet, [source])
-    state, digest = source_state(source, {}), read_index(sheet)[str(source)]
+    state, digest = source_state([source], {}), read_index(sheet)[str(source)]
     voxels.write_bytes(b"after!")
-    assert source_state(source, {}) != state
+    assert source_state([source], {}) != state
     assert content_digest(source) != digest
     assert update_index(sheet, [source], again=True).changed == [source]
+
+
+def test_several_files_of_a_label_are_one_source_in_their_order(scans, sheet):
+    pair = [scans[0], scans[1]]
+    assert source_state(pair, {}) != source_state(pair[::-1], {})
+    assert source_state(scans[:2], {str(scans[0]): "0" * 64}).startswith("not indexed: ")
+    update_index(sheet, pair)
+    index = read_index(sheet)
+    state = source_state(pair, index)
+    assert state == digest_of_sources([content_digest(one) for one in pair])
+    assert state not in (source_state(pair[::-1], index), *index.values())
 
 
 def test_a_conversion_s_record_holds_the_digest_of_the_index(image, write_series, tmp_path):

@@ -65,8 +65,8 @@ def simulation_source_option():
     return f"--source {data_file('source')}" if simulation_source() else ""
 
 
-# What Snakemake tracks of a source is its state, by content where the sheet has an index. The path
-# itself is a Path, which it does not compare: it may differ from machine to machine.
+# What Snakemake tracks of a source is its state, by content where the sheet has an index. The paths
+# are a Path or a LabelSource, which it does not compare: they may differ from machine to machine.
 def image_source(wildcards):
     return CASES[wildcards.case].images[wildcards.modality]
 
@@ -75,16 +75,20 @@ def label_source(wildcards):
     return CASES[wildcards.case].label
 
 
+def label_options(wildcards):
+    return label_source(wildcards).options
+
+
 def image_state(wildcards):
-    return state_of(image_source(wildcards))
+    return state_of([image_source(wildcards)])
 
 
 def label_state(wildcards):
-    return state_of(label_source(wildcards))
+    return state_of(label_source(wildcards).files)
 
 
-def state_of(source):
-    return "simulated" if SETTINGS.data.simulated else source_state(source, INDEX)
+def state_of(sources):
+    return "simulated" if SETTINGS.data.simulated else source_state(sources, INDEX)
 
 
 # Sources are no inputs: a clone that has what was made from them needs them not.
@@ -93,7 +97,7 @@ def simulated_image(wildcards):
 
 
 def simulated_label(wildcards):
-    return [str(label_source(wildcards))] if SETTINGS.data.simulated else []
+    return list(map(str, label_source(wildcards).files)) if SETTINGS.data.simulated else []
 
 
 def drawn_on(wildcards):

@@ -38,12 +38,13 @@ rule convert_label:
         "../../envs/remodal.yaml"
     params:
         label=label_source,
+        options=label_options,
         state=label_state,
         drawn_on=drawn_on,
         quarantine=quarantine_option(),
         depends_on=of_stage("convert"),
     shell:
-        "remodal convert-label {params.label:q} --case {wildcards.case}"
+        "remodal convert-label {params.label} {params.options} --case {wildcards.case}"
         " --drawn-on {params.drawn_on} --reference {input.reference}"
         " --reference-record {input.reference_record} {params.quarantine} --indexed {params.state:q}"
         " --output {output.label} --record {output.record} > {log} 2>&1"

@@ -6,6 +6,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from remodal.errors import BadCase
+from remodal.intake.structures import Wanted, as_byte, values_of
 from remodal.volume import Geometry
 
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
@@ -13,24 +14,33 @@ _OFF_PLANE = 0.2  # slices: how far a contour may lie off the plane of a slice
 _DECIMALS = 4  # of a voxel: vertices meant to be at voxel centres shall be exactly there
 
 
-def read_structures(dataset: Dataset, grid: Geometry) -> tuple[np.ndarray, list[str]]:
-    """Fill the closed contours of an RTSTRUCT: a voxel's value is the number of its ROI.
+def read_structures(
+    dataset: Dataset, grid: Geometry, wanted: Wanted = ()
+) -> tuple[np.ndarray, list[str]]:
+    """Fill the closed contours of an RTSTRUCT: a voxel's value is its ROI's number, or as wanted.
 
     A voxel belongs to an ROI when its centre is inside by the even-odd rule over all contours of
     the ROI on that slice, so a contour inside another one cuts a hole. Where ROIs overlap the
-    highest number wins (2 = tumour inside 1 = liver).
+    highest value wins (2 = tumour inside 1 = liver).
 
     Returns:
         uint8 array (z, y, x) of the grid's shape, warnings.
 
     Raises:
-        BadCase: contours between or outside the image's slices, or ROI numbers above 255.
+        BadCase: a wanted ROI is not there, contours between or outside the image's slices, or ROI
+            numbers above 255.
     """
     painted = np.zeros(grid.shape, np.uint8)
     left_out: Counter[str] = Counter()
     to_indices = np.linalg.inv(grid.affine)
     rois = {int(roi.ReferencedROINumber): roi for roi in dataset.get("ROIContourSequence") or []}
-    for number, roi in sorted(rois.items()):
+    names = {
+        int(roi.ROINumber): str(roi.get("ROIName", ""))
+        for roi in dataset.get("StructureSetROISequence") or []
+    }
+    values = values_of(names if wanted else dict.fromkeys(rois, ""), wanted)
+    for number, value in sorted(values.items(), key=lambda pair: pair[1]):
+        roi = rois.get(number, Dataset())
         slices = defaultdict(list)
         for contour in roi.get("ContourSequence") or []:
             if contour.ContourGeometricType not in _CLOSED:
@@ -40,10 +50,8 @@ def read_structures(dataset: Dataset, grid: Geometry) -> tuple[np.ndarray, list[
             slices[index].append(polygon)
         if not slices:
             left_out["ROIs without a closed contour"] += 1
-        elif not 1 <= number <= 255:
-            raise BadCase(f"ROI number {number}", expected="1 to 255")
         for index, polygons in slices.items():
-            painted[index][filled(polygons, grid.shape[1:])] = number
+            painted[index][filled(polygons, grid.shape[1:])] = as_byte(value)
     return painted, [f"left out: {what} ({count})" for what, count in sorted(left_out.items())]
 
 

@@ -4,7 +4,7 @@ Each function writes two files: the volume and its record. A quarantined case le
 and the reason. Neither holds a name, identifier, date or UID of the source, nor its path.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy as np
 
 from remodal.errors import BadCase, EnvironmentProblem, QuarantinedBefore, UserError
 from remodal.intake.headers import is_dicom
+from remodal.intake.label_source import LabelSource
 from remodal.intake.nifti import read_geometry, read_image, write_volume
 from remodal.intake.source_files import folder_and_number, is_there
-from remodal.intake.source_index import content_digest, is_digest
+from remodal.intake.source_index import content_digest, digest_of_sources, is_digest
 from remodal.records import Record, read_record, require_ok, with_quarantine, write_record
 from remodal.volume import Geometry, Volume
 
@@ -51,7 +52,7 @@ def convert_image(
         UserError: an indexed source is not there, or is not what was indexed.
         EnvironmentProblem: a file cannot be read, or the output not be written.
     """
-    _require_indexed(Path(source), indexed, f"{case}, {modality}")
+    _require_indexed([Path(source)], indexed, f"{case}, {modality}")
 
     def read() -> tuple[Volume, dict[str, Any], list[str]]:
         if not is_there(Path(source)):
@@ -68,7 +69,7 @@ def convert_image(
 
 
 def convert_label(
-    source: Path,
+    source: LabelSource,
     reference_record: Path,
     reference: Path,
     output: Path,
@@ -82,8 +83,8 @@ def convert_label(
     """Convert the label of a case to NIfTI (uint8) on the grid of the image it was drawn on.
 
     Args:
-        source: DICOM SEG, RTSTRUCT, NIfTI, NRRD, MHA, or a folder that holds one of the former or
-            a series of label slices.
+        source: its files: DICOM SEG, RTSTRUCT, NIfTI, NRRD (also of Slicer), MHA, or folders that
+            hold one of the former or a series of label slices.
         reference_record: record of the converted image; its quarantine is passed on.
         reference: the converted image.
         output: the NIfTI file; empty in a quarantine.
@@ -99,14 +100,12 @@ def convert_label(
         UserError: an indexed source is not there, or is not what was indexed.
         EnvironmentProblem: a file cannot be read, or the output not be written.
     """
-    _require_indexed(Path(source), indexed, f"{case}, label")
+    _require_indexed(source.files, indexed, f"{case}, label")
 
     def read() -> tuple[Volume, dict[str, Any], list[str]]:
         from remodal.intake.labels import read_label
 
         require_ok([read_record(reference_record)])
-        if not is_there(Path(source)):
-            raise BadCase("there is no such label", remedy="correct the path in the sheet")
         label = read_label(source, read_geometry(reference))
         values, counts = np.unique(label.volume.array, return_counts=True)
         voxels = {str(value): int(count) for value, count in zip(values, counts) if value}
@@ -118,22 +117,22 @@ def convert_label(
     return _convert(read, output, record, blank, quarantine)
 
 
-def _require_indexed(source: Path, indexed: str, where: str) -> None:
-    """See that an indexed source is what the index says, so that no other content goes by its name.
+def _require_indexed(sources: Sequence[Path], indexed: str, where: str) -> None:
+    """See that indexed sources are what the index says: no other content goes by their name.
 
     Raises:
-        UserError: it is not there, or has another content.
+        UserError: they are not there, or have another content.
     """
     if not is_digest(indexed):
         return
-    if not is_there(source):
+    if not all(map(is_there, sources)):
         raise UserError(
             "the source is in the sheet's index but not on this machine",
             where=where,
             expected="the data set at the path that the sheet names",
             remedy="make it available, or pull what was made from it: `remodal pull data`",
         )
-    if content_digest(source) != indexed:
+    if digest_of_sources([content_digest(source) for source in sources]) != indexed:
         raise UserError(
             "the source is not what the sheet's index says",
             where=where,

@@ -19,6 +19,7 @@ from remodal.intake.slices import read_slices
 from remodal.intake.source_files import files_of, folder_and_number, is_there
 from remodal.intake.source_index import read_index
 from remodal.intake.stack import check_series, grid_of, same_places, sort_slices
+from remodal.intake.text_formats import known_header
 from remodal.progress import progress
 from remodal.records import reason_of
 from remodal.settings import Settings
@@ -88,14 +89,17 @@ def inspect_sources(cases: Iterable[CaseSource], index: Mapping[str, str]) -> It
         index: the sheet's index: what stands in it needs not be on this machine.
     """
     rows = [
-        (case.case, name, Path(path), str(path) in index)
+        (case.case, name, path, str(path) in index)
         for case in cases
-        for name, path in {**case.images, "label": case.label}.items()
-        if path is not None
+        for name, path in [*case.images.items(), *(("label", path) for path in _drawn(case))]
     ]
     with ProcessPoolExecutor(min(len(rows), len(os.sched_getaffinity(0)))) as pool:
         found = pool.map(_inspect, rows, chunksize=_AT_ONCE)
         yield from progress(found, "Opening", total=len(rows))
+
+
+def _drawn(case: CaseSource) -> tuple[Path, ...]:
+    return case.label.files if case.label else ()
 
 
 def _inspect(row: tuple[str, str, Path, bool]) -> Finding:
@@ -142,6 +146,7 @@ def _file_geometry(source: Path) -> Geometry:
         return read_geometry(source)
     import SimpleITK as sitk
 
+    known_header(source)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(source))
     try:

@@ -1,4 +1,4 @@
-"""Labels onto the grid of the image they were drawn on: DICOM SEG, RTSTRUCT, NIfTI, NRRD, MHA."""
+"""Labels onto the grid of the image they were drawn on: DICOM SEG, RTSTRUCT, Slicer, images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +7,11 @@ import numpy as np
 
 from remodal.errors import BadCase
 from remodal.intake.headers import is_dicom, quiet_pydicom, read_header
+from remodal.intake.label_source import LabelSource
 from remodal.intake.lattice import brought_onto
-from remodal.intake.source_files import folder_and_number
-from remodal.intake.source_index import content_digest
+from remodal.intake.source_files import files_of, folder_and_number, is_there
+from remodal.intake.source_index import content_digest, digest_of_sources
+from remodal.intake.structures import Wanted
 from remodal.volume import Geometry, Volume
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
@@ -31,28 +33,46 @@ class Label:
     warnings: list[str]
 
 
-def read_label(source: Path, grid: Geometry) -> Label:
+def read_label(source: LabelSource, grid: Geometry) -> Label:
     """Read a label and bring it onto the grid of the image it was drawn on.
 
-    A SEG's or RTSTRUCT's values are its segment or ROI numbers; the highest wins an overlap. A
-    label image keeps its values and may be turned or flipped against the image; nothing is
-    interpolated.
+    A SEG's or RTSTRUCT's values are its segment or ROI numbers, unless the source says which value
+    a name gets. A label image keeps its values, may be turned or flipped against the image and may
+    cover a part of it; nothing is interpolated. Where structures overlap the highest value wins.
 
     Args:
-        source: a file, or a folder that holds one DICOM object or a series of label slices.
+        source: files, or folders that hold one DICOM object or a series of label slices.
         grid: the image's geometry.
 
     Raises:
-        BadCase: another grid, values that are no whole numbers from 0 to 255, damaged.
+        BadCase: not there, another lattice, outside the image, values that are no whole numbers
+            from 0 to 255, no structure of a name, damaged.
     """
-    source = Path(source)
-    drawn = _drawn_object(source)
+    parts = [_read_part(file, source.structures, grid) for file in source.files]
+    arrays = [part.volume.array for part in parts]
+    if source.values is not None:
+        arrays = [(array != 0) * np.uint8(value) for array, value in zip(arrays, source.values)]
+    return Label(
+        volume=Volume(np.maximum.reduce(arrays), grid),
+        kind=", ".join(dict.fromkeys(part.kind for part in parts)),
+        sha256=digest_of_sources([part.sha256 for part in parts]),
+        warnings=list(dict.fromkeys(warning for part in parts for warning in part.warnings)),
+    )
+
+
+def _read_part(file: Path, wanted: Wanted, grid: Geometry) -> Label:
+    if not is_there(file):
+        raise BadCase("there is no such label", remedy="correct the path in the sheet")
+    drawn = _drawn_object(file)
     if drawn is not None:
-        return _read_drawn(drawn, content_digest(source), grid)
-    kind, own, sha256, warnings = _read_image(source)
+        return _read_drawn(drawn, content_digest(file), wanted, grid)
+    kind, own, sha256, warnings = _read_image(file, wanted)
     array, shift = brought_onto(whole_numbers(own.array), own.geometry, grid)
     if shift > _NOTABLE_SHIFT:
         warnings = [*warnings, f"the label's grid is {shift:.2f} voxels off the image's"]
+    if own.array.size < array.size:
+        covered = own.array.size / array.size
+        warnings = [*warnings, f"the label covers {covered:.1%} of the image: the rest is 0"]
     return Label(Volume(array, grid), kind, sha256, warnings)
 
 
@@ -64,8 +84,6 @@ def _drawn_object(source: Path) -> Path | None:
     """
     if source.is_file():
         return source if is_dicom(source) else None
-    from remodal.intake.source_files import files_of
-
     headers = {file: read_header(file) for file in files_of(source) if file.is_file()}
     drawn = [
         file
@@ -81,7 +99,7 @@ def _drawn_object(source: Path) -> Path | None:
     return drawn[0] if drawn else None
 
 
-def _read_drawn(path: Path, sha256: str, grid: Geometry) -> Label:
+def _read_drawn(path: Path, sha256: str, wanted: Wanted, grid: Geometry) -> Label:
     import pydicom
 
     from remodal.intake.contours import read_structures
@@ -92,9 +110,9 @@ def _read_drawn(path: Path, sha256: str, grid: Geometry) -> Label:
             dataset = pydicom.dcmread(path)
             found = dataset.get("SOPClassUID")
             if found in _SEGMENTATIONS:
-                kind, (array, warnings) = "DICOM SEG", read_segments(dataset, grid)
+                kind, (array, warnings) = "DICOM SEG", read_segments(dataset, grid, wanted)
             elif found == _STRUCTURES:
-                kind, (array, warnings) = "DICOM RTSTRUCT", read_structures(dataset, grid)
+                kind, (array, warnings) = "DICOM RTSTRUCT", read_structures(dataset, grid, wanted)
             else:
                 raise BadCase("the DICOM file holds no label", expected="a SEG or an RTSTRUCT")
     except (BadCase, OSError):
@@ -107,7 +125,18 @@ def _read_drawn(path: Path, sha256: str, grid: Geometry) -> Label:
     return Label(Volume(array, grid), kind, sha256, warnings)
 
 
-def _read_image(source: Path) -> tuple[str, Volume, str, list[str]]:
+def _read_image(source: Path, wanted: Wanted) -> tuple[str, Volume, str, list[str]]:
+    from remodal.intake.slicer import is_slicer, read_slicer
+
+    if is_slicer(source):
+        volume, warnings = read_slicer(source, wanted)
+        return "Slicer segmentation", volume, content_digest(source), warnings
+    if wanted:
+        raise BadCase(
+            "the label has no named structures",
+            expected="a SEG, an RTSTRUCT or a Slicer segmentation (.seg.nrrd)",
+            remedy="leave the sheet's column `structures` empty",
+        )
     if folder_and_number(source)[0].is_dir():
         from remodal.intake.dicom import read_series
 

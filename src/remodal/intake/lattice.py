@@ -1,7 +1,8 @@
 """Voxels from one grid onto another that has the same lattice: turned and flipped, never resampled.
 
 Label files are often stored with other axes than the image they were drawn on (RAS instead of LPS,
-slices from the top). When both lattices coincide the voxels only need to be put in another order.
+slices from the top), or for the box only that holds the label. When both lattices coincide the
+voxels only need to be put in another order and in their place.
 """
 
 from dataclasses import dataclass
@@ -73,19 +74,22 @@ def window(block: np.ndarray, placement: Placement, grid: Geometry) -> tuple[sli
 
 
 def brought_onto(array: np.ndarray, own: Geometry, grid: Geometry) -> tuple[np.ndarray, float]:
-    """A label's voxels in the order of the image's grid, which it must cover exactly.
+    """A label's voxels on the image's grid, of which it may cover a part: the rest is 0.
 
     Returns:
         Array (z, y, x) of the grid's shape, and by how many voxels the two grids are apart.
 
     Raises:
-        BadCase: another grid, with what differs.
+        BadCase: another lattice, or it reaches outside the image, with what differs.
     """
     placement = place(own, grid)
     if placement is not None:
         block = ordered(array, placement)
-        if block.shape == grid.shape and not any(placement.start):
-            return np.ascontiguousarray(block), placement.shift
+        part = window(block, placement, grid)
+        if part is not None:
+            whole = np.zeros(grid.shape, array.dtype)
+            whole[part] = block
+            return whole, placement.shift
     raise BadCase(
         f"the label is on another grid than the image: {differences(own, grid)}",
         expected="the grid of the image that it was drawn on",

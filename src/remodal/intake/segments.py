@@ -10,13 +10,16 @@ from remodal.errors import BadCase
 from remodal.intake.elements import number, numbers
 from remodal.intake.lattice import ordered, place, window
 from remodal.intake.slices import functional_group
+from remodal.intake.structures import Wanted, as_byte, values_of
 from remodal.volume import Geometry
 
 
-def read_segments(dataset: Dataset, grid: Geometry) -> tuple[np.ndarray, list[str]]:
-    """Paint the frames of a SEG: a voxel's value is the number of its segment.
+def read_segments(
+    dataset: Dataset, grid: Geometry, wanted: Wanted = ()
+) -> tuple[np.ndarray, list[str]]:
+    """Paint the frames of a SEG: a voxel's value is the number of its segment, or the wanted one.
 
-    Where segments overlap the highest number wins (2 = tumour inside 1 = liver). Frames may be in
+    Where segments overlap the highest value wins (2 = tumour inside 1 = liver). Frames may be in
     any order and turned or flipped against the image; empty ones are usually left out. Of a
     fractional SEG a voxel belongs to the segment from half of the maximum on.
 
@@ -24,7 +27,8 @@ def read_segments(dataset: Dataset, grid: Geometry) -> tuple[np.ndarray, list[st
         uint8 array (z, y, x) of the grid's shape, warnings.
 
     Raises:
-        BadCase: frames beside the image's slices, or segment numbers above 255.
+        BadCase: a wanted segment is not there, frames beside the image's slices, or segment numbers
+            above 255.
     """
     kind = str(dataset.get("SegmentationType", ""))
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
@@ -32,27 +36,43 @@ def read_segments(dataset: Dataset, grid: Geometry) -> tuple[np.ndarray, list[st
     frames = frames or [[shared]]
     read_frame = _frame_reader(dataset, len(frames))
     painted = np.zeros(grid.shape, np.uint8)
-    numbers_of = [_segment_number(groups, kind) for groups in frames]
-    for index in sorted(range(len(frames)), key=lambda index: numbers_of[index]):
+    labelmap = kind == "LABELMAP"
+    # A label map has the numbers of its segments in its pixels.
+    drawn_in = [0 if labelmap else _segment_number(groups) for groups in frames]
+    values = values_of(_names(dataset, drawn_in), wanted)
+    for index in sorted(range(len(frames)), key=lambda index: values.get(drawn_in[index], 0)):
+        if drawn_in[index] not in values and not labelmap:
+            continue
         frame = read_frame(index)
         if not frame.any():
             continue
         if kind == "FRACTIONAL":
             frame = frame >= 0.5 * (number(dataset, "MaximumFractionalValue") or 255)
-        target, values = _on_slice(frame, frames[index], painted, grid)
-        drawn = values != 0
-        target[drawn] = values[drawn] if kind == "LABELMAP" else numbers_of[index]
+        target, block = _on_slice(frame, frames[index], painted, grid)
+        if not labelmap:
+            target[block != 0] = as_byte(values[drawn_in[index]])
+            continue
+        for segment in np.unique(block[block != 0]).tolist():
+            if segment in values or not wanted:
+                target[block == segment] = as_byte(values.get(segment, segment))
     return painted, ["fractional segments, cut at half"] if kind == "FRACTIONAL" else []
 
 
-def _segment_number(groups: list[Dataset], kind: str) -> int:
-    if kind == "LABELMAP":
-        return 1
+def _names(dataset: Dataset, drawn: list[int]) -> dict[int, str]:
+    """Name of each segment by its number; those that are drawn and not described have none."""
+    described = {
+        int(one.SegmentNumber): str(one.get("SegmentLabel", ""))
+        for one in dataset.get("SegmentSequence") or []
+    }
+    # A label map may describe its background.
+    return {
+        number: name for number, name in (dict.fromkeys(drawn, "") | described).items() if number
+    }
+
+
+def _segment_number(groups: list[Dataset]) -> int:
     segment = functional_group(groups, "SegmentIdentificationSequence")
-    value = int(segment.ReferencedSegmentNumber)
-    if not 1 <= value <= 255:
-        raise BadCase(f"segment number {value}", expected="1 to 255")
-    return value
+    return int(segment.ReferencedSegmentNumber)
 
 
 def _on_slice(

@@ -1,9 +1,10 @@
 """The sample sheet: which file is which modality of which case, one line an image.
 
-A TSV file with a heading line. `case`, `modality` and `path` must be there; `label`, `label_on`,
-`group` and `patient` may be. Lines that are blank or begin with `#` are left out.
+A TSV file with a heading line. `case`, `modality` and `path` must be there; `label`, `structures`,
+`label_on`, `group` and `patient` may be. Lines that are blank or begin with `#` are left out.
 """
 
+import codecs
 import csv
 import re
 from collections import defaultdict
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remodal.errors import UserError
+from remodal.intake.label_source import LabelSource, parse_label, parse_structures
 
 REQUIRED = ("case", "modality", "path")
-COLUMNS = (*REQUIRED, "label", "label_on", "group", "patient")
+COLUMNS = (*REQUIRED, "label", "label_on", "group", "patient", "structures")
+_OF_CASE = ("label", "structures", "group", "patient")
 _PSEUDONYM = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LONGEST_GROUP = 64
 
@@ -33,15 +36,16 @@ class SheetError(UserError):
 class Image:
     """One line of the sheet.
 
-    `path` and `label` are absolute or relative to the working directory. The label belongs to the
-    case; `label_on` is the modality on whose grid it was drawn, None when there is no label.
+    `path` and the label's files are absolute or relative to the working directory. The label
+    belongs to the case; `label_on` is the modality on whose grid it was drawn, None when there is
+    no label.
     `patient` is the case itself when the sheet does not say.
     """
 
     case: str
     modality: str
     path: Path
-    label: Path | None
+    label: LabelSource | None
     label_on: str | None
     group: str
     patient: str
@@ -88,12 +92,7 @@ def read_sheet(path: Path, modalities: Sequence[str]) -> list[Image]:
 
 
 def _read_rows(path: Path) -> tuple[list[_Row], list[str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError("cannot be read", where=str(path), expected="a sample sheet") from error
-    except UnicodeDecodeError as error:
-        raise UserError("is not text", where=str(path), expected="a TSV file in UTF-8") from error
+    text = _text(path)
     lines = [
         (number, line)
         for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1)
@@ -118,12 +117,42 @@ def _read_rows(path: Path) -> tuple[list[_Row], list[str]]:
     return rows, problems
 
 
+def _text(path: Path) -> str:
+    """The sheet's text: UTF-8, or what Excel calls Unicode text (UTF-16).
+
+    Raises:
+        UserError: not there, or another encoding.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError("cannot be read", where=str(path), expected="a sample sheet") from error
+    # Without a mark of its order UTF-16 shows by the zero of a first letter.
+    encoding = "utf-8-sig"
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif 0 in raw[:2]:
+        encoding = "utf-16-be" if raw[0] == 0 else "utf-16-le"
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UserError(
+            "is not text",
+            where=str(path),
+            expected="a TSV file in UTF-8",
+            remedy="in a spreadsheet choose `Text (tab delimited)` or `Unicode text`",
+        ) from error
+
+
 def _cells(line: str) -> list[str]:
     return next(csv.reader([line], dialect="excel-tab"), [])
 
 
 def _bad_heading(line: int, heading: list[str]) -> list[str]:
     known = f"columns separated by tabs: {', '.join(COLUMNS)}"
+    for name, separator in (("semicolons", ";"), ("commas", ",")):
+        if len(heading) == 1 and set(REQUIRED) <= set(map(str.strip, heading[0].split(separator))):
+            return [f"line {line}: the columns are separated by {name}; expected {known}"]
     problems = [
         f"line {line}: column `{name}` is missing; expected {known}"
         for name in REQUIRED
@@ -152,13 +181,30 @@ def _bad_cells(row: _Row, modalities: Sequence[str]) -> Iterator[str]:
         yield row.bad("label_on", _seen(cells["label_on"]), known)
     if cells["label_on"] and not cells["label"]:
         yield row.bad("label_on", "there is no label", "a path in column `label`, or nothing here")
+    if cells["structures"] and not cells["label"]:
+        yield row.bad("structures", "there is no label", "a path in column `label`")
+    yield from _bad_label(row)
     if not cells["path"]:
         yield row.bad("path", "is empty", "a DICOM folder, or a NIfTI, NRRD or MHA file")
-    for column in ("path", "label"):
+    for column in ("path", "label", "structures"):
         if not cells[column].isprintable():
-            yield row.bad(column, "holds a control character", "a path")
+            yield row.bad(column, "holds a control character", "text")
     if len(cells["group"]) > _LONGEST_GROUP or not cells["group"].isprintable():
         yield row.bad("group", _seen(cells["group"]), f"at most {_LONGEST_GROUP} characters")
+
+
+def _bad_label(row: _Row) -> Iterator[str]:
+    """What is wrong with the columns `label` and `structures` by themselves."""
+    try:
+        list(parse_structures(row.cells["structures"]))
+    except ValueError as error:
+        yield f"line {row.line}, column `structures`: {error}"
+        return
+    try:
+        if row.cells["label"]:
+            parse_label(row.cells["label"], row.cells["structures"])
+    except ValueError as error:
+        yield f"line {row.line}, column `label`: {error}"
 
 
 def _seen(cell: str) -> str:
@@ -181,7 +227,7 @@ def _bad_cases(rows: list[_Row]) -> Iterator[str]:
             if earlier is not row:
                 what = f"case `{case}` has it already in line {earlier.line}"
                 yield row.bad("modality", what, "one line a modality")
-        for column in ("label", "group", "patient"):
+        for column in _OF_CASE:
             yield from _disagreements(
                 case, of_case, column, lambda row, name=column: row.cells[name]
             )
@@ -209,10 +255,10 @@ def _drawn_on(row: _Row) -> str:
 
 
 def _facts(rows: list[_Row]) -> dict[str, str]:
-    """What holds for a whole case: its label, what that was drawn on, group, patient."""
+    """What holds for a whole case: its label, structures, what it was drawn on, group, patient."""
     facts = {
         column: next((row.cells[column] for row in rows if row.cells[column]), "")
-        for column in ("label", "group", "patient")
+        for column in _OF_CASE
     }
     return facts | {"label_on": next((_drawn_on(row) for row in rows if _drawn_on(row)), "")}
 
@@ -222,7 +268,7 @@ def _image(row: _Row, facts: dict[str, str]) -> Image:
         case=row.cells["case"],
         modality=row.cells["modality"],
         path=Path(row.cells["path"]),
-        label=Path(facts["label"]) if facts["label"] else None,
+        label=parse_label(facts["label"], facts["structures"]) if facts["label"] else None,
         label_on=facts["label_on"] or None,
         group=facts["group"],
         patient=facts["patient"] or row.cells["case"],

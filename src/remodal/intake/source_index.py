@@ -6,6 +6,7 @@ the Snakefile does it.
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,26 +62,39 @@ def is_digest(text: str) -> bool:
     return len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
-def source_state(source: Path, index: dict[str, str]) -> str:
-    """What a conversion depends on: the source's digest, or, without one, when it was changed.
+def source_state(sources: Sequence[Path], index: Mapping[str, str]) -> str:
+    """What a conversion depends on: its sources' digest, or, without one, when they were changed.
 
-    A source that is indexed needs not be there; one that is not indexed is known by its path and by
+    Sources that are indexed need not be there; one that is not indexed is known by its path and by
     name, size and time of modification of each of its files. The Snakefile asks for this of every
     image at every start.
+
+    Args:
+        sources: paths as the sheet has them, one for an image, some for a label.
+        index: digest of each indexed path.
     """
-    if str(source) in index:
-        return index[str(source)]
+    if all(str(source) in index for source in sources):
+        return digest_of_sources([index[str(source)] for source in sources])
+    return f"{NOT_INDEXED}: {'; '.join(map(_state_of_files, sources))}"
+
+
+def _state_of_files(source: Path) -> str:
     state = hashlib.sha256()
-    count = 0
+    there = False
     try:
         for name, size, modified in states_of_files(source):
             state.update(f"{name}\0{size}\0{modified}\n".encode(errors="surrogateescape"))
-            count += size >= 0
+            there |= size >= 0
     except OSError as error:
-        return f"{NOT_INDEXED}: {source} cannot be read ({error.strerror})"
-    if not count:
-        return f"{NOT_INDEXED}: {source} is not there"
-    return f"{NOT_INDEXED}: {source} in the state {state.hexdigest()[:16]}"
+        return f"{source} cannot be read ({error.strerror})"
+    return f"{source} in the state {state.hexdigest()[:16]}" if there else f"{source} is not there"
+
+
+def digest_of_sources(digests: Sequence[str]) -> str:
+    """One digest of a conversion's sources in their order; a single source's own."""
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def content_digest(source: Path) -> str:

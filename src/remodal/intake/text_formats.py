@@ -11,7 +11,7 @@ import numpy as np
 
 from remodal.errors import BadCase
 from remodal.intake.text_headers import METAIMAGE, TEXT_SUFFIXES, TextHeader, read_text_header
-from remodal.volume import Volume, from_sitk
+from remodal.volume import Geometry, Volume, geometry_of
 
 _PIECE = 1 << 20
 _PICTURES = (".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg", ".gif", ".lsm", ".jp2")
@@ -47,28 +47,47 @@ def read_text_format(path: Path) -> tuple[Volume, list[str]]:
         BadCase: another format, fewer voxels than the header says, not three-dimensional, not one
             real number a voxel, no voxel size, sheared axes.
     """
+    layers, geometry, warnings = read_layers(path)
+    if len(layers) > 1:
+        raise BadCase(
+            f"the image has {len(layers)} values a voxel",
+            where=path.name,
+            expected="one 3-D image with one value a voxel",
+        )
+    return Volume(layers[0], geometry), warnings
+
+
+def read_layers(path: Path) -> tuple[np.ndarray, Geometry, list[str]]:
+    """Read a MetaImage or NRRD file with one or several values a voxel.
+
+    Returns:
+        Array (layer, z, y, x), geometry, and warnings on the place.
+
+    Raises:
+        BadCase: as `read_text_format`, for more than one value a voxel too.
+    """
+    import SimpleITK as sitk
+
     header = checked_header(path)
     image = _read_with_sitk(path)
     while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
         image = image[..., 0]
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        size = " x ".join(map(str, [*image.GetSize(), image.GetNumberOfComponentsPerPixel()]))
-        raise BadCase(
-            f"the image is {size} (last: values a voxel)",
-            where=path.name,
-            expected="one 3-D image with one value a voxel",
-        )
-    volume = from_sitk(image)
-    if volume.array.dtype.kind == "c":
+    if image.GetDimension() != 3:
+        size = " x ".join(map(str, image.GetSize()))
+        raise BadCase(f"the image is {size}", where=path.name, expected="one 3-D image")
+    array, geometry = sitk.GetArrayFromImage(image), geometry_of(image)
+    # Values of a voxel come last.
+    array = array[None] if array.ndim == 3 else np.moveaxis(array, -1, 0)
+    if array.dtype.kind == "c":
         raise BadCase("the voxels are complex", where=path.name, expected="one number a voxel")
-    return volume, _place_warnings(path, header, volume)
+    return array, geometry, _place_warnings(path, header, geometry)
 
 
-def checked_header(path: Path) -> TextHeader:
-    """The header of a file whose voxels are all there.
+def known_header(path: Path) -> TextHeader:
+    """The header of a file of a format that is read, its voxels not being looked at.
 
     Raises:
-        BadCase: another format, or fewer voxels than the header says.
+        BadCase: another format, or files with voxels are missing.
     """
     suffix = path.suffix.lower()
     if suffix in _PICTURES:
@@ -92,6 +111,16 @@ def checked_header(path: Path) -> TextHeader:
             where=path.name,
             expected="them beside the header",
         )
+    return header
+
+
+def checked_header(path: Path) -> TextHeader:
+    """The header of a file whose voxels are all there.
+
+    Raises:
+        BadCase: as `known_header`, or fewer voxels than the header says.
+    """
+    header = known_header(path)
     expected, voxel = _expected_bytes(path, header)
     encoding = _encoding(path, header)
     present = sum(
@@ -208,7 +237,7 @@ def _read_with_sitk(path: Path):
         ) from error
 
 
-def _place_warnings(path: Path, header: TextHeader, volume: Volume) -> list[str]:
+def _place_warnings(path: Path, header: TextHeader, geometry: Geometry) -> list[str]:
     """What the header leaves open of the place.
 
     Raises:
@@ -225,7 +254,6 @@ def _place_warnings(path: Path, header: TextHeader, volume: Volume) -> list[str]
         raise BadCase(
             "its header says no voxel size", where=path.name, expected="spacing, origin, direction"
         )
-    geometry = volume.geometry
     direction = np.reshape(geometry.direction, (3, 3))
     numbers = [*geometry.spacing, *geometry.origin, *geometry.direction]
     if not np.all(np.isfinite(numbers)) or min(geometry.spacing) <= 0:

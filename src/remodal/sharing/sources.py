@@ -5,7 +5,13 @@ from pathlib import Path
 from remodal.errors import UserError
 from remodal.files import read_json
 from remodal.intake.datasets import CaseSource
-from remodal.intake.source_index import NOT_INDEXED, index_file, read_index, update_index
+from remodal.intake.source_index import (
+    NOT_INDEXED,
+    index_file,
+    read_index,
+    source_state,
+    update_index,
+)
 from remodal.settings import Settings
 from remodal.sharing.snakemake_records import replace_parameter
 
@@ -58,11 +64,13 @@ def _adopt(settings: Settings, cases: list[CaseSource], index: dict[str, str]) -
     """Put the digests into the records of conversions that read the indexed content."""
     adopted = 0
     for case in cases:
-        named = case.images | ({"label": case.label} if case.label else {})
-        for name, source in named.items():
+        named = {name: (path,) for name, path in case.images.items()}
+        if case.label:
+            named["label"] = case.label.files
+        for name, sources in named.items():
             image = Path("results/data", settings.data_id, "converted", case.case, f"{name}.nii.gz")
             record = image.with_name(f"{name}.json")
-            digest = index.get(str(source))
+            digest = source_state(sources, index)
             if not record.is_file() or read_json(record)["details"].get("sha256") != digest:
                 continue
             replaced = [replace_parameter(str(p), NOT_INDEXED, digest) for p in (image, record)]

@@ -9,6 +9,7 @@ from remodal.config import compose
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
 from remodal.intake.datasets.phantom import LESION_TYPES, case_names, index_of, lesion_type
+from remodal.intake.label_source import LabelSource
 
 CONFIG = Path(__file__).parents[3] / "config"
 
@@ -25,7 +26,7 @@ def test_every_patient_is_a_case_with_both_phases_and_an_annotation_of_the_venou
     root = Path("results/data/phantom-paper/dicom/patient001")
     assert first.case == first.patient == "patient001"
     assert first.images == {"arterial": root / "arterial", "venous": root / "venous"}
-    assert (first.label, first.label_on) == (root / "label.dcm", "venous")
+    assert (first.label, first.label_on) == (LabelSource((root / "label.dcm",)), "venous")
 
 
 def test_lesion_types_are_balanced_and_not_in_a_fixed_order():

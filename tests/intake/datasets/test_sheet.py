@@ -5,6 +5,7 @@ import pytest
 
 from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource, cases_of, sources
+from remodal.intake.label_source import LabelSource
 
 
 def _settings(sheet, source="sheet"):
@@ -22,7 +23,7 @@ def test_lines_become_cases_in_the_order_of_the_sheet(tmp_path):
     )
     first, second = cases_of(_settings(sheet))
     images = {"arterial": Path("ba"), "venous": Path("bv")}
-    assert first == CaseSource("b", "p1", "hcc", images, Path("bl"), "venous")
+    assert first == CaseSource("b", "p1", "hcc", images, LabelSource((Path("bl"),)), "venous")
     assert list(first.images) == ["arterial", "venous"]
     # A missing phase is not the sheet's mistake: registration quarantines the case.
     assert second == CaseSource("a", "a", "", {"venous": Path("av")}, None, "")

@@ -12,6 +12,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from remodal.errors import UserError
+from remodal.intake.label_source import LabelSource
 
 if TYPE_CHECKING:
     from remodal.settings import Settings
@@ -31,13 +32,13 @@ class CaseSource:
     patient: str
     group: str
     images: dict[str, Path]
-    label: Path | None
+    label: LabelSource | None
     label_on: str
 
     @property
     def sources(self) -> list[Path]:
-        """All paths of the case: its images, then its label."""
-        return [*self.images.values(), *([self.label] if self.label else [])]
+        """All paths of the case: its images, then its label's."""
+        return [*self.images.values(), *(self.label.files if self.label else ())]
 
 
 def sources() -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource
+from remodal.intake.label_source import LabelSource
 
 if TYPE_CHECKING:
     from remodal.settings import PhantomSettings, Settings
@@ -40,7 +41,7 @@ def cases(settings: "Settings") -> list[CaseSource]:
             patient=case,
             group=lesion_type(settings.phantom, index),
             images={modality: root / case / modality for modality in settings.data.modalities},
-            label=root / case / "label.dcm",
+            label=LabelSource((root / case / "label.dcm",)),
             label_on=MODALITIES[-1],
         )
         for index, case in enumerate(case_names(settings.phantom))

@@ -1,0 +1,104 @@
+"""What a case's label is read from: its files, and which value each file or structure gets.
+
+Light (standard library only), since the Snakefile builds one for each case.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from remodal.errors import UserError
+
+_HIGHEST = 255
+
+
+@dataclass(frozen=True)
+class LabelSource:
+    """Files of a label, and what is taken of them.
+
+    `values` are what every voxel but 0 of each file becomes, None: its own values. `structures`
+    are names of RTSTRUCT, SEG or Slicer structures that are taken and the values they get; empty:
+    all of them, by their numbers. Where voxels overlap the highest value wins.
+
+    As text it is the files, quoted for a shell.
+    """
+
+    files: tuple[Path, ...]
+    values: tuple[int, ...] | None = None
+    structures: tuple[tuple[int, str], ...] = ()
+
+    def __str__(self) -> str:
+        return shlex.join(map(str, self.files))
+
+    @property
+    def options(self) -> str:
+        """The options of `remodal convert-label` that say the same, quoted for a shell."""
+        words = [f"--value={value}" for value in self.values or ()]
+        words += [f"--structure={value}={name}" for value, name in self.structures]
+        return shlex.join(words)
+
+
+def parse_label(cell: str, structures: str = "") -> LabelSource:
+    """A label as the sheet has it.
+
+    Args:
+        cell: one path, or `value=path` pairs separated by semicolons.
+        structures: `value=name` pairs separated by semicolons, or nothing.
+
+    Raises:
+        ValueError: with what is wrong and what was expected.
+    """
+    parts = [part.strip() for part in cell.split(";") if part.strip()]
+    found = [re.fullmatch(r"(\d+)\s*=\s*(\S.*)", part) for part in parts]
+    named = tuple(parse_structures(structures))
+    if not any(found) and len(parts) == 1:
+        return LabelSource((Path(parts[0]),), structures=named)
+    if not all(found) or not parts:
+        raise ValueError(
+            f"{len(parts)} files, of which {sum(map(bool, found))} have a value; expected one "
+            "path, or a value for each file: `1=liver.nii.gz; 2=tumour.nii.gz`"
+        )
+    if named:
+        raise ValueError("structures are named and files have values; expected one of the two")
+    files = tuple(Path(one[2]) for one in found)
+    return LabelSource(files, tuple(_value(one[1]) for one in found))
+
+
+def parse_structures(text: str) -> Iterator[tuple[int, str]]:
+    """The `value=name` pairs of a text, separated by semicolons.
+
+    Raises:
+        ValueError: with what is wrong and what was expected.
+    """
+    for part in filter(None, map(str.strip, text.split(";"))):
+        found = re.fullmatch(r"(\d+)\s*=\s*(\S.*)", part)
+        if not found:
+            raise ValueError("expected a value for each structure: `1=Liver; 2=GTV`")
+        yield _value(found[1]), found[2]
+
+
+def label_of_options(files: list[Path], values: list[int], structures: list[str]) -> LabelSource:
+    """A label as `remodal convert-label` is given it.
+
+    Raises:
+        UserError: values for some files only, or no `value=name`.
+    """
+    if len(values) != len(files) and (values or len(files) > 1):
+        raise UserError(
+            f"{len(files)} files and {len(values)} values",
+            where="--value",
+            expected="one for each file, or none for a single file",
+        )
+    try:
+        named = tuple(parse_structures("; ".join(structures)))
+    except ValueError as error:
+        raise UserError(str(error), where="--structure") from error
+    return LabelSource(tuple(files), tuple(values) or None, named)
+
+
+def _value(digits: str) -> int:
+    if not 1 <= int(digits) <= _HIGHEST:
+        raise ValueError(f"value {digits}; expected 1 to {_HIGHEST}")
+    return int(digits)
