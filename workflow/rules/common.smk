@@ -97,7 +97,9 @@ def simulated_image(wildcards):
 
 
 def simulated_label(wildcards):
-    return list(map(str, label_source(wildcards).files)) if SETTINGS.data.simulated else []
+    return (
+        list(map(str, label_source(wildcards).files)) if SETTINGS.data.simulated else []
+    )
 
 
 def drawn_on(wildcards):
