@@ -10,29 +10,39 @@ RUN = REMODAL_COMMAND="make $@" $(SNAKEMAKE) --cores $(CORES) $(if $(VERBOSE),--
 # The longest trainings begin first: one that is left for the end leaves the other cores idle.
 FIRST = --prioritize $(foreach method,ms_ma maml,$(1)/models/$(method)/fold0-seed0/model.safetensors)
 
-.PHONY: help environment demo-first demo demo-real test test-faults lint bench clean
+.PHONY: help environment develop demo-first demo demo-real test test-faults lint bench clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-environment: $(VENV)/ready  ## create the environment
+# Each file names all that its packages need, so pip has nothing to add.
+PIP = $(BIN)/python -m pip install --quiet --no-deps
+QUIETLY = >> $(VENV)/install.log 2>&1 \
+  || { tail -n 20 $(VENV)/install.log; echo "pip failed; all it said: $(VENV)/install.log"; exit 1; }
+
+environment: $(VENV)/ready  ## create the environment of a user
+
+develop: $(VENV)/develop  ## the same with what tests and benchmarks need
 
 $(VENV)/ready: envs/requirements.txt pyproject.toml
 	@echo "Creates the environment in $(VENV): some three minutes. What pip says: $(VENV)/install.log"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --requirement envs/requirements.txt \
-	  > $(VENV)/install.log 2>&1 \
-	  && $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . \
-	  >> $(VENV)/install.log 2>&1 \
-	  || { tail -n 20 $(VENV)/install.log; echo "pip failed; all it said: $(VENV)/install.log"; exit 1; }
+	@$(PIP) --requirement envs/requirements.txt $(QUIETLY)
+	@$(PIP) --no-build-isolation --editable . $(QUIETLY)
 	@touch $@
 
-# Snakemake copies the file elsewhere, so it names no other one.
-envs/remodal.yaml: envs/requirements.txt
-	{ echo "# For \`snakemake --sdm conda\`. Made of requirements.txt: \`make envs/remodal.yaml\`."; \
+$(VENV)/develop: $(VENV)/ready envs/develop.txt
+	@echo "Adds what tests and benchmarks need: half a minute."
+	@$(PIP) --requirement envs/develop.txt $(QUIETLY)
+	@touch $@
+
+# For installers that add what a package declares, so with all of ITK. Snakemake copies the file
+# elsewhere, so it names no other one.
+envs/remodal.yaml: envs/requirements.txt envs/itk.txt
+	{ echo "# For \`snakemake --sdm conda\`. Made of requirements.txt and itk.txt: \`make envs/remodal.yaml\`."; \
 	  echo "channels: [conda-forge, nodefaults]"; \
 	  echo "dependencies:"; echo "  - python=3.11"; echo "  - pip"; echo "  - pip:"; \
-	  sed 's/^/      - /' $<; } > $@
+	  sed 's/^/      - /' $^; } > $@
 
 demo-first:
 	@echo "Simulated patients, from DICOM to the report: some ten minutes on two cores."
@@ -45,19 +55,19 @@ demo-real: demo-first environment  ## the same on simulated lesions in a real CT
 	@$(RUN) --config study=liver_real_ct preset=demo $(call FIRST,results/studies/liver_real_ct-demo)
 	@echo "Report: $(CURDIR)/results/studies/liver_real_ct-demo/report/index.html"
 
-test: environment  ## all tests, at most 25 minutes on two cores
+test: develop  ## all tests, at most 25 minutes on two cores
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
-test-faults: environment  ## kill something at random, continue, compare: 20 rounds
+test-faults: develop  ## kill something at random, continue, compare: 20 rounds
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m faults --capture=no tests/faults
 
-lint: environment  ## formatting and static checks
+lint: develop  ## formatting and static checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(SNAKEMAKE) --lint
 
-bench: environment  ## our code beside its peers; writes docs/benchmarks.md
+bench: develop  ## our code beside its peers; writes docs/benchmarks.md
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/run.py
 
 clean:  ## remove everything that was made, except the environment
