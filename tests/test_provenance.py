@@ -101,6 +101,10 @@ def test_the_whole_package_is_hashed_in_a_moment():
     assert heavy == "set()"
 
 
+#: Modalities of each case.
+VENOUS = {"p1": ["venous"], "p2": ["venous"]}
+
+
 def converted(folder, case, image, **record):
     details = {"sha256": record.pop("sha256")} if "sha256" in record else {}
     write_json(
@@ -114,20 +118,28 @@ def test_data_hash_is_of_the_sources(tmp_path):
         converted(tmp_path / folder, "p1", "venous", sha256="a")
         converted(tmp_path / folder, "p1", "label", sha256="b")
     converted(tmp_path / "two", "p1", "label", sha256="b", details={"run_time": 3.0})
-    assert data_hash(tmp_path / "one") == data_hash(tmp_path / "two")
+    assert data_hash(tmp_path / "one", VENOUS) == data_hash(tmp_path / "two", VENOUS)
     converted(tmp_path / "two", "p1", "label", sha256="c")
-    assert data_hash(tmp_path / "one") != data_hash(tmp_path / "two")
+    assert data_hash(tmp_path / "one", VENOUS) != data_hash(tmp_path / "two", VENOUS)
 
 
 def test_data_hash_counts_quarantined_cases(tmp_path):
     converted(tmp_path, "p1", "venous", sha256="a")
-    before = data_hash(tmp_path)
+    before = data_hash(tmp_path, VENOUS)
     converted(tmp_path, "p2", "venous", status="quarantined", reason="empty folder")
-    assert data_hash(tmp_path) != before
+    assert data_hash(tmp_path, VENOUS) != before
+
+
+def test_data_hash_leaves_out_what_an_earlier_sheet_named(tmp_path):
+    converted(tmp_path, "p1", "venous", sha256="a")
+    before = data_hash(tmp_path, VENOUS)
+    converted(tmp_path, "p1", "arterial", sha256="b")
+    converted(tmp_path, "p3", "venous", sha256="c")
+    assert data_hash(tmp_path, VENOUS) == before
 
 
 def test_no_records(tmp_path):
-    assert data_hash(tmp_path / "nowhere") == NO_RECORDS
+    assert data_hash(tmp_path / "nowhere", VENOUS) == NO_RECORDS
 
 
 def test_git_state_of_a_checkout_and_of_an_installed_package(tmp_path, monkeypatch):

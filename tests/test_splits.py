@@ -1,21 +1,25 @@
 import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from remodal.config import compose
 from remodal.errors import UserError
 from remodal.intake import datasets
+from remodal.intake.datasets import CaseSource
 from remodal.records import Record, quarantine, write_record
-from remodal.settings import SplitSettings
-from remodal.splits import SETS, make_splits, read_fold, read_splits, split_study
+from remodal.settings import Settings, SplitSettings
+from remodal.splits import SETS, SplitCase, make_splits, read_fold, read_splits, split_study
+
+CONFIG = Path(__file__).parents[1] / "config"
 
 
 @st.composite
-def cohorts(draw: st.DrawFn, least: int = 2) -> list[tuple[str, str, str]]:
+def cohorts(draw: st.DrawFn, least: int = 2) -> list[SplitCase]:
     """Cases of patients with one to three examinations, each patient of one group."""
     patients = draw(st.integers(least, 60))
     groups = draw(
@@ -23,7 +27,7 @@ def cohorts(draw: st.DrawFn, least: int = 2) -> list[tuple[str, str, str]]:
     )
     counts = draw(st.lists(st.integers(1, 3), min_size=patients, max_size=patients))
     return [
-        (f"case{patient}-{visit}", f"patient{patient}", groups[patient])
+        SplitCase(f"case{patient}-{visit}", f"patient{patient}", groups[patient])
         for patient in range(patients)
         for visit in range(counts[patient])
     ]
@@ -40,8 +44,8 @@ settings_of = st.builds(
 )
 
 
-def patients_of(fold: dict, part: str, cases: list[tuple[str, str, str]]) -> set[str]:
-    home = {case: patient for case, patient, _ in cases}
+def patients_of(fold: dict, part: str, cases: list[SplitCase]) -> set[str]:
+    home = {case.case: case.patient for case in cases}
     return {home[case] for case in fold[part]}
 
 
@@ -51,7 +55,7 @@ def test_no_patient_is_in_two_sets_and_no_case_is_lost(cases, settings) -> None:
         sets = [patients_of(fold, part, cases) for part in SETS]
         assert sum(map(len, sets)) == len(set.union(*sets))
         assert sorted(fold["train"] + fold["validation"] + fold["test"]) == sorted(
-            case for case, _, _ in cases
+            case.case for case in cases
         )
         assert fold["train"]
         assert fold["test"]
@@ -67,7 +71,7 @@ def test_kfold_tests_every_patient_once_in_folds_of_equal_size(cases, settings) 
     settings = settings.model_copy(update={"scheme": "kfold"})
     folds = make_splits(cases, settings)["folds"]
     tested = Counter(p for fold in folds for p in patients_of(fold, "test", cases))
-    assert tested == Counter({patient for _, patient, _ in cases})
+    assert tested == Counter({case.patient for case in cases})
     sizes = [len(patients_of(fold, "test", cases)) for fold in folds]
     assert len(sizes) == settings.folds
     assert max(sizes) - min(sizes) <= 1
@@ -75,7 +79,7 @@ def test_kfold_tests_every_patient_once_in_folds_of_equal_size(cases, settings) 
 
 @given(cohorts(least=6), settings_of)
 def test_sets_have_their_size_and_groups_their_share(cases, settings) -> None:
-    group = {patient: group for _, patient, group in cases}
+    group = {case.patient: case.group for case in cases}
     k_fold = settings.scheme == "kfold"
     fraction = 1 / settings.folds if k_fold else settings.test_fraction
     for fold in make_splits(cases, settings)["folds"]:
@@ -97,7 +101,7 @@ def assert_shares(drawn: set[str], group: dict[str, str], fraction: float) -> No
 
 
 def test_the_papers_patients_give_65_for_test_and_262_for_training() -> None:
-    cases = [(f"{n:03d}", f"p{n:03d}", "") for n in range(327)]
+    cases = [SplitCase(f"{n:03d}", f"p{n:03d}") for n in range(327)]
     (fold,) = make_splits(cases, SplitSettings(validation_fraction=0))["folds"]
     assert {part: len(fold[part]) for part in SETS} == {"train": 262, "validation": 0, "test": 65}
 
@@ -116,7 +120,7 @@ def test_too_few_patients_are_told_with_the_commonest_reasons() -> None:
 
 
 def test_another_seed_gives_another_split() -> None:
-    cases = [(f"{n}", f"p{n}", "") for n in range(40)]
+    cases = [SplitCase(f"{n}", f"p{n}") for n in range(40)]
     folds = [make_splits(cases, SplitSettings(seed=seed))["folds"] for seed in (1, 2)]
     assert folds[0] != folds[1]
 
@@ -127,10 +131,10 @@ def test_another_seed_gives_another_split() -> None:
 )
 def test_too_few_patients_is_an_error(patients: int, settings: SplitSettings) -> None:
     with pytest.raises(UserError, match="too few usable patients"):
-        make_splits([(f"{n}", f"p{n}", "") for n in range(patients)], settings)
+        make_splits([SplitCase(f"{n}", f"p{n}") for n in range(patients)], settings)
 
 
-COHORT = [("a1", "a", ""), ("a2", "a", ""), ("b", "b", ""), ("c", "c", ""), ("d", "d", "")]
+COHORT = [SplitCase(case, case[0]) for case in ("a1", "a2", "b", "c", "d")]
 
 
 def imported(folder: Path, content: object, folds: int = 1, **more) -> dict:
@@ -178,46 +182,124 @@ def test_a_missing_split_file_is_an_error(tmp_path: Path) -> None:
         make_splits(COHORT, SplitSettings(scheme="file", file=tmp_path / "none.json", folds=1))
 
 
-@dataclass
-class Study:
-    """The settings that `split_study` reads."""
+PHASES = ("arterial", "venous")
 
-    splits: SplitSettings
+
+def liver_settings(**splits) -> Settings:
+    return compose({"study": "liver", "preset": "smoke", "splits": splits}, CONFIG)
 
 
 @pytest.fixture
-def study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Registered records of five cases; `b` is quarantined."""
-    sources = [
-        datasets.CaseSource(case, patient, group, {}, None, "") for case, patient, group in COHORT
-    ]
-    monkeypatch.setattr(datasets, "cases_of", lambda settings: sources)
-    for source in sources:
-        path = tmp_path / source.case / "registration.json"
-        if source.case == "b":
-            reason = "series of 1 slice"
-            quarantine(path, Record(case="b", stage="convert", reason=reason))
-        else:
-            write_record(path, Record(case=source.case, stage="register"))
-    return tmp_path
+def registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
+    """Writes records of the cohort, `b` quarantined, some cases without a phase; its folder."""
+
+    def write(**modalities: tuple[str, ...]) -> Path:
+        sources = [
+            CaseSource(
+                case.case,
+                case.patient,
+                case.group,
+                {name: Path("scan") for name in modalities.get(case.case, PHASES)},
+                None,
+                "",
+            )
+            for case in COHORT
+        ]
+        monkeypatch.setattr(datasets, "cases_of", lambda settings: sources)
+        for source in sources:
+            path = tmp_path / source.case / "registration.json"
+            if source.case == "b":
+                reason = "series of 1 slice"
+                quarantine(path, Record(case="b", stage="convert", reason=reason))
+            else:
+                write_record(path, Record(case=source.case, stage="register"))
+        return tmp_path
+
+    return write
 
 
-def test_quarantined_cases_are_left_out_and_listed_with_their_reason(study: Path) -> None:
-    split_study(Study(SplitSettings()), study, study / "splits.json")
-    splits = read_splits(study / "splits.json")
+def split(folder: Path, **settings) -> dict:
+    split_study(liver_settings(**settings), folder, folder / "splits.json")
+    return read_splits(folder / "splits.json")
+
+
+def test_quarantined_cases_are_left_out_and_listed_with_their_reason(registered) -> None:
+    folder = registered()
+    splits = split(folder)
     assert splits["quarantined"] == {"b": "series of 1 slice"}
-    fold = read_fold(study / "splits.json", 0)
+    fold = read_fold(folder / "splits.json", 0)
     assert sorted(case for part in SETS for case in fold[part]) == ["a1", "a2", "c", "d"]
     assert splits["patients"] == {"a1": "a", "a2": "a", "c": "c", "d": "d"}
 
 
-def test_a_case_that_was_not_registered_is_an_error(study: Path) -> None:
-    (study / "c" / "registration.json").unlink()
+def test_the_file_says_which_modalities_each_case_has(registered) -> None:
+    splits = split(registered(a1=("venous",), b=("arterial",)), validation_fraction=0)
+    complete = {case: [*PHASES] for case in ("a2", "c", "d")}
+    assert splits["modalities"] == complete | {"a1": ["venous"], "b": ["arterial"]}
+    assert "a1" in splits["folds"][0]["train"] + splits["folds"][0]["test"]
+
+
+def test_a_case_that_was_not_registered_is_an_error(registered) -> None:
+    folder = registered()
+    (folder / "c" / "registration.json").unlink()
     with pytest.raises(UserError, match="run `remodal register` first"):
-        split_study(Study(SplitSettings()), study, study / "splits.json")
+        split(folder)
 
 
-def test_a_fold_that_does_not_exist_is_an_error(study: Path) -> None:
-    split_study(Study(SplitSettings()), study, study / "splits.json")
+def test_a_fold_that_does_not_exist_is_an_error(registered) -> None:
+    folder = registered()
+    split(folder)
     with pytest.raises(UserError, match="has no fold 1"):
-        read_fold(study / "splits.json", 1)
+        read_fold(folder / "splits.json", 1)
+
+
+def test_a_file_without_the_cases_modalities_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "splits.json").write_text(json.dumps({"folds": [], "patients": {}}))
+    with pytest.raises(UserError, match="run `remodal split` again"):
+        read_splits(tmp_path / "splits.json")
+
+
+def test_a_split_that_leaves_a_method_without_a_case_is_refused(registered) -> None:
+    """Two of four cases are complete, and both are of the one patient who is tested."""
+    folder = registered(c=("venous",), d=("venous",))
+    file = folder / "shared.json"
+    file.write_text(json.dumps([{"train": ["c", "d"], "test": ["a1", "a2"]}]))
+    said = "no case of the training set of fold 0 has arterial and venous images.*method `nnunet`"
+    with pytest.raises(UserError, match=said):
+        split(folder, scheme="file", file=str(file), folds=1)
+    file.write_text(json.dumps([{"train": ["a1", "a2"], "test": ["c", "d"]}]))
+    said = "no case of the test set has arterial and venous images.*scenario `both`"
+    with pytest.raises(UserError, match=said):
+        split(folder, scheme="file", file=str(file), folds=1)
+    assert not (folder / "splits.json").exists()
+
+
+@st.composite
+def incomplete_cohorts(draw: st.DrawFn) -> list[SplitCase]:
+    """Single cases of patients, two or more complete, the others with one phase."""
+    counts = [draw(st.integers(2, 20)), draw(st.integers(0, 20)), draw(st.integers(0, 20))]
+    patterns = (PHASES, ("arterial",), ("venous",))
+    phases = [pattern for pattern, count in zip(patterns, counts) for _ in range(count)]
+    groups = st.sampled_from(["HCC", "cyst"])
+    return [SplitCase(f"c{n}", f"p{n}", draw(groups), pattern) for n, pattern in enumerate(phases)]
+
+
+@given(incomplete_cohorts(), st.integers(2, 6), st.integers(0, 9))
+def test_kfold_trains_on_a_complete_case_in_every_fold(cases, folds, seed) -> None:
+    assume(len(cases) >= folds)
+    settings = SplitSettings(scheme="kfold", folds=folds, seed=seed, validation_fraction=0)
+    complete = {case.case for case in cases if case.modalities == PHASES}
+    for fold in make_splits(cases, settings)["folds"]:
+        assert complete & set(fold["train"])
+        tested = len(complete & set(fold["test"]))
+        assert abs(tested - len(complete) / folds) < 1
+
+
+def test_complete_cases_are_split_as_if_there_were_no_modalities_to_lack() -> None:
+    """What the strata are of decides no order: groups of one name's beginnings, and of several."""
+    names = ["A", "AB", "A B", "", "\u00e9"]
+    plain = [SplitCase(f"c{n}", f"p{n // 2}", names[n * 7 % 5]) for n in range(40)]
+    complete = [case._replace(modalities=PHASES) for case in plain]
+    for scheme in ("holdout", "kfold"):
+        settings = SplitSettings(scheme=scheme)
+        assert make_splits(complete, settings)["folds"] == make_splits(plain, settings)["folds"]

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from remodal.completeness import lacking, require_enough_patients
 from remodal.config import write_settings
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
@@ -26,8 +27,12 @@ def check_study(settings: Settings) -> str:
         if method.options:
             check_options(method.type, method.options, where=f"methods.{name}.options")
     cases = cases_of(settings)
+    require_enough_patients(settings, cases)
     patients = {case.patient for case in cases}
-    return f"{len(cases)} cases of {len(patients)} patients, {len(settings.methods)} methods: ok"
+    incomplete = sum(bool(lacking(case.images, settings.data.modalities)) for case in cases)
+    said = f"{len(cases)} cases of {len(patients)} patients"
+    said += f" ({incomplete} without every modality)" if incomplete else ""
+    return f"{said}, {len(settings.methods)} methods: ok"
 
 
 def check_methods_apart(settings: Settings) -> None:

@@ -197,12 +197,18 @@ def register(
     converted: Annotated[Path, typer.Option(help="Folder of the converted case.")],
     output: Output,
     quarantine: Quarantine = False,
+    modality: Annotated[
+        list[str] | None,
+        typer.Option(help="A modality that the case has; repeatable. None: all of the study's."),
+    ] = None,
 ) -> None:
     """Bring a case's modalities onto one grid, with a quality record and picture."""
     from remodal.config import read_settings
     from remodal.registration import register_case
 
-    register_case(read_settings(settings), case, converted, output, quarantine=quarantine)
+    register_case(
+        read_settings(settings), case, converted, output, modality or [], quarantine=quarantine
+    )
 
 
 @app.command()
@@ -346,13 +352,14 @@ def evaluate(
 def tabulate(
     settings: SettingsFile,
     metrics: Annotated[Path, typer.Option(help="Folder of the per-case metrics.")],
+    splits: Splits,
     output: Output,
 ) -> None:
     """Make the paper's tables from the per-case metrics."""
     from remodal.config import read_settings
     from remodal.report.tables import tabulate as make_tables
 
-    make_tables(read_settings(settings), metrics, output)
+    make_tables(read_settings(settings), metrics, splits, output)
 
 
 @app.command()

@@ -43,10 +43,10 @@ def find_faults(settings: Settings, study: Path, data: Path) -> list[Fault]:
         study: folder of its results.
         data: folder of the data set's results.
     """
-    cases = {source.case for source in cases_of(settings)}
+    modalities = {source.case: list(source.images) for source in cases_of(settings)}
     found: dict[tuple[str, str, str | None], Fault] = {}
-    for record in case_records(study, data):
-        if record.fault and record.case in cases:
+    for record in case_records(study, data, modalities):
+        if record.fault:
             # A later stage passes on what stopped an earlier one.
             key = record.case, record.stage, record.modality
             found.setdefault(key, _fault(record, study, data))

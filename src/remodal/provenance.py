@@ -11,7 +11,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -161,7 +161,7 @@ def _source(module: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def data_hash(converted: Path) -> str:
+def data_hash(converted: Path, modalities: Mapping[str, Sequence[str]]) -> str:
     """Digest of the sources of a data set: every image and label, usable or quarantined.
 
     It is made from the records of the conversion, which hold a digest of each source's content, so
@@ -169,12 +169,19 @@ def data_hash(converted: Path) -> str:
 
     Args:
         converted: folder of `<case>/<image>.json` records.
+        modalities: those of each case, as splits.json lists them: what else lies in the folder
+            came from an earlier sheet.
 
     Returns:
         16 hexadecimal digits, or `NO_RECORDS`.
     """
     digest = hashlib.sha256()
-    records = sorted(converted.glob("*/*.json"))
+    named = [
+        converted / case / f"{name}.json"
+        for case in modalities
+        for name in [*modalities[case], "label"]
+    ]
+    records = sorted(path for path in named if path.is_file())
     for path in records:
         record = read_json(path)
         source = record["details"].get("sha256")

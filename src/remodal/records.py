@@ -6,7 +6,7 @@ dropped in silence.
 """
 
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,25 +49,23 @@ def read_record(path: Path) -> Record:
     return Record.model_validate(read_json(path))
 
 
-def case_records(study: Path, data: Path) -> list[Record]:
+def case_records(study: Path, data: Path, modalities: Mapping[str, Iterable[str]]) -> list[Record]:
     """Every stage's record of every case, in the order of the stages.
 
     Args:
         study: folder of the study's results.
         data: folder of the data set's results.
+        modalities: those of each case; what lies there of others came from an earlier sheet.
     """
-    stages = (
-        (data / "dicom", "*/record.json"),
-        (data / "converted", "*/*.json"),
-        (data / "registered", "*/registration.json"),
-        (study / "preprocessed", "fold*/*.json"),
-    )
-    return [
-        read_record(path)
-        for folder, pattern in stages
-        for path in sorted(folder.glob(pattern))
-        if path.name != "fingerprint.json"
+    cases = {case: sorted([*modalities[case], "label"]) for case in sorted(modalities)}
+    folds = sorted((study / "preprocessed").glob("fold*/"))
+    paths = [
+        *(data / "dicom" / case / "record.json" for case in cases),
+        *(data / "converted" / case / f"{name}.json" for case in cases for name in cases[case]),
+        *(data / "registered" / case / "registration.json" for case in cases),
+        *(fold / f"{case}.json" for fold in folds for case in cases),
     ]
+    return [read_record(path) for path in paths if path.is_file()]
 
 
 def with_quarantine(
@@ -128,11 +126,16 @@ def reason_of(error: Exception) -> str:
     return str(error)
 
 
+def write_empty(paths: Iterable[Path]) -> None:
+    """Write an empty file in place of each image that is not there, for Snakemake to find."""
+    for path in paths:
+        with atomic_path(path):
+            pass
+
+
 def quarantine(path: Path, record: Record, outputs: Iterable[Path] = ()) -> Record:
     """Write a record as quarantined, which is returned, and an empty file for each output."""
-    for output in outputs:
-        with atomic_path(output):
-            pass
+    write_empty(outputs)
     quarantined = record.model_copy(update={"status": "quarantined"})
     write_record(path, quarantined)
     return quarantined

@@ -151,7 +151,9 @@ class SplitSettings(Section):
         "never used to choose a checkpoint.",
     )
     stratify: bool = Field(
-        True, description="Keep the groups' shares equal where groups are given."
+        True,
+        description="Keep the shares of the groups equal, where groups are given, and those of the "
+        "cases that lack a modality.",
     )
     seed: int = Field(12345, description="Seed of the shuffling.")
     file: Path | None = Field(None, description="Split file to import, for scheme `file`.")
@@ -409,7 +411,7 @@ class Settings(Section):
         return f"{self.data.name}-{self.preset}" if self.data.simulated else self.data.name
 
     def modalities_of(self, method: str) -> list[str]:
-        """The modalities that a method takes in training."""
+        """The modalities that a method takes; a training case must have all of them."""
         return self.methods[method].modalities or self.data.modalities
 
     def scenarios_of(self, method: str) -> list[str]:

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from math import floor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from remodal.errors import UserError
 from remodal.files import read_json, write_json
@@ -22,8 +22,17 @@ SETS = ("train", "validation", "test")
 Fold = dict[str, list[str]]
 
 
+class SplitCase(NamedTuple):
+    """What a split looks at of a case; an empty group is none."""
+
+    case: str
+    patient: str
+    group: str = ""
+    modalities: tuple[str, ...] = ()
+
+
 def make_splits(
-    cases: Iterable[tuple[str, str, str]],
+    cases: Iterable[SplitCase],
     settings: SplitSettings,
     quarantined: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
@@ -32,12 +41,12 @@ def make_splits(
     A patient's cases stay together. The hold-out takes `test_fraction` of the patients, rounded
     to the nearest number (the MAML paper's 327 patients give 65 for test and 262 for
     training); k-fold tests every patient exactly once. Validation patients are cut
-    from the training patients. With `stratify`, each group's share of a set is within one patient
-    of the group's share of all; a patient with cases of several groups counts as a group of its
-    own.
+    from the training patients. With `stratify`, each stratum's share of a set is within one patient
+    of its share of all. A stratum is a group with the modalities that are there, so that complete
+    cases are in all sets; a patient with cases of several strata counts as a stratum of its own.
 
     Args:
-        cases: case, patient and group (empty: none) of every usable case.
+        cases: every usable case.
         settings: scheme, sizes and seed.
         quarantined: cases that cannot be used, with their reasons; an imported file may name them.
 
@@ -51,13 +60,13 @@ def make_splits(
     """
     cases = sorted(cases)
     members: dict[str, list[str]] = defaultdict(list)
-    for case, patient, _ in cases:
-        members[patient].append(case)
+    for case in cases:
+        members[case.patient].append(case.case)
     splits: dict[str, Any] = {
         "scheme": settings.scheme,
         "seed": settings.seed,
-        "patients": {case: patient for case, patient, _ in cases},
-        "groups": {case: group for case, _, group in cases},
+        "patients": {case.case: case.patient for case in cases},
+        "groups": {case.case: case.group for case in cases},
         "quarantined": dict(quarantined or {}),
     }
     if settings.scheme == "file":
@@ -83,12 +92,12 @@ def make_splits(
     return splits
 
 
-def _strata(cases: Sequence[tuple[str, str, str]], stratify: bool) -> dict[str, str]:
-    """Group of each patient; patients in alphabetical order."""
-    groups: dict[str, set[str]] = defaultdict(set)
-    for _, patient, group in cases:
-        groups[patient].add(group if stratify else "")
-    return {patient: json.dumps(sorted(groups[patient])) for patient in sorted(groups)}
+def _strata(cases: Sequence[SplitCase], stratify: bool) -> dict[str, str]:
+    """Stratum of each patient; patients in alphabetical order."""
+    strata: dict[str, set[tuple]] = defaultdict(set)
+    for case in cases:
+        strata[case.patient].add((case.modalities, case.group) if stratify else ())
+    return {patient: json.dumps(sorted(strata[patient])) for patient in sorted(strata)}
 
 
 def _shuffled(patients: Iterable[str], seed: int, purpose: str) -> list[str]:
@@ -258,7 +267,7 @@ def write_splits(path: Path, splits: Mapping[str, Any]) -> None:
 
 
 def read_splits(path: Path) -> dict[str, Any]:
-    """Read splits.json, as `make_splits` describes it.
+    """Read splits.json, as `make_splits` and `split_study` describe it.
 
     Raises:
         UserError: missing, or not a split file of ours.
@@ -269,8 +278,14 @@ def read_splits(path: Path) -> dict[str, Any]:
         raise UserError(
             "cannot be read", where=str(path), expected="splits.json", remedy="run `remodal split`"
         ) from error
-    if not isinstance(splits, dict) or not {"folds", "patients"} <= set(splits):
-        raise UserError("is no split file", where=str(path), expected="`folds` and `patients`")
+    wanted = ("folds", "patients", "modalities")
+    if not isinstance(splits, dict) or not set(wanted) <= set(splits):
+        raise UserError(
+            "is no split file of this version",
+            where=str(path),
+            expected=", ".join(wanted),
+            remedy="run `remodal split` again",
+        )
     return splits
 
 
@@ -289,7 +304,8 @@ def read_fold(path: Path, fold: int) -> Fold:
 def split_study(settings: Settings, registered: Path, output: Path) -> None:
     """Split a study's usable cases and write splits.json.
 
-    Quarantined cases are left out of the folds and listed with their reasons.
+    Quarantined cases are left out of the folds and listed with their reasons. Beside what
+    `make_splits` gives the file holds the `modalities` of every case, usable or quarantined.
 
     Args:
         settings: the study.
@@ -297,19 +313,28 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
         output: the file to write.
 
     Raises:
-        UserError: a case was not registered, too few patients are left, or the split file to
-            import does not fit.
+        UserError: a case was not registered, too few patients are left, the split file to import
+            does not fit, or a method has no case to train on or a scenario none to be tested on.
     """
+    from remodal.completeness import require_usable_folds
     from remodal.intake.datasets import cases_of
 
     usable, quarantined = [], {}
-    for source in cases_of(settings):
+    sources = cases_of(settings)
+    for source in sources:
         path = registered / source.case / "registration.json"
         if not path.is_file():
             raise UserError("is missing", where=str(path), remedy="run `remodal register` first")
         record = read_record(path)
         if record.ok:
-            usable.append((source.case, source.patient, source.group))
+            usable.append(
+                SplitCase(source.case, source.patient, source.group, tuple(source.images))
+            )
         else:
             quarantined[source.case] = record.reason
-    write_splits(output, make_splits(usable, settings.splits, quarantined))
+    splits = make_splits(usable, settings.splits, quarantined)
+    splits["modalities"] = {source.case: list(source.images) for source in sources}
+    # Methods and scenarios decide whether a split is refused, never what it is: a new method makes
+    # no new one.
+    require_usable_folds(settings, splits)
+    write_splits(output, splits)

@@ -82,12 +82,16 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         images, label = images_of(case)
         for name, volume in [*images.items(), ("label", label)]:
             write_volume(made.registered / case / f"{name}.nii.gz", volume)
-        record = Record(case=case, stage="register")
+        record = Record(case=case, stage="register", details={"modalities": list(images)})
         write_record(made.registered / case / "registration.json", record)
     sets = {part: [c for c, own in CASES.items() if own == part] for part in ("train", "test")}
     write_json(
         made.splits,
-        {"folds": [sets | {"validation": []}], "patients": {case: case for case in CASES}},
+        {
+            "folds": [sets | {"validation": []}],
+            "patients": {case: case for case in CASES},
+            "modalities": {case: ["arterial", "venous"] for case in CASES},
+        },
     )
     fingerprint = made.preprocessed / "fingerprint.json"
     fingerprint_fold(settings, made.splits, 0, made.registered, fingerprint)

@@ -12,7 +12,7 @@ from remodal.files import read_json, sha256
 from remodal.inference import infer_fold, sliding_window
 from remodal.intake.nifti import read_volume
 from remodal.preprocessing import restore_image, restore_probabilities
-from remodal.records import quarantine, read_record
+from remodal.records import quarantine, read_record, write_record
 from remodal.training.model_files import load_model
 
 from .conftest import Study
@@ -124,6 +124,25 @@ def test_the_missing_modality_is_not_looked_at(study, tmp_path) -> None:
         np.save(changed.preprocessed / f"{case}.npy", stored)
     index = infer(study, "maml", "venous", tmp_path / "1")
     assert infer(changed, "maml", "venous", tmp_path / "2")["cases"] == index["cases"]
+
+
+def test_a_case_is_segmented_in_the_scenarios_whose_images_it_has(study, tmp_path) -> None:
+    changed = replace(study, folder=tmp_path / "changed")
+    shutil.copytree(study.folder, changed.folder)
+    stored = np.load(changed.preprocessed / "b.npy")
+    np.save(changed.preprocessed / "b.npy", stored[1:])
+    record = read_record(changed.preprocessed / "b.json")
+    record.details["modalities"] = ["venous"]
+    write_record(changed.preprocessed / "b.json", record)
+    complete = infer(study, "maml", "venous", tmp_path / "1")
+    venous = infer(changed, "maml", "venous", tmp_path / "2")
+    assert venous["cases"] == complete["cases"]
+    assert venous["not_applicable"] == complete["not_applicable"] == {}
+    both = infer(changed, "maml", "both", tmp_path / "3")
+    assert list(both["cases"]) == ["c"]
+    assert both["not_applicable"] == {"b": ["arterial"]}
+    assert both["quarantined"] == {}
+    assert not (tmp_path / "3" / "b.nii.gz").exists()
 
 
 def test_quarantined_cases_are_left_out_and_listed(study, tmp_path) -> None:

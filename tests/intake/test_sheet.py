@@ -75,7 +75,6 @@ def test_every_bad_cell_is_told_with_its_line_and_column(sheet):
         "line 3, column `label_on`",
         "line 4, column `case`",
         "line 4, column `label_on`",
-        "line 4, column `path`",
         "line 5, column `patient`",
         "line 5, column `group`",
     ]
@@ -155,9 +154,29 @@ def test_one_label_is_not_drawn_on_two_modalities(sheet):
 
 def test_a_label_needs_the_image_that_it_was_drawn_on(sheet):
     assert problems(sheet, ("c1", "arterial", "a", "l", "venous")) == [
-        "line 2, column `label_on`: case `c1` has no line for `venous`; "
+        "line 2, column `label_on`: case `c1` has no image for `venous`; "
         "expected a modality of the case"
     ]
+
+
+def test_a_modality_whose_path_is_empty_is_one_that_the_case_lacks(sheet):
+    (image,) = sheet(("c1", "arterial", "", "", "", "hcc"), ("c1", "venous", "v", "l"))
+    assert image == Image("c1", "venous", Path("v"), Path("l"), "venous", "hcc", "c1")
+
+
+def test_a_case_without_any_image_is_a_mistake(sheet):
+    assert problems(sheet, ("c1", "arterial", ""), ("c2", "venous", "v")) == [
+        "line 2, column `path`: case `c1` has no image; expected one at least"
+    ]
+
+
+def test_a_label_on_the_line_of_a_missing_image_must_say_what_it_was_drawn_on(sheet):
+    assert problems(sheet, ("c1", "arterial", "", "l"), ("c1", "venous", "v")) == [
+        "line 2, column `label_on`: case `c1` has no image for `arterial`; "
+        "expected a modality of the case"
+    ]
+    (image,) = sheet(("c1", "arterial", "", "l", "venous"), ("c1", "venous", "v"))
+    assert image.label_on == "venous"
 
 
 def test_two_cases_of_a_patient_may_have_different_labels(sheet):

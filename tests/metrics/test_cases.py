@@ -52,3 +52,12 @@ def test_a_foreign_table_is_named(tmp_path):
     path.write_text("case,dice\na,1\n")
     with pytest.raises(UserError, match=r"both\.csv: lacks the columns patient, group, class"):
         read_cases(tmp_path)
+
+
+def test_a_fold_without_a_case_for_the_scenario_changes_no_column(tmp_path):
+    write_cases(tmp_path / "a/fold0-seed0/venous.csv", ["dice"], [])
+    write_cases(tmp_path / "a/fold1-seed0/venous.csv", ["dice"], [row("x", dice=1.0)])
+    cases = read_cases(tmp_path)
+    assert list(cases["fold"]) == [1]
+    assert cases["dice"].dtype == float
+    assert all(cases[name].dtype == int for name in COUNTS)

@@ -9,7 +9,7 @@ import pytest
 
 from remodal.files import write_json
 from remodal.intake.nifti import write_volume
-from remodal.records import Record, write_record
+from remodal.records import Record, read_record, write_record
 from remodal.settings import PreprocessingSettings
 from remodal.volume import Geometry, Volume
 
@@ -41,7 +41,18 @@ def write_case(folder: Path, seed: int, spacing: tuple[float, float, float]) -> 
     label[6:16, 6:18, 6:20] = 1
     label[8:12, 9:14, 10:16] = 2
     write_volume(folder / "label.nii.gz", Volume(label, geometry))
-    write_record(folder / "registration.json", Record(case=folder.name, stage="register"))
+    details = {"modalities": ["arterial", "venous"]}
+    record = Record(case=folder.name, stage="register", details=details)
+    write_record(folder / "registration.json", record)
+
+
+def leave_out(folder: Path, modality: str) -> None:
+    """Make a case one that lacks a modality, as registration leaves it."""
+    path = folder / "registration.json"
+    record = read_record(path)
+    record.details["modalities"].remove(modality)
+    write_record(path, record)
+    (folder / f"{modality}.nii.gz").write_bytes(b"")
 
 
 @pytest.fixture
@@ -55,7 +66,7 @@ def registered(tmp_path: Path) -> Path:
 def splits(tmp_path: Path) -> Path:
     """Training on a and b, validation on c, test on d."""
     fold = {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}
-    write_json(
-        tmp_path / "splits.json", {"folds": [fold], "patients": {case: case for case in CASES}}
-    )
+    content = {"folds": [fold], "patients": {case: case for case in CASES}}
+    content["modalities"] = {case: ["arterial", "venous"] for case in CASES}
+    write_json(tmp_path / "splits.json", content)
     return tmp_path / "splits.json"

@@ -14,7 +14,7 @@ from remodal.records import Record, quarantine, read_record
 from remodal.settings import PreprocessingSettings
 from remodal.volume import Geometry, Volume
 
-from .conftest import Study
+from .conftest import Study, leave_out
 
 
 @pytest.fixture
@@ -160,3 +160,14 @@ def test_a_missing_fingerprint_is_an_error(registered, fold) -> None:
 def test_no_torch_is_imported() -> None:
     program = "import sys, remodal.preprocessing; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_arrays_hold_the_modalities_that_the_case_has_and_no_others(registered, fold) -> None:
+    preprocessed(registered, fold)
+    complete = np.load(fold / "d.npy")
+    leave_out(registered / "d", "arterial")
+    record = preprocessed(registered, fold)
+    assert record.ok
+    assert record.details["modalities"] == list(record.details["intensities"]) == ["venous"]
+    # Both images have the same body, so that the crop is the same.
+    np.testing.assert_array_equal(np.load(fold / "d.npy"), complete[1:])

@@ -9,7 +9,7 @@ from remodal.intake.nifti import read_volume, write_volume
 from remodal.preprocessing import fingerprint, fingerprint_fold
 from remodal.settings import PreprocessingSettings
 
-from .conftest import Study, write_case
+from .conftest import Study, leave_out, write_case
 
 
 def measured(registered: Path, splits: Path, study: Study | None = None) -> dict:
@@ -82,4 +82,25 @@ def test_labels_without_the_classes_are_an_error(registered, splits) -> None:
         label = read_volume(path)
         write_volume(path, label.with_array(np.minimum(label.array, 1)))
     with pytest.raises(UserError, match="no voxel of any class"):
+        measured(registered, splits)
+
+
+def test_a_modality_is_measured_on_the_cases_that_have_it(registered, splits) -> None:
+    complete = measured(registered, splits)
+    leave_out(registered / "b", "arterial")
+    found = measured(registered, splits)
+    assert found["cases"] == ["a", "b"]
+    assert found["spacing"] == complete["spacing"]
+    assert found["foreground"]["venous"] == complete["foreground"]["venous"]
+    voxels = tumour_voxels(registered, ["a"], "arterial")
+    expected = np.percentile(voxels, [0.5, 99.5]).tolist()
+    arterial = found["foreground"]["arterial"]
+    assert [arterial["lower"], arterial["upper"]] == expected
+    assert arterial["voxels"] == len(voxels)
+
+
+def test_a_modality_that_no_training_case_has_is_an_error(registered, splits) -> None:
+    for case in ("a", "b"):
+        leave_out(registered / case, "arterial")
+    with pytest.raises(UserError, match="no training case has the arterial image"):
         measured(registered, splits)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from remodal.config import compose
-from remodal.errors import BadCase
+from remodal.errors import BadCase, UserError
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.records import Record, quarantine, read_record, write_record
 from remodal.registration import register_case, warp_label
@@ -63,6 +63,8 @@ def test_a_case_is_registered_with_all_its_files(converted, tmp_path):
     for linked in ("venous.nii.gz", "label.nii.gz"):
         assert (output / linked).samefile(converted / linked)
     assert read_volume(output / "arterial.nii.gz").array.dtype == np.int16
+    assert record.details["modalities"] == ["arterial", "venous"]
+    assert record.details["fixed"] == "venous"
     assert record.details["arterial"]["transforms"] == names
     assert record.details["label"] == {"drawn_on": "venous", "warped": False}
     assert str(tmp_path) not in (output / names[1]).read_text()
@@ -206,3 +208,43 @@ def test_transforms_of_an_earlier_run_are_removed(converted, tmp_path):
     old.write_text("(Transform)")
     register_case(settings_with(method="none"), "a", converted, tmp_path / "out")
     assert not old.exists()
+
+
+def test_a_case_without_the_moving_image_is_the_fixed_one_alone(converted, tmp_path):
+    output = tmp_path / "out"
+    record = register_case(settings_with(), "a", converted, output, ["venous"])
+    assert record.ok
+    assert record == read_record(output / "registration.json")
+    assert record.details["modalities"] == ["venous"]
+    assert record.details["label"] == {"drawn_on": "venous", "warped": False}
+    assert "arterial" not in record.details
+    for name in ("venous.nii.gz", "label.nii.gz"):
+        assert (output / name).samefile(converted / name)
+    # The converted arterial image of an earlier sheet lies there and is not looked at.
+    assert (output / "arterial.nii.gz").stat().st_size == 0
+    assert not list(output.glob("transform-*"))
+    Image.open(output / "registration.png").verify()
+
+
+def test_a_case_without_the_fixed_image_keeps_the_grid_of_its_first(abdomen, converted, tmp_path):
+    draw_label(converted, label_of(abdomen.liver), "arterial")
+    output = tmp_path / "out"
+    record = register_case(settings_with(), "a", converted, output, ["arterial"])
+    assert record.ok
+    assert (record.details["modalities"], record.details["fixed"]) == (["arterial"], "arterial")
+    assert (output / "arterial.nii.gz").samefile(converted / "arterial.nii.gz")
+    assert (output / "label.nii.gz").samefile(converted / "label.nii.gz")
+    assert (output / "venous.nii.gz").stat().st_size == 0
+
+
+def test_a_label_on_an_image_that_the_case_lacks_is_quarantined(converted, tmp_path):
+    record = register_case(settings_with(), "a", converted, tmp_path / "out", ["arterial"])
+    assert_quarantined(
+        tmp_path / "out", "the label was drawn on `venous`; expected one of arterial"
+    )
+    assert record.details["modalities"] == ["arterial"]
+
+
+def test_a_modality_that_the_study_does_not_know_is_a_users_error(converted, tmp_path):
+    with pytest.raises(UserError, match="unknown modality `portal`; expected one of arterial"):
+        register_case(settings_with(), "a", converted, tmp_path / "out", ["portal"])

@@ -82,6 +82,25 @@ def empty_row(case: str, **values) -> dict:
     return keys | metrics | counts | values
 
 
+def splits_of(cases: list[str]) -> dict:
+    """Content of splits.json: complete cases that are all tested, in one fold."""
+    return {
+        "scheme": "holdout",
+        "seed": 1,
+        "folds": [{"train": [], "validation": [], "test": cases}],
+        "patients": {case: case for case in cases},
+        "groups": {case: GROUPS[i % 3] for i, case in enumerate(cases)},
+        "modalities": {case: ["arterial", "venous"] for case in cases},
+        "quarantined": {},
+    }
+
+
+@pytest.fixture
+def make_splits():
+    """`splits_of`, for tests."""
+    return splits_of
+
+
 @pytest.fixture
 def case_row():
     """`empty_row`, for tests."""
@@ -230,7 +249,8 @@ def registered(case: str, number: int) -> Record:
         "transforms": ["transform-arterial-0.txt"],
     }
     warnings = ["arterial: the transform folds in 0.20% of the body"] if number == 13 else []
-    details = {"fixed": "venous", "method": "elastix", "arterial": quality}
+    details = {"modalities": ["arterial", "venous"], "fixed": "venous", "method": "elastix"}
+    details["arterial"] = quality
     return Record(case=case, stage="register", details=details, warnings=warnings)
 
 
@@ -248,13 +268,5 @@ def whole_study(tmp_path_factory) -> tuple[Settings, Path, Path]:
         write_predictions(study, case, write_images(data, case, number))
         write_record(data / "registered" / case / "registration.json", registered(case, number))
         (data / "registered" / case / "registration.png").write_bytes(PICTURE)
-    splits = {
-        "scheme": "holdout",
-        "seed": 1,
-        "folds": [{"train": [], "validation": [], "test": cases}],
-        "patients": {case: case for case in cases},
-        "groups": {case: GROUPS[i % 3] for i, case in enumerate(cases)},
-        "quarantined": {},
-    }
-    write_json(study / "splits.json", splits)
+    write_json(study / "splits.json", splits_of(cases))
     return settings, study, data

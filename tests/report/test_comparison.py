@@ -7,12 +7,13 @@ from scipy import stats
 
 from remodal.report.comparison import build_tables
 from remodal.report.tables import study_cases
+from remodal.report.wording import notes
 
 CASES = [f"case{number}" for number in range(8)]
 
 
 @pytest.fixture
-def make(tmp_path, make_settings, write_cell, case_row):
+def make(tmp_path, make_settings, make_splits, write_cell, case_row):
     """Tables of cells given as {(method, scenario): [Dice of each case]}."""
 
     def build(cells, seeds=(0,), **overrides):
@@ -24,7 +25,7 @@ def make(tmp_path, make_settings, write_cell, case_row):
                 ]
                 write_cell(tmp_path, method, scenario, rows, seed=seed)
         settings = make_settings(seeds=list(seeds), **overrides)
-        return build_tables(settings, study_cases(settings, tmp_path))
+        return build_tables(settings, study_cases(settings, tmp_path), make_splits([]))
 
     return build
 
@@ -174,14 +175,16 @@ def test_titles_say_that_data_are_simulated_and_only_then(make):
     assert "simulated" not in real[0].title
 
 
-def test_several_classes_make_a_column_each(make_settings, tmp_path, write_cell, case_row):
+def test_several_classes_make_a_column_each(
+    make_settings, make_splits, tmp_path, write_cell, case_row
+):
     rows = [
         case_row("a", **{"class": name, "dice": dice})
         for name, dice in (("tumour", 60.0), ("portal_vein", 95.0))
     ]
     write_cell(tmp_path, "maml", "both", rows)
     settings = make_settings(data={"classes": {"portal_vein": [3]}})
-    table = build_tables(settings, study_cases(settings, tmp_path))[0]
+    table = build_tables(settings, study_cases(settings, tmp_path), make_splits([]))[0]
     assert [column.title for column in table.columns] == [
         "Tumour: Dice [%]",
         "Tumour: ASSD [voxel]",
@@ -194,3 +197,28 @@ def test_several_classes_make_a_column_each(make_settings, tmp_path, write_cell,
     assert [maml.entries[0].summary.mean, maml.entries[3].summary.mean] == [60.0, 95.0]
     assert maml.entries[0].published.mean == 81.25
     assert maml.entries[3].published is None
+
+
+def test_rows_of_other_test_cases_have_no_best_and_it_is_said_why(
+    make_settings, make_splits, tmp_path, write_cell, case_row
+):
+    """One table, one group, two scenarios; `case1` has no arterial image."""
+    for scenario, cases in {"venous": CASES, "arterial": [CASES[0], *CASES[2:]]}.items():
+        rows = [case_row(case, dice=60.0 + len(scenario)) for case in cases]
+        write_cell(tmp_path, "maml", scenario, rows)
+    rows = [{"method": "maml", "scenario": scenario} for scenario in ("arterial", "venous")]
+    tables = {"table1": {"title": "One", "metrics": ["dice"], "rows": rows, "reference": {}}}
+    settings = make_settings(tables=tables)
+    measured = study_cases(settings, tmp_path)
+    splits = make_splits(CASES)
+    splits["modalities"]["case1"] = ["venous"]
+    table = build_tables(settings, measured, splits)[0]
+    assert [row.entries[0].summary.n for row in table.rows] == [7, 8]
+    assert not any(row.entries[0].best for row in table.rows)
+    said = notes(table)
+    assert "Not in the rows of the scenario arterial: case1 lacks arterial." in said
+    assert any("measured on other cases" in note for note in said)
+    alike = measured[measured["case"] != "case1"]
+    table = build_tables(settings, alike, make_splits([c for c in CASES if c != "case1"]))[0]
+    assert [row.entries[0].best for row in table.rows] == [True, False]
+    assert not any("other cases" in note or "Not in" in note for note in notes(table))

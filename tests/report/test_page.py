@@ -104,7 +104,7 @@ def test_tables_show_the_published_value_ours_and_the_difference(page):
 
 def test_downloads_are_the_tables_files(page, whole_study, tmp_path):
     settings, study, _ = whole_study
-    tabulate(settings, study / "metrics", tmp_path)
+    tabulate(settings, study / "metrics", study / "splits.json", tmp_path)
     links = re.findall(r'download="([^"]+)" href="data:[^,]*,([^"]*)"', page)
     assert len(links) == 2 * 3 + 2
     for name, content in links:
@@ -146,6 +146,7 @@ def test_a_quarantined_case_is_listed_with_stage_and_reason(own_study, tmp_path)
     write_record(data / "registered" / "patient900" / "registration.json", record)
     splits = read_json(study / "splits.json")
     splits["quarantined"] = {"patient900": record.reason}
+    splits["modalities"]["patient900"] = ["arterial", "venous"]
     write_json(study / "splits.json", splits)
     page = made(settings, study, data, tmp_path)
     row = page[page.index("patient900") :]
@@ -153,6 +154,60 @@ def test_a_quarantined_case_is_listed_with_stage_and_reason(own_study, tmp_path)
     assert "convert" in row
     assert "expected &lt;a series&gt; of 2 or more" in row
     assert "Quarantined cases.</b> They are in no number" in page
+
+
+def rows_of(page: str, title: str) -> list[list[str]]:
+    """Texts of the cells of the table with this title."""
+    table = page[page.index(title) :]
+    body = table[table.index("<tbody>") : table.index("</tbody>")]
+    return [
+        [text_of(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)]
+        for row in re.findall(r"<tr.*?</tr>", body, re.DOTALL)
+    ]
+
+
+def test_a_case_that_lacks_a_modality_is_listed_with_its_use_and_is_no_quarantined_one(
+    own_study, tmp_path
+):
+    settings, study, data = own_study
+    splits = read_json(study / "splits.json")
+    splits["modalities"]["patient003"] = ["venous"]
+    splits["patients"]["patient800"] = "patient800"
+    splits["modalities"]["patient800"] = ["venous"]
+    splits["folds"][0]["train"] = ["patient800"]
+    write_json(study / "splits.json", splits)
+    # What was found of the arterial image that an earlier sheet named concerns nobody now.
+    stale = Record(case="patient003", stage="convert", status="quarantined", reason="one slice")
+    write_record(data / "converted" / "patient003" / "arterial.json", stale)
+    for method in settings.methods:
+        for scenario in ("both", "arterial"):
+            path = study / "metrics" / method / "fold0-seed0" / f"{scenario}.csv"
+            if path.is_file():
+                lines = path.read_text().splitlines(keepends=True)
+                path.write_text("".join(x for x in lines if not x.startswith("patient003")))
+        path = study / "models" / method / "fold0-seed0" / "training.json"
+        trained = ["patient800"] if method == "nnunet_venous" else []
+        write_json(path, read_json(path) | {"cases": {"train": trained, "validation": []}})
+    page = made(settings, study, data, tmp_path)
+    assert rows_of(page, "Cases that lack a modality") == [
+        ["patient003", "arterial", "test", "–", "venous"],
+        ["patient800", "arterial", "training", "nnUNet (venous)", "–"],
+    ]
+    text = text_of(page)
+    assert "No case was quarantined" in text
+    assert "Not in the rows of the scenario both: patient003 lacks arterial." in text
+    assert "15 cases, 2 without every modality" in text
+    assert "2 of them lacked an image" in text
+    cases = {row[1]: row[2] for row in rows_of(page, "<b>All metrics")}
+    assert cases == {"Both": "13", "Arterial": "13", "Venous": "14"}
+    counts = {row[0]: row[3] for row in rows_of(page, "<b>Trained models")}
+    assert counts["nnUNet (venous)"] == "1"
+    assert counts["MAML"] == "–"
+
+
+def test_without_such_cases_nothing_is_said_of_them(page):
+    assert "lack a modality" not in page
+    assert "without every modality" not in page
 
 
 def test_with_metrics_of_some_methods_alone_the_rest_is_said_to_be_missing(own_study, tmp_path):

@@ -2,11 +2,16 @@
 
 from remodal.records import Record, case_records
 from remodal.report.quality import quarantined, registration_quality, warnings
+from remodal.splits import read_splits
+
+
+def records_of(study, data):
+    return case_records(study, data, read_splits(study / "splits.json")["modalities"])
 
 
 def test_doubtful_registrations_are_shown_first(whole_study):
     settings, study, data = whole_study
-    found = registration_quality(settings, case_records(study, data), data)
+    found = registration_quality(settings, records_of(study, data), data)
     names = [panel.heading for panel in found.thumbnails]
     assert names == ["Case patient013", *(f"Case patient00{number}" for number in range(5))]
     assert found.thumbnails[0].note.endswith("0.20 % folded")
@@ -15,7 +20,7 @@ def test_doubtful_registrations_are_shown_first(whole_study):
 
 def test_every_pair_is_in_the_table_with_its_numbers(whole_study):
     settings, study, data = whole_study
-    found = registration_quality(settings, case_records(study, data), data)
+    found = registration_quality(settings, records_of(study, data), data)
     assert len(found.rows) == 14
     row = dict(zip(found.columns, found.rows[5].values))
     assert (row["MI after"], row["Mean shift [mm]"], row["Folded"]) == (0.55, 5.0, 0.0)
@@ -25,7 +30,7 @@ def test_every_pair_is_in_the_table_with_its_numbers(whole_study):
 def test_images_on_one_grid_have_no_registration_quality(make_settings, whole_study):
     _, study, data = whole_study
     settings = make_settings(registration={"method": "none"})
-    assert registration_quality(settings, case_records(study, data), data).rows == []
+    assert registration_quality(settings, records_of(study, data), data).rows == []
 
 
 def test_a_quarantined_case_is_listed_once_with_its_first_stage():

@@ -10,10 +10,18 @@ import pytest
 
 from remodal.errors import UserError
 from remodal.report.tables import tabulate
+from remodal.splits import write_splits
 
 
 def read_csv(path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+@pytest.fixture
+def no_tests(tmp_path, make_splits):
+    """A splits.json that names no test case."""
+    write_splits(tmp_path / "splits.json", make_splits([]))
+    return tmp_path / "splits.json"
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +29,13 @@ def tables(whole_study, tmp_path_factory):
     """Folder of the whole study's tables."""
     settings, study, _ = whole_study
     folder = tmp_path_factory.mktemp("tables")
-    tabulate(settings, study / "metrics", folder)
+    tabulate(settings, study / "metrics", study / "splits.json", folder)
     return folder
 
 
 def test_all_files_are_written_and_another_run_gives_the_same_bytes(whole_study, tables, tmp_path):
     settings, study, _ = whole_study
-    tabulate(settings, study / "metrics", tmp_path)
+    tabulate(settings, study / "metrics", study / "splits.json", tmp_path)
     names = sorted(path.name for path in tables.iterdir())
     assert names == [
         "claims.json",
@@ -40,11 +48,11 @@ def test_all_files_are_written_and_another_run_gives_the_same_bytes(whole_study,
 
 
 def test_every_format_says_in_its_title_that_data_are_simulated_and_only_then(
-    make_settings, tables, tmp_path, write_cell, case_row
+    make_settings, tables, tmp_path, write_cell, case_row, no_tests
 ):
     title = "Segmentation of liver tumours with both phases"  # LaTeX counts by itself
     write_cell(tmp_path / "metrics", "maml", "both", [case_row("a", dice=60.0)])
-    tabulate(make_settings(data={"simulated": False}), tmp_path / "metrics", tmp_path)
+    tabulate(make_settings(data={"simulated": False}), tmp_path / "metrics", no_tests, tmp_path)
     for suffix in ("csv", "md", "tex"):
         assert f"{title} (simulated data)" in (tables / f"table1.{suffix}").read_text()
         real = (tmp_path / f"table1.{suffix}").read_text()
@@ -82,12 +90,12 @@ def test_latex_marks_the_best_escapes_and_balances(tables):
 
 
 def test_latex_has_a_column_for_a_count_that_differs_between_rows(
-    settings, tmp_path, write_cell, case_row
+    settings, tmp_path, write_cell, case_row, no_tests
 ):
     for method, missed in (("nnunet", 0), ("maml", 1)):
         rows = [case_row("a", dice=50.0, missed=missed), case_row("b", dice=70.0)]
         write_cell(tmp_path / "metrics", method, "both", rows)
-    tabulate(settings, tmp_path / "metrics", tmp_path)
+    tabulate(settings, tmp_path / "metrics", no_tests, tmp_path)
     text = (tmp_path / "table1.tex").read_text()
     header = text[text.index(r"\cmidrule") : text.index(r"\midrule")].splitlines()[1]
     assert header.endswith(r"& n & missed & undefined \\")  # most rows were not run
@@ -118,11 +126,11 @@ def test_markdown_rows_have_the_headers_cells(tables):
 
 
 def test_a_study_with_one_measured_cell_still_has_its_tables(
-    settings, tmp_path, write_cell, case_row
+    settings, tmp_path, write_cell, case_row, no_tests
 ):
     nothing_found = case_row("a", dice=0.0, missed=1, truth_voxels=10)
     write_cell(tmp_path / "metrics", "maml", "both", [nothing_found])
-    tabulate(settings, tmp_path / "metrics", tmp_path)
+    tabulate(settings, tmp_path / "metrics", no_tests, tmp_path)
     text = (tmp_path / "table1.md").read_text()
     assert "| nnUNet | 78.76 ± 18.91 | not run |" in text
     assert "| MAML | **81.25 ± 17.02** | 0.00 |" in text
@@ -131,10 +139,12 @@ def test_a_study_with_one_measured_cell_still_has_its_tables(
     assert {claim["verdict"] for claim in claims} == {"undecided"}
 
 
-def test_summary_is_flat_and_leaves_out_what_was_not_run(settings, tmp_path, write_cell, case_row):
+def test_summary_is_flat_and_leaves_out_what_was_not_run(
+    settings, tmp_path, write_cell, case_row, no_tests
+):
     rows = [case_row(case, dice=dice) for case, dice in (("a", 60.0), ("b", 70.0))]
     write_cell(tmp_path / "metrics", "maml", "both", rows)
-    tabulate(settings, tmp_path / "metrics", tmp_path)
+    tabulate(settings, tmp_path / "metrics", no_tests, tmp_path)
     numbers = json.loads((tmp_path / "summary.json").read_text())
     assert numbers["table1.maml.both.dice"] == 65.0
     assert numbers["table1.maml.both.dice.n"] == 2
@@ -158,9 +168,9 @@ def test_claims_come_with_verdict_and_evidence(settings, tables):
     assert all("14 patients, 1 training of each row" in claim["evidence"] for claim in claims)
 
 
-def test_nothing_measured_is_one_clear_line(settings, tmp_path, write_cell, case_row):
+def test_nothing_measured_is_one_clear_line(settings, tmp_path, write_cell, case_row, no_tests):
     with pytest.raises(UserError, match="evaluate"):
-        tabulate(settings, tmp_path, tmp_path / "tables")
+        tabulate(settings, tmp_path, no_tests, tmp_path / "tables")
     write_cell(tmp_path, "maml", "both", [case_row("a")], seed=9)
     with pytest.raises(UserError, match="no measurement of this study's"):
-        tabulate(settings, tmp_path, tmp_path / "tables")
+        tabulate(settings, tmp_path, no_tests, tmp_path / "tables")

@@ -6,9 +6,17 @@ import pytest
 
 from remodal.report.comparison import build_tables
 from remodal.report.latex import latex
-from remodal.report.page import duration, gibibytes, millions
 from remodal.report.tables import study_cases
-from remodal.report.wording import count_texts, notes, number, p_value, retraining_text
+from remodal.report.wording import (
+    count_texts,
+    duration,
+    gibibytes,
+    millions,
+    notes,
+    number,
+    p_value,
+    retraining_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +62,7 @@ def test_time_memory_and_parameters():
 
 
 @pytest.fixture
-def table_of(tmp_path, make_settings, write_cell, case_row):
+def table_of(tmp_path, make_settings, make_splits, write_cell, case_row):
     """Table 1 of MAML and nnUNet on three cases, for some folds and seeds."""
 
     def build(seeds=(0,), folds=1, **overrides):
@@ -68,7 +76,7 @@ def table_of(tmp_path, make_settings, write_cell, case_row):
                     write_cell(tmp_path, method, "both", rows, fold=fold, seed=seed)
         scheme = {"scheme": "kfold", "folds": folds} if folds > 1 else {}
         settings = make_settings(seeds=list(seeds), splits=scheme, **overrides)
-        return build_tables(settings, study_cases(settings, tmp_path))[0]
+        return build_tables(settings, study_cases(settings, tmp_path), make_splits([]))[0]
 
     return build
 
@@ -95,11 +103,11 @@ def test_too_few_pairs_are_said(table_of):
     assert any("fewer than 6 patients" in note for note in notes(table_of()))
 
 
-def test_models_that_were_not_measured_are_counted(table_of, make_settings, tmp_path):
+def test_models_that_were_not_measured_are_counted(table_of, make_settings, make_splits, tmp_path):
     table_of(seeds=(0, 1))
     (tmp_path / "nnunet" / "fold0-seed1" / "both.csv").unlink()
     settings = make_settings(seeds=[0, 1])
-    table = build_tables(settings, study_cases(settings, tmp_path))[0]
+    table = build_tables(settings, study_cases(settings, tmp_path), make_splits([]))[0]
     assert "Not all trained models have been measured: nnUNet (1 of 2)." in notes(table)
 
 

@@ -28,7 +28,9 @@ def study(tmp_path, monkeypatch, settings, empty_store):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     study = Path("results/studies/liver-smoke")
     write_settings(study / "settings.yaml", settings)
-    write_json(study / "splits.json", {"folds": []})
+    write_json(
+        study / "splits.json", {"folds": [], "patients": {}, "modalities": {"p1": ["venous"]}}
+    )
     write_json(study / "tables/summary.json", {"table1.maml.both.dice": 80.0, "undefined": None})
     write_json(
         Path("results/data/phantom-smoke/converted/p1/venous.json"),

@@ -10,7 +10,7 @@ import pytest
 
 from remodal.config import compose, write_settings
 from remodal.files import write_json
-from remodal.records import Record, write_record
+from remodal.records import Record, read_record, write_record
 from remodal.settings import Settings
 from remodal.training.loop import train
 
@@ -28,8 +28,18 @@ def write_case(folder: Path, name: str, seed: int, shape: tuple[int, int, int] =
     np.save(folder / f"{name}.npy", image.astype(np.float16))
     np.save(folder / f"{name}.label.npy", label)
     voxels = {"1": np.argwhere(label == 1).tolist()}
-    record = Record(case=name, stage="preprocess", details={"foreground": voxels})
+    details = {"modalities": ["arterial", "venous"], "foreground": voxels}
+    record = Record(case=name, stage="preprocess", details=details)
     write_record(folder / f"{name}.json", record)
+
+
+def leave_out(folder: Path, name: str, modality: str) -> None:
+    """Make a case one that lacks a modality, as preprocessing stores it."""
+    record = read_record(folder / f"{name}.json")
+    channel = record.details["modalities"].index(modality)
+    del record.details["modalities"][channel]
+    write_record(folder / f"{name}.json", record)
+    np.save(folder / f"{name}.npy", np.delete(np.load(folder / f"{name}.npy"), channel, axis=0))
 
 
 @dataclass
@@ -83,7 +93,7 @@ def write_study(folder: Path, **training: Any) -> Study:
     for seed, name in enumerate(["a", "b", "c", "d"]):
         write_case(study.preprocessed, name, seed)
     fold = {"train": ["a", "b", "c"], "validation": ["d"], "test": []}
-    write_json(folder / "splits.json", {"folds": [fold], "patients": {}})
+    write_json(folder / "splits.json", {"folds": [fold], "patients": {}, "modalities": {}})
     write_json(folder / "fingerprint.json", {"spacing": [1.0, 1.0, 1.0]})
     write_settings(folder / "settings.yaml", study.settings)
     return study

@@ -7,17 +7,23 @@ from remodal.records import Record, read_record, write_record
 from remodal.training.cases import (
     choose_place,
     free_memory,
+    incomplete_cases,
     load_cases,
     require_foreground,
     usable_cases,
 )
 
+from .conftest import leave_out
+
 CPU = torch.device("cpu")
 
 
-def load(study, names=("a",), channels=(0, 1), place="disk"):
+PHASES = ["arterial", "venous"]
+
+
+def load(study, names=("a",), modalities=PHASES, place="disk"):
     usable = usable_cases(study.preprocessed, names)
-    return load_cases(study.preprocessed, usable, channels, place, CPU)
+    return load_cases(study.preprocessed, usable, modalities, place, CPU)
 
 
 def test_a_quarantined_case_is_left_out(study):
@@ -35,7 +41,7 @@ def test_a_case_that_was_never_preprocessed_is_named(study):
 @pytest.mark.parametrize("place", ["disk", "host"])
 @pytest.mark.parametrize("channels", [(0, 1), (1,), (1, 0)])
 def test_a_case_holds_the_wanted_modalities_in_their_order(study, place, channels):
-    (case,) = load(study, channels=channels, place=place)
+    (case,) = load(study, modalities=[PHASES[channel] for channel in channels], place=place)
     stored = np.load(study.preprocessed / "a.npy")[list(channels)]
     assert np.array_equal(case.image.numpy(), stored)
     assert case.image.dtype == torch.float16
@@ -74,7 +80,7 @@ def test_a_truncated_array_is_named(study):
 
 def test_no_usable_case_is_a_users_error(study):
     with pytest.raises(UserError, match="no usable training case"):
-        require_foreground([], study.preprocessed)
+        require_foreground([], PHASES, study.preprocessed)
 
 
 def test_no_foreground_at_all_is_a_users_error(study):
@@ -83,7 +89,7 @@ def test_no_foreground_at_all_is_a_users_error(study):
     write_record(study.preprocessed / "a.json", record)
     cases = load(study)
     with pytest.raises(UserError, match=r"no foreground in any of the 1 training cases"):
-        require_foreground(cases, study.preprocessed)
+        require_foreground(cases, PHASES, study.preprocessed)
 
 
 def test_on_a_cpu_the_files_are_mapped_unless_asked_otherwise(study):
@@ -93,3 +99,27 @@ def test_on_a_cpu_the_files_are_mapped_unless_asked_otherwise(study):
 
 def test_free_memory_is_some():
     assert 2**20 < free_memory() < 2**50
+
+
+def test_a_case_is_left_out_by_the_methods_whose_images_it_lacks(study):
+    leave_out(study.preprocessed, "b", "arterial")
+    usable = usable_cases(study.preprocessed, ["a", "b"])
+    assert incomplete_cases(usable, PHASES) == {"b": ["arterial"]}
+    assert incomplete_cases(usable, ["arterial"]) == {"b": ["arterial"]}
+    assert incomplete_cases(usable, ["venous"]) == {}
+
+
+def test_the_channel_of_a_modality_is_the_cases_own(study):
+    """Venous is the second image of a complete case, and the only one of another."""
+    venous = np.load(study.preprocessed / "b.npy")[1]
+    leave_out(study.preprocessed, "b", "arterial")
+    complete, single = load(study, names=["a", "b"], modalities=["venous"])
+    assert np.array_equal(single.image.numpy(), venous[None])
+    assert complete.image.shape == single.image.shape
+
+
+def test_an_array_that_has_not_the_images_of_its_record_is_named(study):
+    stored = np.load(study.preprocessed / "a.npy")
+    np.save(study.preprocessed / "a.npy", stored[1:])
+    with pytest.raises(UserError, match=r"a: image .* and label .* do not fit"):
+        load(study, modalities=["venous"])

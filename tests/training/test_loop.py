@@ -13,6 +13,8 @@ from remodal.records import Record, write_record
 from remodal.training.model_files import load_model
 from remodal.training.patches import PatchSampler
 
+from .conftest import leave_out
+
 REPEATABLE = ("model.safetensors", "model.json", "curves.csv")
 
 
@@ -206,7 +208,7 @@ def test_a_method_that_learns_nothing_is_assembled_from_its_inputs(study):
 
 def test_without_validation_cases_the_curve_is_empty(study):
     fold = {"train": ["a", "b"], "validation": [], "test": []}
-    write_json(study.folder / "splits.json", {"folds": [fold], "patients": {}})
+    write_json(study.folder / "splits.json", {"folds": [fold], "patients": {}, "modalities": {}})
     rows = (study.train() / "curves.csv").read_text().splitlines()
     assert rows[1].endswith(",,")
 
@@ -250,3 +252,35 @@ def test_a_gpu_that_is_not_there_is_said_so(tmp_path, make_study):
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path, make_study):
     with pytest.raises(UserError, match="a batch of 2 cannot be shared by 3 devices"):
         make_study(tmp_path, devices=3).train()
+
+
+def test_a_method_is_trained_on_the_cases_that_have_all_its_images(study):
+    for name in ("b", "d"):
+        leave_out(study.preprocessed, name, "arterial")
+    records = {
+        method: read_json(study.train(method, method) / "training.json")
+        for method in ("nnunet", "nnunet_venous")
+    }
+    assert records["nnunet"]["cases"] == {"train": ["a", "c"], "validation": []}
+    assert records["nnunet"]["incomplete"] == {"b": ["arterial"], "d": ["arterial"]}
+    assert records["nnunet"]["quarantined"] == []
+    assert records["nnunet_venous"]["cases"] == {"train": ["a", "b", "c"], "validation": ["d"]}
+    assert records["nnunet_venous"]["incomplete"] == {}
+
+
+def test_what_a_method_cannot_train_on_changes_nothing_of_its_model(study):
+    leave_out(study.preprocessed, "b", "arterial")
+    with_it = contents(study.train(output="with"))
+    (study.preprocessed / "b.npy").write_bytes(b"nobody reads this")
+    assert contents(study.train(output="same")) == with_it
+    fold = {"train": ["a", "c"], "validation": ["d"], "test": []}
+    content = {"folds": [fold], "patients": {}, "modalities": {}}
+    write_json(study.folder / "splits.json", content)
+    assert contents(study.train(output="without")) == with_it
+
+
+def test_a_method_without_a_case_that_has_its_images_is_one_clear_line(study):
+    for name in "abc":
+        leave_out(study.preprocessed, name, "arterial")
+    with pytest.raises(UserError, match=r"no usable training case.*has arterial and venous"):
+        study.train("maml")

@@ -7,6 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from remodal.check import check_methods_apart
+from remodal.completeness import require_enough_patients
 from remodal.config import compose, write_settings
 from remodal.errors import RemodalError
 from remodal.intake.datasets import cases_of
@@ -23,6 +24,7 @@ try:
     INDEX = read_index(SETTINGS.data.sheet)
     if workflow.is_main_process:
         check_methods_apart(SETTINGS)
+        require_enough_patients(SETTINGS, CASES.values())
         print(adopt_pulled(), end="", file=sys.stderr)
 except RemodalError as error:
     raise WorkflowError(str(error))
@@ -118,6 +120,10 @@ def converted_records(wildcards):
     case = CASES[wildcards.case]
     names = [*case.images, *(["label"] if case.label else [])]
     return [data_file(f"converted/{case.case}/{name}.json") for name in names]
+
+
+def modality_options(wildcards):
+    return [f"--modality {name}" for name in CASES[wildcards.case].images]
 
 
 def shared_split_file():

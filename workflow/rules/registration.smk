@@ -1,5 +1,6 @@
-# Every modality onto the fixed one's grid, one case a job. elastix runs on one thread: with two it
-# crashes, and its result depends on their number.
+# Every modality onto the fixed one's grid, one case a job. One that the case lacks is an empty file:
+# a rule has the same outputs for every case. elastix runs on one thread: with two it crashes, and its
+# result depends on their number.
 
 
 rule register:
@@ -23,9 +24,11 @@ rule register:
     params:
         settings="results/data/{data}/settings.yaml",
         converted="results/data/{data}/converted/{case}",
+        modalities=modality_options,
         folder=subpath(output.record, parent=True),
         quarantine=quarantine_option(),
         depends_on=of_stage("register"),
     shell:
         "remodal register --settings {params.settings} --case {wildcards.case}"
-        " --converted {params.converted} {params.quarantine} --output {params.folder} > {log} 2>&1"
+        " --converted {params.converted} {params.modalities} {params.quarantine}"
+        " --output {params.folder} > {log} 2>&1"

@@ -4,6 +4,7 @@
 rule tabulate:
     input:
         metrics=measured_scenarios(),
+        splits="results/studies/{study}/splits.json",
         published=published_numbers(),
     output:
         tables=expand(
@@ -25,7 +26,7 @@ rule tabulate:
         depends_on=of_stage("tabulate"),
     shell:
         "remodal tabulate --settings {params.settings} --metrics {params.metrics}"
-        " --output {params.folder} > {log} 2>&1"
+        " --splits {input.splits} --output {params.folder} > {log} 2>&1"
 
 
 rule report:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from remodal.completeness import lacking
 from remodal.errors import UserError
 from remodal.files import sha256, write_json
 from remodal.inference.model import Segmenter
@@ -35,8 +36,9 @@ def infer_fold(
     Writes `<case>.nii.gz` (uint8 class indices in the source's geometry) and, from methods that
     have attention maps and with all their modalities, `attention-<name>/<case>.nii.gz` (float32);
     last predictions.json: `method`, `scenario`, the `modalities` used, `cases` with the sha256 of
-    their segmentations, `attention` (names of the maps), `quarantined` cases with their reasons,
-    and the sha256 of the `weights`. A case is written while the next one is predicted.
+    their segmentations, `attention` (names of the maps), `not_applicable` (cases that the scenario
+    cannot be tried on, with the modalities of it that each lacks), `quarantined` cases with their
+    reasons, and the sha256 of the `weights`. A case is written while the next one is predicted.
 
     Args:
         settings: the study; `inference` and `scenarios` count.
@@ -56,6 +58,11 @@ def infer_fold(
     _require_unseen(segmenter, cases, model)
     records = {case: _record(preprocessed, case) for case in cases}
     usable = [case for case in cases if records[case].ok]
+    missing = {
+        case: lacking(records[case].details["modalities"], settings.scenarios[scenario])
+        for case in usable
+    }
+    usable = [case for case in usable if not missing[case]]
     attention = _segment(segmenter, {c: records[c].details for c in usable}, preprocessed, output)
     write_json(
         output / "predictions.json",
@@ -66,6 +73,7 @@ def infer_fold(
             "modalities": segmenter.modalities,
             "cases": {case: sha256(output / f"{case}.nii.gz") for case in usable},
             "attention": attention,
+            "not_applicable": {case: names for case, names in missing.items() if names},
             "quarantined": {c: records[c].reason for c in cases if not records[c].ok},
         },
     )

@@ -1,7 +1,8 @@
 """The sample sheet: which file is which modality of which case, one line an image.
 
 A TSV file with a heading line. `case`, `modality` and `path` must be there; `label`, `structures`,
-`label_on`, `group` and `patient` may be. Lines that are blank or begin with `#` are left out.
+`label_on`, `group` and `patient` may be. Lines that are blank or begin with `#` are left out. A
+case that lacks a modality has no line for it, or one whose `path` is empty.
 """
 
 import codecs
@@ -73,7 +74,7 @@ def read_sheet(path: Path, modalities: Sequence[str]) -> list[Image]:
         modalities: the study's modalities.
 
     Returns:
-        The images in the order of the sheet.
+        The images that there are, in the order of the sheet.
 
     Raises:
         SheetError: every bad cell with its line, column and what was expected.
@@ -88,7 +89,7 @@ def read_sheet(path: Path, modalities: Sequence[str]) -> list[Image]:
     if problems:
         raise SheetError(path, problems)
     cases = {case: _facts(of_case) for case, of_case in _by_case(rows).items()}
-    return [_image(row, cases[row.cells["case"]]) for row in rows]
+    return [_image(row, cases[row.cells["case"]]) for row in rows if row.cells["path"]]
 
 
 def _read_rows(path: Path) -> tuple[list[_Row], list[str]]:
@@ -184,8 +185,6 @@ def _bad_cells(row: _Row, modalities: Sequence[str]) -> Iterator[str]:
     if cells["structures"] and not cells["label"]:
         yield row.bad("structures", "there is no label", "a path in column `label`")
     yield from _bad_label(row)
-    if not cells["path"]:
-        yield row.bad("path", "is empty", "a DICOM folder, or a NIfTI, NRRD or MHA file")
     for column in ("path", "label", "structures"):
         if not cells[column].isprintable():
             yield row.bad(column, "holds a control character", "text")
@@ -227,14 +226,18 @@ def _bad_cases(rows: list[_Row]) -> Iterator[str]:
             if earlier is not row:
                 what = f"case `{case}` has it already in line {earlier.line}"
                 yield row.bad("modality", what, "one line a modality")
+        present = {row.cells["modality"] for row in of_case if row.cells["path"]}
+        if not present:
+            yield of_case[0].bad("path", f"case `{case}` has no image", "one at least")
+            continue
         for column in _OF_CASE:
             yield from _disagreements(
                 case, of_case, column, lambda row, name=column: row.cells[name]
             )
         yield from _disagreements(case, of_case, "label_on", _drawn_on)
         for row in of_case:
-            if row.cells["label"] and _drawn_on(row) not in first:
-                what = f"case `{case}` has no line for `{_drawn_on(row)}`"
+            if row.cells["label"] and _drawn_on(row) not in present:
+                what = f"case `{case}` has no image for `{_drawn_on(row)}`"
                 yield row.bad("label_on", what, "a modality of the case")
 
 

@@ -47,7 +47,8 @@ class Method(ABC):
     """One row of a table.
 
     Args:
-        modalities: names of the inputs, in order.
+        modalities: names of the inputs, in order. The method is trained on the cases that have all
+            of them: a case that lacks one is left out.
         classes: number of foreground classes; networks give `classes + 1` channels.
         network: sizes.
         options: the method's own options, already checked against `Options`.

@@ -77,6 +77,8 @@ def read_cases(metrics: Path) -> "pd.DataFrame":
             na_values=_empty_where_numeric(path),
             float_precision="round_trip",
         )
+        if table.empty:  # no test case of this fold has the scenario's modalities
+            continue
         names = {"method": path.parent.parent.name, "fold": int(run[1]), "seed": int(run[2])}
         tables.append(table.assign(**names, scenario=path.stem))
     if not tables:

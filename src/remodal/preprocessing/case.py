@@ -31,8 +31,9 @@ def preprocess_case(
 ) -> Record:
     """Preprocess one registered case.
 
-    Writes `<case>.npy` (M, z, y, x; float16 or float32), `<case>.label.npy` (z, y, x; uint8 class
-    indices), both uncompressed so that they can be mapped into memory, and a record, `<case>.json`.
+    Writes `<case>.npy` (M, z, y, x; float16 or float32; only the modalities that the case has),
+    `<case>.label.npy` (z, y, x; uint8 class indices), both uncompressed so that they can be mapped
+    into memory, and a record, `<case>.json`.
     Its details are the properties of `Prepared`, by class index `foreground` (up to 10,000 voxels
     [z, y, x], drawn with a fixed seed) and `voxels` (how many there are), and `sha256` of both
     arrays' files.
@@ -53,9 +54,10 @@ def preprocess_case(
     path = output / f"{case}.json"
 
     def work() -> Record:
-        require_ok([read_record(registered / "registration.json")])
+        source = read_record(registered / "registration.json")
+        require_ok([source])
         record, array, label = _preprocessed(
-            settings, case, registered, read_fingerprint(fingerprint)
+            settings, source, registered, read_fingerprint(fingerprint)
         )
         _save(images, array.astype(settings.preprocessing.storage))
         _save(labels, label)
@@ -68,11 +70,11 @@ def preprocess_case(
 
 
 def _preprocessed(
-    settings: Settings, case: str, registered: Path, fingerprint: Mapping[str, Any]
+    settings: Settings, source: Record, registered: Path, fingerprint: Mapping[str, Any]
 ) -> tuple[Record, np.ndarray, np.ndarray]:
     volumes = {
         modality: read_volume(registered / f"{modality}.nii.gz")
-        for modality in settings.data.modalities
+        for modality in source.details["modalities"]
     }
     label = read_volume(registered / "label.nii.gz")
     if not label.geometry.agrees_with(next(iter(volumes.values())).geometry):
@@ -80,9 +82,9 @@ def _preprocessed(
     prepared = prepare(volumes, fingerprint, settings.preprocessing)
     indices = class_indices(label, settings.data.classes)
     resampled = prepare_label(indices, prepared.properties)
-    foreground, counts = _foreground(case, resampled, len(settings.data.classes))
+    foreground, counts = _foreground(source.case, resampled, len(settings.data.classes))
     record = Record(
-        case=case,
+        case=source.case,
         stage="preprocess",
         details=prepared.properties | {"foreground": foreground, "voxels": counts},
         warnings=_losses(indices, list(settings.data.classes), prepared.properties, counts),

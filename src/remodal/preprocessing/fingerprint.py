@@ -12,6 +12,7 @@ from remodal.intake.nifti import read_volume
 from remodal.orientation import Orientation
 from remodal.preprocessing.resampling import Shape, resampled_shape
 from remodal.progress import progress
+from remodal.records import read_record
 from remodal.settings import PreprocessingSettings, Settings
 from remodal.splits import read_fold
 from remodal.volume import Vector
@@ -28,7 +29,8 @@ def fingerprint_fold(
     The file holds `fold`, `cases` and their number `n`, the target `spacing` (z, y, x) in mm (the
     settings', else the median of each axis), the median `shape` of the uncropped cases at that
     spacing, and, for the clip `dataset_foreground`, `foreground`: for each modality the `lower` and
-    `upper` percentile, `mean` and `sd` of the voxels of the classes, and how many were used.
+    `upper` percentile, `mean` and `sd` of the voxels of the classes in the cases that have it, and
+    how many were used.
 
     Args:
         settings: the study.
@@ -38,7 +40,8 @@ def fingerprint_fold(
         output: the file to write.
 
     Raises:
-        UserError: no such fold, or training cases without a voxel of any class.
+        UserError: no such fold, training cases without a voxel of any class, or none that has a
+            modality.
     """
     cases = read_fold(splits, fold)["train"]
     grids, values = [], {modality: [] for modality in settings.data.modalities}
@@ -76,7 +79,7 @@ def _measure(settings: Settings, folder: Path) -> tuple[Vector, Shape, dict[str,
     foreground = np.flatnonzero(np.isin(label.array, wanted))
     foreground = foreground[:: max(1, -(-len(foreground) // _VOXELS_OF_A_CASE))]
     samples = {}
-    for modality in settings.data.modalities:
+    for modality in read_record(folder / "registration.json").details["modalities"]:
         image = read_volume(folder / f"{modality}.nii.gz")
         if image.geometry.shape != label.geometry.shape:
             raise BadCase(
@@ -94,6 +97,13 @@ def _percentiles(
 ) -> dict[str, dict[str, float]]:
     measured = {}
     for modality, samples in values.items():
+        if not samples:
+            raise UserError(
+                f"no training case has the {modality} image",
+                where="fingerprint",
+                expected="one at least",
+                remedy="take the modality out of the study, or add cases",
+            )
         sample = np.concatenate(samples).astype(np.float64)
         if not sample.size:
             raise UserError(

@@ -1,89 +1,123 @@
 """The registration stage for one case: files in, files and a record out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from remodal.errors import BadCase
+from remodal.errors import BadCase, UserError
 from remodal.files import link_or_copy
 from remodal.intake.nifti import read_volume, write_volume
-from remodal.records import Record, read_record, require_ok, with_quarantine, write_record
+from remodal.records import (
+    Record,
+    read_record,
+    require_ok,
+    with_quarantine,
+    write_empty,
+    write_record,
+)
 from remodal.registration.alignment import align
 from remodal.registration.picture import Pair, draw_pairs
 from remodal.registration.transforms import Chain, warp_label, write_chain
-from remodal.settings import DataSettings, RegistrationSettings, Settings
+from remodal.settings import RegistrationSettings, Settings
 from remodal.volume import Volume
 
 _RECORD, _PICTURE, _LABEL = "registration.json", "registration.png", "label.nii.gz"
 
 
 def register_case(
-    settings: Settings, case: str, converted: Path, output: Path, *, quarantine: bool = False
+    settings: Settings,
+    case: str,
+    converted: Path,
+    output: Path,
+    modalities: Sequence[str] = (),
+    *,
+    quarantine: bool = False,
 ) -> Record:
     """Bring all modalities of a case, and its label, onto the grid of the fixed modality.
 
+    A case that lacks the fixed modality has the grid of its first one, in the study's order.
+
     Written are, for each modality, `<modality>.nii.gz` (the fixed one as a link to the converted
     file) and `transform-<modality>-<n>.txt` for elastix; `label.nii.gz`; `registration.png`; and
-    the record `registration.json`, whose details hold the quality of each alignment. A quarantined
-    case gets empty files and the reason instead.
+    the record `registration.json`, whose details hold the `modalities` of the case, which of them
+    was `fixed`, and the quality of each alignment. A modality that the case lacks has an empty
+    file. A quarantined case gets empty files and the reason instead.
 
     Args:
         settings: effective settings.
         case: name of the case.
         converted: folder of the converted case.
         output: folder to write.
+        modalities: those that the case has; empty: all of the study's.
         quarantine: go on with a bad case, by a record of its reason.
 
     Raises:
         BadCase: the case cannot be used, and no quarantine is wanted.
+        UserError: a modality that the study does not know.
         EnvironmentProblem: full disk, no permission.
     """
-    blank = Record(case=case, stage="register")
-    names = [f"{modality}.nii.gz" for modality in settings.data.modalities]
+    present = _in_order(modalities, settings.data.modalities)
+    blank = Record(case=case, stage="register", details={"modalities": present})
+    images = {modality: output / f"{modality}.nii.gz" for modality in settings.data.modalities}
 
     def work() -> Record:
         _remove_transforms(output)  # of an earlier run, which may have had other settings
         try:
-            found = {
-                name: converted / f"{name}.json" for name in (*settings.data.modalities, "label")
-            }
+            found = {name: converted / f"{name}.json" for name in (*present, "label")}
             upstream = {name: read_record(path) for name, path in found.items() if path.is_file()}
             require_ok(upstream.values())
-            drawn_on = _drawn_on(settings.data, case, upstream)
+            drawn_on = _drawn_on(present, case, upstream)
             record = _register(settings, blank, drawn_on, converted, output)
+            write_empty(path for name, path in images.items() if name not in present)
         except Exception:
             _remove_transforms(output)
             raise
         write_record(output / _RECORD, record)
         return record
 
-    outputs = [output / name for name in (*names, _LABEL, _PICTURE)]
+    outputs = [*images.values(), output / _LABEL, output / _PICTURE]
     return with_quarantine(work, output / _RECORD, blank, outputs, wanted=quarantine)
 
 
-def _drawn_on(data: DataSettings, case: str, upstream: Mapping[str, Record]) -> str:
-    """The modality that the label was drawn on, when the case is complete.
+def _in_order(modalities: Sequence[str], known: Sequence[str]) -> list[str]:
+    """A case's modalities in the study's order; all of them when none is named.
+
+    Raises:
+        UserError: one that the study does not know.
+    """
+    for name in modalities:
+        if name not in known:
+            raise UserError(
+                f"unknown modality `{name}`",
+                where="--modality",
+                expected=f"one of {', '.join(known)}",
+            )
+    return [name for name in known if name in modalities or not modalities]
+
+
+def _drawn_on(present: Sequence[str], case: str, upstream: Mapping[str, Record]) -> str:
+    """The modality that the label was drawn on, when all was converted that the case has.
 
     Raises:
         BadCase: an image or the label is missing.
     """
-    for name in (*data.modalities, "label"):
+    for name in (*present, "label"):
         if name not in upstream:
             raise BadCase(
                 "the label is missing" if name == "label" else f"the {name} image is missing",
                 where=case,
-                expected=f"images {', '.join(data.modalities)} and a label",
+                expected=f"images {', '.join(present)} and a label",
                 remedy="add it to the sample sheet or leave the case out",
             )
     drawn_on = upstream["label"].modality
-    if drawn_on not in data.modalities:
+    if drawn_on not in present:
         raise BadCase(
             f"the label was drawn on `{drawn_on}`",
             where=case,
-            expected=f"one of {', '.join(data.modalities)}",
+            expected=f"one of {', '.join(present)}",
         )
     return drawn_on
 
@@ -91,13 +125,15 @@ def _drawn_on(data: DataSettings, case: str, upstream: Mapping[str, Record]) -> 
 def _register(
     settings: Settings, record: Record, drawn_on: str, converted: Path, output: Path
 ) -> Record:
-    fixed_name = settings.registration.fixed
+    present = record.details["modalities"]
+    wanted = settings.registration.fixed
+    fixed_name = wanted if wanted in present else present[0]
     fixed = read_volume(converted / f"{fixed_name}.nii.gz")
     details: dict[str, Any] = {"fixed": fixed_name, "method": settings.registration.method}
     chains: dict[str, Chain] = {}
     warnings: list[str] = []
     pairs: list[Pair] = []
-    for modality in settings.data.modalities:
+    for modality in present:
         if modality == fixed_name:
             continue
         moving = read_volume(converted / f"{modality}.nii.gz")
@@ -124,7 +160,7 @@ def _register(
         settings.registration.body_threshold,
     )
     details["label"] = {"drawn_on": drawn_on, "warped": bool(chains.get(drawn_on))}
-    return record.model_copy(update={"details": details, "warnings": warnings})
+    return record.model_copy(update={"details": record.details | details, "warnings": warnings})
 
 
 def _align(

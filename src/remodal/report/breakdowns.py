@@ -24,6 +24,11 @@ class CellOfStudy:
     reference: bool
     cases: pd.DataFrame
 
+    @property
+    def count(self) -> int:
+        """Number of its test cases."""
+        return self.cases["case"].nunique()
+
 
 @dataclass(frozen=True)
 class Detection:

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan, nan
+from typing import Any
 
 import pandas as pd
 
+from remodal.completeness import left_out
 from remodal.metrics.contrasts import Contrast, Term, contrast
 from remodal.metrics.registry import Metric, StudyMetric, require_metric
 from remodal.metrics.statistics import Summary, holm, signed_rank, summarise
@@ -61,13 +63,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Row:
-    """One row: a method in a scenario."""
+    """One row: a method in a scenario, and the test cases that it was measured on."""
 
     method: str
     label: str
     scenario: str
     group: str
     reference: str
+    cases: frozenset[str]
     entries: tuple[Entry, ...]
 
     @property
@@ -89,6 +92,7 @@ class Table:
         runs_expected: models that should stand behind each row.
         simulated: whether our values are of simulated data, which nothing published can be
             compared with.
+        left_out: for each of its scenarios the test cases that lack an image, and which.
     """
 
     name: str
@@ -98,6 +102,7 @@ class Table:
     rows: tuple[Row, ...]
     runs_expected: int
     simulated: bool
+    left_out: Mapping[str, Mapping[str, list[str]]]
 
     @property
     def caption(self) -> str:
@@ -137,20 +142,30 @@ class Table:
         return entry.summary.mean - entry.published.mean
 
     @property
+    def mixed_groups(self) -> bool:
+        """Whether a group has rows that were measured on different test cases."""
+        return any(not _same_cases(_rivals(row, self.rows)) for row in self.rows)
+
+    @property
     def compared(self) -> list[tuple[Row, Entry]]:
         """Rows and entries that have a paired comparison."""
         return [(row, e) for row in self.rows for e in row.entries if e.comparison is not None]
 
 
-def build_tables(settings: Settings, cases: pd.DataFrame) -> list[Table]:
+def build_tables(settings: Settings, cases: pd.DataFrame, splits: Mapping[str, Any]) -> list[Table]:
     """All tables of a study.
+
+    Args:
+        settings: the study.
+        cases: per-case rows.
+        splits: content of splits.json: which test cases a scenario leaves out.
 
     Raises:
         UserError: an unknown metric, or a wrong file of published numbers.
     """
-    published = read_published(settings.published)
+    published, missing = read_published(settings.published), left_out(settings, splits)
     return [
-        _build_table(settings, name, table, cases, published)
+        _build_table(settings, name, table, cases, published, missing)
         for name, table in settings.tables.items()
     ]
 
@@ -161,6 +176,7 @@ def _build_table(
     table: TableSettings,
     cases: pd.DataFrame,
     published: Mapping[Key, Published],
+    missing: Mapping[str, Mapping[str, list[str]]],
 ) -> Table:
     columns = _columns(settings, table.metrics)
     rows = [_row(settings, name, table, row, columns, cases, published) for row in table.rows]
@@ -169,7 +185,14 @@ def _build_table(
     title = f"{table.title} {SIMULATED}" if settings.data.simulated else table.title
     runs = settings.splits.fold_count * len(settings.seeds)
     return Table(
-        name, title, _effort(settings), tuple(columns), tuple(rows), runs, settings.data.simulated
+        name,
+        title,
+        _effort(settings),
+        tuple(columns),
+        tuple(rows),
+        runs,
+        settings.data.simulated,
+        {row.scenario: missing[row.scenario] for row in rows if missing[row.scenario]},
     )
 
 
@@ -230,16 +253,18 @@ def _row(
         row.scenario,
         row.group,
         table.reference.get(row.scenario, ""),
+        frozenset(_of(cases, row.method, row.scenario)["case"]),
         tuple(entries),
     )
 
 
 def _cell(cases: pd.DataFrame, method: str, scenario: str, class_name: str) -> pd.DataFrame:
-    return cases[
-        (cases["method"] == method)
-        & (cases["scenario"] == scenario)
-        & (cases["class"] == class_name)
-    ]
+    of_row = _of(cases, method, scenario)
+    return of_row[of_row["class"] == class_name]
+
+
+def _of(cases: pd.DataFrame, method: str, scenario: str) -> pd.DataFrame:
+    return cases[(cases["method"] == method) & (cases["scenario"] == scenario)]
 
 
 def _fold_sd(cases: pd.DataFrame, metric: Metric) -> float:
@@ -252,11 +277,12 @@ def _with_best(rows: Sequence[Row]) -> list[Row]:
     """Mark the best of each column, among the rows of the same heading, as the paper's bold does.
 
     Values that print alike (two decimals) share the mark; a value without a rival gets none. Nor
-    does any of ours where the rivals' means are over different numbers of cases.
+    does any of ours where the rivals' means are over other cases, or other numbers of them.
     """
     marked = []
     for row in rows:
-        rivals = [other for other in rows if other.group == row.group]
+        rivals = _rivals(row, rows)
+        comparable = _same_cases(rivals)
         entries = []
         for i, entry in enumerate(row.entries):
             column = [other.entries[i] for other in rivals]
@@ -265,7 +291,8 @@ def _with_best(rows: Sequence[Row]) -> list[Row]:
             entries.append(
                 replace(
                     entry,
-                    best=len(counts) == 1
+                    best=comparable
+                    and len(counts) == 1
                     and _is_best(_mean(entry), [_mean(e) for e in column], metric),
                     published_best=_is_best(
                         _published_mean(entry), [_published_mean(e) for e in column], metric
@@ -274,6 +301,14 @@ def _with_best(rows: Sequence[Row]) -> list[Row]:
             )
         marked.append(replace(row, entries=tuple(entries)))
     return marked
+
+
+def _rivals(row: Row, rows: Sequence[Row]) -> list[Row]:
+    return [other for other in rows if other.group == row.group]
+
+
+def _same_cases(rows: Sequence[Row]) -> bool:
+    return len({row.cases for row in rows if row.cases}) <= 1
 
 
 def _mean(entry: Entry) -> float:

@@ -4,6 +4,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+from remodal.completeness import lacking
 from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.registry import require_metric
 from remodal.settings import Settings
@@ -68,6 +69,10 @@ def _data_sentence(settings: Settings, splits: dict[str, Any]) -> str:
     kind = "simulated patients" if settings.data.simulated else "patients"
     modalities = " and ".join(settings.data.modalities)
     text = f"{len(cases)} examinations of {len(patients)} {kind} with {modalities} images were used"
+    wanted = settings.data.modalities
+    incomplete = sum(bool(lacking(splits["modalities"][case], wanted)) for case in cases)
+    if incomplete:
+        text += f"; {incomplete} of them lacked an image, and served where the others sufficed"
     excluded = len(splits.get("quarantined", {}))
     return text + (f" ({excluded} more were excluded for their quality)." if excluded else ".")
 

@@ -31,15 +31,18 @@ from remodal.report.choices import made_choices
 from remodal.report.comparison import SIMULATED, Entry, Table, build_tables, heading
 from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
 from remodal.report.formats import FORMATS
+from remodal.report.incomplete import IncompleteCase, incomplete_cases, training_cases
 from remodal.report.methods_text import methods_text
 from remodal.report.quality import quarantined, registration_quality, warnings
 from remodal.report.runs import Run, curve_chart, trained_runs
 from remodal.report.tables import cases_csv, study_cases
 from remodal.report.views import Source
 from remodal.report.wording import (
-    DASH,
     compared_texts,
     count_texts,
+    duration,
+    gibibytes,
+    millions,
     notes,
     number,
     ours_text,
@@ -114,6 +117,7 @@ def _environment() -> Environment:
         "published_text": published_text,
         "retraining_text": retraining_text,
         "shown_parts": _shown_parts,
+        "training_cases": training_cases,
         "heading": heading,
     }
     return environment
@@ -126,18 +130,19 @@ def _content(
     cases = study_cases(settings, study / "metrics")
     splits = read_splits(study / "splits.json")
     runs = trained_runs(settings, study)
-    records = case_records(study, data)
+    records = case_records(study, data, splits["modalities"])
     stopped = quarantined(records, splits)
-    tables = build_tables(settings, cases)
+    tables = build_tables(settings, cases, splits)
     claims = evaluate_claims(settings.claims, cases, settings.preset)
     found_versions = versions()
+    incomplete = incomplete_cases(settings, splits, runs, cases)
     text = methods_text(environment, settings, splits, found_versions)
     return {
         "settings": settings,
         "simulated": f" {SIMULATED}" if settings.data.simulated else "",
         "classes": len(settings.data.classes),
         "sections": _sections(tables),
-        "glance": _glance(cases, splits, runs, claims, len(stopped)),
+        "glance": _glance(cases, splits, runs, claims, len(stopped), incomplete),
         "tables": tables,
         "table_files": {table.name: _table_files(table) for table in tables},
         "claims": claims,
@@ -145,6 +150,7 @@ def _content(
         "compared_texts": compared_texts,
         "interval": interval_drawing,
         "folds": splits["folds"],
+        "incomplete": incomplete,
         "quarantined": stopped,
         "faults": any(note.fault for note in stopped),
         "warnings": warnings(records),
@@ -156,7 +162,7 @@ def _content(
         "curve_charts": _curve_charts(runs),
         "cluster": uses([data, study]),
         "versions": found_versions,
-        "provenance": _provenance(settings, data, runs),
+        "provenance": _provenance(settings, data, splits, runs),
         "configuration": yaml.safe_dump(
             settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True
         ),
@@ -193,12 +199,16 @@ def _glance(
     runs: Sequence[Run],
     claims: Sequence[dict[str, Any]],
     stopped: int,
+    incomplete: Sequence[IncompleteCase],
 ) -> list[Glance]:
     verdicts = [claim["verdict"] for claim in claims]
     patients = set(splits["patients"].values())
     tested = {case for fold in splits["folds"] for case in fold["test"]}
+    counted = _counted(len(splits["patients"]), "case")
+    if incomplete:
+        counted += f", {len(incomplete)} without every modality"
     items = [
-        Glance("Patients", str(len(patients)), _counted(len(splits["patients"]), "case")),
+        Glance("Patients", str(len(patients)), counted),
         Glance("Test cases", str(len(tested)), _counted(len(splits["folds"]), "fold")),
         Glance("Trained models", str(len(runs)), _counted(cases["seed"].nunique(), "seed")),
         Glance("Quarantined cases", str(stopped), "listed below" if stopped else ""),
@@ -295,13 +305,16 @@ def _curve_charts(runs: Sequence[Run]) -> list[Chart]:
     return [Chart(title, svg, caption) for title, svg, caption in described if svg]
 
 
-def _provenance(settings: Settings, data: Path, runs: Sequence[Run]) -> list[tuple[str, str]]:
+def _provenance(
+    settings: Settings, data: Path, splits: dict[str, Any], runs: Sequence[Run]
+) -> list[tuple[str, str]]:
+    sources = data_hash(data / "converted", splits["modalities"])
     git, machine = git_state(), hardware()
     commit = git["commit"] + (" with uncommitted changes" if git["dirty"] else "")
     return [
         ("Report made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("Code", commit),
-        ("Data", f"{settings.data.name}, {data_hash(data / 'converted')}"),
+        ("Data", f"{settings.data.name}, {sources}"),
         ("Configuration", f"{settings.study_id}, {settings_digest(settings)}"),
         ("Training time in total", duration(sum(run.details.get("seconds") or 0 for run in runs))),
         (
@@ -334,25 +347,3 @@ def interval_drawing(table: Table, entry: Entry) -> Markup:
         'stroke-width="2"/>'
         f'<circle cx="{mean:.1f}" cy="8" r="3.4" fill="var(--accent)"/></svg>'
     )
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as `1 h 02 min`, `3 min 05 s` or `4.2 s`."""
-    if not seconds:
-        return DASH
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def gibibytes(count: float | None) -> str:
-    """Bytes in GiB."""
-    return f"{count / 2**30:.2f} GiB" if count else DASH
-
-
-def millions(count: float | None) -> str:
-    """A number of parameters in millions."""
-    return f"{count / 1e6:.2f} M" if count else DASH

@@ -127,10 +127,16 @@ def registration_quality(settings: Settings, records: list[Record], data: Path) 
         [Row(pair.case, pair.modality, [pair.value(name) for name in _COLUMNS]) for pair in pairs],
         _thumbnails(sorted(pairs, key=_doubtfulness), data),
         histograms({title: [value(pair) for pair in pairs] for title, value in _SHOWN.items()}),
-        f"All images are on the grid of the {settings.registration.fixed} image. Mutual "
-        "information is measured inside the body; a Jacobian determinant at or below zero would "
-        "mean that the transform folds.",
+        f"All images are on the grid of {_grid(settings, records)}. Mutual information is measured "
+        "inside the body; a Jacobian determinant at or below zero would mean that the transform "
+        "folds.",
     )
+
+
+def _grid(settings: Settings, records: list[Record]) -> str:
+    fixed = settings.registration.fixed
+    others = any(record.details.get("fixed", fixed) != fixed for record in records)
+    return f"the {fixed} image{', or of the first image of a case that lacks it' if others else ''}"
 
 
 def _doubtfulness(pair: Pair) -> tuple[float, float, str]:

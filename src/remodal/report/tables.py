@@ -14,6 +14,7 @@ from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_cla
 from remodal.report.comparison import Table, build_tables
 from remodal.report.formats import FORMATS
 from remodal.settings import Settings
+from remodal.splits import read_splits
 
 
 def study_cases(settings: Settings, metrics: Path) -> pd.DataFrame:
@@ -75,7 +76,7 @@ def cases_csv(cases: pd.DataFrame) -> str:
     return cases.to_csv(index=False, float_format="%.6f", lineterminator="\n")
 
 
-def tabulate(settings: Settings, metrics: Path, output: Path) -> None:
+def tabulate(settings: Settings, metrics: Path, splits: Path, output: Path) -> None:
     """Write the study's tables, all per-case rows, the flat numbers and the claims.
 
     Equal inputs give equal bytes: rows come in the order of the settings and of the names.
@@ -83,13 +84,15 @@ def tabulate(settings: Settings, metrics: Path, output: Path) -> None:
     Args:
         settings: the study.
         metrics: folder of the per-case tables, `<method>/fold<k>-seed<s>/<scenario>.csv`.
+        splits: splits.json.
         output: folder for `<table>.csv`, `.tex`, `.md`, metrics.csv, summary.json, claims.json.
 
     Raises:
-        UserError: nothing measured, an unknown metric, or a wrong file of published numbers.
+        UserError: nothing measured, no splits, an unknown metric, or a wrong file of published
+            numbers.
     """
     cases = study_cases(settings, metrics)
-    tables = build_tables(settings, cases)
+    tables = build_tables(settings, cases, read_splits(splits))
     claims = evaluate_claims(settings.claims, cases, settings.preset)
     for table in tables:
         for suffix, write in FORMATS.items():

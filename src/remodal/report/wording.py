@@ -8,6 +8,9 @@ from remodal.metrics.statistics import FEWEST_PAIRS
 from remodal.report.comparison import Entry, Row, Table
 from remodal.report.published import REPRODUCIBILITY, SPREADS
 
+#: Cases that a note names.
+_LISTED = 8
+
 DASH = "–"
 MINUS = "−"
 
@@ -27,6 +30,28 @@ def p_value(value: float) -> str:
     if isnan(value):
         return DASH
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `1 h 02 min`, `3 min 05 s` or `4.2 s`."""
+    if not seconds:
+        return DASH
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def gibibytes(count: float | None) -> str:
+    """Bytes in GiB."""
+    return f"{count / 2**30:.2f} GiB" if count else DASH
+
+
+def millions(count: float | None) -> str:
+    """A number of parameters in millions."""
+    return f"{count / 1e6:.2f} M" if count else DASH
 
 
 def published_text(entry: Entry) -> str:
@@ -79,6 +104,7 @@ def notes(table: Table) -> list[str]:
         "n counts cases with a defined value; missed are predictions that are empty although there "
         "was something to find; undefined are predictions without a value, which no mean includes."
     )
+    lines += _left_out_notes(table)
     if table.compared:
         lines.append(
             "p is the paired Wilcoxon signed-rank test over patients against "
@@ -86,7 +112,7 @@ def notes(table: Table) -> list[str]:
             f"{len(table.compared)} comparisons."
         )
         lines += _evidence_notes(table)
-    if _counts_differ(table):
+    if _counts_differ(table) and not table.mixed_groups:
         lines.append(
             "Where the number of cases differs within a group, no value of ours is marked as best."
         )
@@ -115,6 +141,23 @@ def _evidence_notes(table: Table) -> list[str]:
         lines.append(
             f"With fewer than {FEWEST_TRAININGS} trainings of each row, p and interval are about "
             "these trainings only: another training of the same method may give another order."
+        )
+    return lines
+
+
+def _left_out_notes(table: Table) -> list[str]:
+    """Which test cases are not in which rows, and why."""
+    lines = []
+    for scenario, cases in table.left_out.items():
+        listed = [f"{case} lacks {' and '.join(names)}" for case, names in cases.items()]
+        more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
+        lines.append(
+            f"Not in the rows of the scenario {scenario}: {', '.join(listed[:_LISTED])}{more}."
+        )
+    if table.mixed_groups:
+        lines.append(
+            "Where rows of a group were measured on other cases, no value of ours is marked as "
+            "best."
         )
     return lines
 

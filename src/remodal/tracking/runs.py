@@ -16,6 +16,7 @@ from remodal.metrics.registry import METRICS, StudyMetric
 from remodal.metrics.statistics import summarise
 from remodal.provenance import data_hash, git_state
 from remodal.settings import Settings
+from remodal.splits import read_splits
 from remodal.tracking.address import run_key
 
 if TYPE_CHECKING:
@@ -100,7 +101,10 @@ def study_runs(settings: Settings, study: Path) -> list[TrackedRun]:
     data = {
         "data.name": settings.data_id,
         "data.simulated": str(settings.data.simulated).lower(),
-        "data.sources": data_hash(study.parents[1] / "data" / settings.data_id / "converted"),
+        "data.sources": data_hash(
+            study.parents[1] / "data" / settings.data_id / "converted",
+            read_splits(study / "splits.json")["modalities"],
+        ),
         "data.splits": sha256(study / "splits.json")[:16],
     }
     runs = [_study_run(settings, study, data)]

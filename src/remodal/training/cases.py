@@ -2,15 +2,16 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from remodal.completeness import lacking
 from remodal.errors import UserError
 from remodal.records import Record, read_record
 
@@ -19,6 +20,13 @@ Foreground = dict[int, np.ndarray]
 
 #: Share of the free memory that the cases may take: the rest is for the training itself.
 _SHARE = 0.5
+
+
+class Stored(NamedTuple):
+    """What a record says of a case's arrays: its modalities in their order, its foreground."""
+
+    modalities: list[str]
+    foreground: Foreground
 
 
 @dataclass(frozen=True)
@@ -38,8 +46,8 @@ class TrainingCase:
     foreground: Foreground
 
 
-def usable_cases(folder: Path, names: Sequence[str]) -> dict[str, Foreground]:
-    """The cases that preprocessing did not quarantine, with the voxels of their foreground.
+def usable_cases(folder: Path, names: Sequence[str]) -> dict[str, Stored]:
+    """The cases that preprocessing did not quarantine, and what is stored of them.
 
     Raises:
         UserError: a case was not preprocessed.
@@ -56,12 +64,22 @@ def usable_cases(folder: Path, names: Sequence[str]) -> dict[str, Foreground]:
             )
         record = read_record(path)
         if record.ok:
-            usable[name] = _foreground(record)
+            usable[name] = Stored(record.details["modalities"], _foreground(record))
     return usable
 
 
-def require_foreground(cases: Sequence[TrainingCase], folder: Path) -> None:
-    """Check that there is something to learn.
+def incomplete_cases(
+    cases: Mapping[str, Stored], modalities: Sequence[str]
+) -> dict[str, list[str]]:
+    """The cases that a method with these modalities is not trained on, and what each lacks."""
+    found = {name: lacking(case.modalities, modalities) for name, case in cases.items()}
+    return {name: missing for name, missing in found.items() if missing}
+
+
+def require_foreground(
+    cases: Sequence[TrainingCase], modalities: Sequence[str], folder: Path
+) -> None:
+    """Check that there is something to learn for a method with these modalities.
 
     Raises:
         UserError: no case, or no foreground voxel in any of them.
@@ -70,7 +88,7 @@ def require_foreground(cases: Sequence[TrainingCase], folder: Path) -> None:
         raise UserError(
             "no usable training case",
             where=str(folder),
-            expected="at least one case that is not quarantined",
+            expected=f"at least one that has {' and '.join(modalities)} and is not quarantined",
             remedy="read the reasons in the cases' records",
         )
     if not any(case.foreground for case in cases):
@@ -84,8 +102,8 @@ def require_foreground(cases: Sequence[TrainingCase], folder: Path) -> None:
 
 def load_cases(
     folder: Path,
-    foregrounds: dict[str, Foreground],
-    channels: Sequence[int],
+    usable: Mapping[str, Stored],
+    modalities: Sequence[str],
     place: Place,
     device: torch.device,
 ) -> list[TrainingCase]:
@@ -93,8 +111,8 @@ def load_cases(
 
     Args:
         folder: holds `<case>.npy` and `<case>.label.npy`.
-        foregrounds: the cases, as `usable_cases` gives them.
-        channels: index of each wanted modality in the stored arrays.
+        usable: the cases, as `usable_cases` gives them; each has all wanted modalities.
+        modalities: the wanted ones, in the order of the method.
         place: where the arrays are held.
         device: the training device.
 
@@ -102,10 +120,11 @@ def load_cases(
         UserError: an array is damaged or does not fit its label.
     """
     cases = []
-    for name, foreground in foregrounds.items():
+    for name, stored in usable.items():
+        channels = [stored.modalities.index(modality) for modality in modalities]
         image = _mapped(folder / f"{name}.npy")
         label = _mapped(folder / f"{name}.label.npy")
-        if image.shape[1:] != label.shape or image.shape[0] <= max(channels):
+        if image.shape != (len(stored.modalities), *label.shape):
             raise UserError(
                 f"image {tuple(image.shape)} and label {tuple(label.shape)} do not fit",
                 where=str(folder / name),
@@ -117,7 +136,7 @@ def load_cases(
         held = [_tensor(array) for array in (image, label)]
         if place == "device":
             held = [tensor.to(device) for tensor in held]
-        cases.append(TrainingCase(name, *held, foreground))
+        cases.append(TrainingCase(name, *held, stored.foreground))
     return cases
 
 

@@ -21,6 +21,7 @@ from remodal.tracking.live import live_view
 from remodal.training.cases import (
     TrainingCase,
     choose_place,
+    incomplete_cases,
     load_cases,
     require_foreground,
     usable_cases,
@@ -138,7 +139,12 @@ def _initial_method(task: _Task) -> Method:
 def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[str, Any]]:
     """Optimise the method; its progress, and what was trained on."""
     sets = read_fold(task.splits, task.fold)
-    usable = {part: usable_cases(task.preprocessed, sets[part]) for part in ("train", "validation")}
+    found = {part: usable_cases(task.preprocessed, sets[part]) for part in ("train", "validation")}
+    incomplete = incomplete_cases(found["train"] | found["validation"], method.modalities)
+    usable = {
+        part: {name: case for name, case in cases.items() if name not in incomplete}
+        for part, cases in found.items()
+    }
     names = [*usable["train"], *usable["validation"]]
     place = choose_place(
         task.preprocessed,
@@ -146,12 +152,11 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
         task.settings.training.cache,
         fabric.device,
     )
-    channels = [task.settings.data.modalities.index(name) for name in method.modalities]
     cases = {
-        part: load_cases(task.preprocessed, foregrounds, channels, place, fabric.device)
-        for part, foregrounds in usable.items()
+        part: load_cases(task.preprocessed, stored, method.modalities, place, fabric.device)
+        for part, stored in usable.items()
     }
-    require_foreground(cases["train"], task.preprocessed)
+    require_foreground(cases["train"], method.modalities, task.preprocessed)
     known_as = _identity(task, names)
     with (
         repeatable(fabric.device),
@@ -174,8 +179,9 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
         progress = fitting.run()
     about = {
         "cache": place,
-        "cases": {part: list(found) for part, found in usable.items()},
-        "quarantined": sorted({*sets["train"], *sets["validation"]}.difference(names)),
+        "cases": {part: list(stored) for part, stored in usable.items()},
+        "incomplete": incomplete,
+        "quarantined": sorted({*sets["train"], *sets["validation"]}.difference(names, incomplete)),
     }
     return progress, about
 

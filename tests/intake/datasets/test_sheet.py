@@ -25,8 +25,23 @@ def test_lines_become_cases_in_the_order_of_the_sheet(tmp_path):
     images = {"arterial": Path("ba"), "venous": Path("bv")}
     assert first == CaseSource("b", "p1", "hcc", images, LabelSource((Path("bl"),)), "venous")
     assert list(first.images) == ["arterial", "venous"]
-    # A missing phase is not the sheet's mistake: registration quarantines the case.
+    # A missing phase is not a mistake: the case serves where the other suffices.
     assert second == CaseSource("a", "a", "", {"venous": Path("av")}, None, "")
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [({}, "the case has no image"), ({"arterial": Path("a")}, "drawn on the venous image")],
+)
+def test_a_source_gives_no_case_without_an_image_or_without_the_labelled_one(
+    monkeypatch, images, said
+):
+    from remodal.intake.datasets import sheet
+
+    wrong = CaseSource("a", "a", "", images, Path("l"), "venous")
+    monkeypatch.setattr(sheet, "cases", lambda settings: [wrong])
+    with pytest.raises(UserError, match=f"a: .*{said}"):
+        cases_of(_settings(None))
 
 
 def test_no_sheet_is_named():

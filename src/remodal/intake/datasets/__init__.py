@@ -23,9 +23,10 @@ class CaseSource:
     """One case as it comes in; paths are absolute or relative to the working directory.
 
     `images` maps a modality to a DICOM folder or an image file, in the order of the study's
-    modalities; a modality that the case lacks is left out. `label_on` is the modality on whose
-    grid the label was drawn, empty when there is no label. `group` is a stratum such as the
-    lesion type, or empty. `patient` keeps the cases of one patient in one fold.
+    modalities; a modality that the case lacks is left out, one at least is there. `label_on` is the
+    modality on whose grid the label was drawn, one of these; empty when there is no label. `group`
+    is a stratum such as the lesion type, or empty. `patient` keeps the cases of one patient in one
+    fold.
     """
 
     case: str
@@ -62,4 +63,17 @@ def cases_of(settings: "Settings") -> list[CaseSource]:
     cases = import_module(f"{__name__}.{name}").cases(settings)
     if not cases:
         raise UserError(f"data source `{name}` has no case", where="data")
+    for case in cases:
+        _require_image(case)
     return cases
+
+
+def _require_image(case: CaseSource) -> None:
+    if not case.images:
+        raise UserError("the case has no image", where=case.case, expected="one at least")
+    if case.label and case.label_on not in case.images:
+        raise UserError(
+            f"the label was drawn on the {case.label_on} image, which the case lacks",
+            where=case.case,
+            expected=f"one of {', '.join(case.images)}",
+        )

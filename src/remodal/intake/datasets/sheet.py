@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def cases(settings: "Settings") -> list[CaseSource]:
     """Cases of the sheet `data.sheet`, in its order.
 
-    A case may lack a modality: the conversion of that image then quarantines the case.
+    A case may lack a modality: its `images` then hold the others.
 
     Raises:
         UserError: no sheet is named, or its cells are wrong.

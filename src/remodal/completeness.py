@@ -1,0 +1,105 @@
+"""Which cases train a method and are tested in a scenario: those that have all its modalities.
+
+A case may lack a modality. Nothing stands in for an image that is not there: a method is trained on
+the cases that have all of its own modalities, a scenario is tested on those that have all it names.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from remodal.errors import UserError
+from remodal.intake.datasets import CaseSource
+from remodal.settings import Settings
+
+#: One to train on and one to test on.
+FEWEST_PATIENTS = 2
+
+
+def lacking(present: Collection[str], wanted: Iterable[str]) -> list[str]:
+    """The wanted modalities that are not there, in their order."""
+    return [modality for modality in wanted if modality not in present]
+
+
+def left_out(settings: Settings, splits: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """For each scenario the test cases that it cannot be tried on, with what each lacks.
+
+    Args:
+        settings: the study.
+        splits: content of splits.json.
+    """
+    tested = sorted({case for fold in splits["folds"] for case in fold["test"]})
+    missing = {
+        scenario: {case: lacking(splits["modalities"][case], named) for case in tested}
+        for scenario, named in settings.scenarios.items()
+    }
+    return {
+        scenario: {case: names for case, names in of_cases.items() if names}
+        for scenario, of_cases in missing.items()
+    }
+
+
+def require_enough_patients(settings: Settings, cases: Iterable[CaseSource]) -> None:
+    """Check, before anything runs, that every method and scenario can have its cases.
+
+    Raises:
+        UserError: fewer than two patients have the images that one of them needs.
+    """
+    cases = list(cases)
+    for who, wanted in {**_methods(settings), **_scenarios(settings)}.items():
+        patients = {case.patient for case in cases if not lacking(case.images, wanted)}
+        if len(patients) < FEWEST_PATIENTS:
+            raise UserError(
+                f"patients with {_listed(wanted)}, which {who} needs: {len(patients)}",
+                where=f"data `{settings.data.name}`",
+                expected=f"at least {FEWEST_PATIENTS}, to train on one and test on the other",
+                remedy="add cases, or take it out of the study",
+            )
+
+
+def require_usable_folds(settings: Settings, splits: Mapping[str, Any]) -> None:
+    """Check that every method has a training case in each fold, and every scenario a test case.
+
+    Args:
+        settings: the study.
+        splits: content of splits.json.
+
+    Raises:
+        UserError: one has none.
+    """
+    present, folds = splits["modalities"], splits["folds"]
+    sets = {f"training set of fold {n}": fold["train"] for n, fold in enumerate(folds)}
+    wanted = [(who, needs, part) for who, needs in _methods(settings).items() for part in sets]
+    sets["test set"] = [case for fold in folds for case in fold["test"]]
+    wanted += [(who, needs, "test set") for who, needs in _scenarios(settings).items()]
+    for who, needs, part in wanted:
+        if all(lacking(present[case], needs) for case in sets[part]):
+            raise UserError(
+                f"no case of the {part} has {_listed(needs)}, which {who} needs",
+                where="splits",
+                expected="at least one",
+                remedy="add such cases, or change splits.folds, splits.test_fraction, "
+                "splits.validation_fraction or splits.seed",
+            )
+
+
+def _methods(settings: Settings) -> dict[str, list[str]]:
+    """What each method needs to be trained; one that starts from others may not need any case."""
+    return {
+        f"method `{name}`": settings.modalities_of(name)
+        for name, chosen in settings.methods.items()
+        if not chosen.inputs
+    }
+
+
+def _scenarios(settings: Settings) -> dict[str, list[str]]:
+    """What each scenario needs in which a method is evaluated."""
+    return {
+        f"scenario `{name}`": settings.scenarios[name]
+        for method in settings.methods
+        for name in settings.scenarios_of(method)
+    }
+
+
+def _listed(modalities: Iterable[str]) -> str:
+    names = list(modalities)
+    return f"{' and '.join(names)} image{'s' if len(names) > 1 else ''}"
