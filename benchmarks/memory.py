@@ -146,8 +146,9 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_settings(folder / "settings.yaml", study(arguments.small))
         fold = {"fold": 0, "train": CASES[:2], "validation": [], "test": CASES[2:]}
-        patients = {case: case for case in CASES}
-        write_json(folder / "splits.json", {"folds": [fold], "patients": patients})
+        splits = {"folds": [fold], "patients": {case: case for case in CASES}}
+        splits["modalities"] = {case: ["arterial", "venous"] for case in CASES}
+        write_json(folder / "splits.json", splits)
         found = folder / "peaks.json"
         peaks: dict[str, float] = json.loads(found.read_text()) if found.is_file() else {}
         for number, (stage, command) in enumerate(commands(folder)):
