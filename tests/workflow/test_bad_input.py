@@ -93,7 +93,6 @@ BAD = {
     label_without_tumour: "tumour",
     truncated_file: "",
     series_of_one_slice: "slice",
-    phase_missing: "arterial",
     path_that_is_not_there: "venous",
 }
 
@@ -122,7 +121,7 @@ CONFIG = ("--config", "study=hospital", "preset=smoke")
 
 
 def test_bad_cases_are_quarantined_with_their_reason_and_the_good_ones_go_on(workspace):
-    hospital(workspace, good=4, bad=BAD).snakemake(SPLITS, *CONFIG)
+    hospital(workspace, good=4, bad=[*BAD, phase_missing]).snakemake(SPLITS, *CONFIG)
     splits = json.loads((workspace.folder / SPLITS).read_text())
     reasons = {case: reason.lower() for case, reason in splits["quarantined"].items()}
     assert set(reasons) == {spoil.__name__ for spoil in BAD}
@@ -131,8 +130,10 @@ def test_bad_cases_are_quarantined_with_their_reason_and_the_good_ones_go_on(wor
         assert "\n" not in reasons[spoil.__name__]
     used = splits["folds"][0]
     assert sorted(used["train"] + used["validation"] + used["test"]) == [
-        f"good{n}" for n in range(4)
+        *(f"good{n}" for n in range(4)),
+        "phase_missing",
     ]
+    assert splits["modalities"]["phase_missing"] == ["venous"]
 
 
 def test_a_fault_of_ours_in_a_case_is_quarantined_by_every_stage_and_the_good_ones_go_on(workspace):
@@ -158,7 +159,7 @@ def test_a_fault_of_ours_in_a_case_is_quarantined_by_every_stage_and_the_good_on
 
 
 def test_a_strict_study_stops_at_a_fault_of_ours(workspace):
-    hospital(workspace, good=1)
+    hospital(workspace, good=2)
     workspace.break_stage("convert", "good0", "remodal.intake.convert:read_volume")
     target = "results/data/hospital/converted/good0/arterial.json"
     failed = workspace.snakemake(target, *CONFIG, "strict=true", check=False)
