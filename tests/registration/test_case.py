@@ -238,10 +238,9 @@ def test_a_case_without_the_fixed_image_keeps_the_grid_of_its_first(abdomen, con
 
 
 def test_a_label_on_an_image_that_the_case_lacks_is_quarantined(converted, tmp_path):
-    record = register_case(settings_with(), "a", converted, tmp_path / "out", ["arterial"])
-    assert_quarantined(
-        tmp_path / "out", "the label was drawn on `venous`; expected one of arterial"
-    )
+    output = tmp_path / "out"
+    record = register_case(settings_with(), "a", converted, output, ["arterial"], quarantine=True)
+    assert_quarantined(output, "the label was drawn on `venous`; expected one of arterial")
     assert record.details["modalities"] == ["arterial"]
 
 

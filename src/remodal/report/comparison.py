@@ -11,6 +11,7 @@ from remodal.completeness import left_out
 from remodal.metrics.contrasts import Contrast, Term, contrast
 from remodal.metrics.registry import Metric, StudyMetric, require_metric
 from remodal.metrics.statistics import Summary, holm, signed_rank, summarise
+from remodal.report.best import with_best
 from remodal.report.published import Key, Published, read_published
 from remodal.settings import RowSettings, Settings, TableSettings
 
@@ -142,11 +143,6 @@ class Table:
         return entry.summary.mean - entry.published.mean
 
     @property
-    def mixed_groups(self) -> bool:
-        """Whether a group has rows that were measured on different test cases."""
-        return any(not _same_cases(_rivals(row, self.rows)) for row in self.rows)
-
-    @property
     def compared(self) -> list[tuple[Row, Entry]]:
         """Rows and entries that have a paired comparison."""
         return [(row, e) for row in self.rows for e in row.entries if e.comparison is not None]
@@ -180,7 +176,7 @@ def _build_table(
 ) -> Table:
     columns = _columns(settings, table.metrics)
     rows = [_row(settings, name, table, row, columns, cases, published) for row in table.rows]
-    rows = _with_best(rows)
+    rows = with_best(rows)
     rows = _with_comparisons(rows, cases)
     title = f"{table.title} {SIMULATED}" if settings.data.simulated else table.title
     runs = settings.splits.fold_count * len(settings.seeds)
@@ -271,58 +267,6 @@ def _fold_sd(cases: pd.DataFrame, metric: Metric) -> float:
     """Standard deviation (n - 1) over the folds' means, each over its cases."""
     means = pd.Series([summarise(fold, metric.name).mean for _, fold in cases.groupby("fold")])
     return float(means.std(ddof=1))
-
-
-def _with_best(rows: Sequence[Row]) -> list[Row]:
-    """Mark the best of each column, among the rows of the same heading, as the paper's bold does.
-
-    Values that print alike (two decimals) share the mark; a value without a rival gets none. Nor
-    does any of ours where the rivals' means are over other cases, or other numbers of them.
-    """
-    marked = []
-    for row in rows:
-        rivals = _rivals(row, rows)
-        comparable = _same_cases(rivals)
-        entries = []
-        for i, entry in enumerate(row.entries):
-            column = [other.entries[i] for other in rivals]
-            metric = entry.column.metric
-            counts = {e.summary.n for e in column if e.summary is not None}
-            entries.append(
-                replace(
-                    entry,
-                    best=comparable
-                    and len(counts) == 1
-                    and _is_best(_mean(entry), [_mean(e) for e in column], metric),
-                    published_best=_is_best(
-                        _published_mean(entry), [_published_mean(e) for e in column], metric
-                    ),
-                )
-            )
-        marked.append(replace(row, entries=tuple(entries)))
-    return marked
-
-
-def _rivals(row: Row, rows: Sequence[Row]) -> list[Row]:
-    return [other for other in rows if other.group == row.group]
-
-
-def _same_cases(rows: Sequence[Row]) -> bool:
-    return len({row.cases for row in rows if row.cases}) <= 1
-
-
-def _mean(entry: Entry) -> float:
-    return nan if entry.summary is None else entry.summary.mean
-
-
-def _published_mean(entry: Entry) -> float:
-    return nan if entry.published is None else entry.published.mean
-
-
-def _is_best(value: float, values: Iterable[float], metric: Metric) -> bool:
-    rank = {"higher": lambda v: -v, "lower": lambda v: v, "zero": abs}[metric.direction]
-    ranks = [round(rank(v), 2) for v in values if not isnan(v)]
-    return not isnan(value) and len(ranks) > 1 and round(rank(value), 2) == min(ranks)
 
 
 def _with_comparisons(rows: Sequence[Row], cases: pd.DataFrame) -> list[Row]:

@@ -5,6 +5,7 @@ from math import isnan, nan
 
 from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.statistics import FEWEST_PAIRS
+from remodal.report.best import mixed_groups
 from remodal.report.comparison import Entry, Row, Table
 from remodal.report.published import REPRODUCIBILITY, SPREADS
 
@@ -112,7 +113,7 @@ def notes(table: Table) -> list[str]:
             f"{len(table.compared)} comparisons."
         )
         lines += _evidence_notes(table)
-    if _counts_differ(table) and not table.mixed_groups:
+    if _counts_differ(table) and not mixed_groups(table.rows):
         lines.append(
             "Where the number of cases differs within a group, no value of ours is marked as best."
         )
@@ -154,7 +155,7 @@ def _left_out_notes(table: Table) -> list[str]:
         lines.append(
             f"Not in the rows of the scenario {scenario}: {', '.join(listed[:_LISTED])}{more}."
         )
-    if table.mixed_groups:
+    if mixed_groups(table.rows):
         lines.append(
             "Where rows of a group were measured on other cases, no value of ours is marked as "
             "best."
