@@ -211,7 +211,7 @@ class Executor(SlurmExecutor):
             return None
         if self._silent and listed is not None:
             self._silent = False
-            self.logger.info("Slurm answers again.")
+            self.logger.warning("Slurm answers again.")
         if listed is None or recorded is None:
             return (recorded or {}) | (listed or {})
         # The controller has forgotten these. What the accounting says of their end holds; that they

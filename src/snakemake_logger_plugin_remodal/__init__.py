@@ -25,6 +25,8 @@ _NOISE = ("Building DAG of jobs", "Assuming unrestricted shared filesystem", "Us
 _NEWS = ("Will exit after finishing", "Waiting at most", "Trying to restart job", "has saved (")
 #: How remodal-slurm begins to tell of a failed job, with the ends of its logs.
 _CLUSTER = "Slurm job "
+#: How it begins to tell of jobs that it could not cancel.
+_RUN_ON = "Slurm does not answer"
 _STOPPED = "Terminating processes on user request"
 #: Words that follow a failure which is told already.
 _TOLD = (
@@ -93,7 +95,8 @@ class LogHandler(LogHandlerBase):
         elif not text or text == "None" or any(told in text for told in _TOLD):
             return
         elif level >= logging.WARNING:
-            if not self._stopped:  # what follows are the ends of the jobs that were stopped
+            # What follows a stop are the ends of the jobs that were stopped.
+            if not self._stopped or text.startswith(_RUN_ON):
                 self._explained = text.startswith(_CLUSTER)
                 self._display.say(text, "red" if level >= logging.ERROR else "yellow")
         elif any(news in text for news in _NEWS) or not (self._planned or text.startswith(_NOISE)):

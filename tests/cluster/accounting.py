@@ -39,6 +39,7 @@ STORAGE = """\
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={port}
+AccountingStoragePass={cluster}/munge.socket
 AccountingStorageEnforce=associations
 AccountingStorageTRES=gres/gpu"""
 
@@ -100,7 +101,7 @@ class Accounting:
         )
         configuration.chmod(0o600)  # slurmdbd insists: there is a password in it
         self.cluster.stop_daemons()
-        self.cluster.configure(STORAGE.format(**ports))
+        self.cluster.configure(STORAGE.format(cluster=self.cluster.folder, **ports))
         self.start_slurmdbd()
         for words in (("cluster", "remodal-test"), ("account", ACCOUNT), ("user", "root")):
             account = (f"account={ACCOUNT}",) if words[0] == "user" else ()

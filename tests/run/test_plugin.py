@@ -1,11 +1,15 @@
 """What a run shows on its standard error, by Snakemake itself with the plugin."""
 
+import logging
 import os
 import pty
 import re
 import signal
 import subprocess
 import time
+from types import SimpleNamespace
+
+from snakemake_logger_plugin_remodal import LogHandler
 
 
 def full_log(run) -> str:
@@ -101,3 +105,13 @@ def test_ctrl_c_on_a_terminal_says_that_nothing_is_lost_and_what_goes_on(run):
     assert "snakemake --logger remodal --cores 1 --prioritize out/a.json" in ended
     assert "failed" not in text
     assert said.count(b"\x1b[?25l") <= said.count(b"\x1b[?25h")  # the cursor is back
+
+
+def test_jobs_that_run_on_at_slurm_are_named_even_after_ctrl_c():
+    handler = LogHandler.__new__(LogHandler)
+    said = []
+    handler._display = SimpleNamespace(say=lambda text, colour=None: said.append(text))
+    handler._stopped, handler._planned, handler._explained = True, True, False
+    handler._message(logging.ERROR, "Error in rule train")
+    handler._message(logging.ERROR, "Slurm does not answer (down), so its jobs run on: 12.")
+    assert said == ["Slurm does not answer (down), so its jobs run on: 12."]
