@@ -157,12 +157,9 @@ class Executor(SlurmExecutor):
         job._resources = changed if job.is_group() else ResourceList(fromdict=changed)
 
     def get_account_arg(self, job: JobExecutorInterface) -> Iterator[str]:
-        """The account's option. `sbatch` judges it: the accounting may be away."""
+        """The account's option, if one is named. `sbatch` judges it: the accounting may be away."""
         account = job.resources.get("slurm_account")
-        if account:
-            yield f" -A {shlex.quote(str(account))}"
-        else:
-            yield from super().get_account_arg(job)
+        yield f" -A {shlex.quote(str(account))}" if account else ""
 
     def _report_job_submission_threadsafe(self, job_info: SubmittedJobInfo) -> None:
         # Known from this moment, so that Ctrl-C cancels it even before Snakemake has heard of it.

@@ -77,7 +77,7 @@ class Submitter:
         """Start `snakemake --profile slurm`."""
         return self.start("snakemake", *IMPATIENT, *arguments)
 
-    def finish(self, process: subprocess.Popen[str], seconds: float = 600) -> None:
+    def finish(self, process: subprocess.Popen[str], seconds: float = 3600) -> None:
         """Wait for a command that must succeed."""
         code = process.wait(seconds)
         assert code == 0, (self.folder / "said.log").read_text()[-8000:]
@@ -91,7 +91,7 @@ class Submitter:
         if left:
             subprocess.run(["scancel", *(job.number for job in left)], check=True)
 
-    def wait_for(self, true, seconds: float = 300) -> None:
+    def wait_for(self, true, seconds: float = 1800) -> None:
         """Wait until `true()`."""
         end = time.monotonic() + seconds
         while not true():

@@ -176,7 +176,7 @@ class Slurm:
     def start_requeued(self, number: str) -> None:
         """Let a requeued job start at once, which Slurm would only do after two minutes."""
         waiting = ("--states=PENDING", f"--jobs={number}")
-        until(lambda: bool(self.jobs(*waiting)), f"job {number} is not requeued", 120)
+        until(lambda: bool(self.jobs(*waiting)), f"job {number} is not requeued")
         run("scontrol", "update", f"JobId={number}", "StartTime=now")
 
     def idle(self) -> set[str]:
@@ -190,7 +190,7 @@ class Slurm:
         said = run("squeue", "--noheader", "--format=%i|%j|%T|%k|%N|%Z|%b|%C|%l", *options)
         return [dict(zip(keys, line.split("|"))) for line in said.splitlines()]
 
-    def running(self, word: str, seconds: float = 300) -> dict[str, str]:
+    def running(self, word: str, seconds: float = 1800) -> dict[str, str]:
         """The first running job with `word` in its comment (rule and wildcards), waited for."""
         found: list[dict[str, str]] = []
 
@@ -264,13 +264,13 @@ def _ended(number: int) -> bool:
 
 def run(*command: str, check: bool = True) -> str:
     """What a command says."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     if check and done.returncode:
         raise RuntimeError(f"{command}: {done.stderr}{done.stdout}")
     return done.stdout.strip()
 
 
-def until(true, otherwise: str, seconds: float = 60) -> None:
+def until(true, otherwise: str, seconds: float = 300) -> None:
     """Wait until `true()`."""
     end = time.monotonic() + seconds
     while not true():

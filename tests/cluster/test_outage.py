@@ -44,7 +44,7 @@ def test_after_ctrl_c_during_an_outage_one_command_goes_on(slurm, at_work):
     try:
         study.wait_for(lambda: "Slurm does not answer" in said(study))
         run.send_signal(signal.SIGINT)
-        run.wait(300)
+        run.wait(1800)
         assert "so its jobs run on" in said(study)
     finally:
         slurm.start_controller()

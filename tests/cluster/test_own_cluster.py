@@ -20,7 +20,7 @@ def test_a_job_and_its_step_ask_this_cluster_without_any_variable_of_slurms(slur
     # As the executor starts a job's step: without SLURM_CONF.
     job = f'env -u SLURM_CONF srun -n1 python3 -c "{step}"'
     command = ["sbatch", "--wait", "--output=said.log", f"--wrap={job}"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=600)
     said = (tmp_path / "said.log").read_text()
     assert re.search(rf"^SLURM_CONF += {slurm.folder}/slurm.conf$", said, re.MULTILINE), said
     assert re.search(r"^ClusterName += remodal-test$", said, re.MULTILINE)

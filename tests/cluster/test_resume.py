@@ -30,7 +30,7 @@ def test_one_command_goes_on_and_runs_no_job_twice_at_once(slurm, toy):
     study.wait_for(lambda: len(slurm.jobs()) == 2 and any(study.folder.glob("*.begun")))
 
     early = study.start("remodal", "resume", "--profile", "slurm")
-    assert early.wait(60) == 2
+    assert early.wait(600) == 2
     assert "Snakemake is at work here" in (study.folder / "said.log").read_text()
     assert len(slurm.jobs()) == 2
 

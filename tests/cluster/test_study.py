@@ -22,7 +22,7 @@ def numbers(folder) -> dict[str, bytes]:
 
 def test_models_to_report_through_sbatch_equal_the_local_run(slurm, smoke_study, study_copy):
     shutil.rmtree(study_copy.folder / STUDY)
-    study_copy.finish(study_copy.snakemake(*SMOKE), seconds=1200)
+    study_copy.finish(study_copy.snakemake(*SMOKE))
     expected = numbers(smoke_study.folder)
     assert len(expected) > 30
     assert numbers(study_copy.folder) == expected
@@ -46,5 +46,5 @@ def test_the_whole_study_through_sbatch_survives_a_lost_node_and_a_cancelled_job
     slurm.start_node(job["node"])
     slurm.cancel(slurm.running("rule_train")["id"])
     slurm.cancel(slurm.running("rule_infer")["id"])
-    study.finish(run, seconds=2400)
+    study.finish(run)
     assert numbers(study.folder) == numbers(smoke_study.folder)

@@ -58,7 +58,7 @@ def run_in_trouble(slurm: Slurm, study: Submitter) -> dict[str, str]:
     cancelled = slurm.running("rule_cancelled")["id"]
     slurm.cancel(cancelled)
     (study.folder / "cancelled.go").touch()
-    moved = slurm.running("rule_moved", seconds=120)
+    moved = slurm.running("rule_moved")
     study.wait_for(lambda: (study.folder / "moved.begun").exists())
     slurm.kill_node(moved["node"])
     try:
