@@ -28,11 +28,12 @@ _CLUSTER = "Slurm job "
 #: How it begins to tell of jobs that it could not cancel.
 _RUN_ON = "Slurm does not answer"
 _STOPPED = "Terminating processes on user request"
-#: Words that follow a failure which is told already.
-_TOLD = (
-    *("At least one job did not complete", "Exiting because a job execution failed"),
-    "returned non-zero exit status",
-)
+#: How messages begin that follow a failure which is told already, and what then stands in them.
+_TOLD = {
+    "WorkflowError": "At least one job did not complete",
+    "Exiting because a job execution failed": "",
+    "RuleException": "returned non-zero exit status",
+}
 
 
 class LogHandler(LogHandlerBase):
@@ -92,7 +93,7 @@ class LogHandler(LogHandlerBase):
         if text.startswith(_STOPPED):
             self._stopped = True
             self._display.stop()
-        elif not text or text == "None" or any(told in text for told in _TOLD):
+        elif not text or text == "None" or _is_told(text):
             return
         elif level >= logging.WARNING:
             # What follows a stop are the ends of the jobs that were stopped.
@@ -155,6 +156,10 @@ class LogHandler(LogHandlerBase):
     def needs_rulegraph(self) -> bool:
         """No."""
         return False
+
+
+def _is_told(text: str) -> bool:
+    return any(text.startswith(begin) and part in text for begin, part in _TOLD.items())
 
 
 def _own_words(asked: Any) -> logging.Handler:

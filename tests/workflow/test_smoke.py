@@ -24,6 +24,22 @@ def test_every_row_of_both_tables_has_our_value(smoke_study):
     assert len(rows["table2"]) >= 4
 
 
+def test_every_log_begins_with_the_job_and_ends_with_its_outcome(smoke_study):
+    logs = smoke_study.files("results/*/*/logs/**/*.log")
+    assert len(logs) > 60
+    for path, content in logs.items():
+        first, *_, last = content.decode().splitlines()
+        assert first.startswith("begins: "), path
+        assert re.match(r"ends: done \| [\d.]+ s \| peak memory [\d,]+ MB$", last), path
+
+
+def test_a_finished_study_shows_as_done(smoke_study):
+    said = json.loads(smoke_study.run("remodal", "status", "--json").stdout)["liver-smoke"]
+    assert {stage["stage"] for stage in said["stages"]} >= {"convert", "register", "train", "track"}
+    assert all(stage["done"] == stage["total"] for stage in said["stages"])
+    assert {model["state"] for model in said["models"]} == {"done"}
+
+
 def test_a_finished_study_has_nothing_left_to_do(smoke_study):
     said = smoke_study.snakemake("-n", "--config", "preset=smoke")
     assert "Nothing to be done" in said.stdout + said.stderr

@@ -24,12 +24,12 @@ class RunDisplay:
     """What a run shows.
 
     Args:
-        stream: where to.
+        stream: where to; standard error.
         colour: whether a terminal may be coloured.
     """
 
-    def __init__(self, stream: TextIO = sys.stderr, colour: bool = True) -> None:
-        self._console = Console(file=stream, no_color=not colour, highlight=False)
+    def __init__(self, stream: TextIO | None = None, colour: bool = True) -> None:
+        self._console = Console(file=stream or sys.stderr, no_color=not colour, highlight=False)
         self._live: Live | None = None
         self._pace: Pace | None = None
         self._total = self._done = 0
