@@ -3,11 +3,11 @@
 Two phases of 512 x 512 x 200 voxels in 16 bits, with the published settings, every stage as a
 process of its own. `peak` is the most that the stage and the processes that it started held
 together; pages that they share count once. `asked` is what slurm/profile.yaml asks for the first
-attempt, and what the stage's message names when memory runs out.
+attempt: half as much again as the peak, at the least. `fingerprint` reads two cases here; each
+further one adds less than 1 MB.
 
-`infer` has a network of 4 channels here: on a GPU the network's own memory is the device's, and
-what counts is the volume, its windows and the probabilities. Training's memory is not measured: it
-is the device's, and the cache's where that is in memory.
+`train` and `infer` have a network of 4 channels on the CPU here, for a lower bound: on a GPU the
+network's memory is the device's, and the cases may be cached in the job's.
 """
 
 import argparse

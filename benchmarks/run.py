@@ -28,6 +28,7 @@ ORDER = (
     "surface_distances",
     "verdicts",
     "scale",
+    "memory",
 )
 HEAD = """# Benchmarks
 

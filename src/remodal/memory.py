@@ -7,17 +7,16 @@ from typing import NamedTuple
 
 from remodal.errors import OutOfMemory
 
-#: Most memory, in MB, that a stage took for a case of 512 x 512 x 200 voxels in two modalities, or
-#: for a fold of such cases (docs/benchmarks.md); `train` holds its cases as well.
+#: Most memory, in MB, that a stage took for a case of 512 x 512 x 200 voxels in two modalities
+#: (docs/benchmarks.md). Not measured: `train` and `infer` on a GPU, whose memory is another.
 NEEDED = {
-    "simulate": 1500,
-    "convert": 600,
-    "convert-label": 600,
-    "register": 1100,
-    "fingerprint": 600,
-    "preprocess": 1500,
-    "infer": 4000,
-    "evaluate": 600,
+    "simulate": 1700,
+    "convert": 160,
+    "convert-label": 230,
+    "register": 1800,
+    "fingerprint": 340,
+    "preprocess": 1050,
+    "evaluate": 320,
 }
 
 #: Address space, in MB, without which numpy's libraries end the process by themselves.
