@@ -72,6 +72,7 @@ def write_series() -> Callable[..., list[Dataset]]:
             # Names in an order that has nothing to do with the place.
             name = f"Doe_Jane_{index * 7 % 11:02d}.dcm"
             dataset.save_as(folder / name, enforce_file_format=True)
+            dataset.filename = folder / name
             written.append(dataset)
         return written
 

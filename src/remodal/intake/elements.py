@@ -99,7 +99,8 @@ def numbers(elements: Mapping[str, Any], keyword: str, count: int) -> tuple[floa
         if all(one is None or one == "" for one in values):
             return None
         found = tuple(float(one) for one in values)
-    except (ValueError, TypeError) as error:
+    except Exception as error:
+        # pydicom converts a value when it is asked for, and raises whatever that leads to.
         raise BadCase(f"{keyword} is not a number", expected=f"{count} numbers") from error
     if len(found) != count or not all(isfinite(one) for one in found):
         raise BadCase(f"{keyword} holds {len(found)} values", expected=f"{count} finite numbers")
@@ -113,7 +114,7 @@ def words(elements: Mapping[str, Any], keyword: str) -> tuple[str, ...]:
         values = [value] if value is None or isinstance(value, (int, float, str)) else list(value)
         told = (f"{float(one):.12g}" if isinstance(one, (int, float)) else one for one in values)
         return tuple(str(one) for one in told if one is not None and str(one))
-    except (ValueError, TypeError):
+    except Exception:  # as above
         return ()
 
 
@@ -132,7 +133,7 @@ def harmless_tags(elements: Mapping[str, Any]) -> dict[str, Any]:
     for keyword in HARMLESS:
         try:
             value = elements.get(keyword)
-        except (ValueError, TypeError):
+        except Exception:  # as above
             continue
         values = [value] if isinstance(value, (int, float, str)) else list(value or ())
         shown = [_shown(one) for one in values]

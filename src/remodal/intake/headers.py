@@ -23,6 +23,7 @@ _PIXEL_DATA = 0x7FE00010
 _EXPLICIT, _IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 _BINARY = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW"}
 _LONG_FORM = _BINARY | {b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
+_STORAGE = "1.2.840.10008.5.1.4."  # how all storage classes begin
 _UNDEFINED = 0xFFFFFFFF
 _START = 1 << 16  # bytes in which a plain header ends
 
@@ -140,13 +141,19 @@ def _read_by_pydicom(stream: BinaryIO, declared: bool) -> Header | None:
                 stream, stop_before_pixels=True, specific_tags=numbers_read, force=not declared
             )
             header = Header(elements, *_pixels_at(stream, elements.file_meta))
-            recognised = declared or ("Rows" in elements and elements.get("Modality"))
+            recognised = declared or _looks_like_dicom(elements)
         except Exception as error:
             # pydicom raises whatever the damage, or a file of another kind, leads to.
             if not declared:
                 return None
             raise damaged() from error
     return header if recognised else None
+
+
+def _looks_like_dicom(elements: Mapping[str, Any]) -> bool:
+    """Whether what pydicom made of a file that does not say what it is makes sense."""
+    has_image = "Rows" in elements and bool(elements.get("Modality"))
+    return has_image or str(elements.get("SOPClassUID", "")).startswith(_STORAGE)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ _NOT_IMAGES = {"SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "REG", "
 # Storage classes of CT, MR, PET and secondary capture (PS3.4 B.5): such a file must hold pixels.
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _WITH_PIXELS = {_STORAGE + end for end in ("2", "2.1", "2.2", "4", "4.1", "4.4", "7", "128", "130")}
+_DICOM_NAMES = (".dcm", ".ima")
 # What tells two series apart where their UIDs are blank.
 _TRAITS = (
     "StudyInstanceUID",
@@ -130,10 +131,12 @@ def _slices_of(file: Path, file_number: int) -> list[Slice] | str:
     """Slices of a file, or what it is instead."""
     if not file.exists():
         raise BadCase("it is a link to nothing", remedy="copy the series again")
-    if not file.stat().st_size and file.suffix.lower() in ("", ".dcm", ".ima"):
+    if not file.stat().st_size and file.suffix.lower() in ("", *_DICOM_NAMES):
         raise BadCase("it is empty (0 bytes)", remedy="copy the series again")
     header = read_header(file)
     if header is None:
+        if file.suffix.lower() in _DICOM_NAMES:
+            raise damaged()
         return "files that are not DICOM"
     # pydicom reads a value when it is asked for.
     with nullcontext() if isinstance(header.elements, dict) else quiet_pydicom():
@@ -142,21 +145,26 @@ def _slices_of(file: Path, file_number: int) -> list[Slice] | str:
 
 def _read(file: Path, file_number: int, header: Header) -> list[Slice] | str:
     elements = header.elements
-    if elements.get("Modality") in _NOT_IMAGES or "DirectoryRecordSequence" in elements:
+    if _NOT_IMAGES & {*words(elements, "Modality")} or "DirectoryRecordSequence" in elements:
         return "DICOM objects without a slice"
     if "Rows" not in elements:
-        if elements.get("SOPClassUID", "") in ("", *_WITH_PIXELS):
+        if "".join(words(elements, "SOPClassUID")) in ("", *_WITH_PIXELS):
             raise damaged()
         return "DICOM objects without a slice"
     try:
         return list(_frames_of(file, file_number, header))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except BadCase:
+        raise
+    except Exception as error:
+        # pydicom converts a value when it is asked for, and raises whatever that leads to.
         raise damaged() from error
 
 
 def _frames_of(file: Path, file_number: int, header: Header) -> Iterator[Slice]:
     elements = header.elements
     frames = int(number(elements, "NumberOfFrames") or 1)
+    if frames < 1:
+        raise BadCase(f"NumberOfFrames is {frames}", expected="1 or more")
     per_frame = elements.get("PerFrameFunctionalGroupsSequence") or []
     if frames > 1 and len(per_frame) != frames:
         raise BadCase(
