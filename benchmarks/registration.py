@@ -135,6 +135,7 @@ def main() -> None:
         raise SystemExit("elastix is not installed: `apt-get install elastix`, then run again")
     preset = "smoke" if small else "demo"
     phantom = compose({"study": "liver", "preset": preset}, CONFIG).phantom
+    phantom = phantom.model_copy(update={"layouts": ["axial"]})
     if not small:
         phantom = phantom.model_copy(update=SIZE)
     with TemporaryDirectory() as name:

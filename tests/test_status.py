@@ -264,7 +264,7 @@ def test_preparation_is_shown_stage_by_stage(study):
     data = study.parents[1] / "data/phantom-smoke"
     cases = [case.case for case in cases_of(read_settings(study / "settings.yaml"))]
     for case in cases:
-        write_text(data / f"dicom/{case}/record.json", "{}")
+        write_text(data / f"scans/{case}/record.json", "{}")
     for case in cases[:3]:
         for image in ("arterial", "venous", "label"):
             record = Record(case=case, stage="convert", modality=image)

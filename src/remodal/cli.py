@@ -114,7 +114,7 @@ def simulate(
     ] = None,
     quarantine: Quarantine = False,
 ) -> None:
-    """Simulate one patient as DICOM series with a DICOM SEG, as a scanner would send."""
+    """Simulate one patient: DICOM or image files with a label, as a hospital would send them."""
     from remodal.config import read_settings
     from remodal.phantom.simulate import simulate
 

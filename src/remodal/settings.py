@@ -62,6 +62,13 @@ class PhantomSettings(Section):
     breathing: tuple[float, float] = Field(
         (4.0, 14.0), description="Least and most head-foot shift of the liver between phases, mm."
     )
+    layouts: list[Literal["axial", "oblique", "coronal", "sagittal", "nifti", "mixed"]] = Field(
+        ["axial", "oblique", "coronal", "sagittal", "nifti", "mixed"],
+        min_length=1,
+        description="How the patients' files are stored, in turn: DICOM slices of that orientation "
+        "(`oblique` and `sagittal`: of a patient who lies askew), `nifti`: oblique files in RAS, "
+        "`mixed`: the arterial phase as a file in LAS, the venous one as axial DICOM.",
+    )
     seed: int = Field(2021, ge=0, description="Seed of the whole data set.")
 
     @model_validator(mode="after")

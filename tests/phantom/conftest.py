@@ -42,9 +42,11 @@ def patient(settings, tmp_path_factory) -> Callable[[int], Path]:
 
 @pytest.fixture(scope="session")
 def read_series() -> Callable[[Path], sitk.Image]:
-    """A series as GDCM sorts and rescales it."""
+    """A series as GDCM sorts and rescales it, or the file that stands in its place."""
 
     def read(folder: Path) -> sitk.Image:
+        if not folder.is_dir():
+            return sitk.ReadImage(f"{folder}.nii.gz")
         reader = sitk.ImageSeriesReader()
         names = reader.GetGDCMSeriesFileNames(str(folder))
         assert len(names) == len(list(folder.iterdir()))
@@ -56,9 +58,11 @@ def read_series() -> Callable[[Path], sitk.Image]:
 
 @pytest.fixture(scope="session")
 def read_labels() -> Callable[[Path, sitk.Image], np.ndarray]:
-    """Label values (z, y, x) of a DICOM SEG on the grid of its series, by pydicom."""
+    """Label values (z, y, x) of a DICOM SEG on the grid of its series, by pydicom; or of a file."""
 
     def read(path: Path, image: sitk.Image) -> np.ndarray:
+        if not path.exists():
+            return sitk.GetArrayFromImage(sitk.ReadImage(str(path.with_suffix(".nii.gz"))))
         dataset = pydicom.dcmread(path)
         labels = np.zeros(image.GetSize()[::-1], np.uint8)
         for frame, pixels in zip(dataset.PerFrameFunctionalGroupsSequence, dataset.pixel_array):

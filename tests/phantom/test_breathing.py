@@ -13,6 +13,7 @@ from remodal.phantom.breathing import (
     linear_sample,
     write_displacement,
 )
+from remodal.phantom.placement import draw_placement
 
 AXES = np.arange(-120.0, 120, 8), np.arange(-90.0, 90, 8), np.arange(-150.0, 50, 8)
 FRAME = TrunkFrame((0.0, -5.0), 110.0, 80.0, (0.0, 50.0), 0.0)
@@ -71,11 +72,13 @@ def test_breathing_folds_nothing(shift):
         assert jacobian.min() > 0.3
 
 
-def test_a_written_displacement_is_a_transform_for_simpleitk(tmp_path):
-    moved = _breathing()
-    write_displacement(tmp_path / "u.mha", moved)
+@pytest.mark.parametrize("askew", [False, True])
+def test_a_written_displacement_is_a_transform_for_simpleitk(tmp_path, askew):
+    moved, placement = _breathing(), draw_placement(askew, np.random.default_rng(0))
+    write_displacement(tmp_path / "u.mha", moved, placement)
     image = sitk.ReadImage(str(tmp_path / "u.mha"), sitk.sitkVectorFloat64)
     transform = sitk.DisplacementFieldTransform(image)
     for x in np.random.default_rng(3).uniform([-100, -70, -130], [100, 70, 30], (20, 3)):
-        expected = x + moved.on(x[:1], x[1:2], x[2:]).ravel()
-        np.testing.assert_allclose(transform.TransformPoint(x), expected, atol=1e-3)
+        expected = placement.points(x + moved.on(x[:1], x[1:2], x[2:]).ravel())
+        found = transform.TransformPoint(placement.points(x))
+        np.testing.assert_allclose(found, expected, atol=1e-3)

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from remodal.config import compose
 from remodal.errors import UserError
-from remodal.intake.datasets.phantom import LESION_TYPES
+from remodal.intake.datasets.phantom import LAYOUTS, LESION_TYPES
 from remodal.phantom.simulate import simulate, simulate_case
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -124,6 +124,57 @@ def test_hounsfield_units_of_air_and_of_the_liver_in_both_phases(patient, read_s
     assert np.median(sitk.GetArrayFromImage(arterial)[liver]) < np.median(venous[liver]) - 10
 
 
+@pytest.fixture(scope="module")
+def in_each_layout(settings, tmp_path_factory) -> dict[str, Path]:
+    """Folders of one patient, stored in every way."""
+    folders = {}
+    for name in LAYOUTS:
+        folders[name] = tmp_path_factory.mktemp(name)
+        simulate_case(settings.model_copy(update={"layouts": [name]}), 0, folders[name])
+    return folders
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_patient_is_the_same_in_every_layout(in_each_layout, read_series, read_labels, name):
+    folder, axial = in_each_layout[name], in_each_layout["axial"]
+    for modality in ("arterial", "venous"):
+        expected = read_series(axial / modality)
+        found = sitk.DICOMOrient(read_series(folder / modality), "LPS")
+        np.testing.assert_array_equal(*map(sitk.GetArrayFromImage, (found, expected)))
+        assert found.GetSpacing() == pytest.approx(expected.GetSpacing(), rel=1e-5)
+    image = read_series(folder / "venous")
+    labels = sitk.GetImageFromArray(read_labels(folder / "label.dcm", image))
+    labels.CopyInformation(image)
+    expected = read_labels(axial / "label.dcm", expected)
+    found = sitk.GetArrayFromImage(sitk.DICOMOrient(labels, "LPS"))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_layouts_differ_in_axes_and_some_are_oblique(in_each_layout, read_series):
+    codes, oblique = {}, set()
+    for name, folder in in_each_layout.items():
+        directions = [read_series(folder / m).GetDirection() for m in ("arterial", "venous")]
+        find = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines
+        codes[name] = tuple(map(find, directions))
+        if np.abs(directions[1]).max() < 0.999:
+            oblique.add(name)
+    assert codes == {
+        "axial": ("LPS", "LPS"),
+        "oblique": ("LPS", "LPS"),
+        "coronal": ("LIP", "LIP"),
+        "sagittal": ("PIR", "PIR"),
+        "nifti": ("RAS", "RAS"),
+        "mixed": ("LAS", "LPS"),
+    }
+    assert oblique == {"oblique", "sagittal", "nifti"}
+
+
+def test_another_layout_leaves_no_file_of_the_one_before(in_each_layout, settings, tmp_path):
+    for name in ("axial", "nifti"):
+        simulate_case(settings.model_copy(update={"layouts": [name]}), 0, tmp_path / "case")
+    assert _digests(tmp_path / "case") == _digests(in_each_layout["nifti"])
+
+
 def test_the_annotation_is_a_segmentation_of_the_venous_series(patient, read_series, read_labels):
     folder = patient(0)
     dataset = pydicom.dcmread(folder / "label.dcm")
@@ -199,18 +250,24 @@ def test_breathing_moves_the_liver_by_what_the_record_says_and_folds_nothing(pat
     vectors = sitk.GetArrayFromImage(sitk.Resample(truth, liver))
     moved = vectors[sitk.GetArrayFromImage(liver) > 0]
     # The whole patient lies up to 2 mm elsewhere on top of the breathing.
-    assert moved[:, 2].mean() == pytest.approx(details(folder)["breathing_mm"], abs=3)
-    jacobian = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(truth))
+    up = np.reshape(liver.GetDirection(), (3, 3))[:, 2]
+    assert (moved @ up).mean() == pytest.approx(details(folder)["breathing_mm"], abs=3)
+    # Along the grid's own axes, which SimpleITK takes the components to be along.
+    along = sitk.GetArrayFromImage(truth) @ np.reshape(truth.GetDirection(), (3, 3))
+    plain = sitk.GetImageFromArray(along, isVector=True)
+    plain.SetSpacing(truth.GetSpacing())
+    jacobian = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(plain))
     assert jacobian.min() > 0.4
 
 
-def test_a_dicom_validator_finds_no_error(patient):
+@pytest.mark.parametrize("name", ["oblique", "coronal", "sagittal"])
+def test_a_dicom_validator_finds_no_error(in_each_layout, name):
     validator = shutil.which("dciodvfy", path=Path(sys.executable).parent) or shutil.which(
         "dciodvfy"
     )
     if validator is None:
         pytest.skip("dciodvfy (dicom3tools) is not installed")
-    folder = patient(0)
+    folder = in_each_layout[name]
     files = [sorted((folder / name).iterdir())[0] for name in ("arterial", "venous")]
     for path in [*files, folder / "label.dcm"]:
         done = subprocess.run([validator, path], capture_output=True, text=True, check=False)

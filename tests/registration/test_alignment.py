@@ -10,6 +10,7 @@ from tests.orientations import ORIENTATIONS
 from remodal.config import compose
 from remodal.errors import BadCase
 from remodal.intake.convert import convert_image
+from remodal.intake.datasets.phantom import layout_of
 from remodal.intake.nifti import read_volume
 from remodal.phantom.simulate import simulate_case
 from remodal.registration import align, elastix
@@ -71,7 +72,8 @@ def test_a_simulated_patient_meets_the_bar(tmp_path: Path):
     volumes = {}
     for modality in ("arterial", "venous"):
         image, record = tmp_path / f"{modality}.nii", tmp_path / f"{modality}.json"
-        convert_image(tmp_path / modality, image, record, case="a", modality=modality)
+        source = tmp_path / layout_of(settings.phantom, 1).file_of(modality)
+        convert_image(source, image, record, case="a", modality=modality)
         volumes[modality] = read_volume(image)
     fixed = volumes["venous"]
     found = align(fixed, volumes["arterial"], settings.registration).transforms

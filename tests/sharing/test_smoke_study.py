@@ -108,7 +108,7 @@ def test_a_result_that_was_changed_by_hand_is_named_and_no_job_trusts_it(clone):
 def test_a_clone_that_pulled_one_stage_plans_only_what_follows(owner, tmp_path):
     clone = owner.clone(tmp_path / "clone")
     clone.remodal("pull", "prepared")
-    assert not (clone / "results/data/phantom-smoke/dicom").exists()
+    assert not (clone / "results/data/phantom-smoke/scans").exists()
     assert not (clone / "results/studies/liver-smoke/models").exists()
     assert set(planned(clone)) == DOWNSTREAM_OF_PREPARED
     add_a_line(clone / "src/remodal/splits.py")

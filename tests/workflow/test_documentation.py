@@ -37,12 +37,12 @@ def test_the_command_runs_as_written(smoke_study, page, command):
 def test_a_patient_is_segmented_from_both_phases_and_from_one(smoke_study):
     import SimpleITK as sitk
 
-    series = smoke_study.folder / "results/data/phantom-smoke/dicom/patient001/venous"
+    series = smoke_study.folder / "results/data/phantom-smoke/scans/patient001/venous"
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(series)))
     scan = reader.Execute()
     model = "results/studies/liver-smoke/models/maml/fold0-seed0"
-    phases = "results/data/phantom-smoke/dicom/patient001/{}".format
+    phases = "results/data/phantom-smoke/scans/patient001/{}".format
     both = ["--arterial", phases("arterial"), "--venous", phases("venous")]
     for name, options in {"both": both, "venous": both[2:]}.items():
         smoke_study.run("remodal", "predict", "--model", model, *options, "-o", f"{name}.nii.gz")

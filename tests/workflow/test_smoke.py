@@ -97,7 +97,7 @@ def test_a_wrong_configuration_is_named_before_anything_runs(workspace, config, 
 def test_no_identity_of_the_source_reaches_an_output(smoke_study):
     import pydicom
 
-    source = next((smoke_study.folder / "results/data/phantom-smoke/dicom").glob("*/venous/*.dcm"))
+    source = next((smoke_study.folder / "results/data/phantom-smoke/scans").glob("*/venous/*.dcm"))
     header = pydicom.dcmread(source, stop_before_pixels=True)
     secrets = {str(header[tag].value) for tag in ("PatientID", "PatientName", "StudyInstanceUID")}
     secrets |= {str(header.StudyDate)}

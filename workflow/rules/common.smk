@@ -94,14 +94,8 @@ def state_of(sources):
 
 
 # Sources are no inputs: a clone that has what was made from them needs them not.
-def simulated_image(wildcards):
-    return [str(image_source(wildcards))] if SETTINGS.data.simulated else []
-
-
-def simulated_label(wildcards):
-    return (
-        list(map(str, label_source(wildcards).files)) if SETTINGS.data.simulated else []
-    )
+def simulated_scans(wildcards):
+    return [data_file(f"scans/{wildcards.case}")] if SETTINGS.data.simulated else []
 
 
 def drawn_on(wildcards):

@@ -3,7 +3,7 @@
 
 rule convert:
     input:
-        image=simulated_image,
+        simulated_scans,
     output:
         image="results/data/{data}/converted/{case}/{modality}.nii.gz",
         record="results/data/{data}/converted/{case}/{modality}.json",
@@ -26,7 +26,7 @@ rule convert:
 
 rule convert_label:
     input:
-        label=simulated_label,
+        simulated_scans,
         reference=drawn_on_image,
         reference_record=drawn_on_record,
     output:

@@ -1,4 +1,4 @@
-# Simulated patients as DICOM series: only for data sets that are simulated.
+# Simulated patients as hospitals send them: only for data sets that are simulated.
 
 
 rule fetch_real_ct:
@@ -21,10 +21,7 @@ rule simulate:
     input:
         source=simulation_source(),
     output:
-        arterial=directory("results/data/{data}/dicom/{case}/arterial"),
-        venous=directory("results/data/{data}/dicom/{case}/venous"),
-        label="results/data/{data}/dicom/{case}/label.dcm",
-        record="results/data/{data}/dicom/{case}/record.json",
+        directory("results/data/{data}/scans/{case}"),
     log:
         "results/data/{data}/logs/simulate/{case}.log",
     benchmark:
@@ -33,10 +30,9 @@ rule simulate:
         "../../envs/remodal.yaml"
     params:
         settings="results/data/{data}/settings.yaml",
-        folder=subpath(output.record, parent=True),
         source=simulation_source_option(),
         quarantine=quarantine_option(),
         depends_on=of_stage("simulate"),
     shell:
         "remodal simulate --settings {params.settings} --case {wildcards.case} {params.source}"
-        " {params.quarantine} --output {params.folder} > {log} 2>&1"
+        " {params.quarantine} --output {output} > {log} 2>&1"

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from remodal.files import atomic_path
+from remodal.phantom.placement import Placement
 from remodal.phantom.shapes import Waves, oval, smooth_step
 
 _STEP = 6.0
@@ -174,14 +175,16 @@ def _mobility(frame: TrunkFrame, x: np.ndarray, y: np.ndarray, z: np.ndarray) ->
     return wall * hold * above * below
 
 
-def write_displacement(path: Path, displacement: Displacement) -> None:
+def write_displacement(path: Path, displacement: Displacement, placement: Placement) -> None:
     """Write a displacement as a vector image (MetaImage, .mha) that ITK takes as a transform.
 
+    It is written in the scanner's coordinates.
     `sitk.DisplacementFieldTransform(sitk.ReadImage(path, sitk.sitkVectorFloat64))` maps a point of
     the venous series to the same tissue in the arterial series.
     """
     axes = displacement.x, displacement.y, displacement.z
-    voxels = zlib.compress(np.moveaxis(displacement.vectors, 0, -1).astype("<f4").tobytes(), 6)
+    vectors = placement.points(np.moveaxis(displacement.vectors, 0, -1))
+    voxels = zlib.compress(vectors.astype("<f4").tobytes(), 6)
 
     def listed(values: Iterable[float]) -> str:
         return " ".join(f"{value:.9g}" for value in values)
@@ -193,8 +196,9 @@ def write_displacement(path: Path, displacement: Displacement) -> None:
         "BinaryDataByteOrderMSB": "False",
         "CompressedData": "True",
         "CompressedDataSize": str(len(voxels)),
-        "TransformMatrix": "1 0 0 0 1 0 0 0 1",
-        "Offset": listed(axis[0] for axis in axes),
+        # The axes one after the other: the columns of a direction matrix.
+        "TransformMatrix": listed(placement.turn.T.ravel()),
+        "Offset": listed(placement.points([axis[0] for axis in axes])),
         "ElementSpacing": listed(axis[1] - axis[0] for axis in axes),
         "DimSize": listed(len(axis) for axis in axes),
         "ElementNumberOfChannels": "3",

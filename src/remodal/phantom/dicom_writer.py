@@ -6,7 +6,7 @@ bytes. File names are in no order, as a PACS gives them.
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -102,6 +102,11 @@ def _number(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
+def _cosines(values: Iterable[float]) -> list[str]:
+    """Direction cosines as decimal strings (at most 16 characters)."""
+    return [f"{value:.12f}".rstrip("0").rstrip(".") for value in values]
+
+
 def _series_template(
     examination: Examination, series: SeriesDescription, volume: Volume
 ) -> Dataset:
@@ -162,13 +167,15 @@ def _series_and_study(examination: Examination, series: SeriesDescription, volum
 def _acquisition(volume: Volume) -> dict:
     """General Image and CT Image modules (PS3.3 C.7.6.1, C.8.2.1): a helical scan, head first."""
     spacing = volume.geometry.spacing
+    along, down, across = np.reshape(volume.geometry.direction, (3, 3)).T
+    axial = abs(across[2]) > abs(across[:2]).max()
     return {
         "Modality": "CT",
-        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"] if axial else ["DERIVED", "SECONDARY", "MPR"],
         "BodyPartExamined": "ABDOMEN",
         "ProtocolName": "Abdomen two phases",
         "PatientPosition": "HFS",
-        "ImageOrientationPatient": ["1", "0", "0", "0", "1", "0"],
+        "ImageOrientationPatient": _cosines([*along, *down]),
         "ScanOptions": "HELICAL MODE",
         "SliceThickness": _number(spacing[2]),
         "KVP": "120",
@@ -228,16 +235,16 @@ def _pixels(volume: Volume) -> dict:
 def write_series(
     folder: Path, volume: Volume, examination: Examination, series: SeriesDescription
 ) -> tuple[list[Dataset], str]:
-    """Write an axial volume as a CT series, one file a slice, numbered from head to feet.
+    """Write a volume as a CT series, one file a slice; axial slices are numbered from the head.
 
     Args:
         folder: replaced as a whole; gets one .dcm file a slice.
-        volume: HU, int16 (z, y, x), slices from feet to head.
+        volume: HU, int16 (slice, row, column), right-handed.
         examination: the study.
         series: which series of it.
 
     Returns:
-        The slices' headers from feet to head, and one SHA-256 of all files, the same that
+        The slices' headers in the order of the array, and one SHA-256 of all files, the same that
         the conversion records (intake.dicom).
     """
     template = _series_template(examination, series, volume)
@@ -255,16 +262,16 @@ def write_series(
 
 
 def _slice(template: Dataset, volume: Volume, uid: str, k: int) -> Dataset:
-    """Header of slice `k`, counted from the feet."""
-    x, y, lowest = volume.geometry.origin
-    height = _number(lowest + k * volume.geometry.spacing[2])
+    """Header of slice `k` of the array."""
+    first = volume.geometry.affine @ [0, 0, k, 1]
+    across = np.reshape(volume.geometry.direction, (3, 3))[:, 2]
     dataset = Dataset()
     dataset.update(template)
     values = {
         "SOPInstanceUID": uid,
         "InstanceNumber": str(volume.geometry.shape[0] - k),
-        "ImagePositionPatient": [_number(x), _number(y), height],
-        "SliceLocation": height,
+        "ImagePositionPatient": [_number(place) for place in first[:3]],
+        "SliceLocation": _number(first[:3] @ across),
     }
     _put(dataset, values)
     dataset.file_meta = FileMetaDataset()

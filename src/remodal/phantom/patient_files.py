@@ -1,20 +1,23 @@
-"""From a painted patient to files: two CT series, the annotation, the truth and the record.
+"""From a painted patient to files: two images, the annotation, the truth and the record.
 
 ```
-<output>/arterial/*.dcm  venous/*.dcm     the series of one study
-<output>/label.dcm                        DICOM SEG on the venous series: 1 liver, 2 tumour
-<output>/truth/displacement.mha           breathing (see breathing.write_displacement), tests only
-<output>/truth/liver.nii.gz               liver with its tumours on the venous grid, tests only
+<output>/arterial, venous         folders of DICOM slices, or with .nii.gz files, as the layout says
+<output>/label.dcm or .nii.gz     the annotation of the venous image: 1 liver, 2 tumour
+<output>/truth/displacement.mha   breathing (see breathing.write_displacement), tests only
+<output>/truth/liver.nii.gz       liver with its tumours on the venous grid, tests only
 <output>/record.json
 ```
 """
 
-from dataclasses import asdict, dataclass
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from remodal.files import sha256
 from remodal.intake.datasets import phantom as cohort
+from remodal.intake.datasets.phantom import Layout
 from remodal.intake.nifti import write_volume
 from remodal.phantom.breathing import Displacement, write_displacement
 from remodal.phantom.canvas import Canvas
@@ -30,6 +33,7 @@ from remodal.phantom.lesions import (
     paint_perfusion_differences,
     place_lesions,
 )
+from remodal.phantom.placement import Placement, draw_placement
 from remodal.phantom.scanner import (
     Scan,
     acquire,
@@ -135,29 +139,67 @@ def write_patient(painted: Painted, settings: PhantomSettings, index: int, outpu
         "arterial": SeriesDescription("arterial", 2, float(rng.uniform(32, 40))),
         "venous": SeriesDescription("venous", 3, float(rng.uniform(66, 78))),
     }
-    hashes, slices = {}, []
+    layout = cohort.layout_of(settings, index)
+    placement = draw_placement(layout.askew, stream(settings, index, "placement"))
+    _remove_other_layouts(output, layout)
+    hashes, images, slices = {}, {}, []
     for modality in cohort.MODALITIES:
         volume = _scan_phase(painted, modality, stream(settings, index, f"{modality} noise"))
-        slices, hashes[modality] = write_series(
-            output / modality, volume, examination, series[modality]
-        )
-    liver, labels = _annotation(canvas, scan)
-    write_segmentation(output / "label.dcm", labels, slices, examination)
-    _write_truth(output / "truth", painted, liver)
+        images[modality] = placement.stored(volume, getattr(layout, modality).axes)
+        path = output / layout.file_of(modality)
+        if getattr(layout, modality).suffix:
+            write_volume(path, images[modality])
+            hashes[modality] = sha256(path)
+        else:
+            slices, hashes[modality] = write_series(
+                path, images[modality], examination, series[modality]
+            )
+    liver, labels = (
+        placement.stored(Volume(array, scan.venous), layout.venous.axes)
+        for array in _annotation(canvas, scan)
+    )
+    if layout.venous.suffix:
+        write_volume(output / layout.label, labels)
+    else:
+        write_segmentation(output / layout.label, labels.array, slices, examination)
+    write_displacement(output / "truth" / "displacement.mha", painted.breathing, placement)
+    write_volume(output / "truth" / "liver.nii.gz", liver)
     record = Record(
         case=case,
         stage="simulate",
         details={
             "group": cohort.lesion_type(settings, index),
-            "spacing": {name: asdict(scan)[name]["spacing"] for name in cohort.MODALITIES},
-            "shape": {name: asdict(scan)[name]["shape"] for name in cohort.MODALITIES},
+            "spacing": {name: image.geometry.spacing for name, image in images.items()},
+            "shape": {name: image.geometry.shape for name, image in images.items()},
             "sha256": hashes,
             "noise_hu": round(painted.noise, 2),
-            **painted.facts,
+            **_as_scanned(painted.facts, placement),
         },
     )
     write_record(output / "record.json", record)
     return record
+
+
+def _remove_other_layouts(output: Path, layout: Layout) -> None:
+    """Images and label of a patient who was written here before in another layout."""
+    kept = {layout.label, *(layout.file_of(modality) for modality in cohort.MODALITIES)}
+    for other in cohort.LAYOUTS.values():
+        for name in {other.label, *(other.file_of(m) for m in cohort.MODALITIES)} - kept:
+            path = output / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _as_scanned(facts: dict, placement: Placement) -> dict:
+    """Facts with the lesions' centres in the scanner's coordinates."""
+    return facts | {
+        "lesions": [
+            lesion | {"centre_mm": placement.points(lesion["centre_mm"]).round(1).tolist()}
+            for lesion in facts["lesions"]
+        ]
+    }
 
 
 def _scan_phase(painted: Painted, modality: str, rng: np.random.Generator) -> Volume:
@@ -180,8 +222,3 @@ def _annotation(canvas: Canvas, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
     labels = liver.astype(np.uint8)
     labels[tumour] = 2
     return liver.astype(np.uint8), labels
-
-
-def _write_truth(folder: Path, painted: Painted, liver: np.ndarray) -> None:
-    write_displacement(folder / "displacement.mha", painted.breathing)
-    write_volume(folder / "liver.nii.gz", Volume(liver, painted.scan.venous))

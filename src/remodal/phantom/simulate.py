@@ -29,7 +29,7 @@ def simulate(
         case: name of the case.
         source: folder with the real CT (`real_ct.fetch_real_ct`), for `real_ct` only.
         output: folder of the case; see patient_files for what is written.
-        quarantine: go on after a fault of ours, by a record of it and empty folders.
+        quarantine: go on after a fault of ours, by a record of it alone.
 
     Raises:
         UserError: no such case, or a data set that is not simulated.
@@ -39,14 +39,11 @@ def simulate(
         try:
             return _simulated(settings, case, source, output)
         except Exception:
-            for modality in cohort.MODALITIES:  # half a series is none
-                shutil.rmtree(output / modality, ignore_errors=True)
-                (output / modality).mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(output, ignore_errors=True)  # half a patient is none
             raise
 
     blank = Record(case=case, stage="simulate")
-    outputs = [output / "label.dcm"]
-    return with_quarantine(work, output / "record.json", blank, outputs, wanted=quarantine)
+    return with_quarantine(work, output / "record.json", blank, [], wanted=quarantine)
 
 
 def _simulated(settings: Settings, case: str, source: Path | None, output: Path) -> Record:
@@ -68,7 +65,7 @@ def _simulated(settings: Settings, case: str, source: Path | None, output: Path)
 
 
 def simulate_case(settings: PhantomSettings, index: int, output: Path) -> Record:
-    """Simulate one patient: DICOM series of both phases, DICOM SEG, truth and record.
+    """Simulate one patient: images of both phases, annotation, truth and record.
 
     The same settings and number give the same bytes; other cases play no part.
 

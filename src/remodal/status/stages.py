@@ -70,7 +70,7 @@ def _stages(
     cells = [f"{m}/{s}" for m in models for s in settings.scenarios_of(m.partition("/")[0])]
     of_data, of_study = data / "logs", study / "logs"
     if settings.data.simulated:
-        results = _each(cases, lambda c: [data / f"dicom/{c.case}/record.json"])
+        results = _each(cases, lambda c: [data / f"scans/{c.case}/record.json"])
         yield "simulate", results, of_data.glob("simulate/*.log"), ()
     yield (
         "convert",

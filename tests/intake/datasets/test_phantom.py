@@ -8,7 +8,14 @@ import pytest
 from remodal.config import compose
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
-from remodal.intake.datasets.phantom import LESION_TYPES, case_names, index_of, lesion_type
+from remodal.intake.datasets.phantom import (
+    LAYOUTS,
+    LESION_TYPES,
+    case_names,
+    index_of,
+    layout_of,
+    lesion_type,
+)
 from remodal.intake.label_source import LabelSource
 
 CONFIG = Path(__file__).parents[3] / "config"
@@ -23,10 +30,31 @@ def test_every_patient_is_a_case_with_both_phases_and_an_annotation_of_the_venou
     assert len(cases) == 327
     assert len({case.patient for case in cases}) == 327
     first = cases[0]
-    root = Path("results/data/phantom-paper/dicom/patient001")
+    root = Path("results/data/phantom-paper/scans/patient001")
     assert first.case == first.patient == "patient001"
     assert first.images == {"arterial": root / "arterial", "venous": root / "venous"}
     assert (first.label, first.label_on) == (LabelSource((root / "label.dcm",)), "venous")
+
+
+def test_six_successive_patients_are_stored_in_six_ways():
+    settings = _study().phantom
+    for first in range(0, 30, 6):
+        layouts = [layout_of(settings, first + place) for place in range(6)]
+        assert all(layout in layouts for layout in LAYOUTS.values())
+    chosen = settings.model_copy(update={"layouts": ["axial"]})
+    assert {layout_of(chosen, index) == LAYOUTS["axial"] for index in range(9)} == {True}
+
+
+def test_files_and_folders_are_named_by_their_layout():
+    cases = cases_of(_study())
+    settings = _study().phantom
+    names = {}
+    for index, case in enumerate(cases[:6]):
+        files = (*case.images.values(), *case.label.files)
+        names[layout_of(settings, index)] = tuple(path.name for path in files)
+    assert names[LAYOUTS["coronal"]] == ("arterial", "venous", "label.dcm")
+    assert names[LAYOUTS["nifti"]] == ("arterial.nii.gz", "venous.nii.gz", "label.nii.gz")
+    assert names[LAYOUTS["mixed"]] == ("arterial.nii.gz", "venous", "label.dcm")
 
 
 def test_lesion_types_are_balanced_and_not_in_a_fixed_order():
