@@ -13,11 +13,15 @@ GRID = Geometry((22, 40, 40), (8.0, 7.0, 9.0), (-160.0, -130.0, 400.0))
 
 @dataclass(frozen=True)
 class Abdomen:
-    """`fixed` is venous, `moving` arterial; `truth` is (3, z, y, x) in mm, as in `displacement`."""
+    """`fixed` is venous, `moving` arterial; `truth` is (3, z, y, x) in mm, as in `displacement`.
+
+    `liver` is on the fixed grid, `moved_liver` on the moving one.
+    """
 
     fixed: Volume
     moving: Volume
     liver: np.ndarray
+    moved_liver: np.ndarray
     truth: np.ndarray
 
 
@@ -56,28 +60,38 @@ def tissue(points: np.ndarray, arterial: bool) -> tuple[np.ndarray, np.ndarray]:
     return image, liver
 
 
-@pytest.fixture(scope="session")
-def abdomen() -> Abdomen:
-    points = points_of(GRID)
+def scan(fixed: Geometry, moving: Geometry) -> Abdomen:
+    """The abdomen as both phases show it on grids of their own."""
     generator = np.random.default_rng(3)
 
-    def scanned(at, arterial: bool) -> np.ndarray:
-        steps = [np.array(GRID.spacing)[:, None, None, None] * s for s in (-0.3, 0.3)]
-        image = np.mean([tissue(at(points + step), arterial)[0] for step in steps], axis=0)
-        return np.rint(image + generator.normal(0, 8, image.shape)).astype(np.int16)
-
-    def undone(places: np.ndarray) -> np.ndarray:
+    def before_the_motion(places: np.ndarray) -> np.ndarray:
         source = places
         for _ in range(15):
             source = places - motion(source)
         return source
 
+    def scanned(grid: Geometry, arterial: bool) -> Volume:
+        places = points_of(grid)
+        steps = [(grid.affine[:3, :3] @ np.full(3, s)).reshape(3, 1, 1, 1) for s in (-0.3, 0.3)]
+        samples = (places + step for step in steps)
+        sources = (before_the_motion(at) if arterial else at for at in samples)
+        image = np.mean([tissue(source, arterial)[0] for source in sources], axis=0)
+        noise = generator.normal(0, 8, image.shape)
+        return Volume(np.rint(image + noise).astype(np.int16), grid)
+
+    places = points_of(fixed)
     return Abdomen(
-        fixed=Volume(scanned(lambda places: places, False), GRID),
-        moving=Volume(scanned(undone, True), GRID),
-        liver=tissue(points, False)[1],
-        truth=motion(points),
+        fixed=scanned(fixed, False),
+        moving=scanned(moving, True),
+        liver=tissue(places, False)[1],
+        moved_liver=tissue(before_the_motion(points_of(moving)), True)[1],
+        truth=motion(places),
     )
+
+
+@pytest.fixture(scope="session")
+def abdomen() -> Abdomen:
+    return scan(GRID, GRID)
 
 
 @pytest.fixture(scope="session")
