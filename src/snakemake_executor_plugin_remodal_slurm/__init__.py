@@ -267,7 +267,7 @@ class Executor(SlurmExecutor):
             self._job_submission_executor.submit(self.run_job, job)
             return
         known = self._shortages.get(_key(job), Shortages())
-        if killed_for_memory(state, log):
+        if killed_for_memory(state, steps, before, log):
             self._shortages[_key(job)] = Shortages(known.memory + 1, known.time)
         elif state == "TIMEOUT":
             self._shortages[_key(job)] = Shortages(known.memory, known.time + 1)

@@ -13,6 +13,7 @@ import snakemake_executor_plugin_remodal_slurm as plugin
 from remodal.cluster.slurm import Limits
 from remodal.cluster.usage import uses
 from remodal.errors import Preempted
+from remodal.memory import shortage
 from snakemake_executor_plugin_remodal_slurm import Executor, ExecutorSettings
 
 
@@ -195,10 +196,13 @@ def test_a_person_who_cancels_a_training_is_not_answered_by_the_same_again(
     assert (executor.told, executor.again) == (["error"], [])
 
 
-def ends(programs, executor, job_info, state: str, slurm_says: str = "") -> ResourceList:
-    """Let a job end, and return what its next attempt asks for."""
+def ends(
+    programs, executor, job_info, state: str, slurm_says: str = "", again: bool = True
+) -> ResourceList:
+    """Let a job end, first submitted `again` or not; what its next attempt asks for."""
     Path(job_info.aux["slurm_logfile"]).write_text(slurm_says)
-    executor._report_job_submission_threadsafe(job_info)
+    if again:
+        executor._report_job_submission_threadsafe(job_info)
     programs("squeue", f"{job_info.external_jobid}|{state}\n")
     asked(executor, job_info)
     if executor.told[-1:] == ["error"]:
@@ -308,3 +312,14 @@ def test_an_account_is_used_though_the_accounting_cannot_confirm_it(programs, ex
     asked = {"slurm_account": "lab", **dict(submitted.job.resources.items())}
     submitted.job._resources = ResourceList(fromdict=asked)
     assert next(executor.get_account_arg(submitted.job)) == " -A lab"
+
+
+@pytest.mark.parametrize(
+    ("said", "next_asks_for"), [("the kernel killed the process", 64000), ("CUDA error", 32000)]
+)
+def test_a_stage_that_says_that_memory_ran_out_gets_more_of_it_but_for_a_gpus(
+    programs, executor, submitted, tmp_path, said, next_asks_for
+):
+    (tmp_path / "train.log").write_text(f"remodal: {shortage('train', said, 31000)}\n")
+    found = ends(programs, executor, submitted, "FAILED", again=False)
+    assert found.mem_mb == next_asks_for

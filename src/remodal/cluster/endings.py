@@ -82,15 +82,18 @@ def _says_that_it_continues(log: Path) -> bool:
     return CONTINUES in ending(log).reason
 
 
-def killed_for_memory(state: str, slurm_log: Path) -> bool:
-    """Whether a job was killed because it used more memory than it had asked for.
+def killed_for_memory(state: str, steps: Sequence[Step], before: Written, slurm_log: Path) -> bool:
+    """Whether a job had too little memory (a GPU's does not count: more of the node's is no help).
 
     Its state alone does not tell on every cluster: where only a step was killed, the job may count
-    as failed.
+    as failed. Then Slurm's log or the stage's own last words do.
     """
     if state == "OUT_OF_MEMORY":
         return True
-    return any(_MEMORY_KILL.search(line) for line in _slurm_lines(slurm_log))
+    if any(_MEMORY_KILL.search(line) for line in _slurm_lines(slurm_log)):
+        return True
+    logs = [log for step in unfinished(steps, before) for log in step.logs]
+    return any(": memory ran out" in ending(log).reason for log in logs)
 
 
 def describe(

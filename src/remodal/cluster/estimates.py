@@ -55,7 +55,8 @@ def megabytes(jobs: list[PlannedJob], settings: Settings) -> float:
         return 0.0
     pieces = sum(job.outputs for job in jobs) / _FILES_OF_A_FOLD
     count = pieces if stage == "preprocess" else len(jobs)
-    return count * _MEGABYTES[stage] * (1.0 if stage == "train" else _size(settings))
+    size = (settings.network.base_width / 32) ** 2 if stage == "train" else _size(settings)
+    return count * _MEGABYTES[stage] * size
 
 
 def _size(settings: Settings) -> float:
