@@ -126,13 +126,19 @@ def _job(stage: str, planned: Any) -> PlannedJob:
     asked = dict(planned.resources.items())
     return PlannedJob(
         stage,
-        asked.get("mem_mb"),
-        asked.get("runtime"),
+        _number(asked, "mem_mb"),
+        _number(asked, "runtime"),
         str(asked.get("slurm_partition", "")),
         _gpus(asked),
         Path(str(planned.benchmark)) if planned.benchmark else None,
         len(planned.output),
     )
+
+
+def _number(asked: dict[str, Any], name: str) -> int | None:
+    """A resource; None where it is not asked for, or known only when its inputs are there."""
+    value = asked.get(name)
+    return value if isinstance(value, int) else None
 
 
 def _gpus(asked: dict[str, Any]) -> int:
