@@ -36,10 +36,16 @@ def tables(whole_study, tmp_path_factory):
 def test_all_files_are_written_and_another_run_gives_the_same_bytes(whole_study, tables, tmp_path):
     settings, study, _ = whole_study
     tabulate(settings, study / "metrics", study / "splits.json", tmp_path)
-    names = sorted(path.name for path in tables.iterdir())
+    names = sorted(str(path.relative_to(tables)) for path in tables.rglob("*") if path.is_file())
+    rows = [
+        f"rows/{name}.{row.method}.{row.scenario}.json"
+        for name, table in settings.tables.items()
+        for row in table.rows
+    ]
     assert names == [
         "claims.json",
         "metrics.csv",
+        *sorted(rows),
         "summary.json",
         *(f"table{number}.{suffix}" for number in (1, 2) for suffix in ("csv", "md", "tex")),
     ]
@@ -151,6 +157,17 @@ def test_summary_is_flat_and_leaves_out_what_was_not_run(
     assert numbers["table1.maml.both.assd_voxel"] is None
     assert numbers["claims.undecided"] == 5
     assert not any("nnunet" in key for key in numbers)
+
+
+def test_each_row_of_a_table_is_a_row_of_dvcs_metrics(
+    settings, tmp_path, write_cell, case_row, no_tests
+):
+    rows = [case_row(case, dice=dice) for case, dice in (("a", 60.0), ("b", 70.0))]
+    write_cell(tmp_path / "metrics", "maml", "both", rows)
+    tabulate(settings, tmp_path / "metrics", no_tests, tmp_path)
+    shown = json.loads((tmp_path / "rows/table1.maml.both.json").read_text())
+    assert shown == {"dice": 65.0, "assd_voxel": None, "masd_voxel": None, "missed": 0}
+    assert json.loads((tmp_path / "rows/table1.nnunet.both.json").read_text()) == {}
 
 
 def test_all_per_case_rows_are_kept(whole_study, tables):

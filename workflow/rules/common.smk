@@ -225,3 +225,11 @@ def predicted_scenarios():
 
 def measured_scenarios():
     return [study_file(f"metrics/{cell}.csv") for cell in evaluated()]
+
+
+def table_rows():
+    return [
+        f"results/studies/{{study}}/tables/rows/{table}.{row.method}.{row.scenario}.json"
+        for table, shown in SETTINGS.tables.items()
+        for row in shown.rows
+    ]

@@ -12,6 +12,7 @@ rule tabulate:
             table=SETTINGS.tables,
             format=["csv", "tex", "md"],
         ),
+        rows=table_rows(),
         cases="results/studies/{study}/tables/metrics.csv",
         summary="results/studies/{study}/tables/summary.json",
         claims="results/studies/{study}/tables/claims.json",

@@ -11,7 +11,7 @@ from remodal.errors import UserError
 from remodal.files import write_json, write_text
 from remodal.metrics.cases import read_cases
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
-from remodal.report.comparison import Table, build_tables
+from remodal.report.comparison import Entry, Row, Table, build_tables
 from remodal.report.formats import FORMATS
 from remodal.settings import Settings
 from remodal.splits import read_splits
@@ -45,18 +45,14 @@ def study_cases(settings: Settings, metrics: Path) -> pd.DataFrame:
 def summary_numbers(
     tables: Sequence[Table], claims: Sequence[Mapping[str, Any]]
 ) -> dict[str, float | None]:
-    """Flat numbers for `dvc metrics show` (None: undefined; a method not run is absent)."""
+    """Flat numbers for programs (None: undefined; a method not run is absent)."""
     numbers: dict[str, float | None] = {}
     for table in tables:
         for row in table.rows:
             for entry in row.entries:
                 if entry.summary is None:
                     continue
-                column = entry.column
-                names = [table.name, row.method, row.scenario, column.metric.name]
-                if len({c.class_name for c in table.columns}) > 1:
-                    names.insert(3, column.class_name)
-                key = ".".join(names)
+                key = ".".join([table.name, row.method, row.scenario, _column_name(table, entry)])
                 numbers[key] = _rounded(entry.summary.mean)
                 numbers[f"{key}.sd"] = _rounded(entry.summary.sd)
                 numbers[f"{key}.n"] = entry.summary.n
@@ -65,6 +61,20 @@ def summary_numbers(
         key = "claims." + verdict.replace(" ", "_")
         numbers[key] = sum(claim["verdict"] == verdict for claim in claims)
     return numbers
+
+
+def row_numbers(table: Table, row: Row) -> dict[str, float | None]:
+    """One row for `dvc metrics show`: its means, and how many lesions or organs were missed."""
+    ours = [entry for entry in row.entries if entry.summary is not None]
+    numbers = {_column_name(table, entry): _rounded(entry.summary.mean) for entry in ours}
+    return numbers | {"missed": max(entry.summary.missed for entry in ours)} if ours else {}
+
+
+def _column_name(table: Table, entry: Entry) -> str:
+    """Name of a metric, and of its class where the table has several."""
+    column = entry.column
+    several = len({one.class_name for one in table.columns}) > 1
+    return f"{column.class_name}.{column.metric.name}" if several else column.metric.name
 
 
 def _rounded(value: float) -> float | None:
@@ -85,7 +95,8 @@ def tabulate(settings: Settings, metrics: Path, splits: Path, output: Path) -> N
         settings: the study.
         metrics: folder of the per-case tables, `<method>/fold<k>-seed<s>/<scenario>.csv`.
         splits: splits.json.
-        output: folder for `<table>.csv`, `.tex`, `.md`, metrics.csv, summary.json, claims.json.
+        output: folder for `<table>.csv`, `.tex`, `.md`, metrics.csv, summary.json, claims.json and
+            `rows/<table>.<method>.<scenario>.json`, one row of `dvc metrics show` each.
 
     Raises:
         UserError: nothing measured, no splits, an unknown metric, or a wrong file of published
@@ -97,6 +108,9 @@ def tabulate(settings: Settings, metrics: Path, splits: Path, output: Path) -> N
     for table in tables:
         for suffix, write in FORMATS.items():
             write_text(output / f"{table.name}.{suffix}", write(table))
+        for row in table.rows:
+            name = f"{table.name}.{row.method}.{row.scenario}.json"
+            write_json(output / "rows" / name, row_numbers(table, row))
     write_text(output / "metrics.csv", cases_csv(cases))
     write_json(output / "claims.json", claims)
     write_json(output / "summary.json", summary_numbers(tables, claims))
