@@ -481,7 +481,7 @@ def record(stage: Annotated[str, typer.Argument(help="Stage of dvc.yaml.")]) -> 
 def share(
     push: Annotated[bool, typer.Option(help="Also push to DVC's remote.")] = True,
 ) -> None:
-    """Share the study that dvc.yaml names: record, commit to DVC, push, check the remote."""
+    """Share the study of config/config.yaml: record, commit to DVC, push, check the remote."""
     from remodal.sharing.share import share as share_study
 
     for line in share_study(push=push):

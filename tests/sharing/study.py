@@ -7,7 +7,7 @@ from pathlib import Path
 
 from remodal.sharing.contents import modified
 from remodal.sharing.snakemake_records import FORMAT
-from tests.workspace import ENVIRONMENT
+from tests.workspace import ENVIRONMENT, ROOT
 
 STAGES = """\
 stages:
@@ -28,6 +28,7 @@ stages:
     outs:
       - results/studies/ours/report: {persist: true}
       - results/studies/ours/predictions: {persist: true}
+      - results/studies/ours/tables/table1.csv: {cache: false, persist: true}
       - results/studies/ours/records/report.json: {persist: true}
 """
 
@@ -119,6 +120,7 @@ def finished_study(folder: SharedFolder, remote: str) -> None:
     from remodal.sharing import snakemake_records
 
     (folder / "dvc.yaml").write_text(STAGES)
+    folder.run("cp", "-a", str(ROOT / "config"), "config")
     (folder / ".gitignore").write_text(IGNORED)
     prepare(folder, remote)
     here = Path.cwd()

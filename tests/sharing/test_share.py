@@ -137,6 +137,39 @@ def test_pulling_what_was_never_shared_says_so(owner):
     assert "nothing was shared yet" in owner.refusal("pull")[0]
 
 
+def test_a_remote_folder_that_does_not_exist_is_said_in_one_line(shared, tmp_path):
+    clone = shared.clone(tmp_path / "clone")
+    clone.run("mv", str(tmp_path / "store"), str(tmp_path / "not mounted"))
+    done = clone.remodal("pull", check=False)
+    assert done.returncode == 4
+    said = [line for line in done.stderr.splitlines() if line.startswith("remodal:")]
+    assert said == [
+        f"remodal: DVC's remote `shared`, {tmp_path}/store: this folder does not exist; mount it, "
+        "or name the right one: `dvc remote modify --local shared url FOLDER`"
+    ]
+
+
+def test_what_mlflow_holds_here_is_a_matter_of_each_place(owner, tmp_path, monkeypatch):
+    from remodal.sharing import snakemake_records
+
+    monkeypatch.chdir(owner.folder)
+    tracking = "results/studies/ours/tracking.json"
+    Path(tracking).write_text("{}")
+    snakemake_records.write_record(tracking, record_of(tracking))
+    owner.remodal("share")
+    lock = (owner / "dvc.lock").read_bytes()
+    Path(tracking).write_text("{'another': 'run'}")
+    snakemake_records.write_record(tracking, record_of(tracking))
+    owner.remodal("share")
+    assert (owner / "dvc.lock").read_bytes() == lock
+    owner.commit("a study")
+    clone = owner.clone(tmp_path / "clone")
+    clone.remodal("pull")
+    assert not (clone / tracking).exists()
+    monkeypatch.chdir(clone.folder)
+    assert snakemake_records.read_record(tracking) is None
+
+
 def test_a_table_that_git_put_back_is_no_change_by_hand(shared):
     table = shared / "results/studies/ours/tables/table1.csv"
     table.write_bytes(table.read_bytes())

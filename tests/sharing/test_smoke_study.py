@@ -42,8 +42,6 @@ def owner(smoke_study, tmp_path_factory):
         folder.run("cp", "-a", str(smoke_study.folder / name), str(folder / name))
     config = folder / "config/config.yaml"
     config.write_text(config.read_text().replace("preset: demo", "preset: smoke"))
-    stages = folder / "dvc.yaml"
-    stages.write_text(stages.read_text().replace("phantom-demo", "phantom-smoke"))
     prepare(folder, str(folder.folder.parent / f"{folder.folder.name}-store"))
     folder.environment = {"PYTHONPATH": "src"}
     folder.remodal("share")

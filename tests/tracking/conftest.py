@@ -121,8 +121,9 @@ def write_study(folder: Path, settings: Settings) -> Path:
 
 def write_measured(study: Path, model: str, dices: list[float]) -> None:
     """Per-case metrics of one model, `<method>/fold<k>-seed<s>`."""
+    named = {"group": "", "class": "tumour"}
     rows = [
-        {"case": f"p{i}", "group": "", "class": "tumour", "dice": dice, **dict.fromkeys(COUNTS, 1)}
+        {"case": f"p{i}", "patient": f"p{i}", **named, "dice": dice, **dict.fromkeys(COUNTS, 1)}
         for i, dice in enumerate(dices)
     ]
     write_cases(study / "metrics" / model / "both.csv", ["dice"], rows)

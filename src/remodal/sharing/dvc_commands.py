@@ -19,6 +19,24 @@ def pull_paths(repository: "Repo", paths: Iterable[Path]) -> str:
     return _problem(lambda: repository.pull(targets=[str(path) for path in paths]))
 
 
+def require_remote_folder(repository: "Repo") -> None:
+    """See that a default remote that is a folder is there; any other speaks for itself.
+
+    Raises:
+        EnvironmentProblem: it is not there, or there is no remote.
+    """
+    found: list[Any] = []
+    _require("DVC's remote", lambda: found.append(repository.cloud.get_remote()))
+    (remote,) = found
+    if remote.fs.protocol == "local" and not remote.fs.exists(remote.path):
+        raise EnvironmentProblem(
+            "this folder does not exist",
+            where=f"DVC's remote `{remote.name}`, {remote.path}",
+            remedy="mount it, or name the right one: "
+            f"`dvc remote modify --local {remote.name} url FOLDER`",
+        )
+
+
 def commit_stages(repository: "Repo", names: list[str]) -> None:
     """Put the stages' results into the cache and their digests into dvc.lock.
 

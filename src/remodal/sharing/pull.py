@@ -16,7 +16,7 @@ from remodal.sharing.check import (
     summarised,
 )
 from remodal.sharing.contents import file_state
-from remodal.sharing.dvc_commands import pull_paths
+from remodal.sharing.dvc_commands import pull_paths, require_remote_folder
 from remodal.sharing.records import SharedResult, is_in_git, is_within, sound_records
 from remodal.sharing.stages import SharedStage, named, needed, open_repository, shared_stages
 
@@ -35,6 +35,7 @@ def pull(names: list[str]) -> list[str]:
 
     Raises:
         UserError: no such stage, or nothing was shared.
+        EnvironmentProblem: the remote is not there.
         Mismatch: results that are not what was shared; all others are in place.
     """
     snakemake_records.require_known_format()
@@ -46,6 +47,8 @@ def pull(names: list[str]) -> list[str]:
     shared = _shared(stages)
     # DVC brings nothing of a list of which it lacks one: the records first, by themselves.
     refused = pull_paths(repository, [stage.records for stage in shared])
+    if refused:
+        require_remote_folder(repository)
     if pull_paths(repository, wanted):
         refused += " ".join(filter(None, (pull_paths(repository, [path]) for path in wanted)))
     results, problems = sound_records(shared)

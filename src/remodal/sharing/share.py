@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from remodal.config import read_settings
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
 from remodal.progress import progress
+from remodal.settings import Settings
 from remodal.sharing import snakemake_records
 from remodal.sharing.check import cached_copy, changed_by_hand, summarised
 from remodal.sharing.contents import file_state
@@ -18,6 +18,7 @@ from remodal.sharing.dvc_commands import (
     push_stages,
 )
 from remodal.sharing.records import SharedResult, made_here, read_records, write_records
+from remodal.sharing.shared_study import NAMES, configured_study, name_study
 from remodal.sharing.sources import unindexed
 from remodal.sharing.stages import SharedStage, named, open_repository, shared_stages
 
@@ -34,9 +35,17 @@ def record_stage(name: str) -> None:
     """Write the records of one stage, as the last step of its command in dvc.yaml.
 
     Raises:
-        UserError: no such stage, it is not whole, or a result was changed by hand.
+        UserError: no such stage, it is not whole, a result was changed by hand, or dvc.yaml was
+            about another study until now.
     """
     snakemake_records.require_known_format()
+    study = configured_study()
+    if name_study(study):
+        raise UserError(
+            "dvc.yaml was about another study",
+            where=str(NAMES),
+            remedy=f"it names `{study.study_id}` now: run the same command again",
+        )
     stages = shared_stages(open_repository())
     (stage,) = named(stages, [name])
     made = made_here(stages)[stage.name]
@@ -58,9 +67,11 @@ def share(*, push: bool = True) -> list[str]:
     """
     snakemake_records.require_known_format()
     snakemake_records.require_idle()
+    study = configured_study()
+    name_study(study)
     repository = open_repository()
     stages = shared_stages(repository)
-    said = _about_sources(stages)
+    said = _about_sources(study)
     made = made_here(stages)
     whole = [stage for stage in stages if not _missing(stage, made[stage.name])]
     if not whole:
@@ -81,29 +92,15 @@ def share(*, push: bool = True) -> list[str]:
     return [*said, "now commit dvc.lock, config/ and the study's tables to git"]
 
 
-def _about_sources(stages: list[SharedStage]) -> list[str]:
-    """A line on sources that are in no index: a clone without them would convert them again.
-
-    Raises:
-        UserError: dvc.yaml names another data set than the study's settings.
-    """
-    file = stages[-1].records.parents[1] / "settings.yaml"
-    if not file.is_file():
-        return []
-    settings = read_settings(file)
-    named_there = stages[0].records.parents[1].name
-    if named_there != settings.data_id:
-        raise UserError(
-            f"the data set `{named_there}` is not the study's",
-            where="dvc.yaml, `vars`",
-            expected=f"`dataset: {settings.data_id}`",
-        )
-    paths = unindexed(settings, cases_of(settings))
+def _about_sources(study: Settings) -> list[str]:
+    """A line on sources that are in no index: a clone without them would convert them again."""
+    paths = unindexed(study, cases_of(study))
     if not paths:
         return []
+    settings = f"results/studies/{study.study_id}/settings.yaml"
     return [
         f"{len(paths)} sources are in no index, {paths[0]} the first: a clone without them would "
-        f"convert them again; run `remodal index --settings {file}` and share again"
+        f"convert them again; run `remodal index --settings {settings}` and share again"
     ]
 
 
@@ -121,7 +118,7 @@ def _require_whole(stage: SharedStage, made: list[tuple[str, dict[str, Any]]]) -
         raise UserError(
             f"stage `{stage.name}` is not whole: {len(missing)} results are not here",
             where=str(missing[0]),
-            expected="the study and data set that dvc.yaml names under `vars`",
+            expected="the study of config/config.yaml, finished",
             remedy=(
                 f"`snakemake --cores all {stage.name}`, or, for what the study no longer has, "
                 "`snakemake --cleanup-metadata FILE`"

@@ -15,8 +15,9 @@ class SharedStage:
     """One stage of dvc.yaml; paths are relative to the working folder.
 
     `results` are its outs but `records`; `stored` are those that lie in DVC's cache and remote (the
-    others lie in git), each with its digest in dvc.lock, None when it was never shared. `reads` are
-    the results of other stages that it depends on.
+    others lie in git), each with its digest in dvc.lock, None when it was never shared. What lies
+    beside those others is `in_git` too: the small tables. `reads` are the results of other stages
+    that it depends on.
     """
 
     name: str
@@ -24,6 +25,7 @@ class SharedStage:
     results: tuple[Path, ...]
     reads: tuple[Path, ...]
     stored: dict[Path, str | None]
+    in_git: tuple[Path, ...]
 
     @property
     def shared(self) -> bool:
@@ -31,8 +33,9 @@ class SharedStage:
         return self.stored[self.records] is not None
 
     def holds(self, path: Path) -> bool:
-        """Whether a path is one of the results, or lies in one."""
-        return any(path == one or one in path.parents for one in self.results)
+        """Whether a path is one of the results, lies in one, or in git beside one."""
+        inside = any(path == one or one in path.parents for one in self.results)
+        return inside or any(folder in path.parents for folder in self.in_git)
 
 
 def open_repository() -> "Repo":
@@ -91,6 +94,7 @@ def _described(stage) -> SharedStage:
             for path, out in outs.items()
             if out.use_cache
         },
+        in_git=tuple({path.parent for path, out in outs.items() if not out.use_cache}),
     )
 
 
@@ -99,17 +103,11 @@ def _relative(path: str) -> Path:
 
 
 def stage_of(output: str, stages: list[SharedStage]) -> SharedStage | None:
-    """The stage that shares an output of Snakemake.
+    """The stage that shares an output of Snakemake; None for what nothing shares.
 
-    What lies in a study's folder and in no stage's results is the last one's: the small tables,
-    which are in git. None: nothing shares it, such as a simulated scan.
+    Not shared are a simulated scan, and what is a matter of each place, such as MLflow's runs.
     """
-    path = Path(output)
-    for stage in stages:
-        if stage.holds(path):
-            return stage
-    last = stages[-1]
-    return last if last.records.parents[1] in path.parents else None
+    return next((stage for stage in stages if stage.holds(Path(output))), None)
 
 
 def named(stages: list[SharedStage], names: list[str]) -> list[SharedStage]:

@@ -1,0 +1,35 @@
+"""Which study dvc.yaml is about: the one of config/config.yaml.
+
+DVC cannot work out the names of a study's folders. They stand in config/shared.yaml, which goes
+into git with the rest of config/, so that a clone knows them without a run.
+"""
+
+from pathlib import Path
+
+import yaml
+
+from remodal.config import compose, read_yaml
+from remodal.files import write_text
+from remodal.settings import Settings
+
+_CONFIG, NAMES = Path("config/config.yaml"), Path("config/shared.yaml")
+
+_HEAD = "# What dvc.yaml is about: a study and its folder in results/data. Written by `remodal share`.\n"
+
+
+def configured_study() -> Settings:
+    """The study of config/config.yaml.
+
+    Raises:
+        UserError: there is none, or its settings are wrong.
+    """
+    return compose(read_yaml(_CONFIG))
+
+
+def name_study(settings: Settings) -> bool:
+    """Let dvc.yaml be about this study; return whether it was about another one."""
+    names = {"study": settings.study_id, "dataset": settings.data_id}
+    if NAMES.is_file() and read_yaml(NAMES) == names:
+        return False
+    write_text(NAMES, _HEAD + yaml.safe_dump(names, sort_keys=False))
+    return True
