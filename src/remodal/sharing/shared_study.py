@@ -14,7 +14,7 @@ from remodal.settings import Settings
 
 _CONFIG, NAMES = Path("config/config.yaml"), Path("config/shared.yaml")
 
-_HEAD = "# What dvc.yaml is about: a study and its folder in results/data. Written by `remodal share`.\n"
+_HEAD = "# What dvc.yaml is about: study and folder in results/data. Written by `remodal share`.\n"
 
 
 def configured_study() -> Settings:
