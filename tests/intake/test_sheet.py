@@ -161,7 +161,8 @@ def test_a_label_needs_the_image_that_it_was_drawn_on(sheet):
 
 def test_a_modality_whose_path_is_empty_is_one_that_the_case_lacks(sheet):
     (image,) = sheet(("c1", "arterial", "", "", "", "hcc"), ("c1", "venous", "v", "l"))
-    assert image == Image("c1", "venous", Path("v"), LabelSource((Path("l"),)), "venous", "hcc", "c1")
+    label = LabelSource((Path("l"),))
+    assert image == Image("c1", "venous", Path("v"), label, "venous", "hcc", "c1")
 
 
 def test_a_case_without_any_image_is_a_mistake(sheet):
