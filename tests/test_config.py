@@ -124,3 +124,10 @@ def test_a_changed_option_reruns_that_method_alone():
         if depends_on(before, "train", method) != depends_on(after, "train", method)
     }
     assert changed == {"maml"}
+
+
+def test_outside_the_project_s_folder_it_is_said_where_to_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    expected = r"config/studies: there is no such folder here; expected the project's folder"
+    with pytest.raises(UserError, match=expected):
+        compose({"study": "liver", "preset": "smoke"})

@@ -126,6 +126,13 @@ def _study(folder: Path, name: str) -> dict[str, Any]:
 
 def _named(folder: Path, kind: str, name: str) -> dict[str, Any]:
     path = folder / kind / f"{name}.yaml"
+    if not (folder / kind).is_dir():
+        raise UserError(
+            "there is no such folder here",
+            where=str(folder / kind),
+            expected="the project's folder as working directory",
+            remedy="go there (`cd`) and run the same command again",
+        )
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in (folder / kind).glob("*.yaml")))
         word = {"studies": "study", "presets": "preset"}[kind]

@@ -3,12 +3,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from remodal import registration
 from remodal.errors import BadCase, UserError
+from remodal.files import read_json
 from remodal.inference import infer_fold, predict_patient
 from remodal.intake.nifti import read_volume, write_volume
-from remodal.volume import Geometry, Volume
+from remodal.volume import Geometry, Volume, to_sitk
 
 from .conftest import Study
 
@@ -135,6 +137,46 @@ def test_a_wrong_command_is_one_clear_line(
     paths = {modality: study.registered / name for modality, name in images.items()}
     with pytest.raises(UserError, match=message):
         predict_patient(model_of(study, method), paths, tmp_path / output)
+
+
+def of_ct(study: Study) -> Path:
+    acquired = {"modalities": ["CT"], "lower": [-1000, -1000], "upper": [100, 120]}
+    fingerprint = read_json(study.preprocessed / "fingerprint.json")
+    return study.model("maml", fold=4, fingerprint=fingerprint | {"acquired": {"venous": acquired}})
+
+
+def test_a_scan_of_another_kind_than_the_model_s_is_refused(study, tmp_path) -> None:
+    venous = read_volume(images_of(study, "b")["venous"])
+    image = to_sitk(venous.with_array(venous.array + np.int16(1000)))
+    for index in range(image.GetSize()[2]):
+        plane = image[:, :, index]
+        plane.SetMetaData("0008|0060", "MR")
+        place = image.TransformIndexToPhysicalPoint((0, 0, index))
+        plane.SetMetaData("0020|0032", "\\".join(map(str, place)))
+        axes = np.reshape(image.GetDirection(), (3, 3))[:, :2].T.ravel()
+        plane.SetMetaData("0020|0037", "\\".join(map(str, axes)))
+        plane.SetMetaData("0020|000e", "1.2.3")
+        (tmp_path / "mr").mkdir(exist_ok=True)
+        writer = sitk.ImageFileWriter()
+        writer.KeepOriginalImageUIDOn()
+        writer.SetFileName(str(tmp_path / "mr" / f"{index}.dcm"))
+        writer.Execute(plane)
+    with pytest.raises(UserError, match="--venous: the image is MR, and the model was trained on"):
+        predict_patient(of_ct(study), {"venous": tmp_path / "mr"}, tmp_path / "seg.nii.gz")
+    assert not (tmp_path / "seg.nii.gz").exists()
+
+
+def test_a_file_that_does_not_say_what_made_it_is_judged_by_its_values(
+    study, tmp_path, capsys
+) -> None:
+    venous = read_volume(images_of(study, "b")["venous"])
+    write_volume(tmp_path / "mr.nii.gz", venous.with_array(venous.array + np.int16(1000)))
+    predict_patient(of_ct(study), {"venous": tmp_path / "mr.nii.gz"}, tmp_path / "seg.nii.gz")
+    said = capsys.readouterr().err
+    assert "venous: the file does not say what made it; the model was trained on CT" in said
+    assert "venous: WARNING: the image is unlike those that the model was trained on" in said
+    predict_patient(of_ct(study), {"venous": images_of(study, "b")["venous"]}, tmp_path / "s.nii")
+    assert "WARNING" not in capsys.readouterr().err
 
 
 def test_a_folder_without_a_model_is_an_error(study, tmp_path) -> None:

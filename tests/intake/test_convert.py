@@ -58,6 +58,7 @@ def test_a_series_becomes_nifti_and_a_record(image, write_series, convert, tmp_p
     assert details["direction"] == [1, 0, 0, 0, 1, 0, 0, 0, 1]
     assert (details["dtype"], details["format"]) == ("int16", "DICOM series")
     assert details["tags"]["Manufacturer"] == "ACME"
+    assert details["range"] == np.percentile(image.array, [0.5, 99.5]).tolist()
 
 
 def test_nothing_of_the_patient_is_in_the_outputs(image, write_series, convert, secrets, tmp_path):

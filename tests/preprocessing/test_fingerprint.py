@@ -7,6 +7,7 @@ from remodal.errors import UserError
 from remodal.files import read_json
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.preprocessing import fingerprint, fingerprint_fold
+from remodal.records import Record, write_record
 from remodal.settings import PreprocessingSettings
 
 from .conftest import Study, leave_out, write_case
@@ -51,6 +52,17 @@ def test_spacing_and_shape_are_medians_over_the_training_cases(registered, split
 def test_the_settings_spacing_comes_first(registered, splits) -> None:
     study = Study(PreprocessingSettings(spacing=(4, 2, 2)))
     assert measured(registered, splits, study)["spacing"] == [4, 2, 2]
+
+
+def test_what_made_the_training_images_comes_from_their_records(registered, splits) -> None:
+    for case, lower in (("a", -1000.0), ("b", -900.0), ("c", 7.0)):
+        acquired = {"venous": {"modality": "CT", "range": [lower, 500.0]}}
+        details = {"modalities": ["arterial", "venous"], "acquired": acquired}
+        record = Record(case=case, stage="register", details=details)
+        write_record(registered / case / "registration.json", record)
+    venous = {"modalities": ["CT"], "lower": [-1000, -900], "upper": [500, 500]}
+    expected = {"arterial": {"modalities": []}, "venous": venous}
+    assert measured(registered, splits)["acquired"] == expected
 
 
 def test_validation_and_test_cases_change_nothing(registered, splits) -> None:

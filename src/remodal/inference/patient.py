@@ -9,6 +9,7 @@ from typing import Any
 
 from remodal.errors import BadCase, UserError
 from remodal.inference.model import Segmenter
+from remodal.intake.acquisition import acquisition, compare
 from remodal.intake.convert import convert_image
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.intake.source_files import is_there
@@ -36,7 +37,7 @@ def predict_patient(model: Path, images: Mapping[str, Path], output: Path) -> No
 
     Raises:
         UserError: no model, no image, an unknown modality or output format, modalities that the
-            method cannot predict from.
+            method cannot predict from, an image of another DICOM modality than the model's.
         BadCase: an image that cannot be used.
     """
     if not output.name.lower().endswith(_FORMATS):
@@ -47,7 +48,7 @@ def predict_patient(model: Path, images: Mapping[str, Path], output: Path) -> No
     order = _wanted(images, description)
     segmenter = Segmenter(model, order, _section(InferenceSettings, description, "inference"))
     volumes = _on_one_grid(
-        {modality: _read(images[modality], modality) for modality in order},
+        {modality: _read(images[modality], modality, description) for modality in order},
         _section(RegistrationSettings, description, "registration"),
     )
     settings = _section(PreprocessingSettings, description, "preprocessing")
@@ -84,12 +85,19 @@ def _section(kind: type, description: Mapping[str, Any], name: str) -> Any:
     return kind.model_validate(description[name])
 
 
-def _read(source: Path, modality: str) -> Volume:
-    """An image as the intake stage converts it; what it finds odd is told on standard error."""
+def _read(source: Path, modality: str, description: Mapping[str, Any]) -> Volume:
+    """An image as the intake stage converts it; what it finds odd is told on standard error.
+
+    Raises:
+        UserError: the image is of another DICOM modality than the model's training images.
+        BadCase: it cannot be used.
+    """
+    trained = description["fingerprint"].get("acquired", {}).get(modality)
     with TemporaryDirectory() as folder:
         converted, record = Path(folder) / "image.nii", Path(folder) / "image.json"
         found = convert_image(source, converted, record, case="patient", modality=modality)
-        for warning in found.warnings:
+        doubts = compare(acquisition(found.details), trained, f"--{modality}")
+        for warning in [*found.warnings, *doubts]:
             print(f"remodal: {modality}: {warning}", file=sys.stderr)
         return read_volume(converted)
 

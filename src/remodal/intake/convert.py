@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase, EnvironmentProblem, QuarantinedBefore, UserError
+from remodal.intake.acquisition import intensity_range
 from remodal.intake.headers import is_dicom
 from remodal.intake.label_source import LabelSource
 from remodal.intake.nifti import read_geometry, read_image, write_volume
@@ -40,8 +41,8 @@ def convert_image(
         source: DICOM folder or enhanced multi-frame file, or NIfTI, NRRD or MHA file.
         output: the NIfTI file; empty in a quarantine.
         record: details on success are `format`, `shape` (z, y, x), `spacing`, `origin` and
-            `direction` (x, y, z; mm; LPS), `dtype`, harmless DICOM `tags` and the source's
-            `sha256`.
+            `direction` (x, y, z; mm; LPS), `dtype`, harmless DICOM `tags`, the `range` of the
+            intensities (their 0.5th and 99.5th percentile) and the source's `sha256`.
         case: the sheet's pseudonym.
         modality: the sheet's word.
         quarantine: go on with a bad case, by a record of its reason.
@@ -62,7 +63,8 @@ def convert_image(
                 remedy="correct the path in the sheet",
             )
         volume, details, warnings = _read_image(Path(source))
-        return _checked(volume), details, warnings
+        volume = _checked(volume)
+        return volume, details | {"range": intensity_range(volume.array)}, warnings
 
     blank = Record(case=case, stage="convert", modality=modality)
     return _convert(read, output, record, blank, quarantine)

@@ -8,6 +8,7 @@ import numpy as np
 
 from remodal.errors import BadCase, UserError
 from remodal.files import read_json, write_json
+from remodal.intake.acquisition import summary
 from remodal.intake.nifti import read_volume
 from remodal.orientation import Orientation
 from remodal.preprocessing.resampling import Shape, resampled_shape
@@ -28,9 +29,10 @@ def fingerprint_fold(
 
     The file holds `fold`, `cases` and their number `n`, the target `spacing` (z, y, x) in mm (the
     settings', else the median of each axis), the median `shape` of the uncropped cases at that
-    spacing, and, for the clip `dataset_foreground`, `foreground`: for each modality the `lower` and
-    `upper` percentile, `mean` and `sd` of the voxels of the classes in the cases that have it, and
-    how many were used.
+    spacing, `acquired` (by modality: what made the images and where their intensities lie, which
+    `predict` compares a patient's with), and, for the clip `dataset_foreground`, `foreground`: for
+    each modality the `lower` and `upper` percentile, `mean` and `sd` of the voxels of the classes
+    in the cases that have it, and how many were used.
 
     Args:
         settings: the study.
@@ -59,9 +61,19 @@ def fingerprint_fold(
         "spacing": list(target),
         "shape": [round(length) for length in _median(shapes)],
     }
+    fingerprint["acquired"] = _acquired(settings.data.modalities, cases, registered)
     if settings.preprocessing.clip == "dataset_foreground":
         fingerprint["foreground"] = _percentiles(values, settings.preprocessing)
     write_json(output, fingerprint)
+
+
+def _acquired(
+    modalities: Sequence[str], cases: Sequence[str], registered: Path
+) -> dict[str, dict[str, Any]]:
+    """`summary` of what the cases' records say of each modality's images."""
+    records = [read_record(registered / case / "registration.json") for case in cases]
+    told = [record.details.get("acquired", {}) for record in records]
+    return {name: summary(one[name] for one in told if name in one) for name in modalities}
 
 
 def _median(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:

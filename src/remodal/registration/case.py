@@ -9,6 +9,7 @@ import numpy as np
 
 from remodal.errors import BadCase, UserError
 from remodal.files import link_or_copy
+from remodal.intake.acquisition import acquisition
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.records import (
     Record,
@@ -43,8 +44,9 @@ def register_case(
     Written are, for each modality, `<modality>.nii.gz` (the fixed one as a link to the converted
     file) and `transform-<modality>-<n>.txt` for elastix; `label.nii.gz`; `registration.png`; and
     the record `registration.json`, whose details hold the `modalities` of the case, which of them
-    was `fixed`, and the quality of each alignment. A modality that the case lacks has an empty
-    file. A quarantined case gets empty files and the reason instead.
+    was `fixed`, the quality of each alignment and, as `acquired`, what made each image. A modality
+    that the case lacks has an empty file. A quarantined case gets empty files and the reason
+    instead.
 
     Args:
         settings: effective settings.
@@ -71,6 +73,9 @@ def register_case(
             require_ok(upstream.values())
             drawn_on = _drawn_on(present, case, upstream)
             record = _register(settings, blank, drawn_on, converted, output)
+            record.details["acquired"] = {
+                name: acquisition(upstream[name].details) for name in present if name in upstream
+            }
             write_empty(path for name, path in images.items() if name not in present)
         except Exception:
             _remove_transforms(output)
