@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import permutations, product
 
 import numpy as np
+import pytest
 
 from remodal.volume import Geometry, Volume
 
@@ -77,3 +78,20 @@ def tilted(grid: Geometry, turn: np.ndarray) -> Geometry:
     origin = turn @ (grid.origin - middle[:3]) + middle[:3]
     direction = turn @ np.reshape(grid.direction, (3, 3))
     return Geometry(grid.shape, grid.spacing, tuple(origin), tuple(direction.ravel()))
+
+
+def each_orientation(quick_every: int = 1) -> pytest.MarkDecorator:
+    """All 48 as `orientation`; in the default run RAS, LAS and one of so many."""
+    return pytest.mark.parametrize(
+        "orientation",
+        [
+            pytest.param(
+                one,
+                id=one.code,
+                marks=()
+                if n % quick_every == 0 or one.code in ("RAS", "LAS")
+                else pytest.mark.slow,
+            )
+            for n, one in enumerate(ORIENTATIONS)
+        ],
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.orientations import LPS, ORIENTATIONS, Orientation, rotation, tilted
+from tests.orientations import LPS, ORIENTATIONS, Orientation, each_orientation, rotation, tilted
 
 from remodal.files import write_json
 from remodal.inference import infer_fold
@@ -90,7 +90,7 @@ def in_lps(study, tmp_path_factory) -> Outcome:
     return outcome
 
 
-@pytest.mark.parametrize("orientation", ORIENTATIONS, ids=lambda orientation: orientation.code)
+@each_orientation(quick_every=6)
 def test_a_case_has_the_same_dice_however_it_is_stored(study, in_lps, tmp_path, orientation):
     label_orientation = ORIENTATIONS[(7 * ORIENTATIONS.index(orientation) + 5) % 48]
     sources = stored(orientation, label_orientation, tmp_path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from tests.orientations import LPS, ORIENTATIONS, Orientation, rotation, tilted
+from tests.orientations import LPS, ORIENTATIONS, Orientation, each_orientation, rotation, tilted
 
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.records import Record, write_record
@@ -26,10 +26,6 @@ from remodal.volume import Geometry, Volume
 from .conftest import Abdomen, points_of, scan
 from .test_case import label_of, settings_with
 from .test_transforms import FIXED, MOVING, affine, rigid, spline, texture, transformix
-
-each_orientation = pytest.mark.parametrize(
-    "orientation", ORIENTATIONS, ids=lambda orientation: orientation.code
-)
 
 
 def moving_orientation(fixed: Orientation) -> Orientation:
@@ -49,7 +45,7 @@ def chain_for(orientation: Orientation) -> list[dict[str, tuple[str, ...]]]:
     return [rigid(orientation.of(FIXED)), affine(orientation.of(FIXED)), own]
 
 
-@each_orientation
+@each_orientation()
 def test_one_transform_is_the_same_on_every_grid(orientation):
     grid, chain = orientation.of(FIXED), chain_for(orientation)
     for function in (displacement, jacobian_determinant):
@@ -62,7 +58,7 @@ def test_one_transform_is_the_same_on_every_grid(orientation):
     assert np.isclose(found, expected, atol=0.1).mean() > 0.995
 
 
-@each_orientation
+@each_orientation()
 def test_labels_are_carried_along_on_every_grid(orientation):
     array = np.random.default_rng(1).choice([0, 1, 7, 200], MOVING.shape).astype(np.uint8)
     stored = moving_orientation(orientation).store(Volume(array, MOVING))
@@ -71,7 +67,7 @@ def test_labels_are_carried_along_on_every_grid(orientation):
     assert np.mean(orientation.undo(found) == expected) > 0.995  # half-way between two voxels
 
 
-@each_orientation
+@each_orientation()
 def test_transformix_reads_the_transforms_on_every_grid(orientation, tmp_path):
     stored = moving_orientation(orientation).store(texture(MOVING))
     grid, chain = orientation.of(FIXED), chain_for(orientation)
@@ -97,7 +93,7 @@ def coarse(quick):
     return quick.model_copy(update=few)
 
 
-@each_orientation
+@each_orientation(quick_every=3)
 def test_a_motion_is_found_however_both_images_are_stored(abdomen, coarse, orientation):
     fixed = orientation.store(abdomen.fixed)
     found = align(fixed, moving_orientation(orientation).store(abdomen.moving), coarse)
@@ -159,7 +155,7 @@ def in_lps(abdomen, tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sides", ["both", "fixed", "moving"])
-@each_orientation
+@each_orientation()
 def test_whole_cases_agree_in_every_orientation(abdomen, in_lps, tmp_path, orientation, sides):
     """Files in, files out, with a B-spline and a label that moves with its image."""
     fixed = orientation if sides != "moving" else LPS
