@@ -1,0 +1,189 @@
+"""docs/own-data.md walked word for word, on scans of all formats and orientations and on bad ones.
+
+The sheet, the study and the commands are the page's. Below the page's lines the sheet gets more
+cases: reoriented scans, one bad case of each kind, and one in which a stage of ours raises.
+"""
+
+import csv
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pydicom.uid
+import pytest
+import SimpleITK as sitk
+
+from remodal.files import read_json
+from tests.workflow.test_bad_input import BAD, body, good_case, image, phase_missing, tumour
+from tests.workflow.test_documentation import WALKED, blocks
+from tests.workspace import Workspace
+
+pytestmark = pytest.mark.xdist_group("own data")
+
+STUDY = "results/studies/our_liver-smoke"
+TILT = (1.0, 0.0, 0.0, 0.0, np.cos(0.3), -np.sin(0.3), 0.0, np.sin(0.3), np.cos(0.3))
+#: How the arterial and the venous image of a case lie in their files.
+ORIENTED = {"c001": ("RAS", "RAS"), "c002": ("LPS", "LPS"), "c003": ("LPS", "LPS")}
+ORIENTED |= {"c004": ("LPS", "LPS"), "c005": ("", "PIR")}
+REORIENTED = {"las": ("LAS", "LAS"), "mixed": ("RAS", "LPS"), "oblique": ("oblique", "oblique")}
+FAULTY = "faulty"
+
+
+def oriented(made, name):
+    """The same image in the patient with other axes, or the patient lying askew."""
+    if name == "oblique":
+        made.SetDirection(TILT)
+        return made
+    return sitk.DICOMOrient(made, name)
+
+
+def write_scan(made, path):
+    if path.suffix:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sitk.WriteImage(made, str(path))
+        return
+    path.mkdir(parents=True)
+    study, series, frame = (pydicom.uid.generate_uid() for _ in range(3))
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for number in range(made.GetDepth()):
+        plane = made[:, :, number]
+        place = made.TransformIndexToPhysicalPoint((0, 0, number))
+        values = {
+            "0008|0060": "CT",
+            "0020|000d": study,
+            "0020|000e": series,
+            "0020|0052": frame,
+            "0020|0013": str(number),
+            "0020|0032": "\\".join(map(str, place)),
+            "0020|0037": "1\\0\\0\\0\\1\\0",
+        }
+        for tag, value in values.items():
+            plane.SetMetaData(tag, value)
+        writer.SetFileName(str(path / f"{number}.dcm"))
+        writer.Execute(plane)
+
+
+def write_scans(folder, rows):
+    """The images and masks that lines of a sheet name."""
+    for row in rows:
+        seed = sum(map(ord, row["case"]))
+        which = ("arterial", "venous").index(row["modality"])
+        orientation = (ORIENTED | REORIENTED)[row["case"]][which]
+        write_scan(oriented(image(body(seed)), orientation), folder / row["path"])
+        if row["label"]:
+            write_scan(oriented(image(tumour()), orientation), folder / row["label"])
+
+
+def two_lines(case):
+    """A case's lines, its tumour drawn on the venous image."""
+    label = f"scans/{case}/label.nii.gz"
+    return [
+        {"case": case, "modality": "arterial", "path": f"scans/{case}/arterial.nii.gz"},
+        {"case": case, "modality": "venous", "path": f"scans/{case}/venous.nii.gz", "label": label},
+    ]
+
+
+def write_sheet(folder, name, of_page):
+    """The page's sheet with more cases below, and everything that it names."""
+    rows = list(csv.DictReader(of_page, dialect="excel-tab"))
+    extra = [row for case in REORIENTED for row in two_lines(case)]
+    write_scans(folder, [*rows, *({"label": ""} | row for row in extra)])
+    for seed, spoil in enumerate(BAD):
+        good_case(folder / "scans" / spoil.__name__, seed)
+        spoil(folder / "scans" / spoil.__name__)
+        extra += two_lines(spoil.__name__)[spoil is phase_missing :]
+    good_case(folder / "scans" / FAULTY, seed=100)
+    extra += two_lines(FAULTY)
+    with open(folder / name, "w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, rows[0], restval="", dialect="excel-tab")
+        table.writeheader()
+        table.writerows([*rows, *extra])
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory):
+    """The workspace after the page's last command, and what each command said, by its beginning."""
+    workspace = Workspace(tmp_path_factory.mktemp("own-data"))
+    (sheet,) = blocks(WALKED, "tsv")
+    name, *lines = sheet.splitlines()
+    write_sheet(workspace.folder, name.removeprefix("# "), lines)
+    study = blocks(WALKED, "yaml")[0]
+    (workspace.folder / re.match("# (.*)", study)[1]).write_text(study)
+    workspace.break_stage("register", FAULTY, "remodal.registration.case:draw_pairs")
+    said = {}
+    for command in "".join(blocks(WALKED, "sh")).splitlines():
+        output = command.partition(" -o ")[2]
+        done = workspace.run("bash", "-c", command, check=False)
+        said[f"predict {output}" if "predict" in command else " ".join(command.split()[:2])] = done
+    return SimpleNamespace(folder=workspace.folder, workspace=workspace, said=said)
+
+
+def test_every_command_of_the_page_does_what_it_says(walk):
+    codes = {name: done.returncode for name, done in walk.said.items()}
+    assert codes == {
+        "remodal settings": 0,
+        "remodal check": 3,  # not every file can be used
+        "remodal index": 0,
+        "snakemake --cores": 1,  # a fault of ours is to be reported
+        "predict both.nii.gz": 0,
+        "predict venous-only.nii.gz": 0,
+    }, walk.said["snakemake --cores"].stderr[-3000:]
+    for done in walk.said.values():
+        assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_check_lists_what_opens_and_names_what_does_not(walk):
+    done = walk.said["remodal check"]
+    for row in ("c001, arterial: image file, 40 x 40 x 20", "c004, venous: DICOM series, 40 x 40"):
+        assert row in done.stdout
+    bad = [line.strip() for line in done.stderr.splitlines() if line.startswith("  ")]
+    assert "path_that_is_not_there, venous: there is no such file or folder" in "\n".join(bad)
+
+
+def test_good_cases_are_used_however_they_lie_and_bad_ones_are_quarantined(walk):
+    splits = read_json(walk.folder / STUDY / "splits.json")
+    bad = {spoil.__name__ for spoil in BAD}
+    assert set(splits["quarantined"]) == bad | {FAULTY}
+    assert set(splits["patients"]) == {*ORIENTED, *REORIENTED}
+
+
+def test_the_report_lists_the_bad_cases_and_the_fault(walk):
+    page = (walk.folder / STUDY / "report/index.html").read_text()
+    listed = page[page.index("Quarantined cases") :]
+    assert "A fault of ours is no fault of the scan: please report it" in listed
+    for case in (*(spoil.__name__ for spoil in BAD), FAULTY):
+        assert f'<th scope="row">{case}</th>' in listed
+    assert "a fault of ours (ZeroDivisionError)" in listed
+    assert "secret" not in page
+
+
+def test_the_run_ends_with_the_fault_and_its_log_and_does_so_until_it_is_gone(walk):
+    first = walk.said["snakemake --cores"]
+    (command,) = [
+        line for line in "".join(blocks(WALKED, "sh")).splitlines() if "snakemake" in line
+    ]
+    again = walk.workspace.run("bash", "-c", command, check=False)
+    for done in (first, again):
+        said = done.stdout + done.stderr
+        assert done.returncode == 1
+        assert "1 case was quarantined by a fault of ours" in said
+        (log,) = set(re.findall(rf"  {FAULTY}, register: .*: (\S+\.log)$", said, re.MULTILINE))
+        assert "ZeroDivisionError: secret" in (walk.folder / log).read_text()
+    counted = re.findall(r"^(\w+) +(\d+)$", again.stdout + again.stderr, re.MULTILINE)
+    assert dict(counted) == {"faults": "1", "all": "1", "total": "2"}
+    assert (walk.folder / STUDY / "report/index.html").is_file()
+
+
+def test_predictions_lie_on_the_scans_that_they_were_made_from(walk):
+    reader = sitk.ImageSeriesReader()
+    series = str(walk.folder / "scans/c004/venous")
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(series))
+    scans = {"both": reader.Execute()}
+    scans["venous-only"] = sitk.ReadImage(str(walk.folder / "scans/c001/venous.nii.gz"))
+    for name, scan in scans.items():
+        segmentation = sitk.ReadImage(str(walk.folder / f"{name}.nii.gz"))
+        assert segmentation.GetSize() == scan.GetSize()
+        assert segmentation.GetSpacing() == pytest.approx(scan.GetSpacing(), abs=1e-4)
+        assert segmentation.GetOrigin() == pytest.approx(scan.GetOrigin(), abs=1e-3)
+        assert segmentation.GetDirection() == pytest.approx(scan.GetDirection(), abs=1e-5)
