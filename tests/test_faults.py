@@ -7,7 +7,9 @@ import pytest
 
 from remodal.config import compose
 from remodal.errors import ExitCode
-from remodal.faults import FaultsLeft, find_faults, require_no_faults
+from remodal.faults import Fault, FaultsLeft, find_faults, require_no_faults
+from remodal.files import write_json
+from remodal.metrics.cases import COUNTS, write_cases
 from remodal.records import Record, write_record
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +44,7 @@ def test_a_fault_is_named_with_its_log_and_ends_the_run_until_it_is_gone(folders
     with pytest.raises(FaultsLeft) as raised:
         require_no_faults(SETTINGS, study, data, tmp_path / "faults.json")
     said = str(raised.value).splitlines()
-    assert "1 case was quarantined by a fault of ours" in said[0]
+    assert "1 case met a fault of ours" in said[0]
     assert "report" in said[0]
     assert said[1:] == [f"  patient003, register: {REASON}: {data}/logs/register/patient003.log"]
     assert raised.value.exit_code == ExitCode.INTERNAL
@@ -72,6 +74,22 @@ def test_a_fault_that_later_stages_pass_on_is_one_with_the_log_of_its_stage(fold
         "data/logs/convert/patient004-venous.log",
         "data/logs/convert/patient005-label.log",
         "study/logs/preprocess/patient006.log",
+    ]
+
+
+def test_test_cases_without_a_value_are_faults_of_inference_or_of_measuring(folders):
+    study, data = folders
+    row = {"patient": "p", "group": "", "class": "tumour", "dice": 0.5, **dict.fromkeys(COUNTS, 0)}
+    rows = [
+        {"case": case, "failed": reason} | row
+        for case, reason in {"a": REASON, "b": REASON, "c": ""}.items()
+    ]
+    write_cases(study / "metrics/maml/fold0-seed0/both.csv", ["dice"], rows)
+    predictions = study / "predictions/maml/fold0-seed0/both/predictions.json"
+    write_json(predictions, {"cases": ["b", "c"], "failed": {"a": REASON}})
+    assert find_faults(SETTINGS, study, data) == [
+        Fault("a", "infer", REASON, study / "logs/infer/maml-fold0-seed0-both.log"),
+        Fault("b", "evaluate", REASON, study / "logs/evaluate/maml-fold0-seed0-both.log"),
     ]
 
 

@@ -321,6 +321,7 @@ def infer(
     fold: Fold,
     output: Output,
     threads: Threads = 8,
+    quarantine: Quarantine = False,
 ) -> None:
     """Segment a fold's test cases with the modalities of one scenario."""
     import torch
@@ -330,7 +331,16 @@ def infer(
 
     torch.set_num_threads(threads)
 
-    infer_fold(read_settings(settings), model, scenario, preprocessed, splits, fold, output)
+    infer_fold(
+        read_settings(settings),
+        model,
+        scenario,
+        preprocessed,
+        splits,
+        fold,
+        output,
+        quarantine=quarantine,
+    )
 
 
 @app.command()
@@ -340,12 +350,15 @@ def evaluate(
     registered: Registered,
     splits: Splits,
     output: Output,
+    quarantine: Quarantine = False,
 ) -> None:
     """Measure one model's predictions, case by case."""
     from remodal.config import read_settings
     from remodal.metrics.evaluate import evaluate_predictions
 
-    evaluate_predictions(read_settings(settings), predictions, registered, splits, output)
+    evaluate_predictions(
+        read_settings(settings), predictions, registered, splits, output, quarantine=quarantine
+    )
 
 
 @app.command()

@@ -1,11 +1,13 @@
 """Faults of ours in a study's cases: what is left to report when everything else is done."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from remodal.errors import FaultOfOurs
-from remodal.files import write_json
+from remodal.files import read_json, write_json
 from remodal.intake.datasets import cases_of
+from remodal.metrics.cases import failed_cases
 from remodal.records import Record, case_records
 from remodal.settings import Settings
 
@@ -26,8 +28,8 @@ class FaultsLeft(FaultOfOurs):
     def __init__(self, faults: list[Fault]) -> None:
         cases = len({fault.case for fault in faults})
         what = (
-            f"{cases} {'case was' if cases == 1 else 'cases were'} quarantined by a fault of ours; "
-            "all else is done, and the report is made of the other cases"
+            f"{cases} {'case' if cases == 1 else 'cases'} met a fault of ours and "
+            f"{'is' if cases == 1 else 'are'} missing; all else is done, and the report says where"
         )
         remedy = "please report each with its log (which may hold names: look first)"
         super().__init__(what, remedy=remedy)
@@ -50,7 +52,20 @@ def find_faults(settings: Settings, study: Path, data: Path) -> list[Fault]:
             # A later stage passes on what stopped an earlier one.
             key = record.case, record.stage, record.modality
             found.setdefault(key, _fault(record, study, data))
-    return list(found.values())
+    return [*found.values(), *_of_tests(settings, study)]
+
+
+def _of_tests(settings: Settings, study: Path) -> Iterator[Fault]:
+    """Test cases that a model could not predict, or whose prediction could not be measured."""
+    for method in settings.methods:
+        for scenario in settings.scenarios_of(method):
+            for path in sorted((study / "metrics" / method).glob(f"fold*-seed*/{scenario}.csv")):
+                cell = f"{method}/{path.parent.name}/{scenario}"
+                unpredicted = read_json(study / "predictions" / cell / "predictions.json")["failed"]
+                for case, reason in failed_cases(path).items():
+                    stage = "infer" if case in unpredicted else "evaluate"
+                    log = study / "logs" / stage / f"{cell.replace('/', '-')}.log"
+                    yield Fault(case, stage, reason, log)
 
 
 def _fault(record: Record, study: Path, data: Path) -> Fault:

@@ -6,7 +6,8 @@ dropped in silence.
 """
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,6 +113,24 @@ def _what_was_wrong(error: Exception) -> dict[str, Any]:
             "modality": error.modality,
         }
     return {"reason": reason_of(error), "fault": is_fault(error)}
+
+
+@contextmanager
+def noting_faults(case: str, failed: dict[str, str], *, wanted: bool) -> Iterator[None]:
+    """Note a fault of ours in one case of several that a job goes through, and go on.
+
+    Args:
+        case: the case.
+        failed: reasons by case, to add to; the traceback goes to standard error.
+        wanted: else what was raised is raised.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not wanted or not concerns_one_case(error) or not is_fault(error):
+            raise
+        traceback.print_exception(error)
+        failed[case] = reason_of(error)
 
 
 def is_fault(error: Exception) -> bool:

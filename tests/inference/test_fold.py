@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from remodal.errors import UserError
+from remodal.errors import FaultOfOurs, UserError
 from remodal.files import read_json, sha256
+from remodal.inference import fold as fold_module
 from remodal.inference import infer_fold, sliding_window
 from remodal.intake.nifti import read_volume
 from remodal.preprocessing import restore_image, restore_probabilities
@@ -18,7 +19,9 @@ from remodal.training.model_files import load_model
 from .conftest import Study
 
 
-def infer(study: Study, method: str, scenario: str, output: Path, **changes) -> dict:
+def infer(
+    study: Study, method: str, scenario: str, output: Path, *, quarantine: bool = False, **changes
+) -> dict:
     infer_fold(
         study.settings,
         changes.pop("model", None) or study.model(method),
@@ -27,6 +30,7 @@ def infer(study: Study, method: str, scenario: str, output: Path, **changes) -> 
         study.splits,
         0,
         output,
+        quarantine=quarantine,
     )
     return read_json(output / "predictions.json")
 
@@ -154,6 +158,47 @@ def test_quarantined_cases_are_left_out_and_listed(study, tmp_path) -> None:
     index = infer(changed, "nnunet", "both", tmp_path / "out")
     assert list(index["cases"]) == ["c"]
     assert index["quarantined"] == {"b": "no body found"}
+
+
+@pytest.mark.parametrize("broken", ["_read_image", "_export"])
+def test_a_fault_of_ours_in_a_case_leaves_the_others_and_the_reason(
+    study, tmp_path, monkeypatch, capsys, broken
+) -> None:
+    works = getattr(fold_module, broken)
+
+    def breaks(first, *others):
+        done = works(first, *others)
+        if getattr(first, "stem", "") == "b" or "b" in others[:1]:
+            raise ZeroDivisionError("secret")
+        return done
+
+    monkeypatch.setattr(fold_module, broken, breaks)
+    with pytest.raises(ZeroDivisionError):
+        infer(study, "maml", "both", tmp_path / "by hand")
+    index = infer(study, "maml", "both", tmp_path / "out", quarantine=True)
+    assert list(index["cases"]) == ["c"]
+    assert list(index["failed"]) == ["b"]
+    assert index["failed"]["b"].startswith("a fault of ours (ZeroDivisionError)")
+    assert "secret" in capsys.readouterr().err
+    assert not list((tmp_path / "out").rglob("b.nii.gz"))
+    assert len(list((tmp_path / "out").rglob("c.nii.gz"))) == 3
+
+
+def test_a_fault_in_every_case_or_of_the_machine_fails_the_job(
+    study, tmp_path, monkeypatch
+) -> None:
+    for error, raised in (
+        (ValueError("odd"), FaultOfOurs),
+        (RuntimeError("CUDA out of memory"), RuntimeError),
+    ):
+
+        def breaks(*_arguments, error=error):
+            raise error
+
+        monkeypatch.setattr(fold_module, "_read_image", breaks)
+        with pytest.raises(raised):
+            infer(study, "maml", "both", tmp_path, quarantine=True)
+        assert not (tmp_path / "predictions.json").exists()
 
 
 def test_a_model_that_saw_a_test_case_is_refused(study, tmp_path) -> None:

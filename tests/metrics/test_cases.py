@@ -27,8 +27,8 @@ def test_names_stay_text_and_undefined_stays_undefined(tmp_path):
 def test_the_table_is_plain_text_with_six_decimals(tmp_path):
     write_cases(tmp_path / "cases.csv", ["dice", "assd_mm"], [row("a", dice=50.0, assd_mm=nan)])
     header, line = (tmp_path / "cases.csv").read_text().splitlines()
-    assert header == "case,patient,group,class,dice,assd_mm," + ",".join(COUNTS)
-    assert line == "a,p,,tumour,50.000000,," + ",".join("0" * len(COUNTS))
+    assert header == "case,patient,group,class,dice,assd_mm," + ",".join([*COUNTS, "failed"])
+    assert line == "a,p,,tumour,50.000000,," + ",".join("0" * len(COUNTS)) + ","
 
 
 def test_tables_of_all_models_in_order(tmp_path):

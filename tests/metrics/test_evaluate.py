@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from remodal.config import compose
-from remodal.errors import BadCase, UserError
+from remodal.errors import BadCase, FaultOfOurs, UserError
 from remodal.files import write_json
 from remodal.intake.nifti import write_volume
-from remodal.metrics.cases import read_cases
+from remodal.metrics import evaluate as evaluate_module
+from remodal.metrics.cases import failed_cases, read_cases
 from remodal.metrics.evaluate import evaluate_predictions
 from remodal.volume import Geometry, Volume
 
@@ -31,11 +32,61 @@ def study(tmp_path):
     return tmp_path
 
 
+def two_cases(study):
+    """The study with a second case, p2, whose files are those of the first."""
+    for folder, name in (("registered/{}", "label.nii.gz"), ("predictions", "{}.nii.gz")):
+        first, second = (study / folder.format(c) / name.format(c) for c in ("p1", "p2"))
+        second.parent.mkdir(exist_ok=True)
+        second.write_bytes(first.read_bytes())
+    names = {"p1": "patient7", "p2": "patient8"}
+    write_json(study / "splits.json", {"patients": names, "groups": dict.fromkeys(names, "HCC")})
+    return study
+
+
+def test_a_case_that_could_not_be_predicted_is_undefined_with_its_reason(study):
+    said = {"cases": ["p1"], "failed": {"p2": "a fault of ours (ValueError)"}}
+    write_json(two_cases(study) / "predictions/predictions.json", said)
+    evaluate(study)
+    rows = read_cases(study / "metrics").set_index("case")
+    assert isnan(rows.loc["p2", "dice"])
+    assert (rows.loc["p2", "missed"], rows.loc["p2", "truth_voxels"]) == (0, 0)
+    assert list(rows["failed"]) == ["", "a fault of ours (ValueError)"]
+    assert rows.loc["p1", "dice"] > 0
+    assert failed_cases(study / "metrics/maml/fold0-seed0/both.csv") == said["failed"]
+
+
+def test_a_fault_in_measuring_one_case_leaves_the_others(study, monkeypatch, capsys):
+    write_json(two_cases(study) / "predictions/predictions.json", {"cases": ["p1", "p2"]})
+    volume_of = evaluate_module.read_volume
+
+    def odd(path):
+        if "p1" in str(path):
+            raise ZeroDivisionError("secret")
+        return volume_of(path)
+
+    monkeypatch.setattr(evaluate_module, "read_volume", odd)
+    with pytest.raises(ZeroDivisionError):
+        evaluate(study)
+    evaluate(study, quarantine=True)
+    rows = read_cases(study / "metrics").set_index("case")
+    assert rows.loc["p1", "failed"].startswith("a fault of ours (ZeroDivisionError)")
+    assert isnan(rows.loc["p1", "dice"])
+    assert rows.loc["p2", "dice"] > 0
+    assert "ZeroDivisionError: secret" in capsys.readouterr().err
+
+
+def test_a_fault_in_every_case_fails_the_job(study, monkeypatch):
+    write_json(two_cases(study) / "predictions/predictions.json", {"cases": ["p1", "p2"]})
+    monkeypatch.setattr(evaluate_module, "read_volume", lambda path: 1 / 0)
+    with pytest.raises(FaultOfOurs, match="every case"):
+        evaluate(study, quarantine=True)
+
+
 def settings_of(**overrides):
     return compose({"study": "liver", "preset": "smoke"}, CONFIG, overrides)
 
 
-def evaluate(study, settings=None, name="maml/fold0-seed0/both.csv"):
+def evaluate(study, settings=None, name="maml/fold0-seed0/both.csv", **options):
     output = study / "metrics" / name
     evaluate_predictions(
         settings or settings_of(),
@@ -43,6 +94,7 @@ def evaluate(study, settings=None, name="maml/fold0-seed0/both.csv"):
         study / "registered",
         study / "splits.json",
         output,
+        **options,
     )
     return output
 

@@ -1,7 +1,14 @@
 """Registration quality and quarantine, as the report lists them."""
 
+import pandas as pd
+
 from remodal.records import Record, case_records
-from remodal.report.quality import quarantined, registration_quality, warnings
+from remodal.report.quality import (
+    failed_predictions,
+    quarantined,
+    registration_quality,
+    warnings,
+)
 from remodal.splits import read_splits
 
 
@@ -41,6 +48,14 @@ def test_a_quarantined_case_is_listed_once_with_its_first_stage():
         ("b", "convert", "one slice"),
         ("c", "split", "is in no fold"),
     ]
+
+
+def test_test_cases_without_a_value_are_listed_once_with_their_row(settings):
+    row = {"method": "maml", "scenario": "both", "fold": 0, "seed": 1, "case": "a"}
+    cases = pd.DataFrame([row | {"failed": "odd"}, row | {"failed": "odd"}, row | {"failed": ""}])
+    (note,) = failed_predictions(settings, cases)
+    assert (note.case, note.reason, note.fault) == ("a", "odd", True)
+    assert note.stage.endswith(", both, fold 0, seed 1")
 
 
 def test_warnings_are_of_used_cases_and_each_once():

@@ -167,7 +167,7 @@ def test_the_run_ends_with_the_fault_and_its_log_and_does_so_until_it_is_gone(wa
     for done in (first, again):
         said = done.stdout + done.stderr
         assert done.returncode == 1
-        assert "1 case was quarantined by a fault of ours" in said
+        assert "1 case met a fault of ours" in said
         (log,) = set(re.findall(rf"  {FAULTY}, register: .*: (\S+\.log)$", said, re.MULTILINE))
         assert "ZeroDivisionError: secret" in (walk.folder / log).read_text()
     counted = re.findall(r"^(\w+) +(\d+)$", again.stdout + again.stderr, re.MULTILINE)

@@ -16,7 +16,9 @@ rule evaluate:
     params:
         settings="results/studies/{study}/settings.yaml",
         registered=registered_folder,
+        quarantine=quarantine_option(),
         depends_on=of_stage("evaluate"),
     shell:
         "remodal evaluate --settings {params.settings} --predictions {input.predictions}"
-        " --registered {params.registered} --splits {input.splits} --output {output} > {log} 2>&1"
+        " --registered {params.registered} --splits {input.splits} {params.quarantine}"
+        " --output {output} > {log} 2>&1"

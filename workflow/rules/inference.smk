@@ -23,9 +23,10 @@ rule infer:
         settings="results/studies/{study}/settings.yaml",
         model=subpath(input.weights, parent=True),
         preprocessed=preprocessed_folder,
+        quarantine=quarantine_option(),
         depends_on=of_stage("infer"),
     shell:
         "remodal infer --settings {params.settings} --model {params.model}"
         " --scenario {wildcards.scenario} --preprocessed {params.preprocessed}"
         " --splits {input.splits} --fold {wildcards.fold} --threads {threads}"
-        " --output {output} > {log} 2>&1"
+        " {params.quarantine} --output {output} > {log} 2>&1"

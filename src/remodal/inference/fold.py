@@ -1,20 +1,22 @@
 """One model's predictions of its fold's test cases, in one scenario."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from remodal.completeness import lacking
-from remodal.errors import UserError
+from remodal.errors import FaultOfOurs, UserError
 from remodal.files import sha256, write_json
 from remodal.inference.model import Segmenter
 from remodal.intake.nifti import write_volume
 from remodal.preprocessing import restore_image, restore_probabilities
 from remodal.progress import progress
-from remodal.records import Record, read_record
+from remodal.records import Record, noting_faults, read_record
 from remodal.settings import Settings
 from remodal.splits import read_fold
 
@@ -30,6 +32,8 @@ def infer_fold(
     splits: Path,
     fold: int,
     output: Path,
+    *,
+    quarantine: bool = False,
 ) -> None:
     """Segment a fold's test cases with the modalities of one scenario.
 
@@ -38,7 +42,8 @@ def infer_fold(
     last predictions.json: `method`, `scenario`, the `modalities` used, `cases` with the sha256 of
     their segmentations, `attention` (names of the maps), `not_applicable` (cases that the scenario
     cannot be tried on, with the modalities of it that each lacks), `quarantined` cases with their
-    reasons, and the sha256 of the `weights`. A case is written while the next one is predicted.
+    reasons, `failed` ones that have no segmentation by a fault of ours, and the sha256 of the
+    `weights`. A case is written while the next one is predicted.
 
     Args:
         settings: the study; `inference` and `scenarios` count.
@@ -48,6 +53,7 @@ def infer_fold(
         splits: splits.json.
         fold: its number.
         output: folder to write to.
+        quarantine: go on after a fault of ours in a case, unless it is in every case.
 
     Raises:
         UserError: unknown scenario, a method that cannot do without a modality, a model that was
@@ -63,7 +69,16 @@ def infer_fold(
         for case in usable
     }
     usable = [case for case in usable if not missing[case]]
-    attention = _segment(segmenter, {c: records[c].details for c in usable}, preprocessed, output)
+    failed: dict[str, str] = {}
+    # A fault in all of them is not of one case.
+    noting = partial(noting_faults, failed=failed, wanted=quarantine and len(usable) > 1)
+    attention = _segment(
+        segmenter, {c: records[c].details for c in usable}, preprocessed, output, noting
+    )
+    if usable and len(failed) == len(usable):
+        raise FaultOfOurs("every test case met a fault of ours; the tracebacks are above")
+    for case in failed:
+        _remove(output, case)
     write_json(
         output / "predictions.json",
         {
@@ -71,7 +86,8 @@ def infer_fold(
             "weights": segmenter.description["weights_sha256"],
             "scenario": scenario,
             "modalities": segmenter.modalities,
-            "cases": {case: sha256(output / f"{case}.nii.gz") for case in usable},
+            "cases": {c: sha256(output / f"{c}.nii.gz") for c in usable if c not in failed},
+            "failed": failed,
             "attention": attention,
             "not_applicable": {case: names for case, names in missing.items() if names},
             "quarantined": {c: records[c].reason for c in cases if not records[c].ok},
@@ -80,22 +96,39 @@ def infer_fold(
 
 
 def _segment(
-    segmenter: Segmenter, cases: Mapping[str, dict[str, Any]], preprocessed: Path, output: Path
+    segmenter: Segmenter,
+    cases: Mapping[str, dict[str, Any]],
+    preprocessed: Path,
+    output: Path,
+    noting: Callable[[str], AbstractContextManager[None]],
 ) -> list[str]:
     """Segment cases, given with their properties; the names of the attention maps written."""
     attention: set[str] = set()
+    exports: list[tuple[str, Future]] = []  # at most one case waits in memory
+
+    def finish() -> None:
+        while exports:
+            case, export = exports.pop()
+            with noting(case):
+                export.result()
+
     with ThreadPoolExecutor(max_workers=1) as exporter:
-        export: Future | None = None
         for case, properties in progress(cases.items(), "Segmenting", total=len(cases)):
-            image = _read_image(preprocessed / f"{case}.npy", properties, segmenter.modalities)
-            probabilities, maps = segmenter.probabilities(image), segmenter.attention(image)
-            attention |= set(maps)
-            if export is not None:
-                export.result()  # at most one case waits in memory
-            export = exporter.submit(_export, output, case, probabilities, maps, properties)
-        if export is not None:
-            export.result()
+            with noting(case):
+                image = _read_image(preprocessed / f"{case}.npy", properties, segmenter.modalities)
+                probabilities, maps = segmenter.probabilities(image), segmenter.attention(image)
+                attention |= set(maps)
+                finish()
+                export = exporter.submit(_export, output, case, probabilities, maps, properties)
+                exports.append((case, export))
+        finish()
     return sorted(attention)
+
+
+def _remove(output: Path, case: str) -> None:
+    """What was written of a case before it failed."""
+    for path in [output / f"{case}.nii.gz", *output.glob(f"attention-*/{case}.nii.gz")]:
+        path.unlink(missing_ok=True)
 
 
 def _present(settings: Settings, scenario: str) -> list[str]:

@@ -29,18 +29,23 @@ COUNTS = (
     "missed",
 )
 
+#: Column with the reason why a case has no value, a fault of ours; empty for the others.
+FAILED = "failed"
+
 _RUN = re.compile(r"fold(\d+)-seed(\d+)")
 
 
 def write_cases(
     path: Path, metrics: Sequence[str], rows: Iterable[Mapping[str, str | int | float]]
 ) -> None:
-    """Write per-case measurements: keys, metrics (six decimals, undefined empty), counts."""
+    """Write per-case rows: keys, metrics (six decimals, undefined empty), counts, `FAILED`."""
     columns = [*KEYS, *metrics, *COUNTS]
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(columns)
-    table.writerows([_cell(row[column]) for column in columns] for row in rows)
+    table.writerow([*columns, FAILED])
+    table.writerows(
+        [*(_cell(row[column]) for column in columns), row.get(FAILED, "")] for row in rows
+    )
     write_text(path, text.getvalue())
 
 
@@ -48,6 +53,12 @@ def _cell(value: str | int | float) -> str:
     if isinstance(value, float):
         return "" if isnan(value) else f"{value:.6f}"
     return str(value)
+
+
+def failed_cases(path: Path) -> dict[str, str]:
+    """The cases of one per-case table that have no value by a fault of ours, with the reasons."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return {row["case"]: row[FAILED] for row in csv.DictReader(file) if row[FAILED]}
 
 
 def read_cases(metrics: Path) -> "pd.DataFrame":
@@ -72,7 +83,7 @@ def read_cases(metrics: Path) -> "pd.DataFrame":
             continue
         table = pd.read_csv(
             path,
-            dtype=dict.fromkeys(KEYS, str),
+            dtype=dict.fromkeys((*KEYS, FAILED), str),
             keep_default_na=False,
             na_values=_empty_where_numeric(path),
             float_precision="round_trip",
@@ -94,7 +105,7 @@ def _empty_where_numeric(path: Path) -> dict[str, list[str]]:
     """What read_csv shall take as undefined: an empty cell, but not in a column of names."""
     with open(path, encoding="utf-8", newline="") as file:
         columns = next(csv.reader(file), [])
-    missing = [name for name in (*KEYS, *COUNTS) if name not in columns]
+    missing = [name for name in (*KEYS, *COUNTS, FAILED) if name not in columns]
     if missing:
         raise UserError(f"lacks the columns {', '.join(missing)}", where=str(path))
-    return {name: [""] for name in columns if name not in KEYS}
+    return {name: [""] for name in columns if name not in (*KEYS, FAILED)}

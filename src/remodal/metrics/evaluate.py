@@ -1,26 +1,37 @@
 """The evaluate stage: one model's predictions in one scenario, measured case by case."""
 
 from collections.abc import Iterator, Sequence
+from math import nan
 from pathlib import Path
 
 import numpy as np
 
-from remodal.errors import BadCase, UserError
+from remodal.errors import BadCase, FaultOfOurs, UserError
 from remodal.files import read_json
 from remodal.intake.nifti import read_volume
-from remodal.metrics.cases import write_cases
+from remodal.metrics.cases import COUNTS, FAILED, write_cases
 from remodal.metrics.pair import MaskPair
 from remodal.metrics.registry import CaseMetric, require_case_metric
 from remodal.progress import progress
+from remodal.records import noting_faults
 from remodal.settings import Settings
 
 Row = dict[str, str | int | float]
 
 
 def evaluate_predictions(
-    settings: Settings, predictions: Path, registered: Path, splits: Path, output: Path
+    settings: Settings,
+    predictions: Path,
+    registered: Path,
+    splits: Path,
+    output: Path,
+    *,
+    quarantine: bool = False,
 ) -> None:
     """Measure every predicted case against its label, class by class.
+
+    A case that could not be predicted, or not be measured, by a fault of ours has every metric
+    undefined, and the reason in the column `failed`.
 
     Args:
         settings: `metrics` and `data.classes` count.
@@ -29,6 +40,7 @@ def evaluate_predictions(
         registered: folder with `<case>/label.nii.gz`, which holds the source's label values.
         splits: splits.json, for the cases' patients and groups.
         output: per-case CSV (see `remodal.metrics.cases`); equal inputs give equal bytes.
+        quarantine: go on after a fault of ours in a case, unless it is in every case.
 
     Raises:
         UserError: an unknown metric; predictions.json is missing.
@@ -37,13 +49,33 @@ def evaluate_predictions(
     metrics = [require_case_metric(name, "metrics.names") for name in settings.metrics.names]
     split = read_json(splits)
     patients, groups = split["patients"], split.get("groups", {})
-    rows: list[Row] = []
-    for case in progress(_predicted_cases(predictions), "measuring"):
-        for name, pair in _pairs(settings, case, predictions, registered):
-            group = groups.get(case) or ""
-            key: Row = {"case": case, "patient": patients[case], "group": group, "class": name}
-            rows.append(key | measure(pair, metrics, settings.metrics.lesion_overlap))
+    predicted, failed = _predicted_cases(predictions)
+    measured: dict[str, list[Row]] = {}
+    faults: dict[str, str] = {}
+    for case in progress(predicted, "measuring"):
+        # A fault in all of them is not of one case.
+        with noting_faults(case, faults, wanted=quarantine and len(predicted) > 1):
+            measured[case] = [
+                {"class": name} | measure(pair, metrics, settings.metrics.lesion_overlap)
+                for name, pair in _pairs(settings, case, predictions, registered)
+            ]
+    if predicted and not measured:
+        raise FaultOfOurs("every case met a fault of ours; the tracebacks are above")
+    for case, reason in (failed | faults).items():
+        measured[case] = [
+            {"class": name, FAILED: reason} | undefined(metrics) for name in settings.data.classes
+        ]
+    rows = [
+        {"case": case, "patient": patients[case], "group": groups.get(case) or ""} | row
+        for case in sorted(measured)
+        for row in measured[case]
+    ]
     write_cases(output, [metric.name for metric in metrics], rows)
+
+
+def undefined(metrics: Sequence[CaseMetric]) -> Row:
+    """The row of a case of which nothing is known: no metric is defined, nothing is counted."""
+    return dict.fromkeys((metric.name for metric in metrics), nan) | dict.fromkeys(COUNTS, 0)
 
 
 def measure(pair: MaskPair, metrics: Sequence[CaseMetric], lesion_overlap: float) -> Row:
@@ -71,13 +103,15 @@ def measure(pair: MaskPair, metrics: Sequence[CaseMetric], lesion_overlap: float
     }
 
 
-def _predicted_cases(predictions: Path) -> list[str]:
+def _predicted_cases(predictions: Path) -> tuple[list[str], dict[str, str]]:
+    """The cases that have a prediction, and the reasons of those that failed."""
     index = predictions / "predictions.json"
     if not index.is_file():
         raise UserError(
             "is missing", where=str(index), remedy="run the infer stage for this model first"
         )
-    return sorted(read_json(index)["cases"])
+    said = read_json(index)
+    return sorted(said["cases"]), said.get("failed", {})
 
 
 def _pairs(

@@ -33,7 +33,7 @@ from remodal.report.figures import attention_examples, failure_examples, single_
 from remodal.report.formats import FORMATS
 from remodal.report.incomplete import IncompleteCase, incomplete_cases, training_cases
 from remodal.report.methods_text import methods_text
-from remodal.report.quality import quarantined, registration_quality, warnings
+from remodal.report.quality import failed_predictions, quarantined, registration_quality, warnings
 from remodal.report.runs import Run, curve_chart, trained_runs
 from remodal.report.tables import cases_csv, study_cases
 from remodal.report.views import Source
@@ -153,6 +153,7 @@ def _content(
         "incomplete": incomplete,
         "quarantined": stopped,
         "faults": any(note.fault for note in stopped),
+        "failed_predictions": failed_predictions(settings, cases),
         "warnings": warnings(records),
         "registration": registration_quality(settings, records, data),
         "choices": made_choices(settings, study),

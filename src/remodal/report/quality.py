@@ -6,6 +6,9 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from remodal.metrics.cases import FAILED
 from remodal.records import Record
 from remodal.report.charts import histograms
 from remodal.report.slices import Panel, png_uri
@@ -81,6 +84,27 @@ def quarantined(records: list[Record], splits: dict[str, Any]) -> list[Note]:
     for case, reason in splits.get("quarantined", {}).items():
         notes.setdefault(case, Note(case, "split", reason))
     return sorted(notes.values(), key=lambda note: note.case)
+
+
+def failed_predictions(settings: Settings, cases: pd.DataFrame) -> list[Note]:
+    """Test cases without a value by a fault of ours: in which row of the tables, and why.
+
+    Args:
+        settings: the study.
+        cases: per-case rows of what was measured.
+    """
+    found = cases[cases[FAILED] != ""]
+    notes = (
+        Note(
+            row.case,
+            f"{settings.methods[row.method].label or row.method}, {row.scenario}, "
+            f"fold {row.fold}, seed {row.seed}",
+            getattr(row, FAILED),
+            fault=True,
+        )
+        for row in found.itertuples()
+    )
+    return list(dict.fromkeys(notes))
 
 
 def warnings(records: list[Record]) -> list[Note]:
