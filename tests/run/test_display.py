@@ -55,6 +55,13 @@ def test_an_empty_log_is_not_all_that_is_pointed_to(tmp_path):
     assert of_job("register a", [], "full.log")[-1] == "    log: full.log"
 
 
+def test_every_line_of_a_message_is_shown(tmp_path):
+    log = tmp_path / "faults.log"
+    log.write_text("begins: faults\nremodal: 2 cases:\n  a: odd\n  b: odd\nends: failed\n")
+    told = of_job("faults", [str(log)], "full.log")
+    assert told[:3] == ["failed: faults: 2 cases:", "    a: odd", "    b: odd"]
+
+
 def test_of_a_group_the_jobs_that_went_wrong_are_told(tmp_path):
     for case, text in (("a", DONE), ("b", "begins: register\nremodal: is bent\nends: failed\n")):
         (tmp_path / f"{case}.log").write_text(text)

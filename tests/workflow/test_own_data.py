@@ -163,6 +163,7 @@ def test_the_run_ends_with_the_fault_and_its_log_and_does_so_until_it_is_gone(wa
     (command,) = [
         line for line in "".join(blocks(WALKED, "sh")).splitlines() if "snakemake" in line
     ]
+    planned = walk.workspace.run("bash", "-c", f"{command} --dry-run")
     again = walk.workspace.run("bash", "-c", command, check=False)
     for done in (first, again):
         said = done.stdout + done.stderr
@@ -170,7 +171,7 @@ def test_the_run_ends_with_the_fault_and_its_log_and_does_so_until_it_is_gone(wa
         assert "1 case met a fault of ours" in said
         (log,) = set(re.findall(rf"  {FAULTY}, register: .*: (\S+\.log)$", said, re.MULTILINE))
         assert "ZeroDivisionError: secret" in (walk.folder / log).read_text()
-    counted = re.findall(r"^(\w+) +(\d+)$", again.stdout + again.stderr, re.MULTILINE)
+    counted = re.findall(r"^(\w+) +(\d+)$", planned.stdout + planned.stderr, re.MULTILINE)
     assert dict(counted) == {"faults": "1", "all": "1", "total": "2"}
     assert (walk.folder / STUDY / "report/index.html").is_file()
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from remodal.stage_log import Ending, ending, shows_life
@@ -28,6 +29,7 @@ def of_job(name: str, logs: Sequence[str], full_log: str) -> list[str]:
         ended = _ended(log)
         if ended.reason and not _is_traceback(ended):
             told[0] = f"failed: {name}: {ended.reason}"
+            told += _more(ended)
         elif ended.lines:
             told += [f"    {line}" for line in ended.lines[-_LINES:]]
         else:
@@ -74,6 +76,13 @@ def _ended(log: Path) -> Ending:
         if found.outcome or not alive or time.monotonic() > end:
             return found
         time.sleep(0.1)
+
+
+def _more(ended: Ending) -> list[str]:
+    """The lines of a message below its first one, which are indented."""
+    below = ended.lines[::-1]
+    below = takewhile(lambda line: line.startswith("  "), reversed(ended.lines))
+    return [f"  {line}" for line in reversed(list(below))]
 
 
 def _is_traceback(ended: Ending) -> bool:
