@@ -61,9 +61,9 @@ def _of_tests(settings: Settings, study: Path) -> Iterator[Fault]:
         for scenario in settings.scenarios_of(method):
             for path in sorted((study / "metrics" / method).glob(f"fold*-seed*/{scenario}.csv")):
                 cell = f"{method}/{path.parent.name}/{scenario}"
-                unpredicted = read_json(study / "predictions" / cell / "predictions.json")["failed"]
                 for case, reason in failed_cases(path).items():
-                    stage = "infer" if case in unpredicted else "evaluate"
+                    index = read_json(study / "predictions" / cell / "predictions.json")
+                    stage = "infer" if case in index["failed"] else "evaluate"
                     log = study / "logs" / stage / f"{cell.replace('/', '-')}.log"
                     yield Fault(case, stage, reason, log)
 

@@ -154,8 +154,9 @@ def test_the_check_lists_what_opens_and_names_what_does_not(walk):
 def test_good_cases_are_used_however_they_lie_and_bad_ones_are_quarantined(walk):
     splits = read_json(walk.folder / STUDY / "splits.json")
     bad = {spoil.__name__ for spoil in BAD}
-    assert set(splits["quarantined"]) - {"c005"} == bad | {FAULTY}
-    assert set(splits["patients"]) | {"c005"} == set(ORIENTED)
+    assert set(splits["quarantined"]) == bad | {FAULTY}
+    assert set(splits["patients"]) == set(ORIENTED)
+    assert splits["modalities"]["c005"] == ["venous"]
 
 
 def test_the_report_lists_the_bad_cases_and_the_fault(walk):
