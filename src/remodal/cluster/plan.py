@@ -27,7 +27,10 @@ def plan(arguments: list[str]) -> Iterator[str]:
     settings = compose(_configuration(arguments))
     yield from _stages(submissions, settings)
     yield ""
-    yield from _submissions(submissions, limits_of_partitions())
+    if any(one.partition for one in submissions):
+        yield from _submissions(submissions, limits_of_partitions())
+    else:
+        yield f"{len(submissions):,} jobs on this machine"
 
 
 def _configuration(arguments: list[str]) -> dict[str, Any]:
