@@ -38,7 +38,8 @@ def converted(abdomen, tmp_path: Path) -> Path:
     volumes = {"arterial": abdomen.moving, "venous": abdomen.fixed}
     for modality, volume in volumes.items():
         write_volume(folder / f"{modality}.nii.gz", volume)
-        record = Record(case="a", stage="convert", modality=modality)
+        details = {"tags": {"Modality": "CT"}, "range": [-1000.0, 300.0]}
+        record = Record(case="a", stage="convert", modality=modality, details=details)
         write_record(folder / f"{modality}.json", record)
     draw_label(folder, label_of(abdomen.liver), "venous")
     return folder
@@ -67,6 +68,7 @@ def test_a_case_is_registered_with_all_its_files(converted, tmp_path):
     assert record.details["fixed"] == "venous"
     assert record.details["arterial"]["transforms"] == names
     assert record.details["label"] == {"drawn_on": "venous", "warped": False}
+    assert record.details["acquired"]["arterial"] == {"modality": "CT", "range": [-1000.0, 300.0]}
     assert str(tmp_path) not in (output / names[1]).read_text()
     Image.open(output / "registration.png").verify()
 
