@@ -173,5 +173,7 @@ def sweep(base: Path, signals: list[int], points: int) -> dict:
 
 if __name__ == "__main__":
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    told = sweep(Path(sys.argv[1]), [signal.SIGKILL, signal.SIGTERM], int(sys.argv[2]))
-    write_json(Path(sys.argv[3]), told)
+    # A merge has arguments of its own.
+    _, study, number, told = sys.argv
+    signals = [signal.SIGKILL, signal.SIGTERM]
+    write_json(Path(told), sweep(Path(study), signals, int(number)))
