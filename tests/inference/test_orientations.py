@@ -62,7 +62,9 @@ def through_the_pipeline(
     preprocess_case(settings, "b", registered / "b", fingerprint, preprocessed)
     splits = folder / "splits.json"
     fold = {"train": ["a"], "validation": [], "test": ["b"]}
-    write_json(splits, {"folds": [fold], "patients": {"a": "a", "b": "b"}})
+    modalities = {"a": ["arterial", "venous"], "b": ["arterial", "venous"]}
+    patients = {"a": "a", "b": "b"}
+    write_json(splits, {"folds": [fold], "patients": patients, "modalities": modalities})
     infer_fold(settings, study.model("maml"), "both", preprocessed, splits, 0, predictions)
     evaluate_predictions(settings, predictions, registered, splits, folder / "metrics.csv")
     return Outcome(
