@@ -1,0 +1,334 @@
+"""The stages of a study, one command each, in the order of the data; rules call these."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remodal.cli.arguments import (
+    Case,
+    Fold,
+    Indexed,
+    Output,
+    Preprocessed,
+    Quarantine,
+    RecordFile,
+    Registered,
+    SettingsFile,
+    Splits,
+    Threads,
+)
+
+commands = typer.Typer()
+
+
+@commands.command()
+def simulate(
+    settings: SettingsFile,
+    case: Case,
+    output: Output,
+    source: Annotated[
+        Path | None, typer.Option(help="Folder of the real CT that lesions are simulated in.")
+    ] = None,
+    quarantine: Quarantine = False,
+) -> None:
+    """Simulate one patient: DICOM or image files with a label, as a hospital would send them."""
+    from remodal.config import read_settings
+    from remodal.phantom.simulate import simulate
+
+    simulate(read_settings(settings), case, source, output, quarantine=quarantine)
+
+
+@commands.command("fetch-real-ct")
+def fetch_real_ct(output: Output) -> None:
+    """Fetch a real abdominal CT and its liver mask from a published package, for `demo-real`."""
+    from remodal.phantom.real_ct import fetch_real_ct as fetch
+
+    fetch(output)
+
+
+@commands.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="DICOM folder, or NIfTI/NRRD/MHA file.")],
+    case: Case,
+    modality: Annotated[str, typer.Option(help="Name of the modality.")],
+    output: Output,
+    record: RecordFile,
+    quarantine: Quarantine = False,
+    indexed: Indexed = "",
+) -> None:
+    """Convert one image to NIfTI: sorted by geometry, checked, without identity."""
+    from remodal.intake.convert import convert_image
+
+    convert_image(
+        source,
+        output,
+        record,
+        case=case,
+        modality=modality,
+        quarantine=quarantine,
+        indexed=indexed,
+    )
+
+
+@commands.command("convert-label")
+def convert_label(
+    files: Annotated[list[Path], typer.Argument(help="DICOM SEG or RTSTRUCT, NIfTI, NRRD or MHA.")],
+    case: Case,
+    drawn_on: Annotated[str, typer.Option(help="Modality the label was drawn on.")],
+    reference: Annotated[Path, typer.Option(help="That modality's converted image.")],
+    reference_record: Annotated[Path, typer.Option(help="That modality's record.")],
+    output: Output,
+    record: RecordFile,
+    value: Annotated[
+        list[int] | None,
+        typer.Option(help="What every voxel but 0 of a file becomes; once a file, in order."),
+    ] = None,
+    structure: Annotated[
+        list[str] | None,
+        typer.Option(help="A structure to take and its value, as `2=GTV`; repeatable."),
+    ] = None,
+    quarantine: Quarantine = False,
+    indexed: Indexed = "",
+) -> None:
+    """Convert one label to the grid of the image it was drawn on."""
+    from remodal.intake.convert import convert_label as convert
+    from remodal.intake.label_source import label_of_options
+
+    convert(
+        label_of_options(files, value or [], structure or []),
+        reference_record,
+        reference,
+        output,
+        record,
+        case=case,
+        drawn_on=drawn_on,
+        quarantine=quarantine,
+        indexed=indexed,
+    )
+
+
+@commands.command()
+def register(
+    settings: SettingsFile,
+    case: Case,
+    converted: Annotated[Path, typer.Option(help="Folder of the converted case.")],
+    output: Output,
+    quarantine: Quarantine = False,
+    modality: Annotated[
+        list[str] | None,
+        typer.Option(help="A modality that the case has; repeatable. None: all of the study's."),
+    ] = None,
+) -> None:
+    """Bring a case's modalities onto one grid, with a quality record and picture."""
+    from remodal.config import read_settings
+    from remodal.registration import register_case
+
+    register_case(
+        read_settings(settings), case, converted, output, modality or [], quarantine=quarantine
+    )
+
+
+@commands.command()
+def split(settings: SettingsFile, registered: Registered, output: Output) -> None:
+    """Split the usable cases into folds, by patient."""
+    from remodal.config import read_settings
+    from remodal.splits import split_study
+
+    split_study(read_settings(settings), registered, output)
+
+
+@commands.command()
+def fingerprint(
+    settings: SettingsFile, splits: Splits, fold: Fold, registered: Registered, output: Output
+) -> None:
+    """Measure spacing and intensities on the training cases of a fold."""
+    from remodal.config import read_settings
+    from remodal.preprocessing import fingerprint_fold
+
+    fingerprint_fold(read_settings(settings), splits, fold, registered, output)
+
+
+@commands.command()
+def preprocess(
+    settings: SettingsFile,
+    case: Case,
+    registered: Annotated[Path, typer.Option(help="Folder of the registered case.")],
+    fingerprint: Annotated[
+        list[Path],
+        typer.Option(help="Fingerprint of a fold, beside which its arrays go; repeatable."),
+    ],
+    quarantine: Quarantine = False,
+) -> None:
+    """Clip, normalise, resample and crop one case for each fold, for fast random patches."""
+    from remodal.config import read_settings
+    from remodal.preprocessing import preprocess_case
+
+    study = read_settings(settings)
+    for of_fold in fingerprint:
+        preprocess_case(study, case, registered, of_fold, of_fold.parent, quarantine=quarantine)
+
+
+@commands.command()
+def inventory(
+    splits: Splits,
+    fold: Fold,
+    preprocessed: Preprocessed,
+    training: Annotated[Path, typer.Option(help="File to write: cases that training reads.")],
+    test: Annotated[Path, typer.Option(help="File to write: cases that inference reads.")],
+) -> None:
+    """List a fold's preprocessed cases with digests: what training and inference depend on."""
+    from remodal.preprocessing import write_inventory
+
+    write_inventory(splits, fold, preprocessed, training, test)
+
+
+@commands.command()
+def train(
+    settings: SettingsFile,
+    method: Annotated[str, typer.Option(help="Key of the study's `methods`.")],
+    fold: Fold,
+    seed: Annotated[int, typer.Option(help="Seed of weights, patches and augmentation.")],
+    preprocessed: Preprocessed,
+    splits: Splits,
+    fingerprint: Annotated[Path, typer.Option(help="Fingerprint of the fold.")],
+    output: Output,
+    checkpoints: Annotated[Path, typer.Option(help="Folder for the state of an unfinished run.")],
+    start: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", help="A trained model to start from, as `role=folder`; repeatable."
+        ),
+    ] = None,
+    threads: Threads = 8,
+) -> None:
+    """Train one model, or continue one that was stopped."""
+    import torch
+
+    from remodal.config import read_settings
+    from remodal.training.loop import train as train_model
+
+    configured = read_settings(settings)
+    # The job's threads are shared by its processes, one a device.
+    torch.set_num_threads(max(1, threads // configured.training.devices))
+
+    inputs = {
+        role: Path(folder) for role, _, folder in (pair.partition("=") for pair in start or [])
+    }
+    train_model(
+        configured,
+        method,
+        fold,
+        seed,
+        preprocessed,
+        splits,
+        fingerprint,
+        inputs,
+        output,
+        checkpoints,
+    )
+
+
+@commands.command()
+def infer(
+    settings: SettingsFile,
+    model: Annotated[Path, typer.Option(help="Folder of the trained model.")],
+    scenario: Annotated[str, typer.Option(help="Key of the study's `scenarios`.")],
+    preprocessed: Preprocessed,
+    splits: Splits,
+    fold: Fold,
+    output: Output,
+    threads: Threads = 8,
+    quarantine: Quarantine = False,
+) -> None:
+    """Segment a fold's test cases with the modalities of one scenario."""
+    import torch
+
+    from remodal.config import read_settings
+    from remodal.inference import infer_fold
+
+    torch.set_num_threads(threads)
+
+    infer_fold(
+        read_settings(settings),
+        model,
+        scenario,
+        preprocessed,
+        splits,
+        fold,
+        output,
+        quarantine=quarantine,
+    )
+
+
+@commands.command()
+def evaluate(
+    settings: SettingsFile,
+    predictions: Annotated[Path, typer.Option(help="Folder of one model's predictions.")],
+    registered: Registered,
+    splits: Splits,
+    output: Output,
+    quarantine: Quarantine = False,
+) -> None:
+    """Measure one model's predictions, case by case."""
+    from remodal.config import read_settings
+    from remodal.metrics.evaluate import evaluate_predictions
+
+    evaluate_predictions(
+        read_settings(settings), predictions, registered, splits, output, quarantine=quarantine
+    )
+
+
+@commands.command()
+def tabulate(
+    settings: SettingsFile,
+    metrics: Annotated[Path, typer.Option(help="Folder of the per-case metrics.")],
+    splits: Splits,
+    output: Output,
+) -> None:
+    """Make the paper's tables from the per-case metrics."""
+    from remodal.config import read_settings
+    from remodal.report.tables import tabulate as make_tables
+
+    make_tables(read_settings(settings), metrics, splits, output)
+
+
+@commands.command()
+def report(
+    settings: SettingsFile,
+    study: Annotated[Path, typer.Option(help="Folder of the study's results.")],
+    data: Annotated[Path, typer.Option(help="Folder of the data set's results.")],
+    output: Output,
+) -> None:
+    """Write the report: one HTML file that opens offline."""
+    from remodal.config import read_settings
+    from remodal.report.page import write_report
+
+    write_report(read_settings(settings), study, data, output)
+
+
+@commands.command()
+def faults(
+    settings: SettingsFile,
+    study: Annotated[Path, typer.Option(help="Folder of the study's results.")],
+    data: Annotated[Path, typer.Option(help="Folder of the data set's results.")],
+    output: Output,
+) -> None:
+    """Say which cases are missing by a fault of ours; fail if there is one, so that it is seen."""
+    from remodal.config import read_settings
+    from remodal.faults import require_no_faults
+
+    require_no_faults(read_settings(settings), study, data, output)
+
+
+@commands.command()
+def track(
+    settings: SettingsFile,
+    study: Annotated[Path, typer.Option(help="Folder of the study's results.")],
+    output: Output,
+) -> None:
+    """Merge a study's models and metrics into MLflow; safe to run twice."""
+    from remodal.config import read_settings
+    from remodal.tracking.merge import track as merge_into_mlflow
+
+    merge_into_mlflow(read_settings(settings), study, output)

@@ -1,0 +1,142 @@
+"""What a user types: settings, checks, progress, cost, and a new patient."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remodal.cli.arguments import (
+    Output,
+    SettingsFile,
+)
+from remodal.errors import UserError
+
+commands = typer.Typer()
+
+
+@commands.command()
+def settings(
+    output: Output,
+    config: Annotated[
+        str, typer.Option(help="Content of a config.yaml, as YAML or JSON.")
+    ] = "{study: liver, preset: demo}",
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting, as `training.epochs=5`; may be repeated."),
+    ] = None,
+) -> None:
+    """Write the effective settings of a study: study, preset, then your own changes."""
+    from remodal.config import assignments, compose, parse_yaml, write_settings
+
+    content = parse_yaml(config, where="--config")
+    write_settings(output, compose(content, overrides=assignments(change or [])))
+
+
+@commands.command("describe-settings")
+def describe_settings(output: Output) -> None:
+    """Write the reference of all settings (config/README.md)."""
+    from remodal.config_reference import reference
+    from remodal.files import write_text
+
+    write_text(output, reference())
+
+
+@commands.command()
+def check(
+    settings: SettingsFile,
+    files: Annotated[bool, typer.Option(help="Open every image and label, headers only.")] = True,
+) -> None:
+    """Check a study before anything runs: settings, methods, sample sheet, and all files it names.
+
+    Exit code 3: some files cannot be used; the study would go on without their cases.
+    """
+    from remodal.check import check_study
+    from remodal.config import read_settings
+
+    study = read_settings(settings)
+    typer.echo(check_study(study))
+    if files:
+        from remodal.intake.inspection import check_sources
+
+        for line in check_sources(study):
+            typer.echo(line)
+
+
+@commands.command()
+def methods() -> None:
+    """List the registered methods and their options."""
+    from remodal.methods import method_names, method_options
+
+    for name in method_names():
+        typer.echo(name)
+        for option in method_options(name):
+            typer.echo(f"  {option.name} = {option.default}: {option.description}")
+
+
+@commands.command()
+def status(
+    folder: Annotated[Path, typer.Argument(help="Folder of results, or of one study.")] = Path(
+        "results"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    watch: Annotated[
+        float | None,
+        typer.Option(min=1, help="Show it anew every so many seconds, until all is done."),
+    ] = None,
+) -> None:
+    """Show how far each stage and each model is: epoch, Dice, time left; from files only."""
+    from remodal.status.display import show
+
+    show(folder, as_json, watch)
+
+
+@commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def plan(context: typer.Context) -> None:
+    """Say what a run would cost: give Snakemake's options, as `--profile slurm`."""
+    from remodal.cluster.plan import plan as cost
+
+    for line in cost(context.args):
+        typer.echo(line)
+
+
+@commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def resume(context: typer.Context) -> None:
+    """Go on after Snakemake was killed: give the options it had, as `--profile slurm`."""
+    from remodal.resume import resume as go_on
+
+    go_on(Path(), context.args)
+
+
+@commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def predict(
+    context: typer.Context,
+    model: Annotated[Path, typer.Option(help="Folder of a trained model.")],
+    output: Output,
+) -> None:
+    """Segment a new patient: `--arterial DIR --venous DIR`.
+
+    One option per modality; any may be missing.
+    """
+    from remodal.inference import predict_patient
+
+    predict_patient(model, _modality_options(context.args), output)
+
+
+def _modality_options(arguments: list[str]) -> dict[str, Path]:
+    """Parse `--<modality> PATH` pairs.
+
+    Raises:
+        UserError: anything else.
+    """
+    images: dict[str, Path] = {}
+    rest = list(arguments)
+    while rest:
+        option, _, value = rest.pop(0).partition("=")
+        if not option.startswith("--") or len(option) < 3:
+            raise UserError(f"unexpected `{option}`", expected="`--<modality> PATH` options")
+        if not value:
+            if not rest:
+                raise UserError(f"`{option}` has no path", expected="a DICOM folder or image file")
+            value = rest.pop(0)
+        images[option.removeprefix("--")] = Path(value)
+    return images
