@@ -246,6 +246,12 @@ def test_a_label_on_an_image_that_the_case_lacks_is_quarantined(converted, tmp_p
     assert record.details["modalities"] == ["arterial"]
 
 
+def test_a_label_that_an_earlier_sheet_left_is_not_taken(converted, tmp_path):
+    """The sheet's cell was emptied since; the converted label is still there."""
+    with pytest.raises(BadCase, match="the label is missing"):
+        register_case(settings_with(), "a", converted, tmp_path / "registered", labelled=False)
+
+
 def test_a_modality_that_the_study_does_not_know_is_a_users_error(converted, tmp_path):
     with pytest.raises(UserError, match="unknown modality `portal`; expected one of arterial"):
         register_case(settings_with(), "a", converted, tmp_path / "out", ["portal"])

@@ -116,8 +116,10 @@ def converted_records(wildcards):
     return [data_file(f"converted/{case.case}/{name}.json") for name in names]
 
 
-def modality_options(wildcards):
-    return [f"--modality {name}" for name in CASES[wildcards.case].images]
+def case_options(wildcards):
+    case = CASES[wildcards.case]
+    unlabelled = [] if case.label else ["--unlabelled"]
+    return [*(f"--modality {name}" for name in case.images), *unlabelled]
 
 
 def shared_split_file():

@@ -24,11 +24,11 @@ rule register:
     params:
         settings="results/data/{data}/settings.yaml",
         converted="results/data/{data}/converted/{case}",
-        modalities=modality_options,
+        case=case_options,
         folder=subpath(output.record, parent=True),
         quarantine=quarantine_option(),
         depends_on=of_stage("register"),
     shell:
         "remodal register --settings {params.settings} --case {wildcards.case}"
-        " --converted {params.converted} {params.modalities} {params.quarantine}"
+        " --converted {params.converted} {params.case} {params.quarantine}"
         " --output {params.folder} > {log} 2>&1"

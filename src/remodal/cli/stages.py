@@ -119,13 +119,22 @@ def register(
         list[str] | None,
         typer.Option(help="A modality that the case has; repeatable. None: all of the study's."),
     ] = None,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="The case has no label.")
+    ] = False,
 ) -> None:
     """Bring a case's modalities onto one grid, with a quality record and picture."""
     from remodal.config import read_settings
     from remodal.registration import register_case
 
     register_case(
-        read_settings(settings), case, converted, output, modality or [], quarantine=quarantine
+        read_settings(settings),
+        case,
+        converted,
+        output,
+        modality or [],
+        labelled=not unlabelled,
+        quarantine=quarantine,
     )
 
 

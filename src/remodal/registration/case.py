@@ -35,6 +35,7 @@ def register_case(
     output: Path,
     modalities: Sequence[str] = (),
     *,
+    labelled: bool = True,
     quarantine: bool = False,
 ) -> Record:
     """Bring all modalities of a case, and its label, onto the grid of the fixed modality.
@@ -54,6 +55,7 @@ def register_case(
         converted: folder of the converted case.
         output: folder to write.
         modalities: those that the case has; empty: all of the study's.
+        labelled: whether the case has a label; a file that an earlier sheet left is not taken.
         quarantine: go on with a bad case, by a record of its reason.
 
     Raises:
@@ -68,7 +70,8 @@ def register_case(
     def work() -> Record:
         _remove_transforms(output)  # of an earlier run, which may have had other settings
         try:
-            found = {name: converted / f"{name}.json" for name in (*present, "label")}
+            wanted = (*present, "label") if labelled else present
+            found = {name: converted / f"{name}.json" for name in wanted}
             upstream = {name: read_record(path) for name, path in found.items() if path.is_file()}
             require_ok(upstream.values())
             drawn_on = _drawn_on(present, case, upstream)
