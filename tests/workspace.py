@@ -51,7 +51,7 @@ class Workspace:
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
         if check and done.returncode != 0:
             pytest.fail(f"{command}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
