@@ -1,4 +1,4 @@
-"""Typed settings: one model a section, from which the checks and config/README.md come."""
+"""Typed settings: one model per section, from which the checks and config/README.md come."""
 
 import math
 import re

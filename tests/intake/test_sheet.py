@@ -136,7 +136,7 @@ def test_lines_of_a_case_must_agree(sheet):
     )
     assert found == [
         "line 4, column `modality`: case `c1` has it already in line 3; "
-        "expected one line a modality",
+        "expected one line per modality",
         "line 3, column `label`: `two.dcm`, but `one.dcm` in line 2 of the same case `c1`; "
         "expected the same on all lines of a case",
         "line 3, column `group`: `fnh`, but `hcc` in line 2 of the same case `c1`; "

@@ -60,7 +60,7 @@ def test_a_training_writes_its_model_curves_and_record(study, capsys):
     assert record["metrics"]["epoch"] == 3
     assert record["seconds"] > 0
     assert record["versions"]["torch"]
-    assert len(capsys.readouterr().out.splitlines()) == 3  # a line an epoch
+    assert len(capsys.readouterr().out.splitlines()) == 3  # a line per epoch
     progress = read_json(study.folder / "checkpoints-model" / "progress.json")
     assert (progress["epoch"], progress["epochs"]) == (3, 3)
 

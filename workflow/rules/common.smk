@@ -93,7 +93,7 @@ def state_of(sources):
     return "simulated" if SETTINGS.data.simulated else source_state(sources, INDEX)
 
 
-# Sources are no inputs: a clone that has what was made from them needs them not.
+# Sources are no inputs: a clone that has what was made from them does not need them.
 def simulated_scans(wildcards):
     return [data_file(f"scans/{wildcards.case}")] if SETTINGS.data.simulated else []
 

@@ -1,4 +1,4 @@
-# A model's predictions of its fold's test cases, one scenario a job.
+# A model's predictions of its fold's test cases, one scenario per job.
 
 
 rule infer:

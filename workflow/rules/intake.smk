@@ -1,4 +1,4 @@
-# From what the hospital sends to NIfTI, one image a job.
+# From what the hospital sends to NIfTI, one image per job.
 
 
 rule convert:

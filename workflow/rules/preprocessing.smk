@@ -1,4 +1,4 @@
-# Intensities, spacing and cropping, with statistics of a fold's training cases only. One job a case
+# Intensities, spacing and cropping, with statistics of a fold's training cases only. One job per case
 # prepares it for every fold: jobs are what costs in a study of hundreds of cases.
 
 

@@ -1,4 +1,4 @@
-# Every modality onto the fixed one's grid, one case a job. One that the case lacks is an empty file:
+# Every modality onto the fixed one's grid, one case per job. One that the case lacks is an empty file:
 # a rule has the same outputs for every case. elastix runs on one thread: with two it crashes, and its
 # result depends on their number.
 

@@ -1,4 +1,4 @@
-# One trained model a job. The state of an unfinished run lives in `checkpoints`, which is no
+# One trained model per job. The state of an unfinished run lives in `checkpoints`, which is no
 # output: Snakemake deletes outputs before a rerun. `exec`, so that no shell dies of a stop signal
 # before the training has saved.
 

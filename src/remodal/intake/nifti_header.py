@@ -206,7 +206,7 @@ def _number_format(header: np.void) -> np.dtype:
     if code in _REFUSED_TYPES:
         raise BadCase(
             f"the voxels are {_REFUSED_TYPES[code]}",
-            expected="one number a voxel",
+            expected="one number per voxel",
             remedy="export the magnitude, or a grey-scale image",
         )
     if code not in _TYPES:

@@ -1,4 +1,4 @@
-"""The sample sheet: which file is which modality of which case, one line an image.
+"""The sample sheet: which file is which modality of which case, one line per image.
 
 A TSV file with a heading line. `case`, `modality` and `path` must be there; `label`, `structures`,
 `label_on`, `group` and `patient` may be. Lines that are blank or begin with `#` are left out. A
@@ -85,7 +85,7 @@ def read_sheet(path: Path, modalities: Sequence[str]) -> list[Image]:
     if not problems:
         problems += _bad_cases(rows)
     if not problems and not rows:
-        problems.append("there is no line with an image; expected one line an image")
+        problems.append("there is no line with an image; expected one line per image")
     if problems:
         raise SheetError(path, problems)
     cases = {case: _facts(of_case) for case, of_case in _by_case(rows).items()}
@@ -100,7 +100,7 @@ def _read_rows(path: Path) -> tuple[list[_Row], list[str]]:
         if line.strip() and not line.startswith("#")
     ]
     if not lines:
-        return [], ["the sheet is empty; expected a heading line and one line an image"]
+        return [], ["the sheet is empty; expected a heading line and one line per image"]
     heading = [cell.strip() for cell in _cells(lines[0][1])]
     problems = _bad_heading(lines[0][0], heading)
     if problems:
@@ -225,7 +225,7 @@ def _bad_cases(rows: list[_Row]) -> Iterator[str]:
             earlier = first.setdefault(row.cells["modality"], row)
             if earlier is not row:
                 what = f"case `{case}` has it already in line {earlier.line}"
-                yield row.bad("modality", what, "one line a modality")
+                yield row.bad("modality", what, "one line per modality")
         present = {row.cells["modality"] for row in of_case if row.cells["path"]}
         if not present:
             yield of_case[0].bad("path", f"case `{case}` has no image", "one at least")

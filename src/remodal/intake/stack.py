@@ -22,7 +22,7 @@ def check_series(slices: list[Slice]) -> None:
     if any("MOSAIC" in one.image_type for one in slices):
         raise BadCase(
             "each image is a mosaic of many slices (Siemens)",
-            expected="one slice an image, or an enhanced multi-frame image",
+            expected="one slice per image, or an enhanced multi-frame image",
             remedy="convert the series to NIfTI (dcm2niix takes mosaics apart) and name that",
         )
     if any(one.samples != 1 or one.photometric not in _GREY for one in slices):

@@ -52,7 +52,7 @@ def read_text_format(path: Path) -> tuple[Volume, list[str]]:
         raise BadCase(
             f"the image has {len(layers)} values a voxel",
             where=path.name,
-            expected="one 3-D image with one value a voxel",
+            expected="one 3-D image with one value per voxel",
         )
     return Volume(layers[0], geometry), warnings
 
@@ -64,7 +64,7 @@ def read_layers(path: Path) -> tuple[np.ndarray, Geometry, list[str]]:
         Array (layer, z, y, x), geometry, and warnings on the place.
 
     Raises:
-        BadCase: as `read_text_format`, for more than one value a voxel too.
+        BadCase: as `read_text_format`, for more than one value per voxel too.
     """
     import SimpleITK as sitk
 
@@ -79,7 +79,7 @@ def read_layers(path: Path) -> tuple[np.ndarray, Geometry, list[str]]:
     # Values of a voxel come last.
     array = array[None] if array.ndim == 3 else np.moveaxis(array, -1, 0)
     if array.dtype.kind == "c":
-        raise BadCase("the voxels are complex", where=path.name, expected="one number a voxel")
+        raise BadCase("the voxels are complex", where=path.name, expected="one number per voxel")
     return array, geometry, _place_warnings(path, header, geometry)
 
 

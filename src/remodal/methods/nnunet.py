@@ -18,7 +18,7 @@ class NNUNet(DeeplySupervisedMethod):
     """One U-Net; predicts from exactly the modalities it was built for."""
 
     def build(self, network: NetworkSettings) -> UNet:
-        """A U-Net with a channel a modality."""
+        """A U-Net with a channel per modality."""
         unet = UNet(len(self.modalities), self.classes + 1, layout_of(network))
         unet.heads.train_only(len(self.weights))
         return unet

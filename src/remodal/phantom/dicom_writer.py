@@ -235,10 +235,10 @@ def _pixels(volume: Volume) -> dict:
 def write_series(
     folder: Path, volume: Volume, examination: Examination, series: SeriesDescription
 ) -> tuple[list[Dataset], str]:
-    """Write a volume as a CT series, one file a slice; axial slices are numbered from the head.
+    """Write a volume as a CT series, one file per slice; axial slices are numbered from the head.
 
     Args:
-        folder: replaced as a whole; gets one .dcm file a slice.
+        folder: replaced as a whole; gets one .dcm file per slice.
         volume: HU, int16 (slice, row, column), right-handed.
         examination: the study.
         series: which series of it.

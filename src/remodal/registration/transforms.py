@@ -1,7 +1,7 @@
 """elastix transforms read back: evaluated on a grid, applied to images and labels, written.
 
 The displacements of a chain's transforms add up ("Add", not "Compose"), and a B-spline's control
-grid lies along the fixed grid. So a displacement field is a product of one small matrix an axis,
+grid lies along the fixed grid. So a displacement field is a product of one small matrix per axis,
 and a 512 x 512 x 200 image is resampled slab by slab in little memory. `transformix` on the same
 files gives the same image.
 """

@@ -63,7 +63,7 @@ class Curve:
 
 
 def box_plots(panels: Mapping[str, Sequence[Box]], axis: str) -> str:
-    """Box plots with all points, one panel a scenario, on a common axis.
+    """Box plots with all points, one panel per scenario, on a common axis.
 
     Args:
         panels: for each heading its boxes, from top to bottom.
@@ -120,7 +120,7 @@ def _boxes(axes: Axes, boxes: Sequence[Box]) -> None:
 
 
 def training_curves(panels: Mapping[str, Sequence[Curve]], axis: str) -> str:
-    """One panel a method, its runs in the accent colour over all other methods' in grey."""
+    """One panel per method, its runs in the accent colour over all other methods' in grey."""
     rows = -(-len(panels) // _MOST_COLUMNS)
     columns = max(-(-len(panels) // rows), 2)
     everything = [curve for curves in panels.values() for curve in curves]
@@ -149,7 +149,7 @@ def training_curves(panels: Mapping[str, Sequence[Curve]], axis: str) -> str:
 
 
 def histograms(panels: Mapping[str, Sequence[float]]) -> str:
-    """One histogram a quantity, side by side."""
+    """One histogram per quantity, side by side."""
 
     def fill(figure: Figure) -> None:
         for axes, (heading, values) in zip(

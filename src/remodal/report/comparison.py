@@ -202,7 +202,7 @@ def _effort(settings: Settings) -> str:
 
 
 def _columns(settings: Settings, metrics: Iterable[str]) -> list[Column]:
-    """One column a metric, or a class and metric when there are several classes."""
+    """One column per metric, or a class and metric when there are several classes."""
     classes = list(settings.data.classes)
     columns = []
     for class_name in classes:

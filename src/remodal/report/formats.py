@@ -53,7 +53,7 @@ CSV_COLUMNS = (
 
 
 def to_csv(table: Table) -> str:
-    """One line an entry, every number with six decimals, undefined empty."""
+    """One line per entry, every number with six decimals, undefined empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)

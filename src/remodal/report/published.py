@@ -1,7 +1,7 @@
 """Published numbers, and what the paper leaves open: data files beside the settings.
 
-`config/published/<name>.csv` holds one printed cell a line, and `<name>-choices.csv` one option a
-line on which the paper is silent or the paper and its repository differ.
+`config/published/<name>.csv` holds one printed cell per line; `<name>-choices.csv` has one line per
+option on which the paper is silent or the paper and its repository differ.
 """
 
 import csv

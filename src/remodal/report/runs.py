@@ -52,7 +52,7 @@ def _details(folder: Path) -> dict[str, Any]:
 
 
 def curve_chart(runs: list[Run], column: str, axis: str, factor: float = 1.0) -> str:
-    """Chart of one column of the curves, a panel a method; empty when nothing was recorded."""
+    """Chart of one column of the curves, a panel per method; empty when nothing was recorded."""
     panels: dict[str, list[Curve]] = {}
     for run in runs:
         if column in run.curves and run.curves[column].notna().any():

@@ -103,7 +103,7 @@ def _add(
 
 
 def _signature(modalities: list[str]) -> "ModelSignature":
-    """A row a patient: paths of the images, of which some may miss, and of the segmentation."""
+    """One row per patient: paths of the images, some of which may be missing, and of the result."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 

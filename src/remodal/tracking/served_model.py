@@ -29,7 +29,7 @@ class ServedModel(PythonModel):
 
         Args:
             context: unused; MLflow's.
-            model_input: a column a modality (DICOM folder or image file; empty: missing) and
+            model_input: a column per modality (DICOM folder or image file; empty: missing) and
                 `output` (file to write: NIfTI, NRRD or MHA).
             params: unused; MLflow's.
 

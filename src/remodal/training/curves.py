@@ -1,4 +1,4 @@
-"""Curves of a training: a row an epoch, without wall-clock time: equal runs give equal bytes."""
+"""Curves of a training: one row per epoch. They hold no times: equal runs give equal bytes."""
 
 import csv
 import io

@@ -46,7 +46,7 @@ def make_fabric(settings: TrainingSettings) -> Fabric:
         devices=settings.devices,
         strategy="ddp_find_unused_parameters_true" if settings.devices > 1 else "auto",
         precision=precision(settings, on_gpu),
-        # One process a device, started here: not taken from Slurm's number of tasks.
+        # One process per device, started here: not taken from Slurm's number of tasks.
         plugins=[LightningEnvironment()],
     )
     fabric.launch()
