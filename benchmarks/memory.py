@@ -28,8 +28,9 @@ from remodal.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "remodal"]
-SIZE = {"cases": 3, "matrix": 512, "slices": [200, 200], "slice_spacing": 1.5}
-SMALL = {"cases": 3, "matrix": 64, "slices": [24, 24], "slice_spacing": 8.0}
+LAYOUT = {"cases": 3, "layouts": ["axial"]}  # each a DICOM folder
+SIZE = LAYOUT | {"matrix": 512, "slices": [200, 200], "slice_spacing": 1.5}
+SMALL = LAYOUT | {"matrix": 64, "slices": [24, 24], "slice_spacing": 8.0}
 NETWORK = {"base_width": 4, "max_width": 4}
 CASES = ["patient001", "patient002", "patient003"]
 POLL = 0.1

@@ -53,6 +53,13 @@ def test_a_fault_is_named_with_its_log_and_ends_the_run_until_it_is_gone(folders
     require_no_faults(SETTINGS, study, data, tmp_path / "faults.json")
 
 
+def test_a_fault_of_the_simulation_is_found_where_it_leaves_its_record(folders):
+    study, data = folders
+    note(data / "scans/patient005/record.json", "patient005", "simulate", reason=REASON, fault=True)
+    log = data / "logs/simulate/patient005.log"
+    assert find_faults(SETTINGS, study, data) == [Fault("patient005", "simulate", REASON, log)]
+
+
 def test_a_fault_that_later_stages_pass_on_is_one_with_the_log_of_its_stage(folders):
     study, data = folders
     fault = {"case": "patient004", "reason": REASON, "fault": True}

@@ -61,7 +61,7 @@ def case_records(study: Path, data: Path, modalities: Mapping[str, Iterable[str]
     cases = {case: sorted([*modalities[case], "label"]) for case in sorted(modalities)}
     folds = sorted((study / "preprocessed").glob("fold*/"))
     paths = [
-        *(data / "dicom" / case / "record.json" for case in cases),
+        *(data / "scans" / case / "record.json" for case in cases),
         *(data / "converted" / case / f"{name}.json" for case in cases for name in cases[case]),
         *(data / "registered" / case / "registration.json" for case in cases),
         *(fold / f"{case}.json" for fold in folds for case in cases),
