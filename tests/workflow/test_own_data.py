@@ -160,7 +160,7 @@ def test_good_cases_are_used_however_they_lie_and_bad_ones_are_quarantined(walk)
 
 
 def test_the_report_lists_the_bad_cases_and_the_fault(walk):
-    page = (walk.folder / STUDY / "report/index.html").read_text()
+    page = (walk.folder / STUDY / "report/index.html").read_text(encoding="utf-8")
     listed = page[page.index("Quarantined cases") :]
     assert "A fault of ours is no fault of the scan: please report it" in listed
     for case in (*(spoil.__name__ for spoil in BAD), FAULTY):
