@@ -307,10 +307,10 @@ def test_a_picked_series_goes_from_the_sheet_into_the_record(two_series, image, 
     found = convert_image(source, output, record, case="c1", modality="ct", indexed=digest)
     np.testing.assert_array_equal(read_volume(output).array, image.array)
     assert found.details["sha256"] == digest == content_digest(two_series)
-    state = source_state(source, {})
+    state = source_state([source], {})
     assert "not there" not in state
     (two_series / "00-0.dcm").touch()
-    assert source_state(source, {}) != state
+    assert source_state([source], {}) != state
 
 
 def test_a_number_behind_a_file_or_nothing_is_no_choice(image, write_series, tmp_path):

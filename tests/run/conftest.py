@@ -43,6 +43,7 @@ def work(**_):
     (quarantine if todo == "bad" else lambda p, r: write_record(p, r))(output, record)
 
 cli.app.registered_commands.clear()
+cli.app.registered_groups.clear()
 cli.app.command("register")(lambda: work())
 cli.app.command("other")(lambda: None)
 sys.argv = ["remodal", "register"]

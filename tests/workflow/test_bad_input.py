@@ -138,7 +138,7 @@ def test_bad_cases_are_quarantined_with_their_reason_and_the_good_ones_go_on(wor
 
 def test_a_fault_of_ours_in_a_case_is_quarantined_by_every_stage_and_the_good_ones_go_on(workspace):
     hospital(workspace, good=5)
-    workspace.break_stage("convert", "good0", "remodal.intake.convert:read_volume")
+    workspace.break_stage("convert", "good0", "remodal.intake.convert:read_image")
     workspace.break_stage("convert-label", "good1", "remodal.intake.labels:read_label")
     workspace.break_stage("register", "good2", "remodal.registration.case:draw_pairs")
     workspace.snakemake(SPLITS, *CONFIG)
@@ -160,7 +160,7 @@ def test_a_fault_of_ours_in_a_case_is_quarantined_by_every_stage_and_the_good_on
 
 def test_a_strict_study_stops_at_a_fault_of_ours(workspace):
     hospital(workspace, good=2)
-    workspace.break_stage("convert", "good0", "remodal.intake.convert:read_volume")
+    workspace.break_stage("convert", "good0", "remodal.intake.convert:read_image")
     target = "results/data/hospital/converted/good0/arterial.json"
     failed = workspace.snakemake(target, *CONFIG, "strict=true", check=False)
     assert failed.returncode != 0
