@@ -55,11 +55,12 @@ demo-real: demo-first environment  ## the same on simulated lesions in a real CT
 	@$(RUN) --config study=liver_real_ct preset=demo $(call FIRST,results/studies/liver_real_ct-demo)
 	@echo "Report: $(CURDIR)/results/studies/liver_real_ct-demo/report/index.html"
 
+# UTF-8 whatever the shell's locale is, and whatever a library under test makes of it.
 test: develop  ## all tests, at most 25 minutes on two cores
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	PYTHONUTF8=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 test-faults: develop  ## kill something at random, continue, compare: 20 rounds
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m faults --capture=no tests/faults
+	PYTHONUTF8=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m faults --capture=no tests/faults
 
 lint: develop  ## formatting and static checks
 	$(BIN)/ruff check .
