@@ -6,6 +6,7 @@ ours raises.
 """
 
 import csv
+import locale
 import re
 from types import SimpleNamespace
 
@@ -72,6 +73,7 @@ def write_scan(made, path):
             plane.SetMetaData(tag, value)
         writer.SetFileName(str(path / f"{number}.dcm"))
         writer.Execute(plane)
+    locale.setlocale(locale.LC_ALL, "")  # ITK's DICOM writer leaves the process in another one
 
 
 def write_scans(folder, rows):
