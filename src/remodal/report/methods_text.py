@@ -23,9 +23,22 @@ _CLIPPED = {
     "none": "not clipped",
 }
 _NORMALISED = {
-    "case": "normalised to zero mean and unit variance over each case",
-    "case_nonzero": "normalised to zero mean and unit variance over the non-zero voxels of each "
-    "case",
+    "case": "{voxels} of each case",
+    "case_nonzero": "the non-zero {voxels} of each case",
+}
+#: What each probability of the augmentation does, in the order in which it is done.
+_AUGMENTED = {
+    "rotation_probability": "rotated",
+    "scale_probability": "scaled",
+    "elastic_probability": "deformed",
+    "mirror_probability": "mirrored",
+    "noise_probability": "given noise",
+    "blur_probability": "blurred",
+    "brightness_probability": "changed in brightness",
+    "contrast_probability": "changed in contrast",
+    "low_resolution_probability": "coarsened",
+    "gamma_probability": "gamma-corrected",
+    "gamma_inverted_probability": "gamma-corrected as negatives",
 }
 _SPLIT = {
     "holdout": "{fraction} % of the patients",
@@ -50,6 +63,7 @@ def methods_text(
         versions=versions,
         data_sentence=_data_sentence(settings, splits),
         intensity_sentence=_intensity_sentence(settings),
+        augmentation_sentence=_augmentation_sentence(settings),
         split_sentence=_split_sentence(settings, splits),
         method_list=_method_list(settings),
         optimiser=_OPTIMISERS[settings.training.optimiser],
@@ -80,6 +94,7 @@ def _data_sentence(settings: Settings, splits: dict[str, Any]) -> str:
 def _intensity_sentence(settings: Settings) -> str:
     chosen = settings.preprocessing
     low, high = chosen.percentiles
+    voxels = "voxels" if chosen.clip == "none" else "voxels inside these limits"
     clipped = _CLIPPED[chosen.clip].format(low=low, high=high)
     spacing = (
         " x ".join(str(length) for length in chosen.spacing) + " mm (z, y, x)"
@@ -87,9 +102,22 @@ def _intensity_sentence(settings: Settings) -> str:
         else "the training cases' median spacing"
     )
     return (
-        f"Intensities were {clipped} and {_NORMALISED[chosen.normalise]}; images were resampled "
-        f"to {spacing}."
+        f"Intensities were {clipped} and normalised by the mean and standard deviation of "
+        f"{_NORMALISED[chosen.normalise].format(voxels=voxels)}; images were resampled to "
+        f"{spacing}."
     )
+
+
+def _augmentation_sentence(settings: Settings) -> str:
+    """What was on, with its chance."""
+    chances = {
+        done: getattr(settings.training.augmentation, name) for name, done in _AUGMENTED.items()
+    }
+    done = [f"{what} ({chance:g})" for what, chance in chances.items() if chance]
+    if not done:
+        return "Patches were not augmented."
+    listed = " and ".join(filter(None, [", ".join(done[:-1]), done[-1]]))
+    return f"Patches were {listed} at random, with the probability in brackets."
 
 
 def _split_sentence(settings: Settings, splits: dict[str, Any]) -> str:
