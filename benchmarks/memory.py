@@ -22,9 +22,9 @@ from tempfile import TemporaryDirectory
 import psutil
 import yaml
 
-from remodal.config import compose, write_settings
-from remodal.files import write_json
+from remodal.results.files import write_json
 from remodal.settings import Settings
+from remodal.settings.composition import compose, write_settings
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "remodal"]

@@ -30,14 +30,14 @@ from time import perf_counter
 import numpy as np
 import SimpleITK as sitk
 
-from remodal.config import compose, write_settings
+from remodal.geometry.volume import to_sitk
 from remodal.intake.convert import convert_image, convert_label
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.phantom.simulate import simulate_case
 from remodal.registration.elastix import default_parameter_map
 from remodal.registration.transforms import parameter_text
 from remodal.settings import PhantomSettings
-from remodal.volume import to_sitk
+from remodal.settings.composition import compose, write_settings
 
 COMMAND = Path(sys.executable).parent / "remodal"
 CONFIG = Path(__file__).parents[1] / "config"

@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from remodal.files import write_text
-from remodal.progress import progress
-from remodal.provenance import hardware, versions
+from remodal.process.progress import progress
+from remodal.results.files import write_text
+from remodal.results.provenance import hardware, versions
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "docs" / "benchmarks.md"

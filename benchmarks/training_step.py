@@ -21,9 +21,9 @@ import torch
 from lightning_fabric import Fabric
 from patches import write_case
 
-from remodal.config import compose
 from remodal.methods import build_method
 from remodal.settings import Settings
+from remodal.settings.composition import compose
 from remodal.training.cases import choose_place, load_cases
 from remodal.training.devices import make_fabric, repeatable
 from remodal.training.fitting import Fitting

@@ -14,7 +14,7 @@ import numpy as np
 
 from remodal.metrics.contrasts import FEWEST_TRAININGS, added, of_mean, student
 from remodal.metrics.statistics import holm
-from remodal.progress import progress
+from remodal.process.progress import progress
 
 PATIENTS = (6, 20, 65)
 CASE_SDS = (8.0, 11.0, 18.0)

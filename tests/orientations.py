@@ -6,7 +6,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from remodal.volume import Geometry, Volume
+from remodal.geometry.volume import Geometry, Volume
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def test_methods_are_listed_with_their_options():
         ("remodal.preprocessing", {"torch", "mlflow", "itk"}),
         ("remodal.metrics.evaluate", {"torch", "mlflow", "itk"}),
         ("remodal.report.page", {"torch", "mlflow", "itk"}),
-        ("remodal.stages", {"torch", "mlflow", "itk", "pandas", "numpy"}),
+        ("remodal.settings.stages", {"torch", "mlflow", "itk", "pandas", "numpy"}),
         ("remodal.intake.datasets", {"torch", "mlflow", "itk", "pandas", "numpy"}),
     ],
 )

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from remodal.config import compose, read_settings, write_settings
 from remodal.errors import Preempted, UserError
-from remodal.files import write_json, write_text
 from remodal.intake.datasets import cases_of
-from remodal.records import Record, quarantine, write_record
+from remodal.results.files import write_json, write_text
+from remodal.results.records import Record, quarantine, write_record
+from remodal.settings.composition import compose, read_settings, write_settings
 from remodal.status.display import StudyStatus, find_studies, rough_duration, study_status
 from remodal.status.models import ModelStatus
 from remodal.status.stages import StageStatus

@@ -13,7 +13,7 @@ import snakemake_executor_plugin_remodal_slurm as plugin
 from remodal.cluster.slurm import Limits
 from remodal.cluster.usage import uses
 from remodal.errors import Preempted
-from remodal.memory import shortage
+from remodal.process.memory import shortage
 from snakemake_executor_plugin_remodal_slurm import Executor, ExecutorSettings
 
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from remodal.errors import FaultOfOurs, UserError
-from remodal.files import read_json, sha256
 from remodal.inference import fold as fold_module
 from remodal.inference import infer_fold, sliding_window
 from remodal.intake.nifti import read_volume
 from remodal.preprocessing import restore_image, restore_probabilities
-from remodal.records import quarantine, read_record, write_record
+from remodal.results.files import read_json, sha256
+from remodal.results.records import quarantine, read_record, write_record
 from remodal.training.model_files import load_model
 
 from .conftest import Study

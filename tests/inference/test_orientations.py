@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from tests.orientations import LPS, ORIENTATIONS, Orientation, each_orientation, rotation, tilted
 
-from remodal.files import write_json
+from remodal.geometry.orientation import Orientation as CanonicalOrientation
+from remodal.geometry.volume import Geometry, Volume
 from remodal.inference import infer_fold
 from remodal.intake.convert import convert_image, convert_label
 from remodal.intake.datasets.phantom import LAYOUTS, MODALITIES
 from remodal.intake.label_source import LabelSource
 from remodal.intake.nifti import read_geometry, read_volume, write_volume
 from remodal.metrics.evaluate import evaluate_predictions
-from remodal.orientation import Orientation as CanonicalOrientation
 from remodal.phantom.simulate import simulate_case
 from remodal.preprocessing import preprocess_case
 from remodal.registration import register_case
-from remodal.volume import Geometry, Volume
+from remodal.results.files import write_json
 
 from .conftest import Study, images_of
 

@@ -7,10 +7,10 @@ import SimpleITK as sitk
 
 from remodal import registration
 from remodal.errors import BadCase, UserError
-from remodal.files import read_json
+from remodal.geometry.volume import Geometry, Volume, to_sitk
 from remodal.inference import infer_fold, predict_patient
 from remodal.intake.nifti import read_volume, write_volume
-from remodal.volume import Geometry, Volume, to_sitk
+from remodal.results.files import read_json
 
 from .conftest import Study
 

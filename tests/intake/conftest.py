@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from remodal.volume import Geometry, Volume, from_sitk
+from remodal.geometry.volume import Geometry, Volume, from_sitk
 
 SECRETS = ("Doe^Jane", "HOSPITAL-4711", "19551224", "Dr Who", "jane doe's liver")
 

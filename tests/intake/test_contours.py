@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remodal.errors import BadCase
+from remodal.geometry.volume import Geometry
 from remodal.intake.contours import filled, read_structures
-from remodal.volume import Geometry
 
 GRID = Geometry((5, 20, 24), (0.7, 0.8, 2.5), (-100.0, 20.0, 30.0))
 

@@ -7,13 +7,13 @@ import pytest
 import SimpleITK as sitk
 
 from remodal.errors import BadCase, EnvironmentProblem, UserError
-from remodal.files import sha256
+from remodal.geometry.volume import Geometry, Volume, to_sitk
 from remodal.intake.convert import convert_image, convert_label
 from remodal.intake.label_source import LabelSource
 from remodal.intake.nifti import read_geometry, read_volume, write_volume
 from remodal.intake.source_index import read_index, source_state, update_index
-from remodal.records import read_record
-from remodal.volume import Geometry, Volume, to_sitk
+from remodal.results.files import sha256
+from remodal.results.records import read_record
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from pydicom.uid import (
 )
 
 from remodal.errors import BadCase
+from remodal.geometry.volume import Geometry, Volume, from_sitk
 from remodal.intake.dicom import read_series
-from remodal.volume import Geometry, Volume, from_sitk
 
 AXES = {
     "axial": (1, 0, 0, 0, 1, 0, 0, 0, 1),

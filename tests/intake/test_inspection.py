@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import SimpleITK as sitk
 
-from remodal.config import compose, write_settings
+from remodal.geometry.volume import to_sitk
 from remodal.intake.inspection import BadSources, check_sources
 from remodal.intake.nifti import write_volume
 from remodal.intake.source_index import update_index
 from remodal.settings import Settings
-from remodal.volume import to_sitk
+from remodal.settings.composition import compose, write_settings
 
 ROOT = Path(__file__).parents[2]
 

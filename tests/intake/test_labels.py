@@ -5,10 +5,10 @@ import SimpleITK as sitk
 from pydicom.dataset import FileMetaDataset
 
 from remodal.errors import BadCase
+from remodal.geometry.volume import Volume, to_sitk
 from remodal.intake.label_source import LabelSource
 from remodal.intake.labels import read_label, whole_numbers
 from remodal.intake.nifti import write_volume
-from remodal.volume import Volume, to_sitk
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 import SimpleITK as sitk
 
 from remodal.errors import BadCase
-from remodal.intake.lattice import brought_onto, differences, ordered, place, window
-from remodal.volume import Geometry, Volume, from_sitk, to_sitk
+from remodal.geometry.lattice import brought_onto, differences, ordered, place, window
+from remodal.geometry.volume import Geometry, Volume, from_sitk, to_sitk
 
 OBLIQUE = (0.96, -0.224, 0.168, 0.28, 0.768, -0.576, 0.0, 0.6, 0.8)
 GRID = Geometry((3, 4, 5), (0.7, 0.8, 2.5), (-100.0, 20.0, 30.0), OBLIQUE)

@@ -12,8 +12,8 @@ from isal import igzip_threaded
 from scipy.spatial.transform import Rotation
 
 from remodal.errors import BadCase, EnvironmentProblem, UserError
+from remodal.geometry.volume import Geometry, Volume, from_sitk, to_sitk
 from remodal.intake.nifti import quaternion, read_geometry, read_volume, write_volume
-from remodal.volume import Geometry, Volume, from_sitk, to_sitk
 
 TURNS = [
     tuple(np.eye(3)[list(order)].T.ravel() * np.tile(signs, 3))

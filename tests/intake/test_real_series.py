@@ -14,12 +14,12 @@ import pytest
 import SimpleITK as sitk
 
 from remodal.errors import BadCase
+from remodal.geometry.volume import from_sitk
 from remodal.intake.dicom import read_series
 from remodal.intake.labels import read_label
 from remodal.intake.pixels import read_stored
 from remodal.intake.rescale import rescaled
 from remodal.intake.slices import read_slices
-from remodal.volume import from_sitk
 
 pytestmark = pytest.mark.network
 

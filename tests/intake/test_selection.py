@@ -3,12 +3,12 @@ import pydicom
 import pytest
 
 from remodal.errors import BadCase
+from remodal.geometry.volume import Geometry
 from remodal.intake.convert import convert_image
 from remodal.intake.dicom import read_series
 from remodal.intake.nifti import read_volume
 from remodal.intake.source_files import folder_and_number, is_there
 from remodal.intake.source_index import content_digest, source_state
-from remodal.volume import Geometry
 
 
 def _put(folder, *series):

@@ -5,10 +5,10 @@ import pytest
 import SimpleITK as sitk
 
 from remodal.errors import BadCase
+from remodal.geometry.volume import Geometry
 from remodal.intake.label_source import LabelSource
 from remodal.intake.labels import read_label
 from remodal.intake.slicer import is_slicer, read_slicer
-from remodal.volume import Geometry
 
 GRID = Geometry((4, 5, 6), (0.7, 0.8, 2.5), (-100.0, 20.0, 30.0))
 

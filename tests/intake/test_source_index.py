@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from remodal.errors import UserError
+from remodal.geometry.volume import to_sitk
 from remodal.intake.source_index import (
     content_digest,
     digest_of_sources,
@@ -15,7 +16,6 @@ from remodal.intake.source_index import (
     source_state,
     update_index,
 )
-from remodal.volume import to_sitk
 
 
 @pytest.fixture
@@ -162,8 +162,8 @@ def test_a_conversion_refuses_an_indexed_source_of_another_content(scans, tmp_pa
 
 
 def test_indexing_after_a_conversion_of_the_same_content_keeps_it(tmp_path, monkeypatch):
-    from remodal.config import compose
     from remodal.intake.datasets import cases_of
+    from remodal.settings.composition import compose
     from remodal.sharing.snakemake_records import read_record, write_record
     from remodal.sharing.sources import index_sources
 

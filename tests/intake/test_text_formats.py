@@ -9,8 +9,8 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from remodal.errors import BadCase
+from remodal.geometry.volume import Geometry, Volume, from_sitk, to_sitk
 from remodal.intake.nifti import read_image
-from remodal.volume import Geometry, Volume, from_sitk, to_sitk
 
 TURN = Rotation.from_euler("xyz", (10, 20, 30), degrees=True).as_matrix()
 GRID = Geometry((2, 3, 4), (1.0, 2.0, 3.0), (10.0, 20.0, 30.0), tuple(TURN.ravel()))

@@ -4,14 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from remodal.config import compose
 from remodal.errors import BadCase, FaultOfOurs, UserError
-from remodal.files import write_json
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import write_volume
 from remodal.metrics import evaluate as evaluate_module
 from remodal.metrics.cases import failed_cases, read_cases
 from remodal.metrics.evaluate import evaluate_predictions
-from remodal.volume import Geometry, Volume
+from remodal.results.files import write_json
+from remodal.settings.composition import compose
 
 CONFIG = Path(__file__).parents[2] / "config"
 GEOMETRY = Geometry((4, 6, 8), (0.5, 0.5, 2.0), (3.0, 4.0, 5.0))

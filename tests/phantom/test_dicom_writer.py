@@ -4,13 +4,13 @@ import pytest
 import SimpleITK as sitk
 
 from remodal.errors import EnvironmentProblem
+from remodal.geometry.volume import Geometry, Volume
 from remodal.phantom.dicom_writer import (
     SeriesDescription,
     draw_examination,
     write_segmentation,
     write_series,
 )
-from remodal.volume import Geometry, Volume
 
 GEOMETRY = Geometry((5, 12, 10), (0.731251, 0.731251, 1.5), (-100.123, 20.456, -301.7))
 VENOUS = SeriesDescription("venous", 3, 70.0)

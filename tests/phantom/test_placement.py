@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from remodal.geometry.volume import Geometry, Volume
 from remodal.phantom.placement import draw_placement
-from remodal.volume import Geometry, Volume
 
 GRID = Geometry((4, 5, 6), (1.0, 2.0, 3.0), (-3.0, 7.0, 400.0))
 

@@ -4,9 +4,9 @@ import SimpleITK as sitk
 from tests.orientations import BY_CODE, rotation, tilted
 
 from remodal.errors import EnvironmentProblem, UserError
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import write_volume
 from remodal.phantom.real_ct import fetch_real_ct, read_real_ct, simulate_on_ct
-from remodal.volume import Geometry, Volume
 
 
 def _ct() -> tuple[Volume, np.ndarray]:

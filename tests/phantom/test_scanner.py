@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from remodal.geometry.volume import Geometry
 from remodal.phantom.breathing import Displacement
 from remodal.phantom.canvas import Canvas
 from remodal.phantom.scanner import (
@@ -12,7 +13,6 @@ from remodal.phantom.scanner import (
     plan_scan,
     scanned,
 )
-from remodal.volume import Geometry
 
 
 def _scan(settings, seed: int = 0, z_range=(-300.0, -140.0)):

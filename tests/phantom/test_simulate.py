@@ -11,10 +11,10 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from remodal.config import compose
 from remodal.errors import UserError
 from remodal.intake.datasets.phantom import LAYOUTS, LESION_TYPES
 from remodal.phantom.simulate import simulate, simulate_case
+from remodal.settings.composition import compose
 
 CONFIG = Path(__file__).parents[2] / "config"
 

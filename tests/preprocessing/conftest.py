@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from remodal.files import write_json
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import write_volume
-from remodal.records import Record, read_record, write_record
+from remodal.results.files import write_json
+from remodal.results.records import Record, read_record, write_record
 from remodal.settings import PreprocessingSettings
-from remodal.volume import Geometry, Volume
 
 CASES = ["a", "b", "c", "d"]
 

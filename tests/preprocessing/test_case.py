@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from remodal.errors import BadCase, UserError
-from remodal.files import sha256
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.preprocessing import case as case_module
 from remodal.preprocessing import fingerprint_fold, preprocess_case
-from remodal.records import Record, quarantine, read_record
+from remodal.results.files import sha256
+from remodal.results.records import Record, quarantine, read_record
 from remodal.settings import PreprocessingSettings
-from remodal.volume import Geometry, Volume
 
 from .conftest import Study, leave_out
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from remodal.errors import UserError
-from remodal.files import read_json
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.preprocessing import fingerprint, fingerprint_fold
-from remodal.records import Record, write_record
+from remodal.results.files import read_json
+from remodal.results.records import Record, write_record
 from remodal.settings import PreprocessingSettings
 
 from .conftest import Study, leave_out, write_case

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from remodal.errors import UserError
-from remodal.files import read_json, sha256
 from remodal.preprocessing import write_inventory
-from remodal.records import Record, quarantine, write_record
+from remodal.results.files import read_json, sha256
+from remodal.results.records import Record, quarantine, write_record
 
 from .conftest import CASES
 

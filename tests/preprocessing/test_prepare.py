@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from remodal.errors import BadCase
-from remodal.files import write_json
+from remodal.geometry.volume import Geometry, Volume, to_sitk
 from remodal.preprocessing import (
     class_indices,
     prepare,
@@ -13,9 +13,9 @@ from remodal.preprocessing import (
     restore_image,
     restore_probabilities,
 )
-from remodal.records import Record, read_record, write_record
+from remodal.results.files import write_json
+from remodal.results.records import Record, read_record, write_record
 from remodal.settings import PreprocessingSettings
-from remodal.volume import Geometry, Volume, to_sitk
 
 SETTINGS = PreprocessingSettings(clip="none")
 ORIGIN = (-31.0, 12.5, 700.0)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from remodal.geometry.volume import Geometry, Volume
 from remodal.settings import RegistrationSettings
-from remodal.volume import Geometry, Volume
 
 GRID = Geometry((22, 40, 40), (8.0, 7.0, 9.0), (-160.0, -130.0, 400.0))
 

@@ -7,8 +7,8 @@ import pytest
 import SimpleITK as sitk
 from tests.orientations import ORIENTATIONS
 
-from remodal.config import compose
 from remodal.errors import BadCase
+from remodal.geometry.volume import Geometry, Volume, to_sitk
 from remodal.intake.convert import convert_image
 from remodal.intake.datasets.phantom import layout_of
 from remodal.intake.nifti import read_volume
@@ -16,7 +16,7 @@ from remodal.phantom.simulate import simulate_case
 from remodal.registration import align, elastix
 from remodal.registration.alignment import body_mask, coarsened, mutual_information
 from remodal.registration.transforms import displacement
-from remodal.volume import Geometry, Volume, to_sitk
+from remodal.settings.composition import compose
 
 OBLIQUE = (0.98480775, -0.17364818, 0.0, 0.17364818, 0.98480775, 0.0, 0.0, 0.0, 1.0)
 

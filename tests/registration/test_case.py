@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from remodal.config import compose
 from remodal.errors import BadCase, UserError
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import read_volume, write_volume
-from remodal.records import Record, quarantine, read_record, write_record
 from remodal.registration import register_case, warp_label
+from remodal.results.records import Record, quarantine, read_record, write_record
 from remodal.settings import Settings
-from remodal.volume import Geometry, Volume
+from remodal.settings.composition import compose
 
 OUTPUTS = ["arterial.nii.gz", "label.nii.gz", "registration.png", "venous.nii.gz"]
 

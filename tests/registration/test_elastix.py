@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from tests.orientations import ORIENTATIONS, rotation, tilted
 
+from remodal.geometry.volume import Geometry, Volume
 from remodal.registration import align, elastix
 from remodal.registration.transforms import displacement
-from remodal.volume import Geometry, Volume
 
 CHAINS = [
     ["translation"],

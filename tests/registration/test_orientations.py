@@ -13,15 +13,15 @@ import pytest
 import SimpleITK as sitk
 from tests.orientations import LPS, ORIENTATIONS, Orientation, each_orientation, rotation, tilted
 
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import read_volume, write_volume
-from remodal.records import Record, write_record
 from remodal.registration import align, register_case, warp_label
 from remodal.registration.transforms import (
     displacement,
     jacobian_determinant,
     warp_image,
 )
-from remodal.volume import Geometry, Volume
+from remodal.results.records import Record, write_record
 
 from .conftest import Abdomen, points_of, scan
 from .test_case import settings_with

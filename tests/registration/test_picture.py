@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from tests.orientations import ORIENTATIONS
 
+from remodal.geometry.volume import Geometry, Volume
 from remodal.registration.picture import Pair, draw_pairs
-from remodal.volume import Geometry, Volume
 
 GRID = Geometry((12, 20, 30), (4.0, 4.0, 8.0), (-60.0, -40.0, 0.0))
 YELLOW = (255, 214, 10)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from remodal.geometry.volume import Geometry, Volume, from_sitk, to_sitk
 from remodal.intake.nifti import write_volume
 from remodal.registration.transforms import (
     displacement,
@@ -15,7 +16,6 @@ from remodal.registration.transforms import (
     warp_label,
     write_chain,
 )
-from remodal.volume import Geometry, Volume, from_sitk, to_sitk
 
 OBLIQUE = (0.98480775, -0.17101007, 0.03015369, 0.17364818, 0.96984631, -0.17101007)
 OBLIQUE = (*OBLIQUE, 0.0, 0.17364818, 0.98480775)

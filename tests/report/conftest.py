@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from remodal.config import compose, write_settings
-from remodal.files import write_json
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import write_volume
 from remodal.metrics.cases import write_cases
-from remodal.records import Record, write_record
+from remodal.results.files import write_json
+from remodal.results.records import Record, write_record
 from remodal.settings import MetricsSettings, Settings
+from remodal.settings.composition import compose, write_settings
 from remodal.training.curves import curve_row, write_curves
-from remodal.volume import Geometry, Volume
 
 ROOT = Path(__file__).parents[2]
 METRICS = MetricsSettings().names

@@ -11,10 +11,10 @@ from html.parser import HTMLParser
 import pytest
 
 from remodal.errors import UserError
-from remodal.files import read_json, write_json
-from remodal.records import Record, write_record
 from remodal.report.page import write_report
 from remodal.report.tables import tabulate
+from remodal.results.files import read_json, write_json
+from remodal.results.records import Record, write_record
 
 VOID = {"meta", "link", "img", "br", "path", "use", "rect", "line", "circle"}
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from remodal.config import compose
 from remodal.errors import UserError
 from remodal.report.published import COLUMNS, read_choices, read_published
+from remodal.settings.composition import compose
 
 HEADER = ",".join(COLUMNS)
 GOOD = "table1,maml,both,tumour,dice,81.25,17.02,cases,C,a row"

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from remodal.records import Record, case_records
 from remodal.report.quality import (
     failed_predictions,
     quarantined,
     registration_quality,
     warnings,
 )
+from remodal.results.records import Record, case_records
 from remodal.splits import read_splits
 
 

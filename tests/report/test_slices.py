@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from tests.orientations import ORIENTATIONS, rotation, tilted
 
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import write_volume
 from remodal.report.slices import (
     arrow_to,
@@ -17,7 +18,6 @@ from remodal.report.slices import (
     read_axial,
     slice_of_most,
 )
-from remodal.volume import Geometry, Volume
 
 
 def pixels(uri: str) -> np.ndarray:

@@ -21,8 +21,8 @@ import sys, time
 from pathlib import Path
 from remodal import cli
 from remodal.errors import UserError
-from remodal.files import write_text
-from remodal.records import Record, quarantine, write_record
+from remodal.results.files import write_text
+from remodal.results.records import Record, quarantine, write_record
 
 case, output = sys.argv[1], Path(sys.argv[2])
 

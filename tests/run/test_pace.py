@@ -2,7 +2,7 @@
 
 import pytest
 
-from remodal.files import write_json
+from remodal.results.files import write_json
 from remodal.run.pace import USUAL, Job, Pace
 
 

@@ -143,7 +143,7 @@ def test_a_clone_that_pulled_one_stage_plans_only_what_follows(owner, tmp_path):
     assert not (clone / "results/data/phantom-smoke/scans").exists()
     assert not (clone / "results/studies/liver-smoke/models").exists()
     assert set(planned(clone)) == DOWNSTREAM_OF_PREPARED
-    add_a_line(clone / "src/remodal/splits.py")
+    add_a_line(clone / "src/remodal/splits/__init__.py")
     again = DOWNSTREAM_OF_PREPARED | {"split", "fingerprint", "preprocess", "inventory"}
     assert set(planned(clone)) == again
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from remodal.config import compose, write_settings
-from remodal.files import write_json
 from remodal.metrics.cases import COUNTS, write_cases
+from remodal.results.files import write_json
 from remodal.settings import Settings
+from remodal.settings.composition import compose, write_settings
 
 CONFIG = Path(__file__).parents[2] / "config"
 

@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from remodal import cli
-from remodal.files import read_json, sha256, write_json
+from remodal.results.files import read_json, sha256, write_json
 
 FILE_STEPS = {"os.rename", "os.remove", "os.mkdir", "os.link", "shutil.copyfile"}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from remodal.files import read_json, write_json
+from remodal.results.files import read_json, write_json
 from remodal.tracking.artefacts import place_artefacts
 from remodal.tracking.merge import track
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from remodal.config import write_settings
 from remodal.errors import EnvironmentProblem, UserError
-from remodal.files import read_json, write_json, write_text
+from remodal.results.files import read_json, write_json, write_text
+from remodal.settings.composition import write_settings
 from remodal.tracking.merge import track
 from remodal.tracking.runs import flattened, read_curves, study_runs
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from remodal.files import read_json, write_json
+from remodal.results.files import read_json, write_json
 
 from .conftest import study_settings, write_measured, write_study
 from .training_writer import write_training

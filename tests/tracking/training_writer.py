@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from remodal.files import atomic_path, write_json
+from remodal.results.files import atomic_path, write_json
 from remodal.training.curves import curve_row, write_curves
 
 

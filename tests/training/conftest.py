@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from remodal.config import compose, write_settings
-from remodal.files import write_json
-from remodal.records import Record, read_record, write_record
+from remodal.results.files import write_json
+from remodal.results.records import Record, read_record, write_record
 from remodal.settings import Settings
+from remodal.settings.composition import compose, write_settings
 from remodal.training.loop import train
 
 CONFIG = Path(__file__).parents[2] / "config"

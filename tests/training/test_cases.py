@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from remodal.errors import UserError
-from remodal.records import Record, read_record, write_record
+from remodal.results.records import Record, read_record, write_record
 from remodal.training.cases import (
     choose_place,
     free_memory,

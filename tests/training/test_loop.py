@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from remodal.errors import Preempted, UserError
-from remodal.files import read_json, write_json
-from remodal.records import Record, write_record
+from remodal.results.files import read_json, write_json
+from remodal.results.records import Record, write_record
 from remodal.training.model_files import load_model
 from remodal.training.patches import PatchSampler
 

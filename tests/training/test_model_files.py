@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from remodal.errors import UserError
-from remodal.files import read_json, write_json
 from remodal.methods import build_method
+from remodal.results.files import read_json, write_json
 from remodal.training.model_files import describe, load_model, save_model
 
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from remodal.files import read_json
+from remodal.results.files import read_json
 
 from .test_loop import command, contents
 

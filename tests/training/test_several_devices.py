@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from remodal.files import read_json
+from remodal.results.files import read_json
 
 from .test_loop import command, contents
 

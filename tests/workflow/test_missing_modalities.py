@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from remodal.files import read_json
+from remodal.results.files import read_json
 from tests.workflow.test_bad_input import good_case
 from tests.workspace import Workspace
 

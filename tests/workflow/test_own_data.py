@@ -15,7 +15,7 @@ import pydicom.uid
 import pytest
 import SimpleITK as sitk
 
-from remodal.files import read_json
+from remodal.results.files import read_json
 from tests.workflow.test_bad_input import (
     body,
     constant_image,

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from remodal.check import check_methods_apart
-from remodal.completeness import require_enough_patients
-from remodal.config import compose, write_settings
+from remodal.settings.check import check_methods_apart
+from remodal.splits.completeness import require_enough_patients
+from remodal.settings.composition import compose, write_settings
 from remodal.errors import RemodalError
 from remodal.intake.datasets import cases_of
 from remodal.intake.source_index import read_index, source_state
 from remodal.sharing.adoption import adopt_pulled
-from remodal.stages import depends_on
+from remodal.settings.stages import depends_on
 
 # Slurm's early warning reaches every process of a job, but is for the training alone.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)

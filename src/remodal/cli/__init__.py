@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from remodal import memory
 from remodal.cli import sharing, stages, study
 from remodal.errors import ExitCode, RemodalError, ran_out_of_memory
-from remodal.stage_log import peak_megabytes, stage_log
+from remodal.process import memory
+from remodal.process.stage_log import peak_megabytes, stage_log
 
 app = typer.Typer(
     name="remodal",
@@ -91,7 +91,7 @@ def _explained(error: Exception) -> RemodalError | None:
         said = " ".join(str(error).split())[:200] or type(error).__name__
         return memory.shortage(sys.argv[1], said, peak_megabytes())
     if isinstance(error, OSError):
-        from remodal.files import explain
+        from remodal.results.files import explain
 
         explained = explain(error, Path(error.filename or "."))
         return explained if isinstance(explained, RemodalError) else None

@@ -19,8 +19,8 @@ def index(
     ] = False,
 ) -> None:
     """Write the index of a sheet's files beside it: a change is known by the content then."""
-    from remodal.config import read_settings
     from remodal.intake.datasets import cases_of
+    from remodal.settings.composition import read_settings
     from remodal.sharing.sources import index_sources
 
     study = read_settings(settings)

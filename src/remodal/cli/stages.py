@@ -33,8 +33,8 @@ def simulate(
     quarantine: Quarantine = False,
 ) -> None:
     """Simulate one patient: DICOM or image files with a label, as a hospital would send them."""
-    from remodal.config import read_settings
     from remodal.phantom.simulate import simulate
+    from remodal.settings.composition import read_settings
 
     simulate(read_settings(settings), case, source, output, quarantine=quarantine)
 
@@ -124,8 +124,8 @@ def register(
     ] = False,
 ) -> None:
     """Bring a case's modalities onto one grid, with a quality record and picture."""
-    from remodal.config import read_settings
     from remodal.registration import register_case
+    from remodal.settings.composition import read_settings
 
     register_case(
         read_settings(settings),
@@ -141,7 +141,7 @@ def register(
 @commands.command()
 def split(settings: SettingsFile, registered: Registered, output: Output) -> None:
     """Split the usable cases into folds, by patient."""
-    from remodal.config import read_settings
+    from remodal.settings.composition import read_settings
     from remodal.splits import split_study
 
     split_study(read_settings(settings), registered, output)
@@ -152,8 +152,8 @@ def fingerprint(
     settings: SettingsFile, splits: Splits, fold: Fold, registered: Registered, output: Output
 ) -> None:
     """Measure spacing and intensities on the training cases of a fold."""
-    from remodal.config import read_settings
     from remodal.preprocessing import fingerprint_fold
+    from remodal.settings.composition import read_settings
 
     fingerprint_fold(read_settings(settings), splits, fold, registered, output)
 
@@ -170,8 +170,8 @@ def preprocess(
     quarantine: Quarantine = False,
 ) -> None:
     """Clip, normalise, resample and crop one case for each fold, for fast random patches."""
-    from remodal.config import read_settings
     from remodal.preprocessing import preprocess_case
+    from remodal.settings.composition import read_settings
 
     study = read_settings(settings)
     for of_fold in fingerprint:
@@ -214,7 +214,7 @@ def train(
     """Train one model, or continue one that was stopped."""
     import torch
 
-    from remodal.config import read_settings
+    from remodal.settings.composition import read_settings
     from remodal.training.loop import train as train_model
 
     configured = read_settings(settings)
@@ -253,8 +253,8 @@ def infer(
     """Segment a fold's test cases with the modalities of one scenario."""
     import torch
 
-    from remodal.config import read_settings
     from remodal.inference import infer_fold
+    from remodal.settings.composition import read_settings
 
     torch.set_num_threads(threads)
 
@@ -280,8 +280,8 @@ def evaluate(
     quarantine: Quarantine = False,
 ) -> None:
     """Measure one model's predictions, case by case."""
-    from remodal.config import read_settings
     from remodal.metrics.evaluate import evaluate_predictions
+    from remodal.settings.composition import read_settings
 
     evaluate_predictions(
         read_settings(settings), predictions, registered, splits, output, quarantine=quarantine
@@ -296,8 +296,8 @@ def tabulate(
     output: Output,
 ) -> None:
     """Make the paper's tables from the per-case metrics."""
-    from remodal.config import read_settings
     from remodal.report.tables import tabulate as make_tables
+    from remodal.settings.composition import read_settings
 
     make_tables(read_settings(settings), metrics, splits, output)
 
@@ -310,8 +310,8 @@ def report(
     output: Output,
 ) -> None:
     """Write the report: one HTML file that opens offline."""
-    from remodal.config import read_settings
     from remodal.report.page import write_report
+    from remodal.settings.composition import read_settings
 
     write_report(read_settings(settings), study, data, output)
 
@@ -324,8 +324,8 @@ def faults(
     output: Output,
 ) -> None:
     """Say which cases are missing by a fault of ours; fail if there is one, so that it is seen."""
-    from remodal.config import read_settings
-    from remodal.faults import require_no_faults
+    from remodal.results.faults import require_no_faults
+    from remodal.settings.composition import read_settings
 
     require_no_faults(read_settings(settings), study, data, output)
 
@@ -337,7 +337,7 @@ def track(
     output: Output,
 ) -> None:
     """Merge a study's models and metrics into MLflow; safe to run twice."""
-    from remodal.config import read_settings
+    from remodal.settings.composition import read_settings
     from remodal.tracking.merge import track as merge_into_mlflow
 
     merge_into_mlflow(read_settings(settings), study, output)

@@ -26,7 +26,7 @@ def settings(
     ] = None,
 ) -> None:
     """Write the effective settings of a study: study, preset, then your own changes."""
-    from remodal.config import assignments, compose, parse_yaml, write_settings
+    from remodal.settings.composition import assignments, compose, parse_yaml, write_settings
 
     content = parse_yaml(config, where="--config")
     write_settings(output, compose(content, overrides=assignments(change or [])))
@@ -35,8 +35,8 @@ def settings(
 @commands.command("describe-settings")
 def describe_settings(output: Output) -> None:
     """Write the reference of all settings (config/README.md)."""
-    from remodal.config_reference import reference
-    from remodal.files import write_text
+    from remodal.results.files import write_text
+    from remodal.settings.reference import reference
 
     write_text(output, reference())
 
@@ -50,8 +50,8 @@ def check(
 
     Exit code 3: some files cannot be used; the study would go on without their cases.
     """
-    from remodal.check import check_study
-    from remodal.config import read_settings
+    from remodal.settings.check import check_study
+    from remodal.settings.composition import read_settings
 
     study = read_settings(settings)
     typer.echo(check_study(study))
@@ -102,7 +102,7 @@ def plan(context: typer.Context) -> None:
 @commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def resume(context: typer.Context) -> None:
     """Go on after Snakemake was killed: give the options it had, as `--profile slurm`."""
-    from remodal.resume import resume as go_on
+    from remodal.run.resume import resume as go_on
 
     go_on(Path(), context.args)
 

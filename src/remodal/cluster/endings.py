@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remodal.errors import CONTINUES
-from remodal.stage_log import ending, last_lines
+from remodal.process.stage_log import ending, last_lines
 
 #: Lines at the end of a log that are shown.
 _LINES = 6

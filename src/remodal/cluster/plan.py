@@ -10,8 +10,8 @@ import yaml
 from remodal.cluster.estimates import free_megabytes, hours, megabytes
 from remodal.cluster.planned import Submission, planned_submissions, stages
 from remodal.cluster.slurm import Limits, limits_of_partitions
-from remodal.config import compose
 from remodal.settings import Settings
+from remodal.settings.composition import compose
 
 
 def plan(arguments: list[str]) -> Iterator[str]:

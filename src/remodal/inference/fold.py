@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from remodal.completeness import lacking
 from remodal.errors import FaultOfOurs, UserError
-from remodal.files import sha256, write_json
 from remodal.inference.model import Segmenter
 from remodal.intake.nifti import write_volume
 from remodal.preprocessing import restore_image, restore_probabilities
-from remodal.progress import progress
-from remodal.records import Record, noting_faults, read_record
+from remodal.process.progress import progress
+from remodal.results.files import sha256, write_json
+from remodal.results.records import Record, noting_faults, read_record
 from remodal.settings import Settings
 from remodal.splits import read_fold
+from remodal.splits.completeness import lacking
 
 #: Attention is stored in steps of this: exact in binary, and far smaller when compressed.
 _ATTENTION_STEP = 1 / 256

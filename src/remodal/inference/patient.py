@@ -8,16 +8,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from remodal.errors import BadCase, UserError
+from remodal.geometry.volume import Volume
 from remodal.inference.model import Segmenter
 from remodal.intake.acquisition import acquisition, compare
 from remodal.intake.convert import convert_image
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.intake.source_files import is_there
 from remodal.preprocessing import prepare, restore_probabilities
-from remodal.progress import progress
+from remodal.process.progress import progress
 from remodal.settings import InferenceSettings, PreprocessingSettings, RegistrationSettings
 from remodal.training.model_files import read_description
-from remodal.volume import Volume
 
 _FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha")
 

@@ -6,8 +6,8 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from remodal.errors import BadCase
+from remodal.geometry.volume import Geometry
 from remodal.intake.structures import Wanted, as_byte, values_of
-from remodal.volume import Geometry
 
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _OFF_PLANE = 0.2  # slices: how far a contour may lie off the plane of a slice

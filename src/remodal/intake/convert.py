@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase, EnvironmentProblem, QuarantinedBefore, UserError
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.acquisition import intensity_range
 from remodal.intake.headers import is_dicom
 from remodal.intake.label_source import LabelSource
 from remodal.intake.nifti import read_geometry, read_image, write_volume
 from remodal.intake.source_files import folder_and_number, is_there
 from remodal.intake.source_index import content_digest, digest_of_sources, is_digest
-from remodal.records import Record, read_record, require_ok, with_quarantine, write_record
-from remodal.volume import Geometry, Volume
+from remodal.results.records import Record, read_record, require_ok, with_quarantine, write_record
 
 _INT16 = np.iinfo(np.int16)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase
-from remodal.files import sha256
+from remodal.geometry.volume import Volume
 from remodal.intake.padding import fill_padding
 from remodal.intake.pixels import read_stored
 from remodal.intake.rescale import check_rescale, check_units, rescaled
@@ -17,7 +17,7 @@ from remodal.intake.slices import Slice, read_slices
 from remodal.intake.source_files import files_of
 from remodal.intake.source_index import digest_of
 from remodal.intake.stack import check_series, grid_of, same_places, sort_slices
-from remodal.volume import Volume
+from remodal.results.files import sha256
 
 
 @dataclass(frozen=True)

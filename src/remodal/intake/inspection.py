@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remodal.errors import BadCase, concerns_one_case
+from remodal.geometry.volume import Geometry
 from remodal.intake.datasets import CaseSource, cases_of
 from remodal.intake.headers import is_dicom, read_header
 from remodal.intake.nifti import is_nifti, read_geometry
@@ -20,10 +21,9 @@ from remodal.intake.source_files import files_of, folder_and_number, is_there
 from remodal.intake.source_index import read_index
 from remodal.intake.stack import check_series, grid_of, same_places, sort_slices
 from remodal.intake.text_formats import known_header
-from remodal.progress import progress
-from remodal.records import reason_of
+from remodal.process.progress import progress
+from remodal.results.records import reason_of
 from remodal.settings import Settings
-from remodal.volume import Geometry
 
 _SERIES = "DICOM series"
 _DRAWN = ("SEG", "RTSTRUCT")

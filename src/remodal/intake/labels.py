@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from remodal.errors import BadCase
+from remodal.geometry.lattice import brought_onto
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.headers import is_dicom, quiet_pydicom, read_header
 from remodal.intake.label_source import LabelSource
-from remodal.intake.lattice import brought_onto
 from remodal.intake.source_files import files_of, folder_and_number, is_there
 from remodal.intake.source_index import content_digest, digest_of_sources
 from remodal.intake.structures import Wanted
-from remodal.volume import Geometry, Volume
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _STRUCTURES = "1.2.840.10008.5.1.4.1.1.481.3"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase, UserError
-from remodal.files import atomic_path
+from remodal.geometry.volume import Geometry, Volume, to_sitk
 from remodal.intake.nifti_header import (
     CODES,
     LONGEST,
@@ -23,7 +23,7 @@ from remodal.intake.nifti_header import (
     parse_header,
 )
 from remodal.intake.source_files import files_of
-from remodal.volume import Geometry, Volume, to_sitk
+from remodal.results.files import atomic_path
 
 _SINGLE = (".nii", ".nii.gz")
 _VOXELS_AT = 352

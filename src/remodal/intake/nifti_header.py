@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 
 from remodal.errors import BadCase
-from remodal.volume import Geometry
+from remodal.geometry.volume import Geometry
 
 VERSION_1 = np.dtype(
     [

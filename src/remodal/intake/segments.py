@@ -7,11 +7,11 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import pixel_array
 
 from remodal.errors import BadCase
+from remodal.geometry.lattice import ordered, place, window
+from remodal.geometry.volume import Geometry
 from remodal.intake.elements import number, numbers
-from remodal.intake.lattice import ordered, place, window
 from remodal.intake.slices import functional_group
 from remodal.intake.structures import Wanted, as_byte, values_of
-from remodal.volume import Geometry
 
 
 def read_segments(

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from remodal.errors import BadCase
+from remodal.geometry.volume import Volume
 from remodal.intake.structures import Wanted, as_byte, values_of
 from remodal.intake.text_formats import read_layers
 from remodal.intake.text_headers import NRRD, read_text_header
-from remodal.volume import Volume
 
 
 class _Segment(NamedTuple):

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from remodal.errors import BadCase, UserError
-from remodal.files import sha256, write_text
 from remodal.intake.source_files import files_of, is_there, states_of_files
-from remodal.progress import progress
+from remodal.process.progress import progress
+from remodal.results.files import sha256, write_text
 
 COLUMNS = ("path", "sha256")
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from remodal.errors import BadCase
+from remodal.geometry.volume import Geometry
 from remodal.intake.slices import Slice
-from remodal.volume import Geometry
 
 _GREY = ("", "MONOCHROME1", "MONOCHROME2")  # not PALETTE COLOR, whose values are names of colours
 _SAME_PLACE = 0.01  # mm: closer slices are the same place

@@ -10,8 +10,8 @@ from typing import BinaryIO
 import numpy as np
 
 from remodal.errors import BadCase
+from remodal.geometry.volume import Geometry, Volume, geometry_of
 from remodal.intake.text_headers import METAIMAGE, TEXT_SUFFIXES, TextHeader, read_text_header
-from remodal.volume import Geometry, Volume, geometry_of
 
 _PIECE = 1 << 20
 _PICTURES = (".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg", ".gif", ".lsm", ".jp2")

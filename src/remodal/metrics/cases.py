@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remodal.errors import UserError
-from remodal.files import write_text
+from remodal.results.files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd

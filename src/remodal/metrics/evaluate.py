@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from remodal.errors import BadCase, FaultOfOurs, UserError
-from remodal.files import read_json
 from remodal.intake.nifti import read_volume
 from remodal.metrics.cases import COUNTS, FAILED, write_cases
 from remodal.metrics.pair import MaskPair
 from remodal.metrics.registry import CaseMetric, require_case_metric
-from remodal.progress import progress
-from remodal.records import noting_faults
+from remodal.process.progress import progress
+from remodal.results.files import read_json
+from remodal.results.records import noting_faults
 from remodal.settings import Settings
 
 Row = dict[str, str | int | float]

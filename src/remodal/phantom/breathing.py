@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from remodal.files import atomic_path
 from remodal.phantom.placement import Placement
 from remodal.phantom.shapes import Waves, oval, smooth_step
+from remodal.results.files import atomic_path
 
 _STEP = 6.0
 """Spacing of the grid that a displacement is kept on, mm; it bends over ten times that."""

@@ -16,9 +16,9 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from remodal.files import atomic_path, explain, sha256
+from remodal.geometry.volume import Volume
 from remodal.phantom.scanner import HU_RANGE
-from remodal.volume import Volume
+from remodal.results.files import atomic_path, explain, sha256
 
 _EQUIPMENT = {
     "Manufacturer": "remodal",

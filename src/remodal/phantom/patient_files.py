@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from remodal.files import sha256
+from remodal.geometry.volume import Volume
 from remodal.intake.datasets import phantom as cohort
 from remodal.intake.datasets.phantom import Layout
 from remodal.intake.nifti import write_volume
@@ -41,9 +41,9 @@ from remodal.phantom.scanner import (
     noise_profile,
     scanned,
 )
-from remodal.records import Record, write_record
+from remodal.results.files import sha256
+from remodal.results.records import Record, write_record
 from remodal.settings import PhantomSettings
-from remodal.volume import Volume
 
 _LEAST_SHARE = 0.5
 

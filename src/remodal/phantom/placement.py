@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from remodal.volume import Geometry, Volume, from_sitk, to_sitk
+from remodal.geometry.volume import Geometry, Volume, from_sitk, to_sitk
 
 #: Most degrees about x, y and z: nodding, leaning to a side, rolling.
 _TILT = (12.0, 8.0, 20.0)

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from remodal.errors import EnvironmentProblem, UserError
-from remodal.files import sha256
+from remodal.geometry.orientation import Orientation
+from remodal.geometry.volume import Geometry, Volume, from_sitk, to_sitk
 from remodal.intake.nifti import read_volume, write_volume
-from remodal.orientation import Orientation
 from remodal.phantom.breathing import TrunkFrame, draw_breathing, linear_sample
 from remodal.phantom.canvas import Canvas
 from remodal.phantom.lesions import Tissues
@@ -26,9 +26,9 @@ from remodal.phantom.patient_files import Painted, paint_lesions, stream, write_
 from remodal.phantom.phases import Tissue
 from remodal.phantom.scanner import Scan
 from remodal.phantom.shapes import Waves
-from remodal.records import Record
+from remodal.results.files import sha256
+from remodal.results.records import Record
 from remodal.settings import PhantomSettings
-from remodal.volume import Geometry, Volume, from_sitk, to_sitk
 
 # The CT is among the test files of a published package, which holds an abdominal series from a
 # real scanner and the organs that its own network found in it.

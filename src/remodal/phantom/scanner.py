@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from remodal.geometry.volume import Geometry, Volume
 from remodal.phantom.breathing import Displacement, linear_sample
 from remodal.phantom.canvas import Canvas
 from remodal.settings import PhantomSettings
-from remodal.volume import Geometry, Volume
 
 # Finest painted voxel in mm: below the resolution of a soft reconstruction kernel.
 _FINEST = 1.4

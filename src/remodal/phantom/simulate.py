@@ -15,7 +15,7 @@ from remodal.phantom.patient_files import (
     write_patient,
 )
 from remodal.phantom.scanner import canvas_axes, plan_scan
-from remodal.records import Record, with_quarantine
+from remodal.results.records import Record, with_quarantine
 from remodal.settings import PhantomSettings, Settings
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase
-from remodal.files import atomic_path, sha256
+from remodal.geometry.volume import Volume
 from remodal.intake.nifti import read_volume
 from remodal.preprocessing.fingerprint import read_fingerprint
 from remodal.preprocessing.prepare import class_indices, crop_label, prepare, prepare_label
-from remodal.records import Record, read_record, require_ok, with_quarantine, write_record
+from remodal.results.files import atomic_path, sha256
+from remodal.results.records import Record, read_record, require_ok, with_quarantine, write_record
 from remodal.settings import Settings
-from remodal.volume import Volume
 
 #: Foreground voxels of a class that are listed for the sampler.
 _LISTED_VOXELS = 10_000

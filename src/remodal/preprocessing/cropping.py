@@ -6,8 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from remodal.errors import BadCase
+from remodal.geometry.volume import Vector
 from remodal.settings import PreprocessingSettings
-from remodal.volume import Vector
 
 Box = tuple[slice, slice, slice]
 

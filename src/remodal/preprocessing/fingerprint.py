@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase, UserError
-from remodal.files import read_json, write_json
+from remodal.geometry.orientation import Orientation
+from remodal.geometry.volume import Vector
 from remodal.intake.acquisition import summary
 from remodal.intake.nifti import read_volume
-from remodal.orientation import Orientation
 from remodal.preprocessing.resampling import Shape, resampled_shape
-from remodal.progress import progress
-from remodal.records import read_record
+from remodal.process.progress import progress
+from remodal.results.files import read_json, write_json
+from remodal.results.records import read_record
 from remodal.settings import PreprocessingSettings, Settings
 from remodal.splits import read_fold
-from remodal.volume import Vector
 
 #: Foreground voxels of a case that enter the percentiles: evenly spaced ones where there are more.
 _VOXELS_OF_A_CASE = 100_000

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from remodal.errors import UserError
-from remodal.files import sha256, write_json
-from remodal.records import read_record
+from remodal.results.files import sha256, write_json
+from remodal.results.records import read_record
 from remodal.splits import read_fold
 
 

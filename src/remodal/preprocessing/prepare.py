@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase
-from remodal.orientation import Orientation
+from remodal.geometry.orientation import Orientation
+from remodal.geometry.volume import Geometry, Volume
 from remodal.preprocessing.cropping import Box, crop_box
 from remodal.preprocessing.intensity import normalise
 from remodal.preprocessing.resampling import (
@@ -21,7 +22,6 @@ from remodal.preprocessing.resampling import (
     resampled_shape,
 )
 from remodal.settings import PreprocessingSettings
-from remodal.volume import Geometry, Volume
 
 
 @dataclass(frozen=True)

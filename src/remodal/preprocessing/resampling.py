@@ -16,8 +16,8 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 from threadpoolctl import ThreadpoolController
 
+from remodal.geometry.volume import Vector
 from remodal.preprocessing.cropping import Box, bounding_box
-from remodal.volume import Vector
 
 Shape = tuple[int, int, int]
 

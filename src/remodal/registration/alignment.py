@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from remodal.errors import BadCase
-from remodal.orientation import Orientation
+from remodal.geometry.orientation import Orientation
+from remodal.geometry.volume import Geometry, Volume
 from remodal.registration.elastix import estimate
 from remodal.registration.transforms import (
     Chain,
@@ -15,7 +16,6 @@ from remodal.registration.transforms import (
     warp_image,
 )
 from remodal.settings import RegistrationSettings
-from remodal.volume import Geometry, Volume
 
 _MARGIN_PERCENT = 1.0
 _BINS = 64

@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase, UserError
-from remodal.files import link_or_copy
+from remodal.geometry.volume import Volume
 from remodal.intake.acquisition import acquisition
 from remodal.intake.nifti import read_volume, write_volume
-from remodal.records import (
+from remodal.registration.alignment import align
+from remodal.registration.picture import Pair, draw_pairs
+from remodal.registration.transforms import Chain, warp_label, write_chain
+from remodal.results.files import link_or_copy
+from remodal.results.records import (
     Record,
     read_record,
     require_ok,
@@ -19,11 +23,7 @@ from remodal.records import (
     write_empty,
     write_record,
 )
-from remodal.registration.alignment import align
-from remodal.registration.picture import Pair, draw_pairs
-from remodal.registration.transforms import Chain, warp_label, write_chain
 from remodal.settings import RegistrationSettings, Settings
-from remodal.volume import Volume
 
 _RECORD, _PICTURE, _LABEL = "registration.json", "registration.png", "label.nii.gz"
 

@@ -16,9 +16,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from remodal.errors import BadCase
-from remodal.own_process import Crashed, in_own_process
+from remodal.geometry.volume import Geometry, Volume
+from remodal.process.own_process import Crashed, in_own_process
 from remodal.settings import RegistrationSettings
-from remodal.volume import Geometry, Volume
 
 ParameterMap = dict[str, tuple[str, ...]]
 

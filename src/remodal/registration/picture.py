@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from remodal.files import atomic_path
-from remodal.orientation import Orientation
+from remodal.geometry.orientation import Orientation
+from remodal.geometry.volume import Geometry, Volume
 from remodal.registration.transforms import warp_image
-from remodal.volume import Geometry, Volume
+from remodal.results.files import atomic_path
 
 _TILE_MM = 40.0
 _WIDTH, _GAP, _HEADER = 1100, 8, 30

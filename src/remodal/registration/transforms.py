@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from remodal.files import write_text
-from remodal.volume import Geometry, Volume
+from remodal.geometry.volume import Geometry, Volume
+from remodal.results.files import write_text
 
 ParameterMap = Mapping[str, Sequence[str]]
 Chain = Sequence[ParameterMap]

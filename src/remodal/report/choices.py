@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remodal.files import read_json
 from remodal.report.published import Choice, read_choices
+from remodal.results.files import read_json
 from remodal.settings import Settings
 
 DEFAULT = "the method's default"

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from remodal.completeness import left_out
 from remodal.metrics.contrasts import Contrast, Term, contrast
 from remodal.metrics.registry import Metric, StudyMetric, require_metric
 from remodal.metrics.statistics import Summary, holm, signed_rank, summarise
 from remodal.report.best import with_best
 from remodal.report.published import Key, Published, read_published
 from remodal.settings import RowSettings, Settings, TableSettings
+from remodal.splits.completeness import left_out
 
 SIMULATED = "(simulated data)"
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from remodal.completeness import lacking
 from remodal.report.runs import Run
 from remodal.settings import Settings
 from remodal.splits import SETS
+from remodal.splits.completeness import lacking
 
 _SET_NAMES = {"train": "training", "validation": "validation", "test": "test"}
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from jinja2 import Environment
 
-from remodal.completeness import lacking
 from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.registry import require_metric
 from remodal.settings import Settings
+from remodal.splits.completeness import lacking
 
 _OPTIMISERS = {"adam": "Adam with AMSGrad", "sgd": "stochastic gradient descent with Nesterov 0.99"}
 _SCHEDULES = {

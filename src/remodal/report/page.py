@@ -15,10 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from remodal.cluster.usage import uses
-from remodal.files import write_text
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
-from remodal.provenance import data_hash, git_state, hardware, versions
-from remodal.records import case_records
 from remodal.report.breakdowns import (
     Chart,
     all_metrics,
@@ -49,9 +46,12 @@ from remodal.report.wording import (
     published_text,
     retraining_text,
 )
+from remodal.results.files import write_text
+from remodal.results.provenance import data_hash, git_state, hardware, versions
+from remodal.results.records import case_records
 from remodal.settings import Settings
+from remodal.settings.stages import settings_digest
 from remodal.splits import read_splits
-from remodal.stages import settings_digest
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0"}

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from remodal.metrics.cases import FAILED
-from remodal.records import Record
 from remodal.report.charts import histograms
 from remodal.report.slices import Panel, png_uri
 from remodal.report.views import written
+from remodal.results.records import Record
 from remodal.settings import Settings
 
 _WORST = 6

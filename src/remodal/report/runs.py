@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from remodal.files import read_json
 from remodal.report.charts import Curve, training_curves
+from remodal.results.files import read_json
 from remodal.settings import Settings
 
 

@@ -36,8 +36,8 @@ def read_axial(path: Path) -> tuple[np.ndarray, tuple[float, float, float]]:
     Rows run from anterior to posterior and columns from the patient's right to left, whatever the
     order in which the file stores its axes.
     """
+    from remodal.geometry.orientation import Orientation
     from remodal.intake.nifti import read_volume
-    from remodal.orientation import Orientation
 
     volume = read_volume(path)
     orientation = Orientation.of(volume.geometry)

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from remodal.errors import UserError
-from remodal.files import write_json, write_text
 from remodal.metrics.cases import read_cases
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
 from remodal.report.comparison import Entry, Row, Table, build_tables
 from remodal.report.formats import FORMATS
+from remodal.results.files import write_json, write_text
 from remodal.settings import Settings
 from remodal.splits import read_splits
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from remodal.records import read_record
+from remodal.results.records import read_record
 from remodal.run.pace import Job, Pace
 from remodal.status.display import rough_duration
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from remodal.stage_log import Ending, ending, shows_life
+from remodal.process.stage_log import Ending, ending, shows_life
 
 #: Lines of a log that are shown where the stage has no word for what happened.
 _LINES = 12

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from remodal.files import read_json
+from remodal.results.files import read_json
 
 #: Seconds of one job in the preset `demo`, on one core. Only their proportions count, and only
 #: until a job of the stage has ended. A training is known by its own first epoch.

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from remodal.errors import RemodalError
-from remodal.files import read_json
+from remodal.results.files import read_json
 from remodal.sharing import snakemake_records
 from remodal.sharing.check import Verdict, check_results
 from remodal.sharing.contents import modified, restore_times

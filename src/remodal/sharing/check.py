@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from remodal.errors import ExitCode, RemodalError
-from remodal.progress import progress
+from remodal.process.progress import progress
 from remodal.sharing import snakemake_records
 from remodal.sharing.contents import (
     FileState,

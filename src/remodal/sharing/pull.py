@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from remodal.errors import EnvironmentProblem, UserError
-from remodal.files import atomic_path
+from remodal.results.files import atomic_path
 from remodal.sharing import snakemake_records
 from remodal.sharing.adoption import adopt
 from remodal.sharing.check import (

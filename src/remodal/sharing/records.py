@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from remodal.errors import UserError
-from remodal.files import read_json, write_json
-from remodal.progress import progress
+from remodal.process.progress import progress
+from remodal.results.files import read_json, write_json
 from remodal.sharing import snakemake_records
 from remodal.sharing.contents import FileState, file_state, states_of
 from remodal.sharing.stages import SharedStage, stage_of

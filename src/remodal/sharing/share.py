@@ -6,7 +6,7 @@ from typing import Any
 
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
-from remodal.progress import progress
+from remodal.process.progress import progress
 from remodal.settings import Settings
 from remodal.sharing import snakemake_records
 from remodal.sharing.check import cached_copy, changed_by_hand, summarised

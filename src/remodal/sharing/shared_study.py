@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from remodal.config import compose, read_yaml
-from remodal.files import write_text
+from remodal.results.files import write_text
 from remodal.settings import Settings
+from remodal.settings.composition import compose, read_yaml
 
 _CONFIG, NAMES = Path("config/config.yaml"), Path("config/shared.yaml")
 

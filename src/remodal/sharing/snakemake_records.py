@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from remodal.errors import EnvironmentProblem, UserError
-from remodal.files import read_json, write_text
+from remodal.results.files import read_json, write_text
 
 #: `record_format_version` of the records that this module was written for.
 FORMAT = 6

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from remodal.errors import UserError
-from remodal.files import read_json
 from remodal.intake.datasets import CaseSource
 from remodal.intake.source_index import (
     NOT_INDEXED,
@@ -12,6 +11,7 @@ from remodal.intake.source_index import (
     source_state,
     update_index,
 )
+from remodal.results.files import read_json
 from remodal.settings import Settings
 from remodal.sharing.snakemake_records import replace_parameter
 

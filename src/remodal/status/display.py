@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remodal.cluster.queue import queue_lines
-from remodal.config import read_settings
 from remodal.errors import UserError
+from remodal.settings.composition import read_settings
 from remodal.status.models import ModelStatus, model_names, model_status
 from remodal.status.stages import StageStatus, stage_status
 

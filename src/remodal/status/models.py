@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from remodal.files import read_json
+from remodal.process.stage_log import ending, shows_life
+from remodal.results.files import read_json
 from remodal.settings import Settings
-from remodal.stage_log import ending, shows_life
 
 State = Literal["waiting", "running", "done", "stopped", "stalled", "failed"]
 

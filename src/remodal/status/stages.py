@@ -7,9 +7,9 @@ from pathlib import Path
 
 from remodal.errors import RemodalError
 from remodal.intake.datasets import CaseSource, cases_of
-from remodal.records import Record, read_record
+from remodal.process.stage_log import ending, shows_life
+from remodal.results.records import Record, read_record
 from remodal.settings import Settings
-from remodal.stage_log import ending, shows_life
 from remodal.status.models import WITHOUT_A_WORD, model_names
 
 #: Failed jobs of a stage whose reasons are shown.

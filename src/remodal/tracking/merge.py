@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remodal.errors import EnvironmentProblem
-from remodal.files import write_json
-from remodal.progress import progress
+from remodal.process.progress import progress
+from remodal.results.files import write_json
 from remodal.settings import Settings
 from remodal.tracking.address import (
     client_uri,

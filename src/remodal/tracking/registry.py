@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from remodal.files import read_json, sha256
+from remodal.results.files import read_json, sha256
 from remodal.tracking.address import DIGEST
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remodal.errors import UserError
-from remodal.files import read_json, sha256
 from remodal.metrics.cases import read_cases
 from remodal.metrics.registry import METRICS, StudyMetric
 from remodal.metrics.statistics import summarise
-from remodal.provenance import data_hash, git_state
+from remodal.results.files import read_json, sha256
+from remodal.results.provenance import data_hash, git_state
 from remodal.settings import Settings
 from remodal.splits import read_splits
 from remodal.tracking.address import run_key

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from remodal.completeness import lacking
 from remodal.errors import UserError
-from remodal.records import Record, read_record
+from remodal.results.records import Record, read_record
+from remodal.splits.completeness import lacking
 
 Place = Literal["device", "host", "disk"]
 Foreground = dict[int, np.ndarray]

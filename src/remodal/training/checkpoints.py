@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from remodal.errors import UserError
-from remodal.files import atomic_path, sha256, write_json
+from remodal.results.files import atomic_path, sha256, write_json
 from remodal.training.curves import Row
 
 CHECKPOINT = "last.ckpt"

@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from remodal.files import write_text
+from remodal.results.files import write_text
 
 Row = dict[str, float | int | None]
 

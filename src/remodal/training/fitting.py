@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from remodal.errors import UserError
 from remodal.methods.base import Method
-from remodal.progress import progress as shown
+from remodal.process.progress import progress as shown
 from remodal.settings import TrainingSettings
 from remodal.training.checkpoints import (
     Progress,

@@ -5,7 +5,7 @@ Snakemake deletes a job's log before it runs the job again, and Slurm starts a n
 
 from pathlib import Path
 
-from remodal.files import explain
+from remodal.results.files import explain
 
 JOURNAL = "log.txt"
 

@@ -9,14 +9,14 @@ import torch
 from lightning_fabric import Fabric
 
 from remodal.errors import UserError
-from remodal.files import write_json
 from remodal.methods import build_method
 from remodal.methods.base import Method
 from remodal.preprocessing.fingerprint import read_fingerprint
-from remodal.provenance import git_state, hardware, versions
+from remodal.results.files import write_json
+from remodal.results.provenance import git_state, hardware, versions
 from remodal.settings import Settings
+from remodal.settings.stages import depends_on
 from remodal.splits import read_fold
-from remodal.stages import depends_on
 from remodal.tracking.live import live_view
 from remodal.training.cases import (
     TrainingCase,

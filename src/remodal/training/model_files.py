@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from remodal.errors import UserError
-from remodal.files import atomic_path, sha256, write_json
 from remodal.methods import build_method
 from remodal.methods.base import Method
+from remodal.results.files import atomic_path, sha256, write_json
 from remodal.settings import NetworkSettings, Settings
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from remodal.config import compose
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
 from remodal.intake.datasets.phantom import (
@@ -17,6 +16,7 @@ from remodal.intake.datasets.phantom import (
     lesion_type,
 )
 from remodal.intake.label_source import LabelSource
+from remodal.settings.composition import compose
 
 CONFIG = Path(__file__).parents[3] / "config"
 

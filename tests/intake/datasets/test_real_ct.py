@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from remodal.config import compose
 from remodal.intake.datasets import cases_of
+from remodal.settings.composition import compose
 
 CONFIG = Path(__file__).parents[3] / "config"
 

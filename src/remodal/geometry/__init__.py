@@ -1,0 +1,1 @@
+"""Where voxels lie: volumes, their lattices and orders of axes."""

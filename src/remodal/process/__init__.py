@@ -1,0 +1,1 @@
+"""The running process: its memory, its log, its progress bars, and one of its own."""

@@ -1,0 +1,96 @@
+"""Faults of ours in a study's cases: what is left to report when everything else is done."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from remodal.errors import FaultOfOurs
+from remodal.intake.datasets import cases_of
+from remodal.metrics.cases import failed_cases
+from remodal.results.files import read_json, write_json
+from remodal.results.records import Record, case_records
+from remodal.settings import Settings
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault in one case: the stage that met it, what it was, and the log with its traceback."""
+
+    case: str
+    stage: str
+    reason: str
+    log: Path
+
+
+class FaultsLeft(FaultOfOurs):
+    """What is to be reported, one line a fault."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        cases = len({fault.case for fault in faults})
+        what = (
+            f"{cases} {'case' if cases == 1 else 'cases'} met a fault of ours and "
+            f"{'is' if cases == 1 else 'are'} missing; all else is done, and the report says where"
+        )
+        remedy = "please report each with its log (which may hold names: look first)"
+        super().__init__(what, remedy=remedy)
+        lines = [f"  {f.case}, {f.stage}: {f.reason}: {f.log}" for f in faults]
+        self.args = ("\n".join([f"{what}; {remedy}:", *lines]),)
+
+
+def find_faults(settings: Settings, study: Path, data: Path) -> list[Fault]:
+    """The faults of ours in a study's cases, in the order of the stages.
+
+    Args:
+        settings: the study.
+        study: folder of its results.
+        data: folder of the data set's results.
+    """
+    modalities = {source.case: list(source.images) for source in cases_of(settings)}
+    found: dict[tuple[str, str, str | None], Fault] = {}
+    for record in case_records(study, data, modalities):
+        if record.fault:
+            # A later stage passes on what stopped an earlier one.
+            key = record.case, record.stage, record.modality
+            found.setdefault(key, _fault(record, study, data))
+    return [*found.values(), *_of_tests(settings, study)]
+
+
+def _of_tests(settings: Settings, study: Path) -> Iterator[Fault]:
+    """Test cases that a model could not predict, or whose prediction could not be measured."""
+    for method in settings.methods:
+        for scenario in settings.scenarios_of(method):
+            for path in sorted((study / "metrics" / method).glob(f"fold*-seed*/{scenario}.csv")):
+                cell = f"{method}/{path.parent.name}/{scenario}"
+                for case, reason in failed_cases(path).items():
+                    index = read_json(study / "predictions" / cell / "predictions.json")
+                    stage = "infer" if case in index["failed"] else "evaluate"
+                    log = study / "logs" / stage / f"{cell.replace('/', '-')}.log"
+                    yield Fault(case, stage, reason, log)
+
+
+def _fault(record: Record, study: Path, data: Path) -> Fault:
+    names = {
+        "convert": f"convert/{record.case}-{record.modality}.log",
+        "convert-label": f"convert/{record.case}-label.log",
+    }
+    folder = study if record.stage == "preprocess" else data
+    log = folder / "logs" / names.get(record.stage, f"{record.stage}/{record.case}.log")
+    return Fault(record.case, record.stage, record.reason, log)
+
+
+def require_no_faults(settings: Settings, study: Path, data: Path, output: Path) -> None:
+    """See that no case of a study is missing by a fault of ours.
+
+    Args:
+        settings: the study.
+        study: folder of its results.
+        data: folder of the data set's results.
+        output: JSON to write where there is none: an empty list.
+
+    Raises:
+        FaultsLeft: naming each with its log.
+    """
+    if faults := find_faults(settings, study, data):
+        output.unlink(missing_ok=True)
+        raise FaultsLeft(faults)
+    write_json(output, [])

@@ -1,0 +1,265 @@
+"""What a result was made with: code, versions, machine and data.
+
+Light enough for the Snakefile: no heavy import at the top, and `code_hash` only parses source.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from remodal.errors import UserError
+from remodal.results.files import read_json
+
+_PACKAGE = Path(__file__).parents[1]
+
+#: Modules whose source decides no result, as that of remodal.settings (the values count, in
+#: remodal.settings.stages): they only word messages, describe what was done, or show it.
+_WITHOUT_EFFECT = frozenset(
+    {
+        "remodal",
+        "remodal.errors",
+        "remodal.process.progress",
+        "remodal.results.provenance",
+        "remodal.tracking",
+        "remodal.tracking.live",
+    }
+)
+
+_LIKE_AN_IMPORT = re.compile(
+    r"^[ \t]*(from[ \t]+[\w.]+[ \t]+import[ \t]*\([^)]*\)|(?:from|import)[ \t]+[^\n]+)",
+    re.MULTILINE,
+)
+
+#: Distributions whose version can change a number.
+_KEY_PACKAGES = (
+    "SimpleITK",
+    "highdicom",
+    "itk-elastix",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pydicom",
+    "scipy",
+    "snakemake",
+    "torch",
+)
+
+NOT_A_CHECKOUT = "not a git checkout"
+NO_RECORDS = "no records of a conversion"
+
+
+def code_hash(module: str) -> str:
+    """Digest of the source of a module and of every remodal module that it imports.
+
+    Imports are found in the syntax tree, wherever they stand (also inside functions), and followed
+    through the package; importing `remodal.a.b` counts `remodal/a/__init__.py` too. Modules that a
+    name chosen at run time loads (a method, a data source) are not seen: hash them by themselves.
+
+    Args:
+        module: dotted name, such as `remodal.training.loop`.
+
+    Returns:
+        16 hexadecimal digits; the same on every machine, whatever its line endings.
+
+    Raises:
+        UserError: there is no such module.
+    """
+    if _source_file(module) is None:
+        raise UserError(f"no module `{module}`", where=str(_PACKAGE), expected="a remodal module")
+    digest = hashlib.sha256()
+    for name in sorted(_reachable(module)):
+        digest.update(f"{name}\0{_source(name)}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def _reachable(module: str) -> set[str]:
+    """The module and all that it imports inside the package, directly or not."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and not _without_effect(name):
+            found.add(name)
+            waiting.extend(_imports(name))
+    return found
+
+
+def _without_effect(module: str) -> bool:
+    return module in _WITHOUT_EFFECT or f"{module}.".startswith("remodal.settings.")
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """The remodal modules that one module names in its import statements, and its packages."""
+    names = set(_packages_of(module))
+    for node in _import_statements(_source(module)):
+        if isinstance(node, ast.ImportFrom):
+            base = _absolute(module, node)
+            candidates = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            candidates = [alias.name for alias in node.names]
+        for name in candidates:
+            if _source_file(name) is not None:
+                names.update([name, *_packages_of(name)])
+    return frozenset(names)
+
+
+def _import_statements(source: str) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The import statements of a module, at any depth.
+
+    Only lines that begin like one are parsed, which takes a tenth of the time of parsing it all; a
+    line of a docstring that begins alike is no statement and drops out.
+    """
+    for found in _LIKE_AN_IMPORT.finditer(source):
+        try:
+            statements = ast.parse(found[1]).body
+        except SyntaxError:
+            continue
+        yield from (node for node in statements if isinstance(node, ast.Import | ast.ImportFrom))
+
+
+def _packages_of(module: str) -> Iterator[str]:
+    parts = module.split(".")
+    return (".".join(parts[:length]) for length in range(1, len(parts)))
+
+
+def _absolute(module: str, node: ast.ImportFrom) -> str:
+    """Absolute name of the module that a `from ... import` statement names."""
+    if not node.level:
+        return node.module or ""
+    is_package = _source_file(module) == _folder(module) / "__init__.py"
+    parts = module.split(".")
+    parts = parts[: len(parts) - node.level + is_package]
+    return ".".join([*parts, node.module] if node.module else parts)
+
+
+@cache
+def _source_file(module: str) -> Path | None:
+    """The file of a remodal module; None for any other name."""
+    if module.partition(".")[0] != "remodal":
+        return None
+    folder = _folder(module)
+    candidates = (folder / "__init__.py", folder.with_suffix(".py"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _folder(module: str) -> Path:
+    return _PACKAGE.joinpath(*module.split(".")[1:])
+
+
+@cache
+def _source(module: str) -> str:
+    path = _source_file(module)
+    assert path is not None, module
+    return path.read_text(encoding="utf-8")
+
+
+def data_hash(converted: Path, modalities: Mapping[str, Sequence[str]]) -> str:
+    """Digest of the sources of a data set: every image and label, usable or quarantined.
+
+    It is made from the records of the conversion, which hold a digest of each source's content, so
+    no image is read again; it does not depend on where the files lay.
+
+    Args:
+        converted: folder of `<case>/<image>.json` records.
+        modalities: those of each case, as splits.json lists them: what else lies in the folder
+            came from an earlier sheet.
+
+    Returns:
+        16 hexadecimal digits, or `NO_RECORDS`.
+    """
+    digest = hashlib.sha256()
+    named = [
+        converted / case / f"{name}.json"
+        for case in modalities
+        for name in [*modalities[case], "label"]
+    ]
+    records = sorted(path for path in named if path.is_file())
+    for path in records:
+        record = read_json(path)
+        source = record["details"].get("sha256")
+        digest.update(json.dumps([record["case"], path.stem, record["status"], source]).encode())
+    return digest.hexdigest()[:16] if records else NO_RECORDS
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, of remodal and of the packages that can change a number."""
+    found = {"python": platform.python_version(), "remodal": _version("remodal")}
+    return found | {name: _version(name) for name in _KEY_PACKAGES}
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def git_state() -> dict[str, Any]:
+    """Commit of the source tree that runs, and whether tracked files differ from it.
+
+    Returns:
+        `commit`: the hash, or `NOT_A_CHECKOUT` for an installed package; `dirty`: None then.
+    """
+    inside = _git("ls-files", "--error-unmatch", "__init__.py") is not None
+    commit = _git("rev-parse", "HEAD") if inside else None
+    if commit is None:
+        return {"commit": NOT_A_CHECKOUT, "dirty": None}
+    return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+
+
+def _git(*arguments: str) -> str | None:
+    """Output of a git command in the package's folder; None where it fails."""
+    command = ["git", "-C", str(_PACKAGE), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def hardware() -> dict[str, Any]:
+    """CPU model, cores this process may use, memory in GiB, and GPUs if torch is loaded already.
+
+    Torch is not imported for this (it takes seconds): `gpus` is None where nobody has loaded it.
+    """
+    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": _cpu_model(),
+        "cores": _cores(),
+        "memory_gib": round(pages / 2**30, 1),
+        "gpus": _gpus(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux: what a job was given of the machine
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def _gpus() -> list[str] | None:
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

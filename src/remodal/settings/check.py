@@ -1,0 +1,58 @@
+"""Check of a study before anything runs: its methods, their options, its cases."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from remodal.errors import UserError
+from remodal.intake.datasets import cases_of
+from remodal.methods import check_options, require_method
+from remodal.settings import Settings
+from remodal.settings.composition import write_settings
+from remodal.splits.completeness import lacking, require_enough_patients
+
+
+def check_study(settings: Settings) -> str:
+    """Check all that can be without its files; torch is imported where options are given.
+
+    Returns:
+        One line on what was found.
+
+    Raises:
+        UserError: what is wrong.
+    """
+    for name, method in settings.methods.items():
+        require_method(method.type)
+        if method.options:
+            check_options(method.type, method.options, where=f"methods.{name}.options")
+    cases = cases_of(settings)
+    require_enough_patients(settings, cases)
+    patients = {case.patient for case in cases}
+    incomplete = sum(bool(lacking(case.images, settings.data.modalities)) for case in cases)
+    said = f"{len(cases)} cases of {len(patients)} patients"
+    said += f" ({incomplete} without every modality)" if incomplete else ""
+    return f"{said}, {len(settings.methods)} methods: ok"
+
+
+def check_methods_apart(settings: Settings) -> None:
+    """Check a study's methods without importing one here; for the Snakefile.
+
+    Only a method knows its options, and it needs torch, which takes seconds and memory: where
+    options are given they are checked in a process of its own.
+
+    Raises:
+        UserError: an unknown method, or an option that it does not have or take.
+    """
+    for method in settings.methods.values():
+        require_method(method.type)
+    if not any(method.options for method in settings.methods.values()):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "settings.yaml"
+        write_settings(path, settings)
+        command = [sys.executable, "-m", "remodal", "check", "--no-files", "--settings", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["the check of the methods failed"])[-1]
+        raise UserError(last.removeprefix("remodal: "))

@@ -1,0 +1,157 @@
+"""From config/ to the effective settings of a study, and those to and from a file.
+
+A study file says what is done, a preset how much of it; the user's overrides come last. The
+effective settings are saved beside the results and are what every stage reads.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from remodal.errors import UserError
+from remodal.results.files import write_text
+from remodal.settings import Settings
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or is not a mapping.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError("cannot be read", where=str(path), expected="a YAML file") from error
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """Parse a YAML mapping.
+
+    Raises:
+        UserError: not YAML, or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"is not valid YAML ({error})", where=where) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UserError("holds no mapping", where=where, expected="`key: value` lines")
+    return content
+
+
+def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `change` on top; mappings are merged key by key, anything else is replaced."""
+    merged = dict(base)
+    for key, value in change.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def assignments(changes: list[str]) -> dict[str, Any]:
+    """Nested settings of `section.key=value` texts; values are YAML.
+
+    Raises:
+        UserError: a text without `=`.
+    """
+    nested: dict[str, Any] = {}
+    for change in changes:
+        path, equals, value = change.partition("=")
+        if not equals:
+            raise UserError(f"`{change}` sets nothing", expected="`section.key=value`")
+        content: Any = yaml.safe_load(value)
+        for key in reversed(path.split(".")):
+            content = {key: content}
+        nested = merge(nested, content)
+    return nested
+
+
+def validated(content: dict[str, Any], where: str) -> Settings:
+    """Check settings and fill in the defaults.
+
+    Raises:
+        UserError: one line for each wrong key.
+    """
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            key = ".".join(str(part) for part in problem["loc"])
+            if problem["type"] == "extra_forbidden":
+                lines.append(f"`{key}` is not a setting (misspelt?)")
+            else:
+                lines.append(f"`{key}`: {problem['msg'].removeprefix('Value error, ')}")
+        raise UserError(
+            "; ".join(lines), where=where, remedy="see config/README.md for every key"
+        ) from error
+
+
+def compose(
+    config: dict[str, Any], folder: Path = Path("config"), overrides: dict[str, Any] | None = None
+) -> Settings:
+    """Effective settings of config.yaml's content: study, then preset, then its own keys.
+
+    A study says only what differs from the one it `extends`. A preset's numbers apply to every
+    study; a study may change them under its `presets:` key.
+
+    Args:
+        config: `study`, `preset` and any setting, as in config/config.yaml.
+        folder: holds `studies/` and `presets/`.
+        overrides: last word, for example of the command line.
+
+    Raises:
+        UserError: unknown study or preset, or a wrong key.
+    """
+    config = merge(config, overrides or {})
+    study = _study(folder, str(config.get("study", "")))
+    preset = _named(folder, "presets", str(config.get("preset", "")))
+    of_preset = (study.pop("presets", None) or {}).get(config["preset"], {})
+    content = merge(merge(merge(study, preset), of_preset), config)
+    return validated(content, f"study `{config['study']}`, preset `{config['preset']}`")
+
+
+def _study(folder: Path, name: str) -> dict[str, Any]:
+    """A study's content, on top of the study that it extends."""
+    content = _named(folder, "studies", name)
+    parent = content.pop("extends", None)
+    return merge(_study(folder, parent), content) if parent else content
+
+
+def _named(folder: Path, kind: str, name: str) -> dict[str, Any]:
+    path = folder / kind / f"{name}.yaml"
+    if not (folder / kind).is_dir():
+        raise UserError(
+            "there is no such folder here",
+            where=str(folder / kind),
+            expected="the project's folder as working directory",
+            remedy="go there (`cd`) and run the same command again",
+        )
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in (folder / kind).glob("*.yaml")))
+        word = {"studies": "study", "presets": "preset"}[kind]
+        raise UserError(
+            f"unknown {word} `{name}`", where=str(folder / kind), expected=f"one of {known}"
+        )
+    return read_yaml(path)
+
+
+def write_settings(path: Path, settings: Settings) -> None:
+    """Save effective settings, every default spelled out."""
+    content = settings.model_dump(mode="json")
+    write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def read_settings(path: Path) -> Settings:
+    """Read effective settings.
+
+    Raises:
+        UserError: missing file or wrong key.
+    """
+    return validated(read_yaml(path), str(path))

@@ -1,0 +1,76 @@
+"""The data set: where its cases come from, and those that are simulated."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from remodal.settings.section import Section
+
+
+class DataSettings(Section):
+    """Where the cases come from and what their labels mean."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Name of the data set's folder.")
+    source: str = Field(
+        "sheet",
+        description="Name of a module in intake/datasets: `sheet` (your files), `phantom` "
+        "(simulated patients), `real_ct` (simulated lesions in a real CT).",
+    )
+    sheet: Path | None = Field(
+        None, description="Sample sheet (TSV), for source `sheet`. Example: config/samples.tsv"
+    )
+    simulated: bool = Field(
+        False, description="Whether the report must say the data are simulated."
+    )
+    description: str = Field("", description="One sentence for the report's banner.")
+    modalities: list[str] = Field(min_length=1, description="The modalities of a case, in order.")
+    classes: dict[str, list[int]] = Field(
+        min_length=1,
+        description="Classes to segment: name, and the label's values that belong to it.",
+    )
+    empty_label: Literal["quarantine", "keep"] = Field(
+        "quarantine", description="What happens to a case whose label holds none of the classes."
+    )
+
+
+class PhantomSettings(Section):
+    """The simulated patients."""
+
+    cases: int = Field(ge=2, description="Number of patients.")
+    matrix: int = Field(ge=32, description="Rows and columns of a slice (512 on a scanner).")
+    slices: tuple[int, int] = Field(description="Fewest and most slices of a series.")
+    field_of_view: tuple[float, float] = Field(
+        (287.0, 466.0),
+        description="In-plane field of view in mm, least and most "
+        "(0.56 to 0.91 mm pixels at a matrix of 512, as in the MAML paper).",
+    )
+    slice_spacing: float = Field(gt=0, description="Slice spacing in mm (1.5 in the MAML paper).")
+    lesions: tuple[int, int] = Field((1, 4), description="Fewest and most lesions of a patient.")
+    lesion_diameter: tuple[float, float] = Field(
+        (12.0, 60.0), description="Smallest and largest lesion diameter in mm."
+    )
+    noise: tuple[float, float] = Field(
+        (8.0, 16.0), description="Least and most standard deviation of the noise in HU."
+    )
+    breathing: tuple[float, float] = Field(
+        (4.0, 14.0), description="Least and most head-foot shift of the liver between phases, mm."
+    )
+    layouts: list[Literal["axial", "oblique", "coronal", "sagittal", "nifti", "mixed"]] = Field(
+        ["axial", "oblique", "coronal", "sagittal", "nifti", "mixed"],
+        min_length=1,
+        description="How the patients' files are stored, in turn: DICOM slices of that orientation "
+        "(`oblique` and `sagittal`: of a patient who lies askew), `nifti`: oblique files in RAS, "
+        "`mixed`: the arterial phase as a file in LAS, the venous one as axial DICOM.",
+    )
+    seed: int = Field(2021, ge=0, description="Seed of the whole data set.")
+
+    @model_validator(mode="after")
+    def _least_before_most(self) -> "PhantomSettings":
+        for name in ("slices", "field_of_view", "lesions", "lesion_diameter", "noise", "breathing"):
+            least, most = getattr(self, name)
+            if not 0 <= least <= most:
+                raise ValueError(f"{name}: the least, {least}, is negative or above {most}")
+        if self.slices[0] < 4 or self.lesion_diameter[0] <= 0:
+            raise ValueError("slices must be at least 4 and lesion_diameter above 0")
+        return self

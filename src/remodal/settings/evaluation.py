@@ -1,0 +1,54 @@
+"""Prediction, and what is measured and recorded of it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from remodal.settings.section import Section
+
+
+class InferenceSettings(Section):
+    """Sliding-window prediction."""
+
+    step: float = Field(0.5, gt=0, le=1, description="Window step as a share of the patch.")
+    mirror: bool = Field(True, description="Average over all mirrorings (8-fold in 3-D).")
+    batch: int = Field(4, ge=1, description="Windows evaluated together.")
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto", description="Number format of the network passes."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to predict.")
+    threads: int = Field(8, ge=1, description="CPU threads of an inference job.")
+
+
+class MetricsSettings(Section):
+    """What is measured."""
+
+    names: list[str] = Field(
+        [
+            "dice",
+            "jaccard",
+            "voe",
+            "rvd",
+            "assd_voxel",
+            "assd_mm",
+            "masd_voxel",
+            "masd_mm",
+            "hd95_voxel",
+            "hd95_mm",
+            "rmsd_mm",
+        ],
+        description="Metrics of the per-case table.",
+    )
+    lesion_overlap: float = Field(
+        0.1, ge=0, le=1, description="IoU from which a predicted lesion counts as found."
+    )
+
+
+class TrackingSettings(Section):
+    """The record in MLflow."""
+
+    register_models: bool = Field(
+        True,
+        description="Whether trained models are registered, to be served: copies their weights "
+        "into the MLflow store.",
+    )

@@ -1,0 +1,93 @@
+"""What each stage depends on: the settings it reads and the module that runs it.
+
+Snakemake sees neither which part of a settings file a job reads nor the code of an imported
+module, so every rule carries both as one parameter: change one and just its jobs run again.
+"""
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from remodal.results.files import sha256
+from remodal.results.provenance import code_hash
+from remodal.settings import Settings
+
+
+class Stage(NamedTuple):
+    """The module that runs a stage, the dotted settings that it reads, a folder of files it fills.
+
+    `*` among the settings means all of them.
+    """
+
+    module: str
+    reads: tuple[str, ...] = ()
+    templates: str = ""
+
+
+_DATA = ("data.modalities", "data.classes", "data.empty_label")
+
+STAGES = {
+    "simulate": Stage("remodal.phantom.simulate", ("phantom", "data.source")),
+    "convert": Stage("remodal.intake.convert"),
+    "register": Stage("remodal.registration", ("registration", *_DATA)),
+    "split": Stage("remodal.splits", ("splits", "data.name")),
+    "fingerprint": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
+    "preprocess": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
+    "inventory": Stage("remodal.preprocessing.inventory"),
+    "train": Stage("remodal.training.loop", ("network", "training", "registration", *_DATA)),
+    "infer": Stage("remodal.inference", ("inference", "scenarios")),
+    "evaluate": Stage("remodal.metrics.evaluate", ("metrics.names", "metrics.lesion_overlap")),
+    "tabulate": Stage(
+        "remodal.report.tables",
+        (
+            *("metrics", "methods", "scenarios", "tables", "claims", "data", "published"),
+            *("seeds", "preset", "training.epochs"),
+        ),
+    ),
+    # The page shows the whole configuration.
+    "report": Stage("remodal.report.page", ("*",), "report/templates"),
+    "track": Stage("remodal.tracking.merge", ("methods", "scenarios", "tracking")),
+}
+
+
+def depends_on(settings: Settings, stage: str, method: str | None = None) -> str:
+    """Digest of all that a stage's result depends on beside its input files.
+
+    Args:
+        settings: effective settings.
+        stage: key of `STAGES`.
+        method: for `train`, the method: its own settings and its own file count too.
+    """
+    described = STAGES[stage]
+    parts: dict[str, Any] = {key: _read(settings, key) for key in described.reads}
+    parts["code"] = _code(described.module)
+    if described.templates:
+        folder = Path(__file__).parents[1] / described.templates
+        parts["templates"] = {file.name: sha256(file) for file in sorted(folder.iterdir())}
+    if method is not None:
+        parts["method"] = settings.methods[method].model_dump(mode="json", exclude={"label"})
+        parts["method code"] = _code(f"remodal.methods.{settings.methods[method].type}")
+    return _digest(parts)
+
+
+def settings_digest(settings: Settings) -> str:
+    """Digest of the whole effective settings: two reports that show the same one compare."""
+    return _digest(_read(settings, "*"))
+
+
+def _digest(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+_code = cache(code_hash)
+
+
+def _read(settings: Settings, key: str) -> Any:
+    value: Any = settings.model_dump(mode="json")
+    if key == "*":
+        return value
+    for part in key.split("."):
+        value = value[part]
+    return value

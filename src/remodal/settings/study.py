@@ -1,0 +1,117 @@
+"""All settings of a study, and what one section asks of another."""
+
+import math
+
+from pydantic import Field, model_validator
+
+from remodal.settings.data import DataSettings, PhantomSettings
+from remodal.settings.evaluation import InferenceSettings, MetricsSettings, TrackingSettings
+from remodal.settings.names import RESERVED, require_known, require_usable
+from remodal.settings.preparation import PreprocessingSettings, RegistrationSettings, SplitSettings
+from remodal.settings.section import Section
+from remodal.settings.tables import ClaimSettings, MethodSettings, TableSettings
+from remodal.settings.training import NetworkSettings, TrainingSettings
+
+
+class Settings(Section):
+    """Everything that determines a study's results."""
+
+    study: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Name of the study.")
+    preset: str = Field(description="How much work: smoke, demo, paper.")
+    title: str = Field(description="Title of the report.")
+    citation: str = Field("", description="The paper that is reproduced.")
+    published: str = Field("", description="Published numbers: a file of config/published.")
+    strict: bool = Field(
+        False,
+        description="Stop at the first bad case, or fault of ours in one, instead of going on.",
+    )
+    seeds: list[int] = Field([0], min_length=1, description="Training seeds.")
+    data: DataSettings
+    phantom: PhantomSettings
+    registration: RegistrationSettings
+    preprocessing: PreprocessingSettings = Field(default_factory=PreprocessingSettings)
+    splits: SplitSettings = Field(default_factory=SplitSettings)
+    network: NetworkSettings = Field(default_factory=NetworkSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    inference: InferenceSettings = Field(default_factory=InferenceSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    methods: dict[str, MethodSettings] = Field(min_length=1)
+    scenarios: dict[str, list[str]] = Field(min_length=1)
+    tables: dict[str, TableSettings] = Field(default_factory=dict)
+    claims: list[ClaimSettings] = Field(default_factory=list)
+
+    @property
+    def study_id(self) -> str:
+        """Name of the study's folder: presets never overwrite each other."""
+        return f"{self.study}-{self.preset}"
+
+    @property
+    def data_id(self) -> str:
+        """Name of the data set's folder: simulated data differ from preset to preset."""
+        return f"{self.data.name}-{self.preset}" if self.data.simulated else self.data.name
+
+    def modalities_of(self, method: str) -> list[str]:
+        """The modalities that a method takes; a training case must have all of them."""
+        return self.methods[method].modalities or self.data.modalities
+
+    def scenarios_of(self, method: str) -> list[str]:
+        """The scenarios that a method is evaluated in."""
+        own = set(self.modalities_of(method))
+        return self.methods[method].scenarios or [
+            name for name, present in self.scenarios.items() if set(present) == own
+        ]
+
+    @model_validator(mode="after")
+    def _patch_fits_network(self) -> "Settings":
+        factor = [math.prod(steps) for steps in zip(*self.network.strides)]
+        patch = self.training.patch
+        if any(length % step for length, step in zip(patch, factor)) or list(patch) == factor:
+            raise ValueError(
+                f"training.patch: {list(patch)} must be a multiple of {factor}, the product of "
+                "network.strides, and leave more than one voxel in the last stage"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_usable(self) -> "Settings":
+        named = {
+            "data.modalities": self.data.modalities,
+            "data.classes": self.data.classes,
+            "methods": self.methods,
+            "scenarios": self.scenarios,
+            "tables": self.tables,
+        }
+        for where, names in named.items():
+            require_usable(where, list(names))
+        if taken := sorted(RESERVED & set(self.data.modalities)):
+            raise ValueError(
+                f"data.modalities: `{taken[0]}` is a word of our own; call it otherwise"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "Settings":
+        known = set(self.data.modalities)
+        require_known("registration.fixed", [self.registration.fixed], known)
+        for name, method in self.methods.items():
+            require_known(f"methods.{name}.modalities", method.modalities, known)
+            require_known(f"methods.{name}.scenarios", method.scenarios, self.scenarios)
+            require_known(f"methods.{name}.inputs", method.inputs.values(), self.methods)
+        for name, modalities in self.scenarios.items():
+            require_known(f"scenarios.{name}", modalities, known)
+        for name, table in self.tables.items():
+            for row in table.rows:
+                require_known(f"tables.{name}.rows", [row.method], self.methods)
+                require_known(
+                    f"tables.{name}.rows, {row.method}",
+                    [row.scenario],
+                    self.scenarios_of(row.method),
+                )
+            require_known(f"tables.{name}.reference", table.reference, self.scenarios)
+            require_known(f"tables.{name}.reference", table.reference.values(), self.methods)
+        for number, claim in enumerate(self.claims, 1):
+            for cell in [*claim.first, *claim.second]:
+                require_known(f"claims {number}", [cell.method], self.methods)
+                require_known(f"claims {number}", [cell.scenario], self.scenarios)
+        return self

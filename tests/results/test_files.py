@@ -1,0 +1,73 @@
+import errno
+import os
+
+import pytest
+
+from remodal.errors import EnvironmentProblem
+from remodal.results.files import atomic_path, explain, link_or_copy, read_json, sha256, write_json
+
+
+def fail_half_way(path):
+    path.write_text("half")
+    raise RuntimeError
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        fail_half_way(temporary)
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_the_temporary_name_keeps_every_suffix(tmp_path):
+    with atomic_path(tmp_path / "image.nii.gz") as temporary:
+        assert temporary.name.endswith(".nii.gz")
+        temporary.write_bytes(b"")
+
+
+def test_two_writers_leave_one_whole_file(tmp_path):
+    target = tmp_path / "file"
+    with atomic_path(target) as first, atomic_path(target) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert target.read_text() == "first"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EACCES, "no permission"),
+        (errno.EROFS, "read-only"),
+    ],
+)
+def test_a_refusal_of_the_machine_is_explained(tmp_path, number, said):
+    with pytest.raises(EnvironmentProblem, match=said), atomic_path(tmp_path / "file"):
+        raise OSError(number, os.strerror(number))
+
+
+def test_any_other_error_stays_itself(tmp_path):
+    error = FileNotFoundError(errno.ENOENT, "gone")
+    assert explain(error, tmp_path) is error
+
+
+def test_json_is_the_same_whatever_the_order_of_keys(tmp_path):
+    write_json(tmp_path / "a", {"x": 1, "y": [2]})
+    write_json(tmp_path / "b", {"y": [2], "x": 1})
+    assert sha256(tmp_path / "a") == sha256(tmp_path / "b")
+    assert read_json(tmp_path / "a") == {"x": 1, "y": [2]}
+
+
+def test_json_refuses_what_is_not_a_number(tmp_path):
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "a", {"x": float("nan")})
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_link_holds_the_same_content(tmp_path):
+    (tmp_path / "source").write_text("content")
+    link_or_copy(tmp_path / "source", tmp_path / "deep" / "target")
+    assert (tmp_path / "deep" / "target").read_text() == "content"

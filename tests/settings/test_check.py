@@ -1,0 +1,58 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from remodal.errors import UserError
+from remodal.settings import Settings
+from remodal.settings.check import check_methods_apart, check_study
+from remodal.settings.composition import compose
+
+ROOT = Path(__file__).parents[2]
+
+
+def study(**options) -> Settings:
+    """The liver study with options of its method `maml`."""
+    change = {"methods": {"maml": {"options": options}}}
+    return compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
+
+
+@pytest.mark.parametrize("check", [check_study, check_methods_apart])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"weigths": "repo"}, "methods.maml.options: .*`weigths`.*did you mean `weights`"),
+        ({"weights": "papre"}, "methods.maml.options: .*option `weights`.*'paper' or 'repo'"),
+        ({"zzz": 1}, "option `zzz`.*expected options .*intra_weight"),
+    ],
+)
+def test_a_wrong_option_is_named_in_one_line(check, options, said):
+    with pytest.raises(UserError, match=said) as raised:
+        check(study(**options))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("check", [check_study, check_methods_apart])
+def test_an_unknown_method_is_named(check):
+    settings = study()
+    wrong = settings.methods["maml"].model_copy(update={"type": "mamll"})
+    methods = settings.methods | {"maml": wrong}
+    with pytest.raises(UserError, match="unknown method `mamll`"):
+        check(settings.model_copy(update={"methods": methods}))
+
+
+def test_a_right_study_is_summed_up():
+    assert check_study(study(weights="repo")) == "6 cases of 6 patients, 7 methods: ok"
+    check_methods_apart(study(weights="repo"))
+
+
+def test_the_snakefile_imports_no_torch_for_it():
+    program = (
+        "import sys; from remodal.settings.check import check_methods_apart as check;"
+        "from remodal.settings.composition import compose;"
+        "check(compose({'study': 'liver', 'preset': 'smoke',"
+        " 'methods': {'maml': {'options': {'ma': 'paper'}}}}));"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

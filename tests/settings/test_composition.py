@@ -1,0 +1,133 @@
+from pathlib import Path
+
+import pytest
+
+from remodal.errors import UserError
+from remodal.settings.composition import assignments, compose, merge, read_settings, write_settings
+from remodal.settings.reference import reference
+from remodal.settings.stages import STAGES, depends_on
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+def liver(preset="smoke", **changes):
+    return compose({"study": "liver", "preset": preset, **changes}, CONFIG)
+
+
+@pytest.mark.parametrize("study", sorted(file.stem for file in (CONFIG / "studies").glob("*.yaml")))
+@pytest.mark.parametrize("preset", ["smoke", "demo", "paper"])
+def test_every_study_is_valid_with_every_preset(study, preset):
+    assert compose({"study": study, "preset": preset}, CONFIG).study_id == f"{study}-{preset}"
+
+
+def test_the_paper_preset_has_the_published_hyper_parameters():
+    training = liver("paper").training
+    assert (training.optimiser, training.learning_rate, training.epochs) == ("adam", 3e-4, 600)
+    assert training.patch == (128, 128, 128)
+    assert liver("paper").network.base_width == 32
+    assert liver("paper").phantom.cases * 2 == 654
+
+
+def test_presets_differ_only_in_numbers():
+    described = [liver(preset) for preset in ("smoke", "demo", "paper")]
+    for section in ("methods", "scenarios", "tables", "claims", "data"):
+        first, *others = (getattr(settings, section) for settings in described)
+        assert all(other == first for other in others)
+
+
+def test_presets_write_to_folders_of_their_own():
+    assert len({liver(p).study_id for p in ("smoke", "demo", "paper")}) == 3
+    assert len({liver(p).data_id for p in ("smoke", "demo", "paper")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"study": "livr"}, "unknown study `livr`"),
+        ({"preset": "dmeo"}, "unknown preset `dmeo`"),
+        ({"trainign": {"epochs": 1}}, "`trainign` is not a setting"),
+        ({"training": {"epoch": 1}}, "`training.epoch` is not a setting"),
+        ({"training": {"epochs": "many"}}, "`training.epochs`"),
+        ({"registration": {"fixed": "portal"}}, "`portal` is not one of arterial, venous"),
+        ({"methods": {"maml": {"type": "maml", "modalities": ["t1"]}}}, "`t1` is not one of"),
+        ({"data": {"modalities": ["arterial", "venous", "label"]}}, "`label` is a word of our own"),
+        ({"data": {"modalities": ["arterial", "venous", "../x"]}}, "`../x` is no name"),
+        ({"data": {"modalities": ["arterial", "venous", "t1+c"]}}, "`t1+c` is no name"),
+        ({"data": {"modalities": ["arterial", "venous", ""]}}, "`` is no name"),
+        ({"data": {"modalities": ["arterial", "venous", "venous"]}}, "`venous` is there twice"),
+        ({"data": {"classes": {"a b": [1]}}}, "data.classes: `a b` is no name"),
+        ({"methods": {"my/net": {"type": "maml"}}}, "methods: `my/net` is no name"),
+        ({"scenarios": {".": ["venous"]}}, "scenarios: `.` is no name"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line(config, said):
+    with pytest.raises(UserError) as raised:
+        compose({"study": "liver", "preset": "smoke", **config}, CONFIG)
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_study_that_extends_another_says_only_what_differs():
+    real = compose({"study": "liver_real_ct", "preset": "demo"}, CONFIG)
+    assert real.methods == liver("demo").methods
+    assert real.data.source == "real_ct"
+    assert real.title != liver("demo").title
+
+
+def test_written_settings_read_back_the_same(tmp_path):
+    write_settings(tmp_path / "settings.yaml", liver())
+    assert read_settings(tmp_path / "settings.yaml") == liver()
+
+
+def test_assignments_nest_and_parse_values():
+    assert assignments(["a.b=1", "a.c=[2, 3]", "d=x"]) == {"a": {"b": 1, "c": [2, 3]}, "d": "x"}
+
+
+def test_an_assignment_without_a_value_is_refused():
+    with pytest.raises(UserError, match="sets nothing"):
+        assignments(["training.epochs"])
+
+
+def test_merging_keeps_what_is_not_changed():
+    assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+
+
+def test_the_reference_of_the_settings_is_up_to_date():
+    assert (CONFIG / "README.md").read_text(encoding="utf-8") == reference()
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ({"metrics": {"lesion_overlap": 0.5}}, {"evaluate", "tabulate", "report"}),
+        ({"inference": {"step": 0.25}}, {"infer", "report"}),
+        ({"title": "Another"}, {"report"}),
+        ({"splits": {"seed": 1}}, {"split", "report"}),
+    ],
+)
+def test_a_changed_setting_reruns_just_the_stages_that_read_it(change, stages):
+    before, after = liver(), liver(**change)
+    changed = {stage for stage in STAGES if depends_on(before, stage) != depends_on(after, stage)}
+    assert changed == stages
+
+
+def test_a_changed_option_reruns_that_method_alone():
+    before = liver()
+    after = compose(
+        {"study": "liver", "preset": "smoke"},
+        CONFIG,
+        {"methods": {"maml": {"options": {"lambda": 1.0}}}},
+    )
+    changed = {
+        method
+        for method in before.methods
+        if depends_on(before, "train", method) != depends_on(after, "train", method)
+    }
+    assert changed == {"maml"}
+
+
+def test_outside_the_project_s_folder_it_is_said_where_to_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    expected = r"config/studies: there is no such folder here; expected the project's folder"
+    with pytest.raises(UserError, match=expected):
+        compose({"study": "liver", "preset": "smoke"})
