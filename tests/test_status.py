@@ -8,6 +8,7 @@ import pytest
 
 from remodal.errors import Preempted, UserError
 from remodal.intake.datasets import cases_of
+from remodal.results.curves import curve_row, write_curves
 from remodal.results.files import write_json, write_text
 from remodal.results.records import Record, quarantine, write_record
 from remodal.settings.composition import compose, read_settings, write_settings
@@ -15,7 +16,6 @@ from remodal.status.display import StudyStatus, find_studies, rough_duration, st
 from remodal.status.models import ModelStatus
 from remodal.status.stages import StageStatus
 from remodal.training.checkpoints import Progress, write_progress
-from remodal.training.curves import curve_row, write_curves
 
 ROOT = Path(__file__).parents[1]
 NOW = 1_800_000_000.0

@@ -10,12 +10,12 @@ import torch
 from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import write_volume
 from remodal.methods import build_method
+from remodal.models.model_files import describe, save_model
 from remodal.preprocessing import fingerprint_fold, preprocess_case
 from remodal.results.files import read_json, write_json
 from remodal.results.records import Record, write_record
 from remodal.settings import Settings
 from remodal.settings.composition import compose
-from remodal.training.model_files import describe, save_model
 
 CONFIG = Path(__file__).parents[2] / "config"
 CASES = {"a": "train", "b": "test", "c": "test"}

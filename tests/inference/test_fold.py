@@ -11,10 +11,10 @@ from remodal.errors import FaultOfOurs, UserError
 from remodal.inference import fold as fold_module
 from remodal.inference import infer_fold, sliding_window
 from remodal.intake.nifti import read_volume
+from remodal.models.model_files import load_model
 from remodal.preprocessing import restore_image, restore_probabilities
 from remodal.results.files import read_json, sha256
 from remodal.results.records import quarantine, read_record, write_record
-from remodal.training.model_files import load_model
 
 from .conftest import Study
 

@@ -13,11 +13,11 @@ import pytest
 from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import write_volume
 from remodal.metrics.cases import write_cases
+from remodal.results.curves import curve_row, write_curves
 from remodal.results.files import write_json
 from remodal.results.records import Record, write_record
 from remodal.settings import MetricsSettings, Settings
 from remodal.settings.composition import compose, write_settings
-from remodal.training.curves import curve_row, write_curves
 
 ROOT = Path(__file__).parents[2]
 METRICS = MetricsSettings().names

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
+from remodal.results.curves import curve_row, write_curves
 from remodal.results.files import atomic_path, write_json
-from remodal.training.curves import curve_row, write_curves
 
 
 def curve(number: int, epochs: int) -> list[dict]:

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from remodal.errors import Preempted, UserError
+from remodal.models.model_files import load_model
 from remodal.results.files import read_json, write_json
 from remodal.results.records import Record, write_record
-from remodal.training.model_files import load_model
 from remodal.training.patches import PatchSampler
 
 from .conftest import leave_out

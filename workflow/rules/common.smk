@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from remodal.settings.check import check_methods_apart
+from remodal.run.check import check_methods_apart
 from remodal.splits.completeness import require_enough_patients
 from remodal.settings.composition import compose, write_settings
 from remodal.errors import RemodalError

@@ -324,7 +324,7 @@ def faults(
     output: Output,
 ) -> None:
     """Say which cases are missing by a fault of ours; fail if there is one, so that it is seen."""
-    from remodal.results.faults import require_no_faults
+    from remodal.report.faults import require_no_faults
     from remodal.settings.composition import read_settings
 
     require_no_faults(read_settings(settings), study, data, output)

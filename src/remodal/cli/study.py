@@ -50,7 +50,7 @@ def check(
 
     Exit code 3: some files cannot be used; the study would go on without their cases.
     """
-    from remodal.settings.check import check_study
+    from remodal.run.check import check_study
     from remodal.settings.composition import read_settings
 
     study = read_settings(settings)

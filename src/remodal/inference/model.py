@@ -11,8 +11,8 @@ from torch import Tensor
 from remodal.errors import UserError
 from remodal.inference.sliding_window import sliding_window
 from remodal.methods.base import Method
+from remodal.models.model_files import load_model
 from remodal.settings import InferenceSettings
-from remodal.training.model_files import load_model
 
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 

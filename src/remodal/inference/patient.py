@@ -14,10 +14,10 @@ from remodal.intake.acquisition import acquisition, compare
 from remodal.intake.convert import convert_image
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.intake.source_files import is_there
+from remodal.models.model_files import read_description
 from remodal.preprocessing import prepare, restore_probabilities
 from remodal.process.progress import progress
 from remodal.settings import InferenceSettings, PreprocessingSettings, RegistrationSettings
-from remodal.training.model_files import read_description
 
 _FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha")
 

@@ -16,6 +16,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from remodal.errors import Preempted
+from remodal.results.curves import Row, shown_value
 from remodal.settings import Settings
 from remodal.tracking.address import (
     DIGEST,
@@ -26,7 +27,6 @@ from remodal.tracking.address import (
     store_uri,
     without_password,
 )
-from remodal.training.curves import Row, shown_value
 
 if TYPE_CHECKING:
     import requests

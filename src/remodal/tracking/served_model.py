@@ -13,7 +13,7 @@ from mlflow.pyfunc import PythonModel
 
 from remodal.errors import RemodalError
 from remodal.inference import predict_patient
-from remodal.training.model_files import read_description
+from remodal.models.model_files import read_description
 
 
 class ServedModel(PythonModel):

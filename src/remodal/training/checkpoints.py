@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from remodal.errors import UserError
+from remodal.results.curves import Row
 from remodal.results.files import atomic_path, sha256, write_json
-from remodal.training.curves import Row
 
 CHECKPOINT = "last.ckpt"
 PROGRESS = "progress.json"

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from remodal.errors import UserError
 from remodal.methods.base import Method
 from remodal.process.progress import progress as shown
+from remodal.results.curves import Row, curve_row
 from remodal.settings import TrainingSettings
 from remodal.training.checkpoints import (
     Progress,
@@ -19,7 +20,6 @@ from remodal.training.checkpoints import (
     write_checkpoint,
     write_progress,
 )
-from remodal.training.curves import Row, curve_row
 from remodal.training.interruption import Interruption, interruptions
 from remodal.training.journal import Journal
 from remodal.training.optimisation import advance, make_optimiser, make_schedule, smooth

@@ -11,7 +11,9 @@ from lightning_fabric import Fabric
 from remodal.errors import UserError
 from remodal.methods import build_method
 from remodal.methods.base import Method
+from remodal.models.model_files import WEIGHTS, describe, load_model, save_model
 from remodal.preprocessing.fingerprint import read_fingerprint
+from remodal.results.curves import write_curves
 from remodal.results.files import write_json
 from remodal.results.provenance import git_state, hardware, versions
 from remodal.settings import Settings
@@ -27,10 +29,8 @@ from remodal.training.cases import (
     usable_cases,
 )
 from remodal.training.checkpoints import Progress, identity
-from remodal.training.curves import write_curves
 from remodal.training.devices import make_fabric, peak_memory, precision, repeatable
 from remodal.training.fitting import Fitting
-from remodal.training.model_files import WEIGHTS, describe, load_model, save_model
 from remodal.training.patches import TRAINING, VALIDATION, PatchSampler
 
 

@@ -1,17 +1,22 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from remodal.errors import UserError
 from remodal.methods import build_method
+from remodal.models.model_files import describe, load_model, save_model
 from remodal.results.files import read_json, write_json
-from remodal.training.model_files import describe, load_model, save_model
+from remodal.settings.composition import compose
+
+CONFIG = Path(__file__).parents[2] / "config"
 
 
 @pytest.fixture
-def trained(study):
+def trained():
     """A method with random weights, and its description."""
-    settings = study.settings
+    settings = compose({"study": "liver", "preset": "smoke"}, CONFIG)
     torch.manual_seed(3)
     method = build_method("nnunet", settings.data.modalities, 1, settings.network)
     return method, describe(settings, "nnunet", 2, 7, {"spacing": [5.0, 1.0, 1.0]})
@@ -38,7 +43,7 @@ def test_the_description_is_enough_for_a_new_patient(trained, tmp_path):
     description = load_model(tmp_path).description
     assert description["modalities"] == ["arterial", "venous"]
     assert description["classes"] == {"tumour": [2]}
-    assert description["patch"] == [8, 12, 12]
+    assert description["patch"] == [16, 32, 32]
     assert description["fingerprint"] == {"spacing": [5.0, 1.0, 1.0]}
     assert description["registration"]["fixed"] == "venous"
     assert description["preprocessing"]["percentiles"] == [0.5, 99.5]

@@ -1,4 +1,4 @@
-from remodal.training.curves import curve_row, write_curves
+from remodal.results.curves import curve_row, write_curves
 
 
 def test_a_row_holds_losses_rate_and_dice(tmp_path):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from remodal.errors import UserError
+from remodal.run.check import check_methods_apart, check_study
 from remodal.settings import Settings
-from remodal.settings.check import check_methods_apart, check_study
 from remodal.settings.composition import compose
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_a_right_study_is_summed_up():
 
 def test_the_snakefile_imports_no_torch_for_it():
     program = (
-        "import sys; from remodal.settings.check import check_methods_apart as check;"
+        "import sys; from remodal.run.check import check_methods_apart as check;"
         "from remodal.settings.composition import compose;"
         "check(compose({'study': 'liver', 'preset': 'smoke',"
         " 'methods': {'maml': {'options': {'ma': 'paper'}}}}));"

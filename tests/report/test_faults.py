@@ -7,7 +7,7 @@ import pytest
 
 from remodal.errors import ExitCode
 from remodal.metrics.cases import COUNTS, write_cases
-from remodal.results.faults import Fault, FaultsLeft, find_faults, require_no_faults
+from remodal.report.faults import Fault, FaultsLeft, find_faults, require_no_faults
 from remodal.results.files import write_json
 from remodal.results.records import Record, write_record
 from remodal.settings.composition import compose
