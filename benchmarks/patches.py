@@ -53,6 +53,7 @@ def our_patch(folder: Path, edge: int, patch: int) -> Callable[[int], object]:
     sampler = PatchSampler(
         cases,
         ["arterial", "venous"],
+        truth="venous",
         patch=(patch,) * 3,
         batch=2,
         foreground=0.33,

@@ -22,12 +22,13 @@ from lightning_fabric import Fabric
 from patches import write_case
 
 from remodal.methods import build_method
+from remodal.objectives.batch import Batch
 from remodal.settings import Settings
 from remodal.settings.composition import compose
 from remodal.training.cases import choose_place, load_cases
 from remodal.training.devices import make_fabric, repeatable
 from remodal.training.fitting import Fitting
-from remodal.training.patches import TRAINING, Batch, PatchSampler
+from remodal.training.patches import TRAINING, PatchSampler
 
 
 class FixedBatch:
@@ -97,6 +98,7 @@ def main() -> None:
         sampler = PatchSampler(
             cases,
             settings.data.modalities,
+            truth=settings.registration.fixed,
             patch=patch,
             batch=settings.training.batch,
             foreground=settings.training.foreground,

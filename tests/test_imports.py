@@ -31,8 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "tracking": {"inference", "metrics", "models", "process", "results", "settings", "splits"},
     "training": {
-        *("methods", "models", "preprocessing", "process", "results", "settings", "splits"),
-        "tracking",
+        *("methods", "models", "objectives", "preprocessing", "process", "results", "settings"),
+        *("splits", "tracking"),
     },
     "report": {"cluster", "geometry", "intake", "metrics", "results", "settings", "splits"},
     "status": {"cluster", "intake", "process", "results", "settings"},

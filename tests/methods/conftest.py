@@ -8,10 +8,12 @@ import torch
 
 from remodal.methods import build_method
 from remodal.methods.base import Method
+from remodal.objectives.batch import Batch, Step
 from remodal.settings import NetworkSettings
 
 NETWORK = NetworkSettings(base_width=4, max_width=8, strides=[(1, 2, 2), (2, 2, 2), (2, 2, 2)])
 PHASES = ("arterial", "venous")
+FIRST = Step(epoch=0, iteration=0, epochs=1, iterations=1)
 
 
 @pytest.fixture
@@ -26,13 +28,14 @@ def build() -> Callable[..., Method]:
 
 
 @pytest.fixture
-def make_batch() -> Callable[..., dict[str, torch.Tensor]]:
+def make_batch() -> Callable[..., Batch]:
     """Make a seeded batch of two patches: `make_batch(modalities, classes)`."""
 
-    def make(modalities=PHASES, classes: int = 1, seed: int = 0) -> dict[str, torch.Tensor]:
+    def make(modalities=PHASES, classes: int = 1, seed: int = 0) -> Batch:
         generator = torch.Generator().manual_seed(seed)
         shape = (8, 16, 16)
-        batch = {name: torch.randn(2, 1, *shape, generator=generator) for name in modalities}
-        return batch | {"label": torch.randint(0, classes + 1, (2, *shape), generator=generator)}
+        images = {name: torch.randn(2, 1, *shape, generator=generator) for name in modalities}
+        label = torch.randint(0, classes + 1, (2, *shape), generator=generator)
+        return Batch(images, {"venous": label}, torch.ones(2, dtype=torch.bool))
 
     return make

@@ -7,6 +7,8 @@ from remodal.methods import build_method, method_names, method_options
 from remodal.networks.unet import Heads
 from remodal.settings import TrainingSettings
 
+from .conftest import FIRST
+
 VARIANTS = [
     ("nnunet", {}),
     ("nnunet", {"deep_supervision": False, "dice_over": "batch"}),
@@ -22,10 +24,6 @@ VARIANTS = [
 ]
 
 
-def images_of(batch):
-    return {name: tensor for name, tensor in batch.items() if name != "label"}
-
-
 def test_the_five_rows_of_the_paper_are_registered():
     assert method_names() == ["maml", "ms_ensemble", "ms_ma", "nnunet", "octopusnet"]
 
@@ -34,7 +32,7 @@ def test_the_five_rows_of_the_paper_are_registered():
 def test_every_trainable_weight_is_trained(build, make_batch, name, options):
     """Weights that no loss reaches are frozen: several GPUs would wait for their gradient."""
     method = build(name, classes=2, **options)
-    method.objective(make_batch(classes=2))["loss"].backward()
+    method.objective(make_batch(classes=2), FIRST)["loss"].backward()
     for key, parameter in method.network.named_parameters():
         assert (parameter.grad is not None) is parameter.requires_grad, key
     (group,) = method.parameter_groups(TrainingSettings())
@@ -44,7 +42,7 @@ def test_every_trainable_weight_is_trained(build, make_batch, name, options):
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
 def test_probabilities_are_a_distribution_over_classes(build, make_batch, name, options):
     method = build(name, classes=2, **options)
-    p = method.probabilities(images_of(make_batch()))
+    p = method.probabilities(make_batch().images)
     assert p.shape == (2, 3, 8, 16, 16)
     assert p.min() >= 0
     torch.testing.assert_close(p.sum(1), torch.ones(2, 8, 16, 16))
@@ -58,16 +56,16 @@ def test_prediction_evaluates_one_head_for_each_model(build, make_batch, name):
         if isinstance(module, Heads):
             for level, head in enumerate(module):
                 head.register_forward_hook(lambda *_, level=level: called.append(level))
-    method.probabilities(images_of(make_batch()))
+    method.probabilities(make_batch().images)
     assert set(called) <= {0}
-    method.objective(make_batch())
+    method.objective(make_batch(), FIRST)
     assert max(called, default=0) == (0 if name == "ms_ma" else 1)
 
 
 @pytest.mark.parametrize("name", method_names())
 def test_the_result_is_the_same_in_training_and_in_evaluation(build, make_batch, name):
     method = build(name)
-    images = images_of(make_batch())
+    images = make_batch().images
     method.network.train()
     expected = method.probabilities(images)
     method.network.eval()
@@ -77,12 +75,12 @@ def test_the_result_is_the_same_in_training_and_in_evaluation(build, make_batch,
 @pytest.mark.parametrize("name", ["nnunet", "octopusnet", "ms_ma", "maml"])
 def test_a_few_steps_lower_the_loss(build, make_batch, name):
     method, batch = build(name), make_batch()
-    batch["label"] = (batch["arterial"][:, 0] > 1).long()
+    batch.label.copy_(batch.images["arterial"][:, 0] > 1)
     optimiser = torch.optim.Adam(method.parameter_groups(TrainingSettings()), lr=0.01)
     losses = []
     for _ in range(12):
         optimiser.zero_grad()
-        loss = method.objective(batch)["loss"]
+        loss = method.objective(batch, FIRST)["loss"]
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
@@ -94,7 +92,7 @@ def test_the_same_seed_gives_the_same_loss_and_gradient(build, make_batch, name)
     results = []
     for _ in range(2):
         method = build(name, classes=2)
-        loss = method.objective(make_batch(classes=2))["loss"]
+        loss = method.objective(make_batch(classes=2), FIRST)["loss"]
         loss.backward()
         gradients = [p.grad for p in method.network.parameters() if p.requires_grad]
         results.append([loss, *gradients])
@@ -111,9 +109,9 @@ def test_convolutions_are_channels_last(build, name):
 @pytest.mark.parametrize("name", method_names())
 def test_bfloat16_autocast_stays_near_full_precision(build, make_batch, name):
     method, batch = build(name), make_batch()
-    expected = method.objective(batch)["loss"]
+    expected = method.objective(batch, FIRST)["loss"]
     with torch.autocast("cpu", torch.bfloat16):
-        loss = method.objective(batch)["loss"]
+        loss = method.objective(batch, FIRST)["loss"]
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, expected, atol=0.02, rtol=0)
 
@@ -150,7 +148,7 @@ def test_a_method_predicts_from_exactly_its_modalities(build, make_batch, name, 
     assert method.supports(["venous", "arterial"])
     assert not method.supports(present)
     with pytest.raises(UserError, match=r"expected arterial \+ venous$"):
-        method.probabilities(images_of(make_batch(present)))
+        method.probabilities(make_batch(present).images)
 
 
 @pytest.mark.parametrize("name", method_names())

@@ -6,6 +6,8 @@ from remodal.methods import build_method
 from remodal.objectives.segmentation import segmentation_loss
 from remodal.settings import NetworkSettings
 
+from .conftest import FIRST
+
 
 @pytest.fixture
 def trained(build):
@@ -22,15 +24,15 @@ def trained(build):
 def test_it_averages_the_softmax_of_the_models_it_starts_from(build, make_batch, trained):
     ensemble, batch = build("ms_ensemble"), make_batch()
     ensemble.start_from(trained)
-    images = {name: batch[name] for name in trained}
-    expected = sum(trained[name].probabilities({name: batch[name]}) for name in trained) / 2
+    images = {name: batch.images[name] for name in trained}
+    expected = sum(trained[name].probabilities({name: batch.images[name]}) for name in trained) / 2
     torch.testing.assert_close(ensemble.probabilities(images), expected)
 
 
 def test_one_phase_gives_that_phases_model(build, make_batch, trained):
     ensemble, batch = build("ms_ensemble"), make_batch()
     ensemble.start_from(trained)
-    venous = {"venous": batch["venous"]}
+    venous = {"venous": batch.images["venous"]}
     expected = trained["venous"].probabilities(venous)
     torch.testing.assert_close(ensemble.probabilities(venous), expected)
 
@@ -51,9 +53,9 @@ def test_it_learns_only_when_trained_jointly(build):
 def test_joint_training_goes_through_the_averaged_probabilities(build, make_batch):
     ensemble = build("ms_ensemble", training="joint", deep_supervision=False)
     batch = make_batch()
-    mean = ensemble.probabilities({name: batch[name] for name in ensemble.modalities})
-    expected = segmentation_loss(mean.log(), batch["label"])
-    torch.testing.assert_close(ensemble.objective(batch)["loss"], expected)
+    mean = ensemble.probabilities({name: batch.images[name] for name in ensemble.modalities})
+    expected = segmentation_loss(mean.log(), batch.label)
+    torch.testing.assert_close(ensemble.objective(batch, FIRST)["loss"], expected)
 
 
 def test_joint_training_needs_no_other_model(build):

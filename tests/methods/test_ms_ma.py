@@ -3,14 +3,16 @@ import torch
 from remodal.networks.unet import Heads
 from remodal.objectives.segmentation import log_probabilities, segmentation_loss
 
+from .conftest import FIRST
+
 
 def test_the_joint_loss_is_all_there_is(build, make_batch):
     method, batch = build("ms_ma"), make_batch()
-    joint, own = method.network([batch["arterial"], batch["venous"]])
-    losses = method.objective(batch)
+    joint, own = method.network([batch.images["arterial"], batch.images["venous"]])
+    losses = method.objective(batch, FIRST)
     assert list(losses) == ["loss"]
     assert own == [[], []]
-    expected = segmentation_loss(log_probabilities(joint), batch["label"])
+    expected = segmentation_loss(log_probabilities(joint), batch.label)
     torch.testing.assert_close(losses["loss"], expected)
 
 
@@ -21,9 +23,9 @@ def test_its_models_have_no_heads_that_nothing_would_train(build):
 
 def test_attention_is_one_map_a_modality_in_the_unit_interval(build, make_batch):
     method, batch = build("ms_ma"), make_batch()
-    images = {name: batch[name] for name in method.modalities}
+    images = {name: batch.images[name] for name in method.modalities}
     maps = method.attention(images)
-    gates = list(method.network.gates([batch["arterial"], batch["venous"]]))
+    gates = list(method.network.gates([batch.images["arterial"], batch.images["venous"]]))
     assert list(maps) == ["arterial", "venous"]
     for shown, gate in zip(maps.values(), gates):
         assert shown.shape == (2, 1, 8, 16, 16)

@@ -3,11 +3,13 @@ import torch
 
 from remodal.objectives.segmentation import log_probabilities, segmentation_loss
 
+from .conftest import FIRST
+
 
 def test_the_modalities_are_channels_in_order(build, make_batch):
     method, batch = build("nnunet"), make_batch()
-    images = {name: batch[name] for name in ("venous", "arterial")}
-    stacked = torch.cat([batch["arterial"], batch["venous"]], 1)
+    images = {name: batch.images[name] for name in ("venous", "arterial")}
+    stacked = torch.cat([batch.images["arterial"], batch.images["venous"]], 1)
     expected = torch.softmax(method.network(stacked)[0], 1)
     torch.testing.assert_close(method.probabilities(images), expected)
 
@@ -16,22 +18,22 @@ def test_one_phase_is_enough_if_it_was_built_for_one(build, make_batch):
     method, batch = build("nnunet", ["venous"]), make_batch(["venous"])
     assert method.supports(["venous"])
     assert not method.supports(["arterial"])
-    assert method.probabilities({"venous": batch["venous"]}).shape == (2, 2, 8, 16, 16)
+    assert method.probabilities({"venous": batch.images["venous"]}).shape == (2, 2, 8, 16, 16)
 
 
 @pytest.mark.parametrize("name", ["nnunet", "octopusnet"])
 def test_the_loss_is_deeply_supervised(build, make_batch, name):
     method, batch = build(name), make_batch()
-    images = [batch["arterial"], batch["venous"]]
+    images = [batch.images["arterial"], batch.images["venous"]]
     full, half = method.network(torch.cat(images, 1) if name == "nnunet" else images, 2)
-    label = batch["label"]
+    label = batch.label
     expected = 2 / 3 * segmentation_loss(log_probabilities(full), label)
     expected += 1 / 3 * segmentation_loss(log_probabilities(half), label[:, :, 1::2, 1::2])
-    torch.testing.assert_close(method.objective(batch)["loss"], expected)
+    torch.testing.assert_close(method.objective(batch, FIRST)["loss"], expected)
 
 
 def test_the_loss_is_at_full_resolution_without_deep_supervision(build, make_batch):
     method, batch = build("nnunet", deep_supervision=False), make_batch()
-    (full,) = method.network(torch.cat([batch["arterial"], batch["venous"]], 1))
-    expected = segmentation_loss(log_probabilities(full), batch["label"])
-    torch.testing.assert_close(method.objective(batch)["loss"], expected)
+    (full,) = method.network(torch.cat([batch.images["arterial"], batch.images["venous"]], 1))
+    expected = segmentation_loss(log_probabilities(full), batch.label)
+    torch.testing.assert_close(method.objective(batch, FIRST)["loss"], expected)

@@ -36,7 +36,13 @@ def make_case(name="a", shape=(20, 24, 22), seed=0):
 
 
 def sampler(cases=None, patch=(8, 10, 8), batch=2, augmentation=STILL, **changes):
-    arguments = {"foreground": 0.33, "device": CPU, "purpose": TRAINING, "seed": 0} | changes
+    arguments = {
+        "truth": "venous",
+        "foreground": 0.33,
+        "device": CPU,
+        "purpose": TRAINING,
+        "seed": 0,
+    } | changes
     return PatchSampler(
         cases or [make_case()],
         NAMES,
@@ -94,18 +100,18 @@ def test_each_class_is_drawn_as_often_however_rare():
 
 def test_the_second_of_two_samples_always_shows_foreground():
     patches = sampler(patch=(3, 3, 3))
-    shown = [(patches.batch(0, i)["label"] > 0).flatten(1).any(1).tolist() for i in range(60)]
+    shown = [(patches.batch(0, i).label > 0).flatten(1).any(1).tolist() for i in range(60)]
     first, second = np.mean(shown, 0)
     assert second == 1.0
     assert first < 0.3  # the classes fill little of the volume
 
 
-def test_a_batch_is_named_tensors():
+def test_a_batch_is_images_by_modality_and_labels_by_image():
     batch = sampler().batch(0, 0)
-    assert list(batch) == ["arterial", "venous", "label"]
-    assert batch["venous"].shape == (2, 1, 8, 10, 8)
-    assert batch["venous"].dtype == torch.float32
-    assert (batch["label"].shape, batch["label"].dtype) == ((2, 8, 10, 8), torch.int64)
+    venous = batch.images["venous"]
+    assert list(batch.images) == ["arterial", "venous"]
+    assert (venous.shape, venous.dtype) == ((2, 1, 8, 10, 8), torch.float32)
+    assert (batch.label.shape, batch.label.dtype) == ((2, 8, 10, 8), torch.int64)
 
 
 def test_image_and_label_stay_together_when_mirrored():
@@ -114,7 +120,7 @@ def test_image_and_label_stay_together_when_mirrored():
     for iteration in range(20):
         batch = patches.batch(0, iteration)
         mirrored |= {patches.draw(0, iteration, sample).augmentation.mirrored for sample in (0, 1)}
-        np.testing.assert_array_equal(batch["arterial"][:, 0], 10 * batch["label"])
+        np.testing.assert_array_equal(batch.images["arterial"][:, 0], 10 * batch.label)
     assert len(mirrored) == 8
 
 
@@ -128,7 +134,7 @@ def test_a_mirrored_patch_is_the_flipped_patch():
     iteration = next(i for i in range(100) if patches.draw(0, i, 0) == drawn)
     found = patches.batch(0, iteration, [0])
     expected = read_region(drawn.case.image, drawn.start, (8, 10, 8)).float().flip([1, 3])
-    assert torch.equal(found["venous"][0, 0], expected[1])
+    assert torch.equal(found.images["venous"][0, 0], expected[1])
 
 
 def test_image_and_label_stay_together_when_deformed():
@@ -139,10 +145,22 @@ def test_image_and_label_stay_together_when_deformed():
     patches = sampler(augmentation=everything, patch=(12, 12, 12))
     for iteration in range(10):
         batch = patches.batch(0, iteration)
-        image, label = batch["arterial"][:, 0], batch["label"]
+        image, label = batch.images["arterial"][:, 0], batch.label
         inside = (image - image.round(decimals=-1)).abs() < 0.01
         assert inside.float().mean() > 0.5
         assert torch.equal(image[inside].div(10).round().long(), label[inside])
+
+
+def assert_equal(first, second):
+    for of_one, of_other in ((first.images, second.images), (first.labels, second.labels)):
+        assert list(of_one) == list(of_other)
+        assert all(torch.equal(tensor, of_other[name]) for name, tensor in of_one.items())
+
+
+def test_the_label_belongs_to_the_image_it_was_drawn_on():
+    batch = sampler(truth="arterial").batch(0, 0)
+    assert list(batch.labels) == ["arterial"]
+    assert batch.labelled.tolist() == [True, True]
 
 
 def test_a_batch_depends_on_nothing_drawn_before_it():
@@ -151,8 +169,7 @@ def test_a_batch_depends_on_nothing_drawn_before_it():
     for iteration in range(3):
         first.batch(0, iteration)
     torch.manual_seed(99)
-    for name, tensor in first.batch(1, 4).items():
-        assert torch.equal(tensor, second.batch(1, 4)[name])
+    assert_equal(first.batch(1, 4), second.batch(1, 4))
 
 
 def test_seed_epoch_iteration_sample_and_purpose_each_change_the_patch():
@@ -170,8 +187,9 @@ def test_seed_epoch_iteration_sample_and_purpose_each_change_the_patch():
 
 def test_a_process_makes_its_own_samples_of_the_batch():
     whole, part = sampler(batch=4).batch(0, 0), sampler(batch=4).batch(0, 0, [1, 3])
-    for name, tensor in part.items():
-        assert torch.equal(tensor, whole[name][[1, 3]])
+    for name, image in part.images.items():
+        assert torch.equal(image, whole.images[name][[1, 3]])
+    assert torch.equal(part.label, whole.label[[1, 3]])
 
 
 def test_cases_are_drawn_alike():
@@ -184,14 +202,14 @@ def test_cases_are_drawn_alike():
 def test_a_case_without_foreground_gives_a_random_patch():
     case = make_case()
     empty = TrainingCase("empty", case.image, torch.zeros_like(case.label), {})
-    assert not sampler([empty]).batch(0, 0)["label"].any()
+    assert not sampler([empty]).batch(0, 0).label.any()
 
 
 def test_a_patch_larger_than_the_volume_is_padded_with_zeros():
     batch = sampler(patch=(32, 32, 32), augmentation=None).batch(0, 0)
-    assert torch.equal(batch["venous"][0, 0, 6:26, 4:28, 5:27], make_case().image[1].float())
-    assert not batch["venous"][0, 0, :6].any()
-    assert not batch["label"][0, :, :4].any()
+    assert torch.equal(batch.images["venous"][0, 0, 6:26, 4:28, 5:27], make_case().image[1].float())
+    assert not batch.images["venous"][0, 0, :6].any()
+    assert not batch.label[0, :, :4].any()
 
 
 def test_batches_made_ahead_come_in_order():

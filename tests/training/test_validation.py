@@ -2,6 +2,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from remodal.objectives.batch import Batch
 from remodal.training.validation import validation_dice
 
 
@@ -17,10 +18,9 @@ class Known:
 
 def batch(predicted, true):
     shape = (1, 1, 1, len(true))
-    return {
-        "ct": torch.tensor(predicted, dtype=torch.float).view(1, *shape),
-        "label": torch.tensor(true).view(shape),
-    }
+    image = torch.tensor(predicted, dtype=torch.float).view(1, *shape)
+    label = torch.tensor(true).view(shape)
+    return Batch({"ct": image}, {"ct": label}, torch.ones(1, dtype=torch.bool))
 
 
 def dice(*batches):

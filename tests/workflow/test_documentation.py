@@ -56,6 +56,7 @@ def test_a_patient_is_segmented_from_both_phases_and_from_one(smoke_study):
 
 
 def test_the_example_of_a_method_is_a_working_method(tmp_path):
+    from remodal.objectives.batch import Batch, Step
     from remodal.settings import NetworkSettings
 
     (code,) = blocks(ROOT / "docs/add-a-method.md", "python")
@@ -63,13 +64,14 @@ def test_the_example_of_a_method_is_a_working_method(tmp_path):
     method_class = runpy.run_path(str(tmp_path / "shared_unet.py"))["METHOD"]
     network = NetworkSettings(base_width=4, max_width=8, strides=[(2, 2, 2)])
     method = method_class(["arterial", "venous"], 1, network, method_class.Options())
-    batch = {name: torch.randn(1, 1, 8, 8, 8) for name in ("arterial", "venous")}
-    label = torch.zeros(1, 8, 8, 8, dtype=torch.int64)
-    losses = method.objective(batch | {"label": label})
+    images = {name: torch.randn(1, 1, 8, 8, 8) for name in ("arterial", "venous")}
+    label = {"venous": torch.zeros(1, 8, 8, 8, dtype=torch.int64)}
+    batch = Batch(images, label, torch.ones(1, dtype=torch.bool))
+    losses = method.objective(batch, Step(epoch=0, iteration=0, epochs=1, iterations=1))
     losses["loss"].backward()
     assert set(losses) == {"loss", "arterial", "venous"}
     with torch.no_grad():
-        probabilities = method.probabilities({"venous": batch["venous"]})
+        probabilities = method.probabilities({"venous": images["venous"]})
     torch.testing.assert_close(probabilities.sum(1), torch.ones(1, 8, 8, 8))
 
 

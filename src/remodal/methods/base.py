@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from remodal.errors import UserError
 from remodal.networks.unet import Layout, plan_layout
+from remodal.objectives.batch import Batch, Step
 from remodal.objectives.deep_supervision import deeply_supervised_loss, level_weights
 from remodal.settings import NetworkSettings, Section, TrainingSettings
 
@@ -89,11 +90,12 @@ class Method(ABC):
         """The network, initialised."""
 
     @abstractmethod
-    def objective(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def objective(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Losses of a batch: `loss` is minimised, any other entry is only logged.
 
         Args:
-            batch: for each modality a (B, 1, Z, Y, X) image, and `label` (B, Z, Y, X) int64.
+            batch: images of all the method's modalities, and labels.
+            step: how far the training is.
         """
 
     @abstractmethod
@@ -166,13 +168,11 @@ class DeeplySupervisedMethod(Method):
             levels: how many to compute, full resolution first.
         """
 
-    def objective(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def objective(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """The deeply supervised segmentation loss."""
-        log_p = self.log_probabilities(batch, len(self.weights))
+        log_p = self.log_probabilities(batch.images, len(self.weights))
         return {
-            "loss": deeply_supervised_loss(
-                log_p, batch["label"], self.weights, self.options.dice_over
-            )
+            "loss": deeply_supervised_loss(log_p, batch.label, self.weights, self.options.dice_over)
         }
 
     def probabilities(self, images: Mapping[str, Tensor]) -> Tensor:

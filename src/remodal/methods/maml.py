@@ -14,6 +14,7 @@ from torch import Tensor
 from remodal.methods.base import layout_of, training_weights
 from remodal.methods.ms_ma import MSMA, ModalityAwareOptions, at_width
 from remodal.networks.maml import ModalityAwareNet
+from remodal.objectives.batch import Batch, Step
 from remodal.objectives.deep_supervision import deeply_supervised_loss
 from remodal.objectives.segmentation import log_probabilities, segmentation_loss
 from remodal.settings import NetworkSettings
@@ -58,10 +59,10 @@ class MAML(MSMA):
             model.heads.train_only(len(self.weights))
         return net
 
-    def objective(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def objective(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """L = lambda * sum of L_intra + L_joint (eq. 3); its terms are logged."""
-        label, dice_over = batch["label"], self.options.dice_over
-        joint, own = self.network(self.in_order(batch), len(self.weights))
+        label, dice_over = batch.label, self.options.dice_over
+        joint, own = self.network(self.in_order(batch.images), len(self.weights))
         l_joint = segmentation_loss(log_probabilities(joint), label, dice_over)
         l_intra = [
             deeply_supervised_loss(

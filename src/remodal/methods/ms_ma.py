@@ -12,6 +12,7 @@ from torch import Tensor
 
 from remodal.methods.base import LossOptions, Method, layout_of
 from remodal.networks.maml import ModalityAwareNet
+from remodal.objectives.batch import Batch, Step
 from remodal.objectives.segmentation import log_probabilities, segmentation_loss
 from remodal.settings import NetworkSettings
 
@@ -45,11 +46,11 @@ class MSMA(Method):
             len(self.modalities), self.classes + 1, layout, self.options.ma, heads=0
         )
 
-    def objective(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def objective(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """L_joint, at full resolution only."""
-        joint, _ = self.network(self.in_order(batch))
+        joint, _ = self.network(self.in_order(batch.images))
         log_p = log_probabilities(joint)
-        return {"loss": segmentation_loss(log_p, batch["label"], self.options.dice_over)}
+        return {"loss": segmentation_loss(log_p, batch.label, self.options.dice_over)}
 
     def probabilities(self, images: Mapping[str, Tensor]) -> Tensor:
         """Those of the joint head."""

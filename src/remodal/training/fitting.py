@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from remodal.errors import UserError
 from remodal.methods.base import Method
+from remodal.objectives.batch import Batch, Step
 from remodal.process.progress import progress as shown
 from remodal.results.curves import Row, curve_row
 from remodal.settings import TrainingSettings
@@ -23,7 +25,7 @@ from remodal.training.checkpoints import (
 from remodal.training.interruption import Interruption, interruptions
 from remodal.training.journal import Journal
 from remodal.training.optimisation import advance, make_optimiser, make_schedule, smooth
-from remodal.training.patches import Batch, PatchSampler, ahead
+from remodal.training.patches import PatchSampler, ahead
 from remodal.training.validation import validation_dice
 
 #: Training batches for each validation batch (nnU-Net: 250 and 50).
@@ -38,8 +40,9 @@ class _Objective(nn.Module):
         self.network = method.network
         self._method = method
 
-    def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return self._method.objective(batch)
+    def forward(self, batch: Mapping[str, Any], step: Mapping[str, int]) -> dict[str, Tensor]:
+        """The losses of a batch; records come as their fields: Fabric opens no frozen one."""
+        return self._method.objective(Batch(**batch), Step(**step))
 
 
 class Fitting:
@@ -138,16 +141,17 @@ class Fitting:
 
     def _step(self, batch: Batch) -> dict[str, Tensor]:
         """One update. What a method draws itself is seeded here, as the patches are."""
-        progress, fabric = self.progress, self._fabric
+        progress, settings, fabric = self.progress, self._settings, self._fabric
         key = [self._seed, progress.epoch, progress.iteration, fabric.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
-        losses = self._module(batch)
+        step = Step(progress.epoch, progress.iteration, settings.epochs, settings.iterations)
+        losses = self._module(vars(batch), vars(step))
         fabric.backward(losses["loss"])
         # With a scaled 16-bit loss infinite gradients are part of the game: that step is skipped.
         fabric.clip_gradients(
             self._module,
             self._optimiser,
-            max_norm=self._settings.gradient_clip,
+            max_norm=settings.gradient_clip,
             error_if_nonfinite=False,
         )
         self._optimiser.step()

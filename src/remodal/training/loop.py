@@ -193,6 +193,7 @@ def _sampler(
     return PatchSampler(
         cases,
         method.modalities,
+        truth=task.settings.registration.fixed,
         patch=training.patch,
         batch=training.batch,
         foreground=training.foreground,

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from remodal.objectives.batch import Batch
 from remodal.settings import AugmentationSettings
 from remodal.training.augmentation import Augmentation, draw_augmentation, mirroring
 from remodal.training.cases import TrainingCase
@@ -21,8 +22,6 @@ from remodal.training.resampling import Deformation, Shape, resample, source_box
 
 #: Purposes of a generator, so that validation patches are no training patches.
 TRAINING, VALIDATION = 0, 1
-
-Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,7 @@ class PatchSampler:
     Args:
         cases: cases that patches are drawn from, with replacement.
         modalities: names of the images' channels.
+        truth: the image that the cases' labels belong to.
         patch: (z, y, x) voxels.
         batch: patches in a batch.
         foreground: share of a batch that is centred on foreground.
@@ -103,6 +103,7 @@ class PatchSampler:
         cases: Sequence[TrainingCase],
         modalities: Sequence[str],
         *,
+        truth: str,
         patch: Shape,
         batch: int,
         foreground: float,
@@ -111,7 +112,7 @@ class PatchSampler:
         seed: int,
         augmentation: AugmentationSettings | None = None,
     ) -> None:
-        self._cases, self._modalities = list(cases), list(modalities)
+        self._cases, self._modalities, self._truth = list(cases), list(modalities), truth
         self._patch, self._batch, self._device = patch, batch, device
         self._centred = foreground_samples(batch, foreground)
         self._key, self._augmentation = (purpose, seed), augmentation
@@ -132,11 +133,7 @@ class PatchSampler:
         return Patch(case, start, draw_augmentation(rng, self._augmentation, self._patch, channels))
 
     def batch(self, epoch: int, iteration: int, samples: Sequence[int] | None = None) -> Batch:
-        """Make a batch, or those of its samples that this process trains on.
-
-        Returns:
-            For each modality a (B, 1, Z, Y, X) float32 image, and `label` (B, Z, Y, X) int64.
-        """
+        """Make a batch, or those of its samples that this process trains on."""
         samples = range(self._batch) if samples is None else samples
         channels = len(self._modalities)
         images = torch.empty((channels, len(samples), 1, *self._patch), device=self._device)
@@ -144,7 +141,8 @@ class PatchSampler:
         for index, sample in enumerate(samples):
             patch = self.draw(epoch, iteration, sample)
             labels[index] = self._make(patch, images[:, index, 0])
-        return dict(zip(self._modalities, images)) | {"label": labels}
+        labelled = torch.ones(len(samples), dtype=torch.bool, device=self._device)
+        return Batch(dict(zip(self._modalities, images)), {self._truth: labels}, labelled)
 
     def _make(self, patch: Patch, image: Tensor) -> Tensor:
         """Cut and change one patch: the image into `image`, the label returned."""

@@ -6,7 +6,7 @@ import torch
 from lightning_fabric import Fabric
 
 from remodal.methods.base import Method
-from remodal.training.patches import Batch
+from remodal.objectives.batch import Batch
 
 
 @torch.no_grad()
@@ -20,10 +20,10 @@ def validation_dice(method: Method, batches: Iterable[Batch], fabric: Fabric) ->
     method.network.eval()
     for batch in batches:
         with fabric.autocast():
-            probabilities = method.probabilities({m: batch[m] for m in method.modalities})
+            probabilities = method.probabilities(batch.images)
         predicted = probabilities.argmax(1)
         for index in range(method.classes):
-            mine, true = predicted == index + 1, batch["label"] == index + 1
+            mine, true = predicted == index + 1, batch.label == index + 1
             counts[index] += torch.stack([(mine & true).sum(), mine.sum() + true.sum()])
     method.network.train()
     overlap, size = fabric.all_reduce(counts, reduce_op="sum").cpu().unbind(1)
