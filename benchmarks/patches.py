@@ -27,13 +27,14 @@ from batchgeneratorsv2.transforms.utils.random import RandomTransform
 
 from remodal.settings import AugmentationSettings
 from remodal.training.augmentation import around_one
-from remodal.training.cases import Foreground, load_cases
+from remodal.training.cases import Stored, load_cases
 from remodal.training.patches import TRAINING, PatchSampler
 
 RECIPE = AugmentationSettings()
+MODALITIES = ["arterial", "venous"]
 
 
-def write_case(folder: Path, edge: int) -> Foreground:
+def write_case(folder: Path, edge: int) -> Stored:
     """Write a smooth random case with a ball as foreground, as preprocessing stores it."""
     rng = np.random.default_rng(0)
     coarse = torch.from_numpy(rng.standard_normal((1, 2, 24, 24, 24)).astype(np.float32))
@@ -44,15 +45,15 @@ def write_case(folder: Path, edge: int) -> Foreground:
     np.save(folder / "case.npy", image.numpy().astype(np.float16))
     np.save(folder / "case.label.npy", ball.astype(np.uint8))
     voxels = np.argwhere(ball)[:: max(1, int(ball.sum()) // 10_000)]
-    return {1: voxels}
+    return Stored(MODALITIES, {1: voxels})
 
 
 def our_patch(folder: Path, edge: int, patch: int) -> Callable[[int], object]:
-    foreground = write_case(folder, edge)
-    cases = load_cases(folder, {"case": foreground}, [0, 1], "disk", torch.device("cpu"))
+    stored = write_case(folder, edge)
+    cases = load_cases(folder, {"case": stored}, MODALITIES, "disk", torch.device("cpu"))
     sampler = PatchSampler(
         cases,
-        ["arterial", "venous"],
+        MODALITIES,
         truth="venous",
         patch=(patch,) * 3,
         batch=2,

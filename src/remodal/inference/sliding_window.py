@@ -17,10 +17,11 @@ def window_starts(length: int, patch: int, step: float) -> list[int]:
     """First voxels of the windows along one axis.
 
     As many windows as steps of at most `step * patch` voxels need, spread evenly from one end to
-    the other (MIC-DKFZ/nnUNet, compute_steps_for_sliding_window).
+    the other (MIC-DKFZ/nnUNet, compute_steps_for_sliding_window). A step is at least one voxel, so
+    that a patch of one slice predicts each slice once.
     """
     room = length - patch
-    count = ceil(room / (patch * step)) + 1
+    count = ceil(room / max(patch * step, 1)) + 1
     return [round(room / max(count - 1, 1) * index) for index in range(count)]
 
 
@@ -57,6 +58,7 @@ def sliding_window(
     image: Tensor,
     patch: Sequence[int],
     *,
+    context: Sequence[int] = (0, 0, 0),
     step: float = 0.5,
     mirror: bool = True,
     batch: int = 4,
@@ -69,10 +71,12 @@ def sliding_window(
     of the batch costs exactness.
 
     Args:
-        predictor: gives (B, C, *patch) for patches (B, M, *patch), such as probabilities.
+        predictor: gives (B, C, *patch), such as probabilities, for patches that have `context` more
+            voxels at both ends of each axis, (B, M, *(patch + 2 * context)).
         image: (M, z, y, x). A side shorter than the patch is padded with zeros, the mean of a
-            normalised image, on both ends.
-        patch: size of a window (z, y, x).
+            normalised image, on both ends, and so is a context that lies outside the image.
+        patch: size of the part of a window that is predicted (z, y, x).
+        context: voxels that the predictor sees on either side of that.
         step: largest step between windows, as a share of the patch.
         mirror: whether to average over all mirrorings of each window.
         batch: patches in one call of the predictor; the last call may get fewer.
@@ -81,36 +85,52 @@ def sliding_window(
     Returns:
         (C, z, y, x) float32, on the image's device.
     """
-    padded, inner = _padded(image, patch)
-    windows = _windows(padded.shape[1:], patch, step)
+    shape, inner = _at_least(image.shape[1:], patch)
+    padded = _surrounded(image, shape, inner, context)
+    windows = _windows(shape, patch, step)
     flips = mirrorings(mirror)
     weights = gaussian_weights(patch).to(image.device)
-    weight_sum = torch.zeros(padded.shape[1:], device=image.device)
+    weight_sum = torch.zeros(shape, device=image.device)
     for window in windows:
         weight_sum[window] += weights
     weight_sum *= len(flips)
 
     total: Tensor | None = None
     for views in track(_batches(list(product(windows, flips)), batch)):
-        patches = torch.stack([padded[:, *window].flip(flip) for window, flip in views])
+        patches = torch.stack(
+            [padded[:, *_widened(window, context)].flip(flip) for window, flip in views]
+        )
         outputs = predictor(patches)
         if total is None:
-            total = torch.zeros((outputs.shape[1], *padded.shape[1:]), device=image.device)
+            total = torch.zeros((outputs.shape[1], *shape), device=image.device)
         for output, (window, flip) in zip(outputs, views):
             total[:, *window].addcmul_(output.flip(flip), weights)
     total /= weight_sum
     return total[:, *inner]
 
 
-def _padded(image: Tensor, patch: Sequence[int]) -> tuple[Tensor, Window]:
-    """The image, at least as large as a patch, and where it lies in that."""
-    lacking = [max(0, size - length) for size, length in zip(patch, image.shape[1:])]
-    before = [count // 2 for count in lacking]
-    inner = tuple(slice(first, first + n) for first, n in zip(before, image.shape[1:]))
-    if any(lacking):
-        ends = [(first, count - first) for first, count in zip(before, lacking)]
-        image = functional.pad(image, [end for pair in reversed(ends) for end in pair])
-    return image, inner
+def _at_least(shape: Sequence[int], patch: Sequence[int]) -> tuple[tuple[int, ...], Window]:
+    """The shape of an image that is padded to the patch, and where the image lies in that."""
+    padded = tuple(max(length, size) for length, size in zip(shape, patch))
+    before = [(size - length) // 2 for size, length in zip(padded, shape)]
+    return padded, tuple(slice(first, first + length) for first, length in zip(before, shape))
+
+
+def _surrounded(
+    image: Tensor, shape: Sequence[int], inner: Window, context: Sequence[int]
+) -> Tensor:
+    """The image inside `shape`, and the context around that; the image itself if it is all."""
+    ends = [
+        (side.start + more, size - side.stop + more)
+        for side, size, more in zip(inner, shape, context)
+    ]
+    padding = [end for pair in reversed(ends) for end in pair]
+    return functional.pad(image, padding) if any(padding) else image
+
+
+def _widened(window: Window, context: Sequence[int]) -> Window:
+    """Where a window and its context lie in an image with that context around it."""
+    return tuple(slice(side.start, side.stop + 2 * more) for side, more in zip(window, context))
 
 
 def _windows(shape: Sequence[int], patch: Sequence[int], step: float) -> list[Window]:
