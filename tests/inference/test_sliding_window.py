@@ -48,6 +48,7 @@ def monai(image: Tensor, predictor, batch: int = 3) -> Tensor:
         (11, 4, 0.5, [0, 2, 4, 5, 7]),  # four steps of 7/4 voxels
         (9, 4, 1.0, [0, 2, 5]),  # two steps of 5/2 voxels
         (150, 128, 0.5, [0, 22]),
+        (4, 1, 0.5, [0, 1, 2, 3]),  # a patch of one slice: each slice once
     ],
 )
 def test_windows_are_spread_evenly_from_end_to_end(length, patch, step, starts) -> None:
@@ -146,3 +147,71 @@ def test_batches_are_as_large_as_asked_for_and_are_tracked(network) -> None:
 def test_the_same_input_gives_the_same_bits(network) -> None:
     first, second = (sliding_window(network, image_of((16, 18, 24)), PATCH) for _ in range(2))
     assert torch.equal(first, second)
+
+
+CONTEXT = (1, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def slice_network() -> nn.Module:
+    """A 2-D network of three slices of two modalities that knows up from down, and softmax."""
+    torch.manual_seed(0)
+    convolutions = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 3, 3))
+
+    class OfSlices(nn.Module):
+        def forward(self, patches: Tensor) -> Tensor:
+            assert patches.shape[1:3] == (2, 3)
+            padded = nn.functional.pad(patches.flatten(1, 2), [1, 1, 1, 1])
+            return convolutions(padded).softmax(1).unsqueeze(2)
+
+    return OfSlices().eval()
+
+
+@pytest.mark.parametrize("depth", [1, 2, 7])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_windows_of_one_slice_with_context_are_a_prediction_slice_by_slice(
+    slice_network, depth, mirror
+) -> None:
+    """Beyond the first and the last slice the context is zero."""
+    image = image_of((depth, 12, 16))
+    patch = (1, 12, 16)
+    flips = [()]
+    if mirror:
+        flips = [flip for count in range(4) for flip in combinations((2, 3, 4), count)]
+    around = torch.zeros((2, depth + 2, 12, 16))
+    around[:, 1:-1] = image
+    expected = torch.empty((3, depth, 12, 16))
+    with torch.no_grad():
+        for z in range(depth):
+            stack = around[None, :, z : z + 3]
+            each = [slice_network(stack.flip(flip)).flip(flip) for flip in flips]
+            expected[:, z] = torch.stack(each).mean(0)[0, :, 0]
+    found = sliding_window(slice_network, image, patch, context=CONTEXT, mirror=mirror, batch=3)
+    torch.testing.assert_close(found, expected)
+
+
+def test_context_along_all_axes_is_what_lies_there() -> None:
+    """A network that sees two voxels further needs no padding of its own: windows do not matter."""
+    torch.manual_seed(0)
+    unpadded = nn.Sequential(nn.Conv3d(2, 4, 3), nn.ReLU(), nn.Conv3d(4, 3, 3)).eval()
+    image = image_of((9, 14, 21))
+    with torch.no_grad():
+        expected = unpadded(nn.functional.pad(image, [2] * 6)[None])[0]
+    found = sliding_window(unpadded, image, (8, 12, 16), context=(2, 2, 2), mirror=False)
+    torch.testing.assert_close(found, expected)
+
+
+def test_context_of_an_image_smaller_than_the_patch_is_zero_outside_it() -> None:
+    image = image_of((3, 5, 16))
+    seen: list[Tensor] = []
+
+    def predictor(patches: Tensor) -> Tensor:
+        seen.append(patches)
+        return patches[:, :, 1:-1]
+
+    found = sliding_window(predictor, image, (4, 8, 16), context=CONTEXT, mirror=False)
+    torch.testing.assert_close(found, image)
+    (patch,) = seen
+    assert patch.shape == (1, 2, 6, 8, 16)
+    assert torch.equal(patch[0, :, 1:4, 1:6], image)
+    assert patch.count_nonzero() == image.count_nonzero()
