@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from remodal.errors import UserError
-from remodal.report.published import COLUMNS, read_choices, read_published
-from remodal.settings.composition import compose
+from remodal.report.published import COLUMNS, read_published
 
 HEADER = ",".join(COLUMNS)
 GOOD = "table1,maml,both,tumour,dice,81.25,17.02,cases,C,a row"
@@ -46,7 +45,6 @@ def test_every_row_of_the_liver_study_has_its_published_number(settings):
 
 def test_a_study_without_a_paper_has_no_numbers():
     assert read_published("") == {}
-    assert read_choices("") == []
 
 
 @pytest.mark.parametrize(
@@ -72,18 +70,3 @@ def test_a_missing_file_and_a_wrong_header_are_the_users_errors(tmp_path):
     (tmp_path / "paper.csv").write_text("method,mean\n")
     with pytest.raises(UserError, match="has the columns method, mean"):
         read_published("paper", tmp_path)
-
-
-def test_every_option_of_the_choices_exists():
-    settings = compose({"study": "liver", "preset": "paper"})
-    for choice in read_choices("maml"):
-        parts = choice.option.split(".")
-        if parts[0] == "methods":
-            from remodal.methods import method_options
-
-            names = [option.name for option in method_options(settings.methods[parts[1]].type)]
-            assert parts[2] in names
-        elif choice.option:
-            value = settings
-            for part in parts:
-                value = getattr(value, part)

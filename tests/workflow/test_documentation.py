@@ -12,7 +12,7 @@ pytestmark = pytest.mark.xdist_group("workflow")
 
 #: test_own_data.py walks it from its first line to its last.
 WALKED = ROOT / "docs/own-data.md"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: Commands that another run covers: CI is `make test`, the demos are timed by hand.
 DRY = {"make demo": "make -n demo", "make test": "make -n test"}
 

@@ -126,8 +126,9 @@ def shared_split_file():
     return SETTINGS.splits.file or []
 
 
-def published_numbers():
-    return sorted(map(str, Path("config/published").glob(f"{SETTINGS.published}*.csv")))
+def of_paper(*kinds):
+    files = [Path(f"config/published/{SETTINGS.published}.{kind}") for kind in kinds]
+    return [str(path) for path in files if path.is_file()]
 
 
 def data_folder(wildcards):

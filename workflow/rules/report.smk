@@ -5,7 +5,7 @@ rule tabulate:
     input:
         metrics=measured_scenarios(),
         splits="results/studies/{study}/splits.json",
-        published=published_numbers(),
+        published=of_paper("csv"),
     output:
         tables=expand(
             "results/studies/{{study}}/tables/{table}.{format}",
@@ -34,7 +34,7 @@ rule report:
     input:
         summary="results/studies/{study}/tables/summary.json",
         predictions=predicted_scenarios(),
-        published=published_numbers(),
+        published=of_paper("csv", "yaml"),
         models=trained_models(),
         registrations=registered_cases(),
     output:

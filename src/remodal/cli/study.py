@@ -41,6 +41,18 @@ def describe_settings(output: Output) -> None:
     write_text(output, reference())
 
 
+@commands.command("describe-reproduction")
+def describe_reproduction(
+    output: Output,
+    paper: Annotated[str, typer.Option(help="Name of the paper's files in config/published.")],
+) -> None:
+    """Write a paper's page: its rows, what it leaves open, what was measured here."""
+    from remodal.report.reproduction import reproduction
+    from remodal.results.files import write_text
+
+    write_text(output, reproduction(paper))
+
+
 @commands.command()
 def check(
     settings: SettingsFile,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remodal.report.published import Choice, read_choices
+from remodal.report.paper_notes import Choice, read_notes
 from remodal.results.files import read_json
 from remodal.settings import Settings
 
@@ -13,32 +13,38 @@ DEFAULT = "the method's default"
 
 @dataclass(frozen=True)
 class MadeChoice:
-    """A choice with the value used; empty where there is no option and the reason says it."""
+    """A choice, the value used and why; the value is empty where a rule and no option decides."""
 
     choice: Choice
     used: str
+    reason: str
 
 
 def made_choices(settings: Settings, study: Path) -> list[MadeChoice]:
     """What the paper leaves open, and what was done here.
 
-    Options of methods that this study does not have are left out.
+    Choices that concern no method of this study are left out.
 
     Raises:
         UserError: a wrong file of choices.
     """
     made = []
-    for choice in read_choices(settings.published):
-        parts = choice.option.split(".")
-        if parts[0] == "methods" and parts[1] not in settings.methods:
-            continue
-        made.append(MadeChoice(choice, _used(settings, study, parts)))
+    for choice in read_notes(settings.published).choices:
+        if not choice.methods or not settings.methods.keys().isdisjoint(choice.methods):
+            used = _used(settings, study, choice.option) if choice.option else ""
+            made.append(MadeChoice(choice, used, _reason(choice, used)))
     return made
 
 
-def _used(settings: Settings, study: Path, parts: list[str]) -> str:
-    if parts == [""]:
-        return ""
+def _reason(choice: Choice, used: str) -> str:
+    """The reason is for the value that the paper's study has; another one is the user's."""
+    if used in ("", DEFAULT, in_words(choice.here)):
+        return choice.reason
+    return f"Set by this study or preset. Else {in_words(choice.here)}: {choice.reason}"
+
+
+def _used(settings: Settings, study: Path, option: str) -> str:
+    parts = option.split(".")
     if parts[0] == "methods":
         return _method_option(settings, study, parts[1], parts[2])
     value: Any = settings
@@ -49,7 +55,7 @@ def _used(settings: Settings, study: Path, parts: list[str]) -> str:
 
 def _method_option(settings: Settings, study: Path, method: str, option: str) -> str:
     """From the trained model's description, which knows the defaults; else from the settings."""
-    options = dict(settings.methods[method].options)
+    options = dict(settings.methods[method].options) if method in settings.methods else {}
     for path in sorted((study / "models" / method).glob("fold*-seed*/model.json")):
         options = read_json(path).get("options", {}) | options
         break

@@ -1,8 +1,4 @@
-"""Published numbers, and what the paper leaves open: data files beside the settings.
-
-`config/published/<name>.csv` holds one printed cell per line; `<name>-choices.csv` has one line per
-option on which the paper is silent or the paper and its repository differ.
-"""
+"""Published numbers: `config/published/<name>.csv` holds one printed cell per line."""
 
 import csv
 from collections.abc import Iterator
@@ -25,7 +21,6 @@ COLUMNS = (
     "reproducibility",
     "source",
 )
-CHOICE_COLUMNS = ("option", "question", "paper", "reason")
 
 Reproducibility = Literal["A", "B", "C"]
 REPRODUCIBILITY: dict[str, str] = {
@@ -53,16 +48,6 @@ class Published:
     source: str
 
 
-@dataclass(frozen=True)
-class Choice:
-    """One option that the paper does not settle: dotted setting, question, what the paper says."""
-
-    option: str
-    question: str
-    paper: str
-    reason: str
-
-
 def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
     """Published numbers by (table, method, scenario, class, metric); empty without a name.
 
@@ -73,7 +58,7 @@ def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
         return {}
     path = folder / f"{name}.csv"
     numbers: dict[Key, Published] = {}
-    for row, line in _lines(path, COLUMNS):
+    for row, line in _lines(path):
         where = f"{path}, row {row}"
         key = (line["table"], line["method"], line["scenario"], line["class"], line["metric"])
         if key in numbers:
@@ -98,19 +83,7 @@ def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
     return numbers
 
 
-def read_choices(name: str, folder: Path = FOLDER) -> list[Choice]:
-    """What the paper leaves open, in the file's order; empty without a name or a file.
-
-    Raises:
-        UserError: a wrong column.
-    """
-    path = folder / f"{name}-choices.csv"
-    if not name or not path.is_file():
-        return []
-    return [Choice(**line) for _, line in _lines(path, CHOICE_COLUMNS)]
-
-
-def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -121,11 +94,11 @@ def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str
             remedy="run from the repository's root, or leave the study's `published` empty",
         ) from error
     reader = csv.DictReader(text.splitlines())
-    if tuple(reader.fieldnames or ()) != columns:
+    if tuple(reader.fieldnames or ()) != COLUMNS:
         raise UserError(
             f"has the columns {', '.join(reader.fieldnames or ['(none)'])}",
             where=str(path),
-            expected=", ".join(columns),
+            expected=", ".join(COLUMNS),
         )
     for row, line in enumerate(reader, 2):
         if None in line or None in line.values():

@@ -20,7 +20,7 @@ class Settings(Section):
     preset: str = Field(description="How much work: smoke, demo, paper.")
     title: str = Field(description="Title of the report.")
     citation: str = Field("", description="The paper that is reproduced.")
-    published: str = Field("", description="Published numbers: a file of config/published.")
+    published: str = Field("", description="The paper: its files in config/published.")
     strict: bool = Field(
         False,
         description="Stop at the first bad case, or fault of ours in one, instead of going on.",

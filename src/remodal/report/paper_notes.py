@@ -1,0 +1,75 @@
+"""What is known of a paper beside its numbers: what each row is, and what the paper leaves open.
+
+`config/published/<paper>.yaml`, beside the numbers of `<paper>.csv`. The report's section on the
+paper's silence and the page docs/reproduction/<paper>.md are both made of it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from remodal.errors import UserError
+from remodal.report.published import FOLDER
+from remodal.settings.composition import read_yaml
+from remodal.settings.section import Section
+
+
+class RowNote(Section):
+    """One printed row: what it is, and where that is written."""
+
+    table: str = Field(description="Key of the table in the study.")
+    method: str = Field(description="Key of the method in the study.")
+    scenario: str = Field(description="Key of the scenario in the study.")
+    definition: str = Field(description="What the row is, in own words.")
+    source: str = Field(description="Section or equation of the paper, file of a repository.")
+
+
+class Choice(Section):
+    """Something that the paper does not settle, or says otherwise than its repository."""
+
+    option: str = Field("", description="Dotted setting that decides it; empty: a rule.")
+    question: str = Field(description="What is open.")
+    paper: str = Field(description="What the paper says.")
+    here: Any = Field(None, description="Value of the option that the reason is about.")
+    reason: str = Field(description="Why so.")
+    methods: list[str] = Field(
+        default_factory=list, description="The methods that it concerns; empty: all."
+    )
+
+    @model_validator(mode="after")
+    def _a_value_belongs_to_an_option(self) -> "Choice":
+        if not self.option and self.here is not None:
+            raise ValueError(f"`{self.question}` has a value (`here`) but names no `option`")
+        return self
+
+
+class PaperNotes(Section):
+    """A paper's rows and what it leaves open, in the file's order."""
+
+    studies: list[str] = Field(
+        default_factory=list, description="Studies with its rows; the values are the first one's."
+    )
+    rows: list[RowNote] = Field(default_factory=list, description="Its rows.")
+    choices: list[Choice] = Field(default_factory=list, description="What it leaves open.")
+
+
+def read_notes(paper: str, folder: Path = FOLDER) -> PaperNotes:
+    """The notes on a paper; empty without a name or a file.
+
+    Raises:
+        UserError: no YAML, or a wrong, missing or misspelt key.
+    """
+    path = folder / f"{paper}.yaml"
+    if not paper or not path.is_file():
+        return PaperNotes()
+    try:
+        return PaperNotes.model_validate(read_yaml(path))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        raise UserError(
+            f"`{key}`: {problem['msg'].removeprefix('Value error, ')}",
+            where=str(path),
+            expected="the keys of remodal.report.paper_notes",
+        ) from error

@@ -1,0 +1,136 @@
+"""docs/reproduction/<paper>.md: every row of a paper, what it leaves open, and what was measured.
+
+Made of the notes (config/published/<paper>.yaml), the printed numbers (<paper>.csv), the studies'
+settings and the committed results, so that it cannot drift from any of them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from remodal.metrics.registry import require_metric
+from remodal.report.choices import DEFAULT, MadeChoice, in_words, made_choices
+from remodal.report.paper_notes import PaperNotes, RowNote, read_notes
+from remodal.report.published import Key, Published, read_published
+from remodal.report.wording import number
+from remodal.results.files import read_json
+from remodal.settings import Settings
+from remodal.settings.composition import compose
+
+#: Where results are committed: a folder `<study>-<preset>` of the files of `tables/` each.
+COMMITTED = Path("docs/results")
+
+_MADE = """Made by `remodal describe-reproduction --paper {paper}` from
+`config/published/{paper}.yaml` (what a row is, and what the paper leaves open, which the report
+shows too) and `{paper}.csv` (the printed numbers). Values under "here" are those of the study
+`{study}` with the preset `paper`.
+"""
+
+
+def reproduction(paper: str, committed: Path = COMMITTED) -> str:
+    """The page, in Markdown.
+
+    Args:
+        paper: name of the paper's files in config/published.
+        committed: folder of committed results.
+
+    Raises:
+        UserError: no such paper, a wrong file, or a study that is not there.
+    """
+    notes, printed = read_notes(paper), read_published(paper)
+    studies = {name: _paper_settings(name) for name in notes.studies}
+    first, *_ = studies
+    made = made_choices(studies[first], Path())
+    lines = [f"# {studies[first].title}", "", studies[first].citation, ""]
+    lines += [_MADE.format(paper=paper, study=first)]
+    for table in dict.fromkeys(row.table for row in notes.rows):
+        study = next(name for name, chosen in studies.items() if table in chosen.tables)
+        lines += [f"## {studies[study].tables[table].title}", ""]
+        for row in notes.rows:
+            if row.table == table:
+                lines += _row(row, study, studies[study], printed, made, committed)
+    lines += ["## What the paper leaves open", "", *_left_open(made, studies[first]), ""]
+    return "\n".join([*lines, *_not_built(notes, printed)])
+
+
+def _paper_settings(study: str) -> Settings:
+    return compose({"study": study, "preset": "paper"})
+
+
+def _row(
+    row: RowNote,
+    study: str,
+    settings: Settings,
+    printed: dict[Key, Published],
+    made: Sequence[MadeChoice],
+    committed: Path,
+) -> list[str]:
+    label = settings.methods[row.method].label or row.method
+    present = " + ".join(settings.scenarios[row.scenario])
+    lines = [f"### {label}, {present}", "", row.definition, "", f"- **Source:** {row.source}"]
+    values = [
+        f"{require_metric(key[4]).title} {_spread(value.mean, value.sd)}"
+        for key, value in printed.items()
+        if key[:3] == (row.table, row.method, row.scenario)
+    ]
+    lines.append(f"- **Published:** {', '.join(values) or 'not in the paper'}")
+    if questions := [one.choice.question for one in made if row.method in one.choice.methods]:
+        lines.append(f"- **Open:** {' '.join(questions)}")
+    measured = _measured(row, study, settings, committed)
+    return [*lines, f"- **Measured here:** {'; '.join(measured) or 'nothing committed yet'}", ""]
+
+
+def _value(made: MadeChoice) -> str:
+    """The value used; for a default of a method, the one that the notes give."""
+    used = in_words(made.choice.here) if made.used == DEFAULT else made.used
+    return f"{used} (`{made.choice.option}`)"
+
+
+def _measured(row: RowNote, study: str, settings: Settings, committed: Path) -> list[str]:
+    """The row's means in each committed run of its study."""
+    found = []
+    for path in sorted(committed.glob(f"{study}-*/summary.json")):
+        summary = read_json(path)
+        preset = path.parent.name.removeprefix(f"{study}-")
+        values = [
+            text
+            for metric in settings.tables[row.table].metrics
+            if (text := _summarised(summary, f"{row.table}.{row.method}.{row.scenario}.{metric}"))
+        ]
+        if values:
+            found.append(f"preset {preset}: {', '.join(values)}")
+    return found
+
+
+def _summarised(summary: dict[str, Any], key: str) -> str:
+    if summary.get(key) is None:
+        return ""
+    spread = _spread(summary[key], summary.get(f"{key}.sd"))
+    return f"{require_metric(key.rpartition('.')[2]).title} {spread} (n = {summary[f'{key}.n']})"
+
+
+def _spread(mean: float, sd: float | None) -> str:
+    return number(mean) if sd is None else f"{number(mean)} ± {number(sd)}"
+
+
+def _left_open(made: Sequence[MadeChoice], settings: Settings) -> list[str]:
+    """What concerns every row first, then what concerns some."""
+    heads = ("question", "rows", "the paper", "here", "why")
+    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    for one in sorted(made, key=lambda one: bool(one.choice.methods)):
+        labels = dict.fromkeys(settings.methods[name].label for name in one.choice.methods)
+        rows, here = ", ".join(labels) or "all", _value(one) if one.used else "a rule"
+        cells = (one.choice.question, rows, one.choice.paper, here, one.reason)
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _not_built(notes: PaperNotes, printed: dict[Key, Published]) -> list[str]:
+    """Printed tables that no study has."""
+    built = {row.table for row in notes.rows}
+    sources = dict.fromkeys(
+        value.source.partition(", row")[0] for key, value in printed.items() if key[0] not in built
+    )
+    if not sources:
+        return []
+    return ["## Not built yet", "", *(f"- {source}" for source in sources), ""]

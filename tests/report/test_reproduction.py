@@ -1,0 +1,30 @@
+"""The page on a paper is made of the file of choices, the printed numbers and what is committed."""
+
+from tests.report.conftest import ROOT
+
+from remodal.report.published import read_published
+from remodal.report.reproduction import reproduction
+from remodal.results.files import write_json
+
+
+def test_the_page_of_the_maml_paper_is_up_to_date():
+    page = (ROOT / "docs/reproduction/maml.md").read_text(encoding="utf-8")
+    assert page == reproduction("maml"), "remodal describe-reproduction --paper maml -o ..."
+
+
+def test_the_page_shows_every_printed_number_of_tables_1_and_2_and_what_is_not_built():
+    page = reproduction("maml")
+    for key, value in read_published("maml").items():
+        if key[0] in ("table1", "table2"):
+            assert f"{value.mean:.2f} ± {value.sd:.2f}" in page
+    assert page.count("- Zhang 2021, Table 3") == 1
+
+
+def test_committed_results_are_shown_with_their_preset_and_number_of_cases(tmp_path):
+    assert reproduction("maml", tmp_path).count("nothing committed yet") == 11
+    key = "table2.maml.venous.dice"
+    summary = {key: 61.5, f"{key}.sd": 7.25, f"{key}.n": 20, "claims.hold": 0}
+    write_json(tmp_path / "liver-trend" / "summary.json", summary)
+    page = reproduction("maml", tmp_path)
+    assert "preset trend: Dice [%] 61.50 ± 7.25 (n = 20)" in page
+    assert page.count("nothing committed yet") == 10
