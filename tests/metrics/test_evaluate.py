@@ -11,6 +11,7 @@ from remodal.metrics import evaluate as evaluate_module
 from remodal.metrics.cases import failed_cases, read_cases
 from remodal.metrics.evaluate import evaluate_predictions
 from remodal.results.files import write_json
+from remodal.settings import DataSettings
 from remodal.settings.composition import compose
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -99,7 +100,7 @@ def evaluate(study, settings=None, name="maml/fold0-seed0/both.csv", **options):
     return output
 
 
-def test_measures_the_class_that_the_settings_map(study):
+def test_measures_the_region_that_the_settings_map(study):
     """Tumour 2 x 2 x 2 voxels, the prediction shifted by one voxel of 0.5 mm."""
     evaluate(study)
     (row,) = read_cases(study / "metrics").to_dict("records")
@@ -113,13 +114,44 @@ def test_measures_the_class_that_the_settings_map(study):
     assert (row["lesions"], row["lesions_found"], row["missed"]) == (1, 1, 0)
 
 
-def test_several_classes_have_a_row_each(study):
-    settings = settings_of(data={"classes": {"tumour": [2], "organ": [1, 2]}})
-    evaluate(study, settings)
+def test_each_class_is_a_region_unless_regions_are_named(study):
+    evaluate(study, settings_of(data={"classes": {"tumour": [2], "liver": [1]}}))
     cases = read_cases(study / "metrics")
-    assert list(cases["class"]) == ["tumour", "organ"]
-    assert list(cases["truth_voxels"]) == [8, 48]
+    assert list(cases["class"]) == ["tumour", "liver"]
+    assert list(cases["truth_voxels"]) == [8, 40]
     assert list(cases["prediction_voxels"]) == [8, 0]
+
+
+def test_regions_are_unions_of_classes_and_may_lie_in_one_another(study):
+    """The three regions of BraTS: in the label the parts 1, 2 and 4, predicted as 1, 2 and 3."""
+    label, prediction = np.zeros((2, *GEOMETRY.shape), dtype=np.uint8)
+    label[1, 1:5, 1:7] = 1  # 24 voxels, of which
+    label[1, 1:4, 1:4] = 2  # 9
+    label[1, 1:3, 1:2] = 4  # 2
+    prediction[1, 1:5, 1:6] = 1  # 20
+    prediction[1, 1:4, 1:3] = 2  # 6
+    prediction[1, 1:2, 1:3] = 3  # 2
+    write_volume(study / "registered/p1/label.nii.gz", Volume(label, GEOMETRY))
+    write_volume(study / "predictions/p1.nii.gz", Volume(prediction, GEOMETRY))
+    parts = {"edema": [1], "necrosis": [2], "enhancing": [4]}
+    regions = {
+        "whole_tumour": ["edema", "necrosis", "enhancing"],
+        "tumour_core": ["necrosis", "enhancing"],
+        "enhancing_tumour": ["enhancing"],
+    }
+    settings = settings_of()
+    data = settings.data.model_dump() | {"classes": parts, "regions": regions}
+    data = DataSettings.model_validate(data)
+    evaluate(study, settings.model_copy(update={"data": data}))
+    cases = read_cases(study / "metrics")
+    assert sorted(cases["class"]) == sorted(regions)
+    found = cases.set_index("class")[["intersection", "prediction_voxels", "truth_voxels"]]
+    assert found.loc["whole_tumour"].to_list() == [20, 20, 24]
+    assert found.loc["tumour_core"].to_list() == [6, 6, 9]
+    assert found.loc["enhancing_tumour"].to_list() == [1, 2, 2]
+    dice = cases.set_index("class")["dice"]
+    assert dice["tumour_core"] == pytest.approx(200 * 6 / 15, abs=1e-6)
+    assert dice["enhancing_tumour"] == 50
 
 
 def test_an_empty_prediction_is_missed_and_undefined(study):

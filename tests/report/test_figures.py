@@ -1,11 +1,13 @@
-"""Figures 2 and 3 choose their cases by rule."""
+"""Pictures are of cases that are chosen by rule."""
 
 import numpy as np
 import pytest
 
+from remodal.geometry.volume import Geometry, Volume
+from remodal.intake.nifti import write_volume
 from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
 from remodal.report.tables import study_cases
-from remodal.report.views import Source
+from remodal.report.views import Source, View
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_a_failure_shows_both_phases_with_image_truth_rival_and_ours(failures):
         assert headings == [
             "CT image",
             "Ground truth",
-            "Single phase: nnUNet",
+            "Single modality: nnUNet",
             "Ours: MAML",
         ]
         assert all(panel.source.startswith("data:image/png") for panel in row.panels)
@@ -96,3 +98,25 @@ def test_an_undefined_dice_is_never_the_largest_gain(source, cases):
     undefined.loc[first, "dice"] = np.nan
     names = [example.heading for example in failure_examples(source, undefined)]
     assert not any(undefined["case"].iloc[0] in name for name in names)
+
+
+def test_a_view_has_a_mask_for_each_region_of_truth_and_prediction(make_settings, tmp_path):
+    """Parts 1 and 2 in the label; predicted as indices 1 and 2, the core one voxel too small."""
+    geometry = Geometry((2, 8, 8), (1.0, 1.0, 1.0))
+    label, predicted = np.zeros((2, *geometry.shape), np.uint8)
+    label[1, 2:6, 2:6] = 1
+    label[1, 3:5, 3:5] = 2
+    predicted[1, 2:6, 2:6] = 2
+    predicted[1, 3, 3] = 1
+    settings = make_settings(
+        data={
+            "classes": {"tumour": [2], "edema": [1]},
+            "regions": {"whole": ["edema", "tumour"], "core": ["tumour"]},
+        }
+    )
+    source = Source(settings, tmp_path / "study", tmp_path / "data")
+    write_volume(source.label("a"), Volume(label, geometry))
+    write_volume(tmp_path / "predictions" / "a.nii.gz", Volume(predicted, geometry))
+    view = View(source, "a")
+    assert [int(mask.sum()) for mask in view.truth()] == [16, 4]
+    assert [int(mask.sum()) for mask in view.prediction(tmp_path / "predictions")] == [16, 1]

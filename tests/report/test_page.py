@@ -123,7 +123,7 @@ def test_figures_choices_methods_and_configuration_are_there(page):
     text = text_of(page)
     for words in (
         "Attention map",
-        "Single phase: nnUNet",
+        "Single modality: nnUNet",
         "How is the attention gate formed?",
         "registered to the venous image with elastix",
         "Effective configuration (settings.yaml)",

@@ -97,3 +97,16 @@ def test_an_outline_is_red_and_only_where_asked():
 def test_a_picture_has_the_patients_proportions():
     tall = pixels(draw(np.zeros((10, 10)), (3.0, 1.0), (0.0, 1.0)))
     assert tall.shape[:2] == (300, 100)
+
+
+def test_each_region_has_an_outline_of_its_own_colour():
+    whole = np.zeros((40, 40), bool)
+    whole[5:35, 5:35] = True
+    core = np.zeros_like(whole)
+    core[15:25, 15:25] = True
+    shown = pixels(draw(np.zeros((40, 40)), (1.0, 1.0), (0, 1), outlines=[whole, core]))
+    red = (shown[..., 0] > 200) & (shown[..., 1] < 120)
+    green = (shown[..., 1] > 150) & (shown[..., 0] < 120)
+    assert red.any()
+    assert green.any()
+    assert np.argwhere(red).min() < np.argwhere(green).min()  # the core lies inside

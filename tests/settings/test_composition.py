@@ -56,6 +56,21 @@ def test_presets_write_to_folders_of_their_own():
         ({"data": {"modalities": ["arterial", "venous", ""]}}, "`` is no name"),
         ({"data": {"modalities": ["arterial", "venous", "venous"]}}, "`venous` is there twice"),
         ({"data": {"classes": {"a b": [1]}}}, "data.classes: `a b` is no name"),
+        ({"data": {"classes": {"tumour": [2], "lesion": [2, 3]}}}, "under data.regions"),
+        ({"data": {"classes": {"tumour": [2], "liver": []}}}, "`liver` is []; it needs values"),
+        ({"data": {"classes": {"tumour": [0]}}}, "0 is the background"),
+        ({"data": {"regions": {"whole": ["edema"]}}}, "regions.whole: `edema` is not one of"),
+        ({"data": {"regions": {"whole": []}}}, "regions: `whole` is empty"),
+        ({"data": {"regions": {"../x": ["tumour"]}}}, "data.regions: `../x` is no name"),
+        (
+            {
+                "data": {
+                    "classes": {"tumour": [2], "liver": [1]},
+                    "regions": {"liver": ["liver", "tumour"]},
+                }
+            },
+            "call the region otherwise",
+        ),
         ({"methods": {"my/net": {"type": "maml"}}}, "methods: `my/net` is no name"),
         ({"scenarios": {".": ["venous"]}}, "scenarios: `.` is no name"),
     ],
@@ -65,6 +80,12 @@ def test_a_wrong_setting_is_named_in_one_line(config, said):
         compose({"study": "liver", "preset": "smoke", **config}, CONFIG)
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_without_regions_each_class_is_one():
+    assert liver().data.regions == {"tumour": ["tumour"]}
+    changed = liver(data={"classes": {"tumour": [2], "liver": [1]}})
+    assert changed.data.regions == {"tumour": ["tumour"], "liver": ["liver"]}
 
 
 def test_a_study_that_extends_another_says_only_what_differs():

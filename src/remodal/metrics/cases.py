@@ -68,7 +68,7 @@ def read_cases(metrics: Path) -> "pd.DataFrame":
         metrics: the study's folder of `<method>/fold<k>-seed<s>/<scenario>.csv`.
 
     Returns:
-        One row for each method, fold, seed, scenario, case and class, in this order, with those
+        One row for each method, fold, seed, scenario, case and region, in this order, with those
         columns, `patient`, `group`, the metrics (NaN: undefined) and the counts.
 
     Raises:

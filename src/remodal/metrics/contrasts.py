@@ -69,7 +69,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Term:
-    """One cell of a contrast: per-case rows of one method, scenario and class, and its weight."""
+    """One cell of a contrast: per-case rows of one method, scenario and region, and its weight."""
 
     weight: float
     rows: "pd.DataFrame"

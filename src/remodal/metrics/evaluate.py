@@ -28,13 +28,13 @@ def evaluate_predictions(
     *,
     quarantine: bool = False,
 ) -> None:
-    """Measure every predicted case against its label, class by class.
+    """Measure every predicted case against its label, region by region.
 
     A case that could not be predicted, or not be measured, by a fault of ours has every metric
     undefined, and the reason in the column `failed`.
 
     Args:
-        settings: `metrics` and `data.classes` count.
+        settings: `metrics`, `data.classes` and `data.regions` count.
         predictions: folder with `predictions.json`, whose `cases` are measured, and a
             `<case>.nii.gz` of class indices for each.
         registered: folder with `<case>/label.nii.gz`, which holds the source's label values.
@@ -63,7 +63,7 @@ def evaluate_predictions(
         raise FaultOfOurs("every case met a fault of ours; the tracebacks are above")
     for case, reason in (failed | faults).items():
         measured[case] = [
-            {"class": name, FAILED: reason} | undefined(metrics) for name in settings.data.classes
+            {"class": name, FAILED: reason} | undefined(metrics) for name in settings.data.regions
         ]
     rows = [
         {"case": case, "patient": patients[case], "group": groups.get(case) or ""} | row
@@ -79,7 +79,7 @@ def undefined(metrics: Sequence[CaseMetric]) -> Row:
 
 
 def measure(pair: MaskPair, metrics: Sequence[CaseMetric], lesion_overlap: float) -> Row:
-    """All metrics and counts of one class in one case.
+    """All metrics and counts of one region in one case.
 
     Args:
         pair: the two masks.
@@ -117,7 +117,7 @@ def _predicted_cases(predictions: Path) -> tuple[list[str], dict[str, str]]:
 def _pairs(
     settings: Settings, case: str, predictions: Path, registered: Path
 ) -> Iterator[tuple[str, MaskPair]]:
-    """Name and masks of each class; the k-th class has index k in the prediction."""
+    """Name and masks of each region; the k-th class has index k in the prediction."""
     prediction = read_volume(predictions / f"{case}.nii.gz")
     label = read_volume(registered / case / "label.nii.gz")
     if not prediction.geometry.agrees_with(label.geometry):
@@ -127,6 +127,11 @@ def _pairs(
             expected=f"{label.geometry.shape} voxels of {label.geometry.spacing_zyx} mm",
             remedy="run the infer stage again",
         )
-    for index, (name, values) in enumerate(settings.data.classes.items(), 1):
-        truth = np.logical_or.reduce([label.array == value for value in values])
-        yield name, MaskPair(prediction.array == index, truth, label.geometry.spacing_zyx)
+    for name in settings.data.regions:
+        predicted = _any_of(prediction.array, settings.data.indices_of(name))
+        truth = _any_of(label.array, settings.data.values_of(name))
+        yield name, MaskPair(predicted, truth, label.geometry.spacing_zyx)
+
+
+def _any_of(array: np.ndarray, values: Sequence[int]) -> np.ndarray:
+    return np.logical_or.reduce([array == value for value in values])

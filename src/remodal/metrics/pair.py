@@ -1,4 +1,4 @@
-"""A prediction beside its ground truth: what the metrics of one case and class start from."""
+"""A prediction beside its ground truth: what the metrics of one case and region start from."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -11,7 +11,7 @@ from remodal.metrics.surface import SurfaceDistances, surface, surface_distances
 
 
 class MaskPair:
-    """Two masks of one class, cropped to the box that holds both; each step is computed once.
+    """Two masks of one region, cropped to the box that holds both; each step is computed once.
 
     Args:
         prediction: boolean (z, y, x).

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from remodal.errors import UserError
 from remodal.metrics import overlap, surface
+from remodal.metrics.empty_masks import CONVENTIONS, with_convention
 from remodal.metrics.pair import MaskPair
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class CaseMetric(Metric):
-    """A metric of one class of one case."""
+    """A metric of one region of one case."""
 
     measure: Callable[[MaskPair], float]
 
@@ -145,6 +146,20 @@ def _register_surface_metrics() -> None:
 
 
 _register_surface_metrics()
+
+
+def _register_conventions() -> None:
+    """What a paper's own evaluation says of an empty mask: a metric of its own, never ours."""
+    for name, convention in CONVENTIONS.items():
+        for base in convention.metrics:
+            metric = require_case_metric(base, "metrics.empty_masks")
+            title = metric.title.removesuffix(f" [{metric.unit}]")
+            of_case(
+                f"{base}_{name}", f"{title} ({convention.title})", metric.unit, metric.direction
+            )(with_convention(metric.measure, convention))
+
+
+_register_conventions()
 
 
 @of_study("dice_global", "Dice global", "%", "higher")

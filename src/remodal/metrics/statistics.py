@@ -48,7 +48,7 @@ class Summary:
 
 
 def case_values(cases: pd.DataFrame, metric: str) -> pd.Series:
-    """A metric's value of each case, averaged over seeds (and classes, if there are several).
+    """A metric's value of each case, averaged over seeds (and regions, if there are several).
 
     Args:
         cases: per-case rows of one method and scenario.
@@ -64,11 +64,11 @@ def summarise(cases: pd.DataFrame, metric: str) -> Summary:
     """Mean and spreads of one metric.
 
     Args:
-        cases: per-case rows of one method, scenario and class, all folds and seeds.
+        cases: per-case rows of one method, scenario and region, all folds and seeds.
         metric: name of a metric, of a case or of a study.
 
     Raises:
-        ValueError: the rows are of several methods, scenarios or classes.
+        ValueError: the rows are of several methods, scenarios or regions.
         UserError: unknown metric.
     """
     for column in ("method", "scenario", "class"):

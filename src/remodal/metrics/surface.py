@@ -4,8 +4,7 @@ Two formulas share the name ASSD; here each has its own name:
 
 - `assd`: the mean over both surfaces' voxels together (Heimann 2009; MedPy since 0.5.2; MONAI with
   `symmetric=True`);
-- `masd`: the mean of the two directed means (MedPy before 0.5, so the nnU-Net of the MAML
-  repository).
+- `masd`: the mean of the two directed means (MedPy before 0.5, so nnU-Net v1).
 
 `asd`, one direction only, is what the dual-task-consistency repository reports.
 """

@@ -103,10 +103,7 @@ def prepare(
 
 
 def class_indices(label: Volume, classes: Mapping[str, list[int]]) -> Volume:
-    """A label's source values as class indices: 1 for the first of `classes`, 0 for the rest.
-
-    A value named twice belongs to the later class.
-    """
+    """A label's source values as class indices: 1 for the first of `classes`, 0 for the rest."""
     indices = np.zeros(label.array.shape, np.uint8)
     for index, values in enumerate(classes.values(), 1):
         indices[np.isin(label.array, values)] = index

@@ -16,11 +16,11 @@ _OF_STUDY = ("dice_global",)
 
 @dataclass(frozen=True)
 class CellOfStudy:
-    """One method in one scenario, for one class, with its per-case rows."""
+    """One method in one scenario, for one region, with its per-case rows."""
 
     label: str
     scenario: str
-    class_name: str
+    region: str
     reference: bool
     cases: pd.DataFrame
 
@@ -54,25 +54,25 @@ class Chart:
 
 
 def measured_cells(settings: Settings, cases: pd.DataFrame) -> list[CellOfStudy]:
-    """The study's cells that have been measured, class by class and scenario by scenario."""
+    """The study's cells that have been measured, region by region and scenario by scenario."""
     references = {
         (scenario, method)
         for table in settings.tables.values()
         for scenario, method in table.reference.items()
     }
     found = []
-    for class_name in settings.data.classes:
+    for region in settings.data.regions:
         for scenario in settings.scenarios:
             for method, chosen in settings.methods.items():
                 rows = cases[
                     (cases["method"] == method)
                     & (cases["scenario"] == scenario)
-                    & (cases["class"] == class_name)
+                    & (cases["class"] == region)
                 ]
                 if not rows.empty:
                     reference = (scenario, method) in references
                     label = chosen.label or method
-                    found.append(CellOfStudy(label, scenario, class_name, reference, rows))
+                    found.append(CellOfStudy(label, scenario, region, reference, rows))
     return found
 
 
@@ -121,18 +121,20 @@ def by_group(
 
 
 def distributions(settings: Settings, cells: list[CellOfStudy]) -> Iterator[Chart]:
-    """A box plot of each metric of the tables, and of each class."""
+    """A box plot of each metric of the tables, and of each region."""
     names = dict.fromkeys(name for table in settings.tables.values() for name in table.metrics)
-    for class_name in settings.data.classes:
+    for region in settings.data.regions:
         for name in names:
             metric = require_metric(name)
-            of_class = [cell for cell in cells if cell.class_name == class_name]
-            if isinstance(metric, StudyMetric) or not of_class:
+            of_region = [cell for cell in cells if cell.region == region]
+            if isinstance(metric, StudyMetric) or not of_region:
                 continue
             title = metric.title
-            if len(settings.data.classes) > 1:
-                title = f"{heading(class_name)}: {title}"
-            yield Chart(title, box_plots(_panels(of_class, name), title), _caption(of_class, name))
+            if len(settings.data.regions) > 1:
+                title = f"{heading(region)}: {title}"
+            yield Chart(
+                title, box_plots(_panels(of_region, name), title), _caption(of_region, name)
+            )
 
 
 def _panels(cells: list[CellOfStudy], metric: str) -> dict[str, list[Box]]:

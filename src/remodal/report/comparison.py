@@ -20,16 +20,16 @@ SIMULATED = "(simulated data)"
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: a metric of a class."""
+    """One column of a table: a metric of a region."""
 
-    class_name: str
+    region: str
     metric: Metric
     title: str
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One method, scenario, class and metric.
+    """One method, scenario, region and metric.
 
     Attributes:
         summary: ours; None where the method was not run in this scenario.
@@ -88,7 +88,7 @@ class Table:
         name: key of the settings.
         title: the paper's caption; says so when the data are simulated.
         effort: preset, epochs and seeds, in words.
-        columns: metrics, of each class.
+        columns: metrics, of each region.
         rows: methods in scenarios.
         runs_expected: models that should stand behind each row.
         simulated: whether our values are of simulated data, which nothing published can be
@@ -202,14 +202,14 @@ def _effort(settings: Settings) -> str:
 
 
 def _columns(settings: Settings, metrics: Iterable[str]) -> list[Column]:
-    """One column per metric, or a class and metric when there are several classes."""
-    classes = list(settings.data.classes)
+    """One column per metric, or a region and metric when there are several regions."""
+    regions = list(settings.data.regions)
     columns = []
-    for class_name in classes:
-        prefix = f"{heading(class_name)}: " if len(classes) > 1 else ""
+    for region in regions:
+        prefix = f"{heading(region)}: " if len(regions) > 1 else ""
         for name in metrics:
             metric = require_metric(name)
-            columns.append(Column(class_name, metric, prefix + metric.title))
+            columns.append(Column(region, metric, prefix + metric.title))
     return columns
 
 
@@ -229,9 +229,9 @@ def _row(
 ) -> Row:
     entries = []
     for column in columns:
-        of_cell = _cell(cases, row.method, row.scenario, column.class_name)
+        of_cell = _cell(cases, row.method, row.scenario, column.region)
         name = column.metric.name
-        key = (table_name, row.method, row.scenario, column.class_name, name)
+        key = (table_name, row.method, row.scenario, column.region, name)
         counted = isinstance(column.metric, StudyMetric) or name in of_cell
         measured = counted and not of_cell.empty
         entries.append(
@@ -254,9 +254,9 @@ def _row(
     )
 
 
-def _cell(cases: pd.DataFrame, method: str, scenario: str, class_name: str) -> pd.DataFrame:
+def _cell(cases: pd.DataFrame, method: str, scenario: str, region: str) -> pd.DataFrame:
     of_row = _of(cases, method, scenario)
-    return of_row[of_row["class"] == class_name]
+    return of_row[of_row["class"] == region]
 
 
 def _of(cases: pd.DataFrame, method: str, scenario: str) -> pd.DataFrame:
@@ -306,7 +306,7 @@ def _comparison(row: Row, entry: Entry, cases: pd.DataFrame) -> Contrast | None:
         return None
     terms = []
     for weight, method in ((1, row.method), (-1, row.reference)):
-        of_cell = _cell(cases, method, row.scenario, entry.column.class_name)
+        of_cell = _cell(cases, method, row.scenario, entry.column.region)
         if metric.direction == "zero":
             of_cell = of_cell.assign(**{metric.name: of_cell[metric.name].abs()})
         terms.append(Term(weight, of_cell))

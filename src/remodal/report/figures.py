@@ -1,4 +1,4 @@
-"""Figures 2 and 3 of the MAML paper, from our own predictions, chosen by a rule and not by eye.
+"""Pictures of our own predictions, of cases that are chosen by a rule and not by eye.
 
 Which methods are compared follows from the study's tables: in a scenario, "ours" is the table's
 reference method and the rival is the first other row.
@@ -37,7 +37,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Measured:
-    """A predicted case and its Dice in percent, averaged over the classes."""
+    """A predicted case and its Dice in percent, averaged over the regions."""
 
     case: str
     group: str
@@ -52,7 +52,7 @@ class Measured:
 
 
 def attention_examples(source: Source, cases: pd.DataFrame, count: int = 2) -> list[Example]:
-    """Figure 2: attention maps beside the image and the output.
+    """Attention maps beside the image and the output.
 
     Shown are the test cases with the highest Dice among those with attention maps, each of another
     group where groups are given.
@@ -67,7 +67,7 @@ def attention_examples(source: Source, cases: pd.DataFrame, count: int = 2) -> l
             if not maps or run.group in groups or not source.has_images(run.case):
                 continue
             groups |= {run.group} - {""}
-            shown.append(_attention_example(source, scenario, run, folder, maps))
+            shown.append(_attention_example(source, method, scenario, run, folder, maps))
             if len(shown) == count:
                 break
         if shown:
@@ -93,7 +93,12 @@ def _attention_maps(folder: Path, case: str) -> dict[str, Path]:
 
 
 def _attention_example(
-    source: Source, scenario: str, run: Measured, folder: Path, maps: Mapping[str, Path]
+    source: Source,
+    method: str,
+    scenario: str,
+    run: Measured,
+    folder: Path,
+    maps: Mapping[str, Path],
 ) -> Example:
     view = View(source, run.case)
     values = {name: read_axial(path)[0] for name, path in maps.items()}
@@ -110,27 +115,27 @@ def _attention_example(
                 [
                     view.image_panel(modality),
                     view.map_panel(
-                        array, limits, "Attention map", f"attention map of the {name} phase"
+                        array, limits, "Attention map", f"attention map of the {name} image"
                     ),
                     view.panel(
                         modality,
                         "Output",
                         "predicted outline on the same slice",
-                        mask=output,
+                        outlines=output,
                         note=f"Dice {run.dice:.1f} %",
                     ),
                 ],
             )
         )
     group = f", {run.group}" if run.group else ""
-    return Example(scenario, f"Case {run.case}{group}", "", rows)
+    return Example(scenario, f"Case {run.case}{group}", source.title(method), rows)
 
 
 def failure_examples(source: Source, cases: pd.DataFrame) -> list[Example]:
-    """Figure 3: where a single-phase method fails and the reference method does not.
+    """Where a method of a single modality fails and the reference method does not.
 
     For each one-modality scenario of a table, the test case in which the reference method's Dice
-    exceeds the rival's most; both phases of the case are shown.
+    exceeds the rival's most; each such scenario is shown on the case.
     """
     rivals = single_modality_rivals(source.settings)
     examples = []
@@ -150,6 +155,10 @@ def single_modality_rivals(settings: Settings) -> dict[str, tuple[str, str]]:
             if len(settings.scenarios[scenario]) == 1 and others:
                 found.setdefault(scenario, (others[0], ours))
     return found
+
+
+def _alone(settings: Settings, scenario: str) -> str:
+    return f"With the {settings.scenarios[scenario][0]} image alone"
 
 
 def _measured(cases: pd.DataFrame, method: str, scenario: str) -> list[Measured]:
@@ -190,15 +199,15 @@ def _failure_example(
     view = View(source, chosen.case)
     rival, ours = rivals[scenario]
     folder = source.run(rival, chosen.fold, chosen.seed, scenario)
-    view.look_at(view.truth() & ~view.prediction(folder))
+    view.look_at(view.left_out(folder))
     rows = [_failure_row(source, cases, view, chosen, other, rivals[other]) for other in rivals]
     group = f" ({chosen.group})" if chosen.group else ""
     text = (
-        f"With the {scenario} phase alone, {source.title(rival)} reaches a Dice of "
+        f"{_alone(source.settings, scenario)}, {source.title(rival)} reaches a Dice of "
         f"{failed.dice:.1f} % and {source.title(ours)} {chosen.dice:.1f} %: the largest gain "
         "of all test cases."
     )
-    return Example(scenario, f"{heading(scenario)} phase: case {chosen.case}{group}", text, rows)
+    return Example(scenario, f"{heading(scenario)}: case {chosen.case}{group}", text, rows)
 
 
 def _failure_row(
@@ -213,19 +222,19 @@ def _failure_row(
     image = view.image_panel(modality)
     panels = [
         image,
-        view.panel(modality, "Ground truth", "true outline in red", mask=view.truth()),
+        view.panel(modality, "Ground truth", "true outline", outlines=view.truth()),
     ]
-    for method, whose in zip(methods, ("Single phase", "Ours"), strict=True):
+    for method, whose in zip(methods, ("Single modality", "Ours"), strict=True):
         folder = source.run(method, chosen.fold, chosen.seed, scenario)
         name = f"{whose}: {source.title(method)}"
         if not written(folder / f"{chosen.case}.nii.gz"):
             panels.append(replace(image, heading=name, note="not run"))
             continue
-        mask = view.prediction(folder)
+        masks = view.prediction(folder)
         dice = _dice_of(cases, method, scenario, chosen)
-        note = dice if mask.any() else f"{dice}, nothing predicted"
+        note = dice if any(mask.any() for mask in masks) else f"{dice}, nothing predicted"
         panels.append(
-            view.panel(modality, name, f"outline predicted by {name}", mask=mask, note=note)
+            view.panel(modality, name, f"outline predicted by {name}", outlines=masks, note=note)
         )
     return Row(heading(scenario), panels)
 

@@ -70,7 +70,7 @@ def _csv_cells(table: Table, row: Row, entry: Entry) -> list[str]:
         entry.comparison,
     )
     names = [table.caption, row.group, row.method, row.label, row.scenario]
-    names += [column.class_name, column.metric.name, column.metric.unit, entry.status]
+    names += [column.region, column.metric.name, column.metric.unit, entry.status]
     printed: list[str | float | None] = [None] * 3
     if published:
         printed = [published.mean, published.sd, published.reproducibility]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import cycle
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from remodal.report.incomplete import IncompleteCase, incomplete_cases, training
 from remodal.report.methods_text import methods_text
 from remodal.report.quality import failed_predictions, quarantined, registration_quality, warnings
 from remodal.report.runs import Run, curve_chart, trained_runs
+from remodal.report.slices import OUTLINES
 from remodal.report.tables import cases_csv, study_cases
 from remodal.report.views import Source
 from remodal.report.wording import (
@@ -140,7 +142,7 @@ def _content(
     return {
         "settings": settings,
         "simulated": f" {SIMULATED}" if settings.data.simulated else "",
-        "classes": len(settings.data.classes),
+        "regions": len(settings.data.regions),
         "sections": _sections(tables),
         "glance": _glance(cases, splits, runs, claims, len(stopped), incomplete),
         "tables": tables,
@@ -184,7 +186,7 @@ def _sections(tables: Sequence[Table]) -> list[tuple[str, str]]:
         ("spread", "Spread over cases"),
         ("metrics", "All metrics, lesions"),
         ("attention", "Attention"),
-        ("failures", "Where one phase fails"),
+        ("failures", "Where one modality fails"),
         ("curves", "Training curves"),
         ("cases", "Cases and quarantine"),
         ("registration", "Registration"),
@@ -264,9 +266,10 @@ def _breakdowns(settings: Settings, cases: pd.DataFrame) -> dict[str, Any]:
 
 
 def _pictures(source: Source, cases: pd.DataFrame) -> dict[str, Any]:
-    """Figures 2 and 3; a study without Dice has none."""
+    """Examples of cases; a study without Dice has none."""
     if "dice" not in cases:
-        return {"attention": [], "failures": [], "failures_lacking": "Dice was not measured."}
+        lacking = "Dice was not measured."
+        return {"attention": [], "failures": [], "failures_lacking": lacking, "outlines": ""}
     failures = failure_examples(source, cases)
     shown = {example.scenario for example in failures}
     lacking = [
@@ -275,16 +278,25 @@ def _pictures(source: Source, cases: pd.DataFrame) -> dict[str, Any]:
     text = ""
     if lacking:
         text = (
-            f"With the {' or the '.join(lacking)} phase alone there is no test case to show: ours "
-            "gains in none, or the predictions are not there."
+            f"In the scenario {' or '.join(lacking)} there is no test case to show: ours gains in "
+            "none, or the predictions are not there."
         )
     elif not shown:
         text = "No table of this study compares methods on a single modality."
     return {
         "attention": attention_examples(source, cases),
+        "outlines": _outlines(source.settings),
         "failures": failures,
         "failures_lacking": text,
     }
+
+
+def _outlines(settings: Settings) -> str:
+    """Which outline is which, in words."""
+    if len(settings.data.regions) == 1:
+        return "Outlines are red"
+    colours = zip(settings.data.regions, cycle(OUTLINES))
+    return f"Outlines: {', '.join(f'{heading(name)} {colour}' for name, colour in colours)}"
 
 
 def _curve_charts(runs: Sequence[Run]) -> list[Chart]:

@@ -49,7 +49,7 @@ class Published:
 
 
 def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
-    """Published numbers by (table, method, scenario, class, metric); empty without a name.
+    """Published numbers by (table, method, scenario, region, metric); empty without a name.
 
     Raises:
         UserError: no such file, a wrong column, or a cell that is no number or stands twice.

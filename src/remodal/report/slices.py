@@ -1,16 +1,26 @@
-"""Pictures of one axial slice: grey image, outlines in red, a yellow arrow, a heat map."""
+"""Pictures of one axial slice: grey image, coloured outlines, a yellow arrow, a heat map."""
 
 import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-OUTLINE, ARROW = "#ff3b30", "#ffd60a"
+#: Of the regions, in their order; from the seventh on they repeat.
+OUTLINES = {
+    "red": "#ff3b30",
+    "green": "#34c759",
+    "blue": "#0a84ff",
+    "orange": "#ff9f0a",
+    "violet": "#bf5af2",
+    "cyan": "#64d2ff",
+}
+ARROW = "#ffd60a"
 _PIXELS = 300
 _HU_WINDOW = (-110.0, 190.0)
 _HU_AIR = -500.0
@@ -125,7 +135,7 @@ def draw(
         image: pixels (y, x).
         spacing: pixel size (y, x) in mm; the picture has the patient's proportions.
         grey: intensities of black and white.
-        outlines: masks (y, x) whose edge is drawn in red.
+        outlines: masks (y, x) whose edge is drawn, each in a colour of `OUTLINES`.
         arrow: drawn in yellow.
         heat: a map (y, x) shown in place of the image.
         heat_range: its values at the ends of the colour scale.
@@ -139,9 +149,9 @@ def draw(
         axes.imshow(image, cmap="gray", vmin=grey[0], vmax=grey[1], interpolation="bilinear")
     else:
         axes.imshow(heat, cmap="inferno", vmin=heat_range[0], vmax=heat_range[1])
-    for mask in outlines:
+    for mask, colour in zip(outlines, cycle(OUTLINES.values())):
         if mask.any():
-            axes.contour(mask.astype(float), [0.5], colors=OUTLINE, linewidths=1.6)
+            axes.contour(mask.astype(float), [0.5], colors=colour, linewidths=1.6)
     if arrow is not None:
         tail, tip = arrow
         style = {"arrowstyle": "-|>", "color": ARROW, "linewidth": 2.0, "mutation_scale": 13}

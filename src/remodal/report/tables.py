@@ -71,10 +71,10 @@ def row_numbers(table: Table, row: Row) -> dict[str, float | None]:
 
 
 def _column_name(table: Table, entry: Entry) -> str:
-    """Name of a metric, and of its class where the table has several."""
+    """Name of a metric, and of its region where the table has several."""
     column = entry.column
-    several = len({one.class_name for one in table.columns}) > 1
-    return f"{column.class_name}.{column.metric.name}" if several else column.metric.name
+    several = len({one.region for one in table.columns}) > 1
+    return f"{column.region}.{column.metric.name}" if several else column.metric.name
 
 
 def _rounded(value: float) -> float | None:

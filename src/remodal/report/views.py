@@ -1,5 +1,6 @@
 """Where a figure's pictures come from, and one slice of one case to look at."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,10 +57,13 @@ class View:
 
     def __init__(self, source: Source, case: str) -> None:
         self._source, self._case = source, case
-        values = [v for group in source.settings.data.classes.values() for v in group]
+        self._data = source.settings.data
         label, self._spacing = read_axial(source.label(case))
         self._labelled = label > 0
-        self._truth = np.isin(label, values)
+        self._truths = [
+            np.isin(label, self._data.values_of(region)) for region in self._data.regions
+        ]
+        self._truth = np.logical_or.reduce(self._truths)
         self._index = slice_of_most(self._truth)
         self._images: dict[str, np.ndarray] = {}
 
@@ -73,7 +77,9 @@ class View:
         """A modality's slice without an outline."""
         heading = "CT image" if is_ct(self.image(modality)) else "Image"
         return self.panel(
-            modality, heading, f"{modality} image of case {self._case}; an arrow marks the lesion"
+            modality,
+            heading,
+            f"{modality} image of case {self._case}; an arrow marks the largest true object",
         )
 
     @cached_property
@@ -87,14 +93,18 @@ class View:
             self._index = slice_of_most(mask)
             self.__dict__.pop("_box", None)
 
-    def truth(self) -> np.ndarray:
-        """Ground truth of all classes together (z, y, x)."""
-        return self._truth
+    def truth(self) -> list[np.ndarray]:
+        """Ground truth of each region (z, y, x)."""
+        return self._truths
 
-    def prediction(self, folder: Path) -> np.ndarray:
-        """A predicted mask of all classes together (z, y, x)."""
+    def prediction(self, folder: Path) -> list[np.ndarray]:
+        """The predicted mask of each region (z, y, x)."""
         array, _ = read_axial(folder / f"{self._case}.nii.gz")
-        return array > 0
+        return [np.isin(array, self._data.indices_of(region)) for region in self._data.regions]
+
+    def left_out(self, folder: Path) -> np.ndarray:
+        """What is in a true region and in no predicted one (z, y, x)."""
+        return self._truth & ~np.logical_or.reduce(self.prediction(folder))
 
     def panel(
         self,
@@ -102,16 +112,16 @@ class View:
         heading: str,
         description: str,
         *,
-        mask: np.ndarray | None = None,
+        outlines: Sequence[np.ndarray] = (),
         note: str = "",
     ) -> Panel:
-        """A modality's slice, with a mask's outline, and an arrow to the largest true object."""
+        """A modality's slice, with outlines of masks, and an arrow to the largest true object."""
         image = self.image(modality)
         picture = draw(
             image[self._index][self._box],
             self._spacing[1:],
             grey_range(image),
-            outlines=[] if mask is None else [mask[self._index][self._box]],
+            outlines=[mask[self._index][self._box] for mask in outlines],
             arrow=self._arrow,
         )
         return Panel(picture, heading, description, note)

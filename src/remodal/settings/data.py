@@ -1,10 +1,11 @@
 """The data set: where its cases come from, and those that are simulated."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from remodal.settings.names import require_known
 from remodal.settings.section import Section
 
 
@@ -27,11 +28,69 @@ class DataSettings(Section):
     modalities: list[str] = Field(min_length=1, description="The modalities of a case, in order.")
     classes: dict[str, list[int]] = Field(
         min_length=1,
-        description="Classes to segment: name, and the label's values that belong to it.",
+        description="Classes to segment, which exclude each other: name, and the label's values "
+        "that belong to it.",
+    )
+    regions: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="What is measured and shown: name, and the classes that it is the union of; "
+        "regions may overlap. Empty: each class is one.",
     )
     empty_label: Literal["quarantine", "keep"] = Field(
         "quarantine", description="What happens to a case whose label holds none of the classes."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _each_class_is_a_region(cls, content: Any) -> Any:
+        if isinstance(content, dict) and not content.get("regions"):
+            classes = content.get("classes")
+            if isinstance(classes, dict):
+                return content | {"regions": {name: [name] for name in classes}}
+        return content
+
+    @model_validator(mode="after")
+    def _classes_exclude_each_other(self) -> "DataSettings":
+        owner: dict[int, str] = {}
+        for name, values in self.classes.items():
+            if not values or min(values) < 1:
+                raise ValueError(
+                    f"classes: `{name}` is {values}; it needs values of the label, from 1 on "
+                    "(0 is the background)"
+                )
+            for value in values:
+                if value in owner:
+                    raise ValueError(
+                        f"classes: the value {value} is in `{owner[value]}` and in `{name}`, but "
+                        "classes exclude each other; give each value to one class, and name their "
+                        "unions under data.regions"
+                    )
+                owner[value] = name
+        return self
+
+    @model_validator(mode="after")
+    def _regions_are_unions_of_classes(self) -> "DataSettings":
+        for name, classes in self.regions.items():
+            if not classes:
+                raise ValueError(
+                    f"regions: `{name}` is empty; name the classes that it consists of"
+                )
+            require_known(f"regions.{name}", classes, self.classes)
+            if name in self.classes and classes != [name]:
+                raise ValueError(
+                    f"regions: `{name}` is the name of a class and stands for {classes}; call the "
+                    "region otherwise"
+                )
+        return self
+
+    def values_of(self, region: str) -> list[int]:
+        """The label's values that belong to a region."""
+        return [value for name in self.regions[region] for value in self.classes[name]]
+
+    def indices_of(self, region: str) -> list[int]:
+        """The indices of a region's classes in a prediction, where the first class is 1."""
+        order = list(self.classes)
+        return [order.index(name) + 1 for name in self.regions[region]]
 
 
 class PhantomSettings(Section):

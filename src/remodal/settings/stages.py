@@ -38,7 +38,10 @@ STAGES = {
     "inventory": Stage("remodal.preprocessing.inventory"),
     "train": Stage("remodal.training.loop", ("network", "training", "registration", *_DATA)),
     "infer": Stage("remodal.inference", ("inference", "scenarios")),
-    "evaluate": Stage("remodal.metrics.evaluate", ("metrics.names", "metrics.lesion_overlap")),
+    "evaluate": Stage(
+        "remodal.metrics.evaluate",
+        ("metrics.names", "metrics.lesion_overlap", "data.classes", "data.regions"),
+    ),
     "tabulate": Stage(
         "remodal.report.tables",
         (

@@ -78,6 +78,7 @@ class Settings(Section):
         named = {
             "data.modalities": self.data.modalities,
             "data.classes": self.data.classes,
+            "data.regions": self.data.regions,
             "methods": self.methods,
             "scenarios": self.scenarios,
             "tables": self.tables,

@@ -202,7 +202,7 @@ def read_curves(path: Path) -> list[tuple[str, float, int]]:
 
 
 def _measured(cases: "pd.DataFrame") -> list[tuple[str, float, int]]:
-    """Mean, sd and n of every metric in each scenario (and class, where there are several)."""
+    """Mean, sd and n of every metric in each scenario (and region, where there are several)."""
     several = cases["class"].nunique() > 1
     found: list[tuple[str, float, int]] = []
     for (scenario, name), rows in cases.groupby(["scenario", "class"]):
