@@ -5,6 +5,7 @@ import pytest
 from remodal.report.methods_text import methods_text
 from remodal.report.page import _environment as templates
 from remodal.report.page import versions
+from remodal.report.training_text import Trained
 
 PHASES = ["arterial", "venous"]
 SPLITS = {
@@ -13,12 +14,13 @@ SPLITS = {
     "folds": [{"test": ["b"]}],
     "quarantined": {},
 }
+NOTHING = Trained()
 
 
 @pytest.fixture
 def text_of(make_settings):
-    def write(**overrides):
-        return methods_text(templates(), make_settings(**overrides), SPLITS, versions())
+    def write(trained=NOTHING, **overrides):
+        return methods_text(templates(), make_settings(**overrides), SPLITS, trained, versions())
 
     return write
 
@@ -49,3 +51,22 @@ def test_the_interval_is_said_to_be_of_what_stands_behind_it(text_of):
     assert "interval of the mean difference over folds" in text_of(
         splits={"scheme": "kfold", "folds": 5}
     )
+
+
+def test_what_the_trained_models_say_of_themselves_stands_in_the_paragraph(text_of):
+    options = {"MAML": {"dice_over": "batch", "intra_deep_supervision": True, "ma": "repo"}}
+    text = text_of(Trained(options, [("bf16-mixed", "a card")]))
+    assert "The Dice term was computed over the batch. Deep supervision" in text
+    assert "Options of the methods: MAML (ma = repo)." in text
+    assert "Training ran in mixed precision (bfloat16) on a card." in text
+
+
+def test_nothing_is_said_of_models_that_are_not_there(text_of):
+    text = text_of()
+    assert "Dice term" not in text
+    assert "precision" not in text
+    assert "  " not in text.partition("References")[0]
+
+
+def test_the_measures_are_listed_once(text_of):
+    assert "Reported are Dice [%], ASSD [voxel] and MASD [voxel], mean" in text_of()

@@ -18,7 +18,7 @@ from remodal.metrics.registry import StudyMetric, require_metric
 FEWEST_PAIRS = 6
 
 #: Most pairs for which the signed-rank test goes through all sums of ranks.
-_MOST_EXACT = 200
+MOST_EXACT = 200
 
 
 @dataclass(frozen=True)
@@ -113,13 +113,13 @@ def signed_rank(differences: np.ndarray) -> float:
 
     Zero differences take part in the ranking, then only the others can change sign (Pratt 1959):
     two methods that miss the same lesion are tied there, which dropping the case would hide. All
-    zero gives 1; none gives NaN. Beyond `_MOST_EXACT` pairs the normal approximation serves.
+    zero gives 1; none gives NaN. Beyond `MOST_EXACT` pairs the normal approximation serves.
     """
     if differences.size == 0:
         return nan
     if not differences.any():
         return 1.0
-    if differences.size > _MOST_EXACT:
+    if differences.size > MOST_EXACT:
         return float(stats.wilcoxon(differences, zero_method="pratt", method="approx").pvalue)
     # Doubled, the ranks of tied differences are whole numbers too.
     doubled = np.rint(2 * stats.rankdata(np.abs(differences))).astype(int)

@@ -54,12 +54,16 @@ def _used(settings: Settings, study: Path, option: str) -> str:
 
 
 def _method_option(settings: Settings, study: Path, method: str, option: str) -> str:
+    options = model_options(settings, study, method)
+    return in_words(options[option]) if option in options else DEFAULT
+
+
+def model_options(settings: Settings, study: Path, method: str) -> dict[str, Any]:
     """From the trained model's description, which knows the defaults; else from the settings."""
     options = dict(settings.methods[method].options) if method in settings.methods else {}
     for path in sorted((study / "models" / method).glob("fold*-seed*/model.json")):
-        options = read_json(path).get("options", {}) | options
-        break
-    return in_words(options[option]) if option in options else DEFAULT
+        return read_json(path).get("options", {}) | options
+    return options
 
 
 def in_words(value: Any) -> str:

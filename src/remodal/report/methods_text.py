@@ -6,6 +6,14 @@ from jinja2 import Environment
 
 from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.registry import require_metric
+from remodal.metrics.statistics import MOST_EXACT
+from remodal.report.training_text import (
+    Trained,
+    listed,
+    loss_sentence,
+    options_sentence,
+    precision_sentence,
+)
 from remodal.settings import Settings
 from remodal.splits.completeness import lacking
 
@@ -48,7 +56,11 @@ _SPLIT = {
 
 
 def methods_text(
-    environment: Environment, settings: Settings, splits: dict[str, Any], versions: dict[str, str]
+    environment: Environment,
+    settings: Settings,
+    splits: dict[str, Any],
+    trained: Trained,
+    versions: dict[str, str],
 ) -> str:
     """The text of data, training, inference, evaluation and software, with references.
 
@@ -56,6 +68,7 @@ def methods_text(
         environment: holds the template.
         settings: the study.
         splits: content of splits.json.
+        trained: what is known of the trained models.
         versions: of the software.
     """
     return environment.get_template("methods.txt.j2").render(
@@ -63,7 +76,6 @@ def methods_text(
         versions=versions,
         data_sentence=_data_sentence(settings, splits),
         intensity_sentence=_intensity_sentence(settings),
-        augmentation_sentence=_augmentation_sentence(settings),
         split_sentence=_split_sentence(settings, splits),
         method_list=_method_list(settings),
         optimiser=_OPTIMISERS[settings.training.optimiser],
@@ -71,11 +83,23 @@ def methods_text(
             factor=1 / settings.training.plateau_factor,
             patience=settings.training.patience,
         ),
-        seeds_sentence=_seeds_sentence(settings),
+        training_sentences=_sentences(
+            loss_sentence(trained),
+            options_sentence(trained),
+            _augmentation_sentence(settings),
+            precision_sentence(trained),
+            _seeds_sentence(settings),
+        ),
+        exact_pairs=MOST_EXACT,
         evaluation_sentence=_evaluation_sentence(settings),
         interval_sentence=_interval_sentence(settings),
         claims_sentence=_claims_sentence(settings),
     )
+
+
+def _sentences(*sentences: str) -> str:
+    """Those that say something, one after the other."""
+    return " ".join(filter(None, sentences))
 
 
 def _data_sentence(settings: Settings, splits: dict[str, Any]) -> str:
@@ -116,8 +140,7 @@ def _augmentation_sentence(settings: Settings) -> str:
     done = [f"{what} ({chance:g})" for what, chance in chances.items() if chance]
     if not done:
         return "Patches were not augmented."
-    listed = " and ".join(filter(None, [", ".join(done[:-1]), done[-1]]))
-    return f"Patches were {listed} at random, with the probability in brackets."
+    return f"Patches were {listed(done)} at random, with the probability in brackets."
 
 
 def _split_sentence(settings: Settings, splits: dict[str, Any]) -> str:
@@ -172,7 +195,7 @@ def _evaluation_sentence(settings: Settings) -> str:
     names = dict.fromkeys(name for table in settings.tables.values() for name in table.metrics)
     titles = [require_metric(name).title for name in names] or ["Dice [%]"]
     return (
-        f"Reported are {' and '.join(titles)}, mean and standard deviation over test cases, with "
+        f"Reported are {listed(titles)}, mean and standard deviation over test cases, with "
         "the number of missed and undefined cases; an empty prediction has Dice 0 and no surface "
         "distance."
     )

@@ -35,6 +35,7 @@ from remodal.report.quality import failed_predictions, quarantined, registration
 from remodal.report.runs import Run, curve_chart, trained_runs
 from remodal.report.slices import OUTLINES
 from remodal.report.tables import cases_csv, study_cases
+from remodal.report.training_text import what_was_trained
 from remodal.report.views import Source
 from remodal.report.wording import (
     compared_texts,
@@ -138,7 +139,8 @@ def _content(
     claims = evaluate_claims(settings.claims, cases, settings.preset)
     found_versions = versions()
     incomplete = incomplete_cases(settings, splits, runs, cases)
-    text = methods_text(environment, settings, splits, found_versions)
+    trained = what_was_trained(settings, study, runs)
+    text = methods_text(environment, settings, splits, trained, found_versions)
     return {
         "settings": settings,
         "simulated": f" {SIMULATED}" if settings.data.simulated else "",
