@@ -13,6 +13,7 @@ from remodal.errors import RemodalError
 from remodal.intake.datasets import cases_of
 from remodal.intake.source_index import read_index, source_state
 from remodal.sharing.adoption import adopt_pulled
+from remodal.results import paths
 from remodal.settings.stages import depends_on
 
 # Slurm's early warning reaches every process of a job, but is for the training alone.
@@ -41,12 +42,29 @@ wildcard_constraints:
     seed=r"\d+",
 
 
+# Paths of the rules, with wildcards.
+STUDY, DATA = paths.study_folder("{study}"), paths.data_folder("{data}")
+STUDY_SETTINGS = str(
+    paths.settings_file(STUDY)
+)  # a parameter with wildcards must be text
+DATA_SETTINGS = str(paths.settings_file(DATA))
+SPLITS = paths.splits_file(STUDY)
+TRAINING = paths.Training("{method}", "{fold}", "{seed}")
+MODEL = paths.model_folder(STUDY, TRAINING)
+PREDICTIONS = paths.prediction_folder(STUDY, TRAINING, "{scenario}")
+METRICS = paths.metrics_file(STUDY, TRAINING, "{scenario}")
+
+# And those of this study.
+THIS_STUDY = paths.study_folder(SETTINGS.study_id)
+THIS_DATA = paths.data_folder(SETTINGS.data_id)
+
+
 def study_file(name):
-    return f"results/studies/{SETTINGS.study_id}/{name}"
+    return THIS_STUDY / name
 
 
 def data_file(name):
-    return f"results/data/{SETTINGS.data_id}/{name}"
+    return THIS_DATA / name
 
 
 def of_stage(stage):
@@ -132,7 +150,7 @@ def of_paper(*kinds):
 
 
 def data_folder(wildcards):
-    return f"results/data/{SETTINGS.data_id}"
+    return THIS_DATA
 
 
 def registered_folder(wildcards):
@@ -177,19 +195,23 @@ def cases_of_fold(wildcards):
     ]
 
 
+# Models that one starts from, of the same fold and seed, by role.
 def input_models(wildcards):
-    return [
-        study_file(
-            f"models/{name}/fold{wildcards.fold}-seed{wildcards.seed}/model.safetensors"
+    return {
+        role: paths.model_folder(
+            THIS_STUDY, paths.Training(name, wildcards.fold, wildcards.seed)
         )
-        for name in SETTINGS.methods[wildcards.method].inputs.values()
-    ]
+        for role, name in SETTINGS.methods[wildcards.method].inputs.items()
+    }
+
+
+def input_weights(wildcards):
+    return [folder / "model.safetensors" for folder in input_models(wildcards).values()]
 
 
 def input_options(wildcards):
     return [
-        f"--input {role}={study_file(f'models/{name}/fold{wildcards.fold}-seed{wildcards.seed}')}"
-        for role, name in SETTINGS.methods[wildcards.method].inputs.items()
+        f"--input {role}={folder}" for role, folder in input_models(wildcards).items()
     ]
 
 
@@ -201,33 +223,27 @@ def gpus(device, count):
     return 0 if device == "cpu" else count
 
 
-def models():
-    return [
-        f"{method}/fold{fold}-seed{seed}"
-        for method in SETTINGS.methods
-        for fold in folds()
-        for seed in SETTINGS.seeds
-    ]
-
-
 def trained_models():
-    return [study_file(f"models/{model}/model.safetensors") for model in models()]
+    return [
+        paths.model_folder(THIS_STUDY, training) / "model.safetensors"
+        for training in SETTINGS.trainings()
+    ]
 
 
 def evaluated():
     return [
-        f"{model}/{scenario}"
-        for model in models()
-        for scenario in SETTINGS.scenarios_of(model.partition("/")[0])
+        (THIS_STUDY, training, scenario)
+        for training in SETTINGS.trainings()
+        for scenario in SETTINGS.scenarios_of(training.method)
     ]
 
 
 def predicted_scenarios():
-    return [study_file(f"predictions/{cell}") for cell in evaluated()]
+    return [paths.prediction_folder(*cell) for cell in evaluated()]
 
 
 def measured_scenarios():
-    return [study_file(f"metrics/{cell}.csv") for cell in evaluated()]
+    return [paths.metrics_file(*cell) for cell in evaluated()]
 
 
 def table_rows():

@@ -3,18 +3,18 @@
 
 rule evaluate:
     input:
-        splits="results/studies/{study}/splits.json",
-        predictions="results/studies/{study}/predictions/{method}/fold{fold}-seed{seed}/{scenario}",
+        splits=SPLITS,
+        predictions=PREDICTIONS,
     output:
-        "results/studies/{study}/metrics/{method}/fold{fold}-seed{seed}/{scenario}.csv",
+        METRICS,
     log:
-        "results/studies/{study}/logs/evaluate/{method}-fold{fold}-seed{seed}-{scenario}.log",
+        paths.log_file(STUDY, "evaluate", TRAINING.job, "{scenario}"),
     benchmark:
-        "results/studies/{study}/benchmarks/evaluate/{method}-fold{fold}-seed{seed}-{scenario}.tsv"
+        paths.benchmark_file(STUDY, "evaluate", TRAINING.job, "{scenario}")
     conda:
         "../../envs/remodal.yaml"
     params:
-        settings="results/studies/{study}/settings.yaml",
+        settings=STUDY_SETTINGS,
         registered=registered_folder,
         quarantine=quarantine_option(),
         depends_on=of_stage("evaluate"),

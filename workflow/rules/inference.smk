@@ -3,24 +3,22 @@
 
 rule infer:
     input:
-        splits="results/studies/{study}/splits.json",
+        splits=SPLITS,
         cases="results/studies/{study}/preprocessed/fold{fold}.test.json",
-        weights="results/studies/{study}/models/{method}/fold{fold}-seed{seed}/model.safetensors",
+        weights=MODEL / "model.safetensors",
     output:
-        directory(
-            "results/studies/{study}/predictions/{method}/fold{fold}-seed{seed}/{scenario}"
-        ),
+        directory(PREDICTIONS),
     log:
-        "results/studies/{study}/logs/infer/{method}-fold{fold}-seed{seed}-{scenario}.log",
+        paths.log_file(STUDY, "infer", TRAINING.job, "{scenario}"),
     benchmark:
-        "results/studies/{study}/benchmarks/infer/{method}-fold{fold}-seed{seed}-{scenario}.tsv"
+        paths.benchmark_file(STUDY, "infer", TRAINING.job, "{scenario}")
     conda:
         "../../envs/remodal.yaml"
     threads: SETTINGS.inference.threads
     resources:
         gpu=gpus(SETTINGS.inference.device, 1),
     params:
-        settings="results/studies/{study}/settings.yaml",
+        settings=STUDY_SETTINGS,
         model=subpath(input.weights, parent=True),
         preprocessed=preprocessed_folder,
         quarantine=quarantine_option(),

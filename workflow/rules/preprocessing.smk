@@ -4,7 +4,7 @@
 
 rule fingerprint:
     input:
-        splits="results/studies/{study}/splits.json",
+        splits=SPLITS,
         records=registered_cases(),
     output:
         "results/studies/{study}/preprocessed/fold{fold}/fingerprint.json",
@@ -13,7 +13,7 @@ rule fingerprint:
     conda:
         "../../envs/remodal.yaml"
     params:
-        settings="results/studies/{study}/settings.yaml",
+        settings=STUDY_SETTINGS,
         registered=registered_folder,
         depends_on=of_stage("fingerprint"),
     shell:
@@ -38,7 +38,7 @@ rule preprocess:
     conda:
         "../../envs/remodal.yaml"
     params:
-        settings="results/studies/{study}/settings.yaml",
+        settings=STUDY_SETTINGS,
         registered=subpath(input.record, parent=True),
         fingerprints=expand("--fingerprint {file}", file=fingerprints()),
         quarantine=quarantine_option(),
@@ -52,7 +52,7 @@ rule preprocess:
 # and inference: as many as there are make planning slow.
 rule inventory:
     input:
-        splits="results/studies/{study}/splits.json",
+        splits=SPLITS,
         cases=cases_of_fold,
     output:
         training="results/studies/{study}/preprocessed/fold{fold}.training.json",

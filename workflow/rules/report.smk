@@ -4,7 +4,7 @@
 rule tabulate:
     input:
         metrics=measured_scenarios(),
-        splits="results/studies/{study}/splits.json",
+        splits=SPLITS,
         published=of_paper("csv"),
     output:
         tables=expand(
@@ -17,11 +17,11 @@ rule tabulate:
         summary="results/studies/{study}/tables/summary.json",
         claims="results/studies/{study}/tables/claims.json",
     log:
-        "results/studies/{study}/logs/tabulate.log",
+        paths.log_file(STUDY, "tabulate"),
     conda:
         "../../envs/remodal.yaml"
     params:
-        settings="results/studies/{study}/settings.yaml",
+        settings=STUDY_SETTINGS,
         metrics="results/studies/{study}/metrics",
         folder=subpath(output.summary, parent=True),
         depends_on=of_stage("tabulate"),
@@ -40,11 +40,11 @@ rule report:
     output:
         "results/studies/{study}/report/index.html",
     log:
-        "results/studies/{study}/logs/report.log",
+        paths.log_file(STUDY, "report"),
     conda:
         "../../envs/remodal.yaml"
     params:
-        settings="results/studies/{study}/settings.yaml",
+        settings=STUDY_SETTINGS,
         study=subpath(input.summary, ancestor=2),
         data=data_folder,
         depends_on=of_stage("report"),
@@ -62,13 +62,13 @@ rule faults:
     output:
         "results/studies/{study}/report/faults.json",
     log:
-        "results/studies/{study}/logs/faults.log",
+        paths.log_file(STUDY, "faults"),
     retries: 0
     localrule: True
     conda:
         "../../envs/remodal.yaml"
     params:
-        settings="results/studies/{study}/settings.yaml",
+        settings=STUDY_SETTINGS,
         study=subpath(input.tracking, parent=True),
         data=data_folder,
     shell:

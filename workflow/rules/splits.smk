@@ -6,14 +6,14 @@ rule split:
         records=registered_cases(),
         shared=shared_split_file(),
     output:
-        "results/studies/{study}/splits.json",
+        SPLITS,
     log:
-        "results/studies/{study}/logs/split.log",
+        paths.log_file(STUDY, "split"),
     localrule: True
     conda:
         "../../envs/remodal.yaml"
     params:
-        settings="results/studies/{study}/settings.yaml",
+        settings=STUDY_SETTINGS,
         registered=registered_folder,
         depends_on=of_stage("split"),
     shell:

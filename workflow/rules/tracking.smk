@@ -8,11 +8,11 @@ rule track:
     output:
         "results/studies/{study}/tracking.json",
     log:
-        "results/studies/{study}/logs/track.log",
+        paths.log_file(STUDY, "track"),
     conda:
         "../../envs/remodal.yaml"
     params:
-        settings="results/studies/{study}/settings.yaml",
+        settings=STUDY_SETTINGS,
         study=subpath(input.summary, ancestor=2),
         depends_on=of_stage("track"),
     shell:

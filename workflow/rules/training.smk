@@ -5,29 +5,29 @@
 
 rule train:
     input:
-        splits="results/studies/{study}/splits.json",
+        splits=SPLITS,
         fingerprint="results/studies/{study}/preprocessed/fold{fold}/fingerprint.json",
         cases="results/studies/{study}/preprocessed/fold{fold}.training.json",
-        models=input_models,
+        models=input_weights,
     output:
-        weights="results/studies/{study}/models/{method}/fold{fold}-seed{seed}/model.safetensors",
-        description="results/studies/{study}/models/{method}/fold{fold}-seed{seed}/model.json",
-        curves="results/studies/{study}/models/{method}/fold{fold}-seed{seed}/curves.csv",
-        record="results/studies/{study}/models/{method}/fold{fold}-seed{seed}/training.json",
+        weights=MODEL / "model.safetensors",
+        description=MODEL / "model.json",
+        curves=MODEL / "curves.csv",
+        record=MODEL / "training.json",
     log:
-        "results/studies/{study}/logs/train/{method}-fold{fold}-seed{seed}.log",
+        paths.log_file(STUDY, "train", TRAINING.job),
     benchmark:
-        "results/studies/{study}/benchmarks/train/{method}-fold{fold}-seed{seed}.tsv"
+        paths.benchmark_file(STUDY, "train", TRAINING.job)
     conda:
         "../../envs/remodal.yaml"
     threads: SETTINGS.training.threads
     resources:
         gpu=gpus(SETTINGS.training.device, SETTINGS.training.devices),
     params:
-        settings="results/studies/{study}/settings.yaml",
+        settings=STUDY_SETTINGS,
         preprocessed=subpath(input.fingerprint, parent=True),
         folder=subpath(output.weights, parent=True),
-        checkpoints="results/studies/{study}/checkpoints/{method}-fold{fold}-seed{seed}",
+        checkpoints=str(paths.checkpoint_folder(STUDY, TRAINING)),
         inputs=input_options,
         depends_on=training_depends_on,
     shell:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from remodal.errors import UserError
 from remodal.results.files import write_text
+from remodal.results.paths import training_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +31,6 @@ COUNTS = (
 
 #: Column with the reason why a case has no value, a fault of ours; empty for the others.
 FAILED = "failed"
-
-_RUN = re.compile(r"fold(\d+)-seed(\d+)")
 
 
 def write_cases(
@@ -78,8 +76,8 @@ def read_cases(metrics: Path) -> "pd.DataFrame":
 
     tables = []
     for path in sorted(Path(metrics).glob("*/fold*-seed*/*.csv")):
-        run = _RUN.fullmatch(path.parent.name)
-        if run is None:
+        training = training_of(path.parent)
+        if training is None:
             continue
         table = pd.read_csv(
             path,
@@ -90,8 +88,7 @@ def read_cases(metrics: Path) -> "pd.DataFrame":
         )
         if table.empty:  # no test case of this fold has the scenario's modalities
             continue
-        names = {"method": path.parent.parent.name, "fold": int(run[1]), "seed": int(run[2])}
-        tables.append(table.assign(**names, scenario=path.stem))
+        tables.append(table.assign(**training._asdict(), scenario=path.stem))
     if not tables:
         raise UserError(
             "holds no per-case table", where=str(metrics), remedy="run the evaluate stage first"

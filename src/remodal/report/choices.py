@@ -6,6 +6,7 @@ from typing import Any
 
 from remodal.report.paper_notes import Choice, read_notes
 from remodal.results.files import read_json
+from remodal.results.paths import model_folder
 from remodal.settings import Settings
 
 DEFAULT = "the method's default"
@@ -61,8 +62,10 @@ def _method_option(settings: Settings, study: Path, method: str, option: str) ->
 def model_options(settings: Settings, study: Path, method: str) -> dict[str, Any]:
     """From the trained model's description, which knows the defaults; else from the settings."""
     options = dict(settings.methods[method].options) if method in settings.methods else {}
-    for path in sorted((study / "models" / method).glob("fold*-seed*/model.json")):
-        return read_json(path).get("options", {}) | options
+    for training in settings.trainings(method):
+        described = model_folder(study, training) / "model.json"
+        if described.is_file():
+            return read_json(described).get("options", {}) | options
     return options
 
 

@@ -8,6 +8,7 @@ from remodal.errors import FaultOfOurs
 from remodal.intake.datasets import cases_of
 from remodal.metrics.cases import failed_cases
 from remodal.results.files import read_json, write_json
+from remodal.results.paths import log_file, metrics_file, prediction_folder
 from remodal.results.records import Record, case_records
 from remodal.settings import Settings
 
@@ -59,22 +60,22 @@ def _of_tests(settings: Settings, study: Path) -> Iterator[Fault]:
     """Test cases that a model could not predict, or whose prediction could not be measured."""
     for method in settings.methods:
         for scenario in settings.scenarios_of(method):
-            for path in sorted((study / "metrics" / method).glob(f"fold*-seed*/{scenario}.csv")):
-                cell = f"{method}/{path.parent.name}/{scenario}"
-                for case, reason in failed_cases(path).items():
-                    index = read_json(study / "predictions" / cell / "predictions.json")
+            for training in settings.trainings(method):
+                path = metrics_file(study, training, scenario)
+                for case, reason in (failed_cases(path) if path.is_file() else {}).items():
+                    predictions = prediction_folder(study, training, scenario)
+                    index = read_json(predictions / "predictions.json")
                     stage = "infer" if case in index["failed"] else "evaluate"
-                    log = study / "logs" / stage / f"{cell.replace('/', '-')}.log"
-                    yield Fault(case, stage, reason, log)
+                    yield Fault(case, stage, reason, log_file(study, stage, training.job, scenario))
 
 
 def _fault(record: Record, study: Path, data: Path) -> Fault:
     names = {
-        "convert": f"convert/{record.case}-{record.modality}.log",
-        "convert-label": f"convert/{record.case}-label.log",
+        "convert": ("convert", record.case, record.modality),
+        "convert-label": ("convert", record.case, "label"),
     }
     folder = study if record.stage == "preprocess" else data
-    log = folder / "logs" / names.get(record.stage, f"{record.stage}/{record.case}.log")
+    log = log_file(folder, *names.get(record.stage, (record.stage, record.case)))
     return Fault(record.case, record.stage, record.reason, log)
 
 

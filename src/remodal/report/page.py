@@ -50,6 +50,7 @@ from remodal.report.wording import (
     retraining_text,
 )
 from remodal.results.files import write_text
+from remodal.results.paths import splits_file
 from remodal.results.provenance import data_hash, git_state, hardware, versions
 from remodal.results.records import case_records
 from remodal.settings import Settings
@@ -131,7 +132,7 @@ def _content(
 ) -> dict[str, Any]:
     """What the templates show."""
     cases = study_cases(settings, study / "metrics")
-    splits = read_splits(study / "splits.json")
+    splits = read_splits(splits_file(study))
     runs = trained_runs(settings, study)
     records = case_records(study, data, splits["modalities"])
     stopped = quarantined(records, splits)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from remodal.report.charts import Curve, training_curves
 from remodal.results.files import read_json
+from remodal.results.paths import model_folder
 from remodal.settings import Settings
 
 
@@ -30,12 +31,11 @@ def trained_runs(settings: Settings, study: Path) -> list[Run]:
         label = chosen.label or method
         if set(settings.modalities_of(method)) != set(settings.data.modalities):
             label += f" ({', '.join(settings.modalities_of(method))})"
-        for fold in range(settings.splits.fold_count):
-            for seed in settings.seeds:
-                folder = study / "models" / method / f"fold{fold}-seed{seed}"
-                if folder.is_dir():
-                    curves, details = _curves(folder / "curves.csv"), _details(folder)
-                    runs.append(Run(method, label, fold, seed, curves, details))
+        for training in settings.trainings(method):
+            folder = model_folder(study, training)
+            if folder.is_dir():
+                curves, details = _curves(folder / "curves.csv"), _details(folder)
+                runs.append(Run(method, label, training.fold, training.seed, curves, details))
     return runs
 
 

@@ -19,6 +19,7 @@ from remodal.report.slices import (
     read_axial,
     slice_of_most,
 )
+from remodal.results.paths import Training, prediction_folder
 from remodal.settings import Settings
 
 
@@ -40,7 +41,7 @@ class Source:
 
     def run(self, method: str, fold: int, seed: int, scenario: str) -> Path:
         """The predictions of one trained model in one scenario."""
-        return self.study / "predictions" / method / f"fold{fold}-seed{seed}" / scenario
+        return prediction_folder(self.study, Training(method, fold, seed), scenario)
 
     def has_images(self, case: str) -> bool:
         """Whether a case's label and all its registered images are there."""

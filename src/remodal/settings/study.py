@@ -1,9 +1,12 @@
 """All settings of a study, and what one section asks of another."""
 
 import math
+from collections.abc import Iterator
+from itertools import product
 
 from pydantic import Field, model_validator
 
+from remodal.results.paths import Training
 from remodal.settings.data import DataSettings, PhantomSettings
 from remodal.settings.evaluation import InferenceSettings, MetricsSettings, TrackingSettings
 from remodal.settings.names import RESERVED, require_known, require_usable
@@ -61,6 +64,12 @@ class Settings(Section):
         return self.methods[method].scenarios or [
             name for name, present in self.scenarios.items() if set(present) == own
         ]
+
+    def trainings(self, method: str | None = None) -> Iterator[Training]:
+        """All trainings of the study, or of one of its methods, in the settings' order."""
+        methods = self.methods if method is None else [method]
+        for key in product(methods, range(self.splits.fold_count), self.seeds):
+            yield Training(*key)
 
     @model_validator(mode="after")
     def _patch_fits_network(self) -> "Settings":

@@ -7,6 +7,7 @@ from typing import Any
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
 from remodal.process.progress import progress
+from remodal.results.paths import settings_file, study_folder
 from remodal.settings import Settings
 from remodal.sharing import snakemake_records
 from remodal.sharing.check import cached_copy, changed_by_hand, summarised
@@ -97,7 +98,7 @@ def _about_sources(study: Settings) -> list[str]:
     paths = unindexed(study, cases_of(study))
     if not paths:
         return []
-    settings = f"results/studies/{study.study_id}/settings.yaml"
+    settings = str(settings_file(study_folder(study.study_id)))
     return [
         f"{len(paths)} sources are in no index, {paths[0]} the first: a clone without them would "
         f"convert them again; run `remodal index --settings {settings}` and share again"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from remodal.cluster.queue import queue_lines
 from remodal.errors import UserError
+from remodal.results.paths import settings_file
 from remodal.settings.composition import read_settings
-from remodal.status.models import ModelStatus, model_names, model_status
+from remodal.status.models import ModelStatus, model_status
 from remodal.status.stages import StageStatus, stage_status
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def find_studies(folder: Path) -> list[Path]:
         UserError: there is none.
     """
     folder = Path(folder)
-    if (folder / "settings.yaml").is_file():
+    if settings_file(folder).is_file():
         return [folder]
     found = sorted(path.parent for path in folder.glob("studies/*/settings.yaml"))
     if not found:
@@ -72,10 +73,10 @@ def study_status(study: Path, now: float | None = None) -> StudyStatus:
     Raises:
         UserError: the settings cannot be read.
     """
-    settings = read_settings(study / "settings.yaml")
+    settings = read_settings(settings_file(study))
     return StudyStatus(
         stage_status(study, settings, now),
-        [model_status(study, settings, name, now) for name in model_names(settings)],
+        [model_status(study, settings, training, now) for training in settings.trainings()],
     )
 
 

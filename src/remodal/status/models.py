@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from remodal.process.stage_log import ending, shows_life
 from remodal.results.files import read_json
+from remodal.results.paths import Training, checkpoint_folder, log_file, model_folder
 from remodal.settings import Settings
 
 State = Literal["waiting", "running", "done", "stopped", "stalled", "failed"]
@@ -51,34 +52,23 @@ class ModelStatus:
     reason: str = ""
 
 
-def model_names(settings: Settings) -> list[str]:
-    """`<method>/fold<k>-seed<s>` of each model, in the order of the settings."""
-    return [
-        f"{method}/fold{fold}-seed{seed}"
-        for method in settings.methods
-        for fold in range(settings.splits.fold_count)
-        for seed in settings.seeds
-    ]
-
-
 def model_status(
-    study: Path, settings: Settings, name: str, now: float | None = None
+    study: Path, settings: Settings, training: Training, now: float | None = None
 ) -> ModelStatus:
     """How far one model is.
 
     Args:
         study: folder of the study.
         settings: those that its last run wrote.
-        name: as of `model_names`.
+        training: which model.
         now: seconds since 1970, for tests.
     """
-    if (study / "models" / name / "model.safetensors").is_file():
-        return _finished(name, study / "models" / name)
-    job, epochs = name.replace("/", "-"), settings.training.epochs
-    progress, log = (
-        study / "checkpoints" / job / "progress.json",
-        study / "logs/train" / f"{job}.log",
-    )
+    name, folder = str(training.folder), model_folder(study, training)
+    if (folder / "model.safetensors").is_file():
+        return _finished(name, folder)
+    epochs = settings.training.epochs
+    progress = checkpoint_folder(study, training) / "progress.json"
+    log = log_file(study, "train", training.job)
     said = _read(progress)
     written = [path.stat().st_mtime for path in (progress, log) if path.is_file()]
     if not written:

@@ -8,9 +8,16 @@ from pathlib import Path
 from remodal.errors import RemodalError
 from remodal.intake.datasets import CaseSource, cases_of
 from remodal.process.stage_log import ending, shows_life
+from remodal.results.paths import (
+    data_of,
+    metrics_file,
+    model_folder,
+    prediction_folder,
+    splits_file,
+)
 from remodal.results.records import Record, read_record
 from remodal.settings import Settings
-from remodal.status.models import WITHOUT_A_WORD, model_names
+from remodal.status.models import WITHOUT_A_WORD
 
 #: Failed jobs of a stage whose reasons are shown.
 _REASONS = 3
@@ -53,7 +60,7 @@ def stage_status(study: Path, settings: Settings, now: float | None = None) -> l
         now: seconds since 1970, for tests.
     """
     now = time.time() if now is None else now
-    data = study.parents[1] / "data" / settings.data_id
+    data = data_of(study, settings.data_id)
     return [
         _status(stage, results, logs, records, now)
         for stage, results, logs, records in _stages(study, data, settings)
@@ -66,8 +73,8 @@ def _stages(
     """Each stage with a result of each of its jobs, its logs, and the records of its cases."""
     cases = _cases(settings)
     folds = range(settings.splits.fold_count)
-    models = model_names(settings)
-    cells = [f"{m}/{s}" for m in models for s in settings.scenarios_of(m.partition("/")[0])]
+    models = list(settings.trainings())
+    cells = [(model, name) for model in models for name in settings.scenarios_of(model.method)]
     of_data, of_study = data / "logs", study / "logs"
     if settings.data.simulated:
         results = _each(cases, lambda c: [data / f"scans/{c.case}/record.json"])
@@ -84,7 +91,7 @@ def _stages(
         of_data.glob("register/*.log"),
         data.glob("registered/*/registration.json"),
     )
-    yield "split", [study / "splits.json"], of_study.glob("split.log"), ()
+    yield "split", [splits_file(study)], of_study.glob("split.log"), ()
     prepared = study / "preprocessed"
     fingerprints = [prepared / f"fold{fold}/fingerprint.json" for fold in folds]
     yield "fingerprint", fingerprints, of_study.glob("fingerprint-*.log"), ()
@@ -95,11 +102,11 @@ def _stages(
         of_study.glob("preprocess/*.log"),
         [path for path in prepared.glob(f"{last_fold}/*.json") if path.name != "fingerprint.json"],
     )
-    trained = [study / f"models/{model}/model.safetensors" for model in models]
+    trained = [model_folder(study, model) / "model.safetensors" for model in models]
     yield "train", trained, of_study.glob("train/*.log"), ()
-    predicted = [study / f"predictions/{cell}/predictions.json" for cell in cells]
+    predicted = [prediction_folder(study, *cell) / "predictions.json" for cell in cells]
     yield "infer", predicted, of_study.glob("infer/*.log"), ()
-    measured = [study / f"metrics/{cell}.csv" for cell in cells]
+    measured = [metrics_file(study, *cell) for cell in cells]
     yield "evaluate", measured, of_study.glob("evaluate/*.log"), ()
     last = {"report": "report/index.html", "track": "tracking.json", "faults": "report/faults.json"}
     for stage, result in ({"tabulate": "tables/summary.json"} | last).items():

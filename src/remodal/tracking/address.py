@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from remodal.results.paths import Training
+
 #: Tags by which a run is found again: its place in the tree, a digest of all that it holds, and
 #: (of a run that a training streams to) the training's identity.
 KEY, DIGEST, LIVE = "remodal.key", "remodal.digest", "remodal.live"
@@ -11,7 +13,7 @@ KEY, DIGEST, LIVE = "remodal.key", "remodal.digest", "remodal.live"
 
 def run_key(study: str, method: str, fold: int, seed: int) -> str:
     """Place of a trained model's run in the tree: study > method > fold and seed."""
-    return f"{study}/{method}/fold{fold}-seed{seed}"
+    return f"{study}/{Training(method, fold, seed).folder}"
 
 
 def store_uri() -> str:

@@ -14,6 +14,7 @@ from remodal.metrics.cases import read_cases
 from remodal.metrics.registry import METRICS, StudyMetric
 from remodal.metrics.statistics import summarise
 from remodal.results.files import read_json, sha256
+from remodal.results.paths import data_of, model_folder, settings_file, splits_file
 from remodal.results.provenance import data_hash, git_state
 from remodal.settings import Settings
 from remodal.splits import read_splits
@@ -76,12 +77,10 @@ class TrainedModel(NamedTuple):
 
 def trained_models(settings: Settings, study: Path) -> Iterator[TrainedModel]:
     """The models of a study that are there, in the order of its methods."""
-    for method in settings.methods:
-        for fold in range(settings.splits.fold_count):
-            for seed in settings.seeds:
-                folder = study / "models" / method / f"fold{fold}-seed{seed}"
-                if (folder / "model.json").is_file():
-                    yield TrainedModel(method, fold, seed, folder)
+    for training in settings.trainings():
+        folder = model_folder(study, training)
+        if (folder / "model.json").is_file():
+            yield TrainedModel(*training, folder)
 
 
 def study_runs(settings: Settings, study: Path) -> list[TrackedRun]:
@@ -102,10 +101,10 @@ def study_runs(settings: Settings, study: Path) -> list[TrackedRun]:
         "data.name": settings.data_id,
         "data.simulated": str(settings.data.simulated).lower(),
         "data.sources": data_hash(
-            study.parents[1] / "data" / settings.data_id / "converted",
-            read_splits(study / "splits.json")["modalities"],
+            data_of(study, settings.data_id) / "converted",
+            read_splits(splits_file(study))["modalities"],
         ),
-        "data.splits": sha256(study / "splits.json")[:16],
+        "data.splits": sha256(splits_file(study))[:16],
     }
     runs = [_study_run(settings, study, data)]
     for method in dict.fromkeys(model.method for model in models):
@@ -127,8 +126,8 @@ def _study_run(settings: Settings, study: Path, data: Mapping[str, str]) -> Trac
         tags={"title": settings.title, "git.commit": commit["commit"]}
         | {"git.dirty": str(commit["dirty"]).lower(), **data},
         artefacts=[
-            (study / "settings.yaml", ""),
-            (study / "splits.json", ""),
+            (settings_file(study), ""),
+            (splits_file(study), ""),
             *((path, "tables") for path in sorted(tables)),
         ],
     )

@@ -6,12 +6,12 @@ Only the standard library is used, since the Snakefile asks for the cases before
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource
 from remodal.intake.label_source import LabelSource
+from remodal.results.paths import data_folder
 
 if TYPE_CHECKING:
     from remodal.settings import PhantomSettings, Settings
@@ -89,7 +89,7 @@ def cases(settings: "Settings") -> list[CaseSource]:
 
 def _case(settings: "Settings", index: int) -> CaseSource:
     case, layout = case_name(index), layout_of(settings.phantom, index)
-    root = Path("results/data") / settings.data_id / "scans" / case
+    root = data_folder(settings.data_id) / "scans" / case
     return CaseSource(
         case=case,
         patient=case,

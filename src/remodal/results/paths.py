@@ -1,0 +1,102 @@
+"""Where everything lies in results/: no other module spells these names.
+
+A function's names may be wildcards, such as `{case}`: the workflow's rules are made of the same
+paths. Light, since the Snakefile imports it.
+
+    results/data/<data set>/   scans, converted, registered: what every study of it shares
+    results/studies/<study>/   splits.json, preprocessed, models, predictions, metrics, tables
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+RESULTS = Path("results")
+
+
+class Training(NamedTuple):
+    """One training of a method: on which fold, from which seed."""
+
+    method: str
+    fold: int | str
+    seed: int | str
+
+    @property
+    def run(self) -> str:
+        """The training among those of its method: `fold0-seed1`."""
+        return f"fold{self.fold}-seed{self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie in each of a study's folders: `maml/fold0-seed1`."""
+        return Path(self.method, self.run)
+
+    @property
+    def job(self) -> str:
+        """Its name in one word, for logs and checkpoints: `maml-fold0-seed1`."""
+        return f"{self.method}-{self.run}"
+
+
+def training_of(folder: Path) -> Training | None:
+    """The training that a folder `<method>/fold<k>-seed<s>` is of; None: of none."""
+    found = re.fullmatch(r"fold(\d+)-seed(\d+)", folder.name)
+    return Training(folder.parent.name, int(found[1]), int(found[2])) if found else None
+
+
+def study_folder(study: str) -> Path:
+    """Folder of a study, from the working directory."""
+    return RESULTS / "studies" / study
+
+
+def data_folder(data: str) -> Path:
+    """Folder of a data set, from the working directory."""
+    return RESULTS / "data" / data
+
+
+def data_of(study: Path, data: str) -> Path:
+    """Folder of a data set beside the studies of which `study` is one."""
+    return study.parents[1] / "data" / data
+
+
+def settings_file(folder: Path) -> Path:
+    """The effective settings that a study or a data set was made with."""
+    return folder / "settings.yaml"
+
+
+def splits_file(study: Path) -> Path:
+    """Which cases train and which test."""
+    return study / "splits.json"
+
+
+def model_folder(study: Path, training: Training) -> Path:
+    """A trained model: model.safetensors, model.json, curves.csv, training.json."""
+    return study / "models" / training.folder
+
+
+def checkpoint_folder(study: Path, training: Training) -> Path:
+    """State of an unfinished training, and how far it is."""
+    return study / "checkpoints" / training.job
+
+
+def prediction_folder(study: Path, training: Training, scenario: str) -> Path:
+    """A model's predictions in one scenario: predictions.json, and a segmentation of each case."""
+    return study / "predictions" / training.folder / scenario
+
+
+def metrics_file(study: Path, training: Training, scenario: str) -> Path:
+    """What those predictions are worth, case by case."""
+    return study / "metrics" / training.folder / f"{scenario}.csv"
+
+
+def log_file(folder: Path, stage: str, *names: str) -> Path:
+    """Log of a stage's job; `names` tell the stage's jobs apart."""
+    return folder / "logs" / f"{_job(stage, names)}.log"
+
+
+def benchmark_file(folder: Path, stage: str, *names: str) -> Path:
+    """Time and memory of a stage's job."""
+    return folder / "benchmarks" / f"{_job(stage, names)}.tsv"
+
+
+def _job(stage: str, names: tuple[str, ...]) -> str:
+    return f"{stage}/{'-'.join(names)}" if names else stage
