@@ -38,15 +38,15 @@ POLL = 0.1
 
 def study(small: bool) -> Settings:
     """The liver study with its published settings, for three patients of one size."""
-    # One short training: what counts is a model of the published patch to predict with.
-    training = {"epochs": 1, "iterations": 1, "device": "cpu", "precision": "32-true"}
     chosen = {
         "study": "liver",
         "preset": "paper",
         "phantom": SMALL if small else SIZE,
         "network": NETWORK,
-        "training": training,
-        "inference": {"mirror": False, "device": "cpu", "step": 1.0},
+        # One short training: what counts is a model of the published patch to predict with.
+        "recipe": {"epochs": 1, "iterations": 1, "precision": "32-true"},
+        "inference": {"mirror": False, "step": 1.0},
+        "compute": {"device": "cpu"},
     }
     return compose(chosen, folder=ROOT / "config")
 

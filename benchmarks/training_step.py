@@ -59,7 +59,8 @@ def step_seconds(
         fitting = Fitting(
             method,
             fabric,
-            settings.training,
+            settings.recipe,
+            settings.compute,
             sampler,
             None,
             seed=0,
@@ -71,7 +72,7 @@ def step_seconds(
         with redirect_stdout(StringIO()):
             wall = fitting.run().seconds
         cpu = time.process_time() - cpu
-    return Taken(wall / settings.training.iterations, cpu / settings.training.iterations)
+    return Taken(wall / settings.recipe.iterations, cpu / settings.recipe.iterations)
 
 
 def main() -> None:
@@ -83,29 +84,31 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of torch, on a CPU")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    training = {"epochs": 1, "iterations": arguments.iterations, "cache": arguments.cache}
     settings = compose(
         {"study": "liver", "preset": "paper" if on_gpu else "demo"},
-        overrides={"training": training},
+        overrides={
+            "recipe": {"epochs": 1, "iterations": arguments.iterations},
+            "compute": {"cache": arguments.cache},
+        },
     )
-    fabric = make_fabric(settings.training)
-    patch = settings.training.patch
+    fabric = make_fabric(settings.recipe, settings.compute)
+    patch = settings.recipe.patch
     with tempfile.TemporaryDirectory() as name, repeatable(fabric.device):
         folder = Path(name)
         usable = {"case": write_case(folder, 2 * max(patch))}
-        place = choose_place(folder, ["case"], settings.training.cache, fabric.device)
+        place = choose_place(folder, ["case"], settings.compute.cache, fabric.device)
         cases = load_cases(folder, usable, [0, 1], place, fabric.device)
         sampler = PatchSampler(
             cases,
             settings.data.modalities,
             truth=settings.registration.fixed,
             patch=patch,
-            batch=settings.training.batch,
-            foreground=settings.training.foreground,
+            batch=settings.recipe.batch,
+            foreground=settings.recipe.foreground,
             device=fabric.device,
             purpose=TRAINING,
             seed=0,
-            augmentation=settings.training.augmentation,
+            augmentation=settings.recipe.augmentation,
         )
         feeds = {"real patches": sampler, "one fixed batch": FixedBatch(sampler.batch(0, 0))}
         taken = {feed: [] for feed in feeds}

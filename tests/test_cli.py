@@ -100,7 +100,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_no_half_file(full_disk):
 
 def test_settings_are_written_with_the_command_lines_changes(tmp_path):
     target = tmp_path / "settings.yaml"
-    assert remodal("settings", "--set", "training.epochs=7", "-o", target).returncode == 0
+    assert remodal("settings", "--set", "recipe.epochs=7", "-o", target).returncode == 0
     assert "epochs: 7" in target.read_text()
 
 

@@ -29,7 +29,7 @@ def study(tmp_path: Path) -> Path:
             "study": "liver",
             "preset": "smoke",
             "splits": {"scheme": "kfold", "folds": 2},
-            "training": {"epochs": 50},
+            "recipe": {"epochs": 50},
         },
         folder=ROOT / "config",
     )

@@ -19,7 +19,12 @@ LOG = f"{STUDY}/logs/train/{NAME}-fold0-seed0.log"
 #: Long enough to be met at work again and again.
 ARGUMENTS = (
     f"{MODEL}/model.safetensors",
-    *("--config", "preset=smoke", "training={epochs: 40, iterations: 2, checkpoint_every: 2}"),
+    *(
+        "--config",
+        "preset=smoke",
+        "recipe={epochs: 40, iterations: 2}",
+        "compute={checkpoint_every: 2}",
+    ),
 )
 
 

@@ -24,7 +24,7 @@ def test_the_whole_preparation_is_a_few_dozen_submissions(workspace):
 
 def test_a_training_asks_for_its_gpus_on_one_node_in_a_job_of_its_own(workspace):
     model = "results/studies/liver-smoke/models/nnunet/fold0-seed0/model.safetensors"
-    training = "training={device: auto, devices: 2}"
+    training = "compute={device: auto, devices: 2}"
     said = planned(workspace, model, "--config", "preset=smoke", training)
     (request,) = re.findall(r"^rule train:.*?resources: (.*?)$", said, re.MULTILINE | re.DOTALL)
     asked = dict(part.split("=", 1) for part in request.split(", "))

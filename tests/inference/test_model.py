@@ -4,7 +4,7 @@ import torch
 
 from remodal.errors import UserError
 from remodal.inference.model import Segmenter, choose_device, choose_precision
-from remodal.settings import InferenceSettings
+from remodal.settings import ComputeSettings, InferenceSettings
 
 
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch) -> None:
@@ -23,8 +23,9 @@ def test_half_precision_passes_change_probabilities_a_little(study) -> None:
     image = np.random.default_rng(0).normal(size=(2, 16, 32, 32)).astype(np.float32)
     found = {}
     for precision in ("32-true", "bf16-mixed"):
-        settings = InferenceSettings(mirror=False, batch=2, precision=precision, device="cpu")
-        segmenter = Segmenter(study.model("nnunet"), ["arterial", "venous"], settings)
+        settings = InferenceSettings(mirror=False, precision=precision)
+        compute = ComputeSettings(device="cpu", windows=2)
+        segmenter = Segmenter(study.model("nnunet"), ["arterial", "venous"], settings, compute)
         found[precision] = segmenter.probabilities(image)
         assert found[precision].dtype == np.float32
         np.testing.assert_allclose(found[precision].sum(axis=0), 1, atol=1e-2)

@@ -43,7 +43,7 @@ def test_the_description_is_enough_for_a_new_patient(trained, tmp_path):
     description = load_model(tmp_path).description
     assert description["modalities"] == ["arterial", "venous"]
     assert description["classes"] == {"tumour": [2]}
-    assert description["patch"] == [16, 32, 32]
+    assert description["recipe"]["patch"] == [16, 32, 32]
     assert description["fingerprint"] == {"spacing": [5.0, 1.0, 1.0]}
     assert description["registration"]["fixed"] == "venous"
     assert description["preprocessing"]["percentiles"] == [0.5, 99.5]

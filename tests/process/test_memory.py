@@ -63,10 +63,12 @@ def test_the_line_names_use_limit_need_and_remedy(monkeypatch):
     assert "\n" not in said
 
 
-@pytest.mark.parametrize(("stage", "setting"), [("train", "training"), ("infer", "inference")])
+@pytest.mark.parametrize(
+    ("stage", "setting"), [("train", "recipe.batch"), ("infer", "compute.windows")]
+)
 def test_a_gpu_that_is_too_small_is_no_matter_of_the_job_s_memory(stage, setting):
     said = str(memory.shortage(stage, "CUDA out of memory. Tried to allocate 2.00 GiB", 100))
-    assert f"{setting}.batch" in said
+    assert setting in said
     assert "patch" in said
     assert "mem_mb" not in said
 

@@ -40,9 +40,16 @@ def test_just_the_augmentation_that_was_on_is_named(text_of):
     assert "blurred" not in text
     off = dict.fromkeys(("rotation", "scale", "elastic", "mirror", "gamma"), 0)
     nothing = {f"{name}_probability": chance for name, chance in off.items()}
-    assert "not augmented" in text_of(training={"augmentation": nothing})
+    assert "not augmented" in text_of(recipe={"augmentation": nothing})
     alone = {**nothing, "blur_probability": 0.25}
-    assert "Patches were blurred (0.25) at random" in text_of(training={"augmentation": alone})
+    assert "Patches were blurred (0.25) at random" in text_of(recipe={"augmentation": alone})
+
+
+def test_a_method_with_a_recipe_of_its_own_is_named(text_of):
+    assert "Otherwise trained" not in text_of()
+    own = {"maml": {"recipe": {"optimiser": "sgd", "augmentation": {"gamma_probability": 0.9}}}}
+    said = "Otherwise trained were MAML (optimiser sgd, gamma probability 0.9)."
+    assert said in text_of(methods=own)
 
 
 def test_the_interval_is_said_to_be_of_what_stands_behind_it(text_of):

@@ -1,11 +1,12 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
 from remodal.errors import UserError
-from remodal.settings.composition import assignments, compose, merge, read_settings, write_settings
+from remodal.settings.composition import assignments, compose, read_settings, write_settings
 from remodal.settings.reference import reference
-from remodal.settings.stages import STAGES, depends_on
+from remodal.settings.stages import STAGES, depends_on, settings_digest
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -21,9 +22,9 @@ def test_every_study_is_valid_with_every_preset(study, preset):
 
 
 def test_the_paper_preset_has_the_published_hyper_parameters():
-    training = liver("paper").training
-    assert (training.optimiser, training.learning_rate, training.epochs) == ("adam", 3e-4, 600)
-    assert training.patch == (128, 128, 128)
+    recipe = liver("paper").recipe
+    assert (recipe.optimiser, recipe.learning_rate, recipe.epochs) == ("adam", 3e-4, 600)
+    assert recipe.patch == (128, 128, 128)
     assert liver("paper").network.base_width == 32
     assert liver("paper").phantom.cases * 2 == 654
 
@@ -46,8 +47,8 @@ def test_presets_write_to_folders_of_their_own():
         ({"study": "livr"}, "unknown study `livr`"),
         ({"preset": "dmeo"}, "unknown preset `dmeo`"),
         ({"trainign": {"epochs": 1}}, "`trainign` is not a setting"),
-        ({"training": {"epoch": 1}}, "`training.epoch` is not a setting"),
-        ({"training": {"epochs": "many"}}, "`training.epochs`"),
+        ({"recipe": {"epoch": 1}}, "`recipe.epoch` is not a setting"),
+        ({"recipe": {"epochs": "many"}}, "`recipe.epochs`"),
         ({"registration": {"fixed": "portal"}}, "`portal` is not one of arterial, venous"),
         ({"methods": {"maml": {"type": "maml", "modalities": ["t1"]}}}, "`t1` is not one of"),
         ({"data": {"modalities": ["arterial", "venous", "label"]}}, "`label` is a word of our own"),
@@ -106,11 +107,7 @@ def test_assignments_nest_and_parse_values():
 
 def test_an_assignment_without_a_value_is_refused():
     with pytest.raises(UserError, match="sets nothing"):
-        assignments(["training.epochs"])
-
-
-def test_merging_keeps_what_is_not_changed():
-    assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+        assignments(["recipe.epochs"])
 
 
 def test_the_reference_of_the_settings_is_up_to_date():
@@ -145,6 +142,73 @@ def test_a_changed_option_reruns_that_method_alone():
         if depends_on(before, "train", method) != depends_on(after, "train", method)
     }
     assert changed == {"maml"}
+
+
+def with_own_recipe(**recipe):
+    return {"methods": {"maml": {"recipe": recipe}}}
+
+
+def test_a_method_may_have_its_own_recipe():
+    settings = liver("paper", **with_own_recipe(epochs=9, augmentation={"gamma_probability": 0}))
+    own, common = settings.recipe_of("maml"), settings.recipe_of("nnunet")
+    assert common == settings.recipe
+    assert (own.epochs, own.augmentation.gamma_probability) == (9, 0)
+    assert own.batch == common.batch
+    assert own.augmentation.rotation_degrees == common.augmentation.rotation_degrees
+
+
+def test_an_own_recipe_retrains_that_method_alone():
+    before, after = liver("paper"), liver("paper", **with_own_recipe(batch=4))
+    changed = {
+        method
+        for method in before.methods
+        if depends_on(before, "train", method) != depends_on(after, "train", method)
+    }
+    assert changed == {"maml"}
+
+
+def test_what_repeats_the_recipe_retrains_nothing():
+    after = liver("paper", **with_own_recipe(batch=2))
+    assert depends_on(liver("paper"), "train", "maml") == depends_on(after, "train", "maml")
+
+
+def test_compute_settings_are_part_of_no_digest():
+    compute = {"threads": 5, "cache": "disk", "checkpoint_every": 3, "devices": 2, "windows": 1}
+    before, after = liver(), liver(compute=compute)
+    assert settings_digest(before) == settings_digest(after)
+    assert all(depends_on(before, stage) == depends_on(after, stage) for stage in STAGES)
+    assert depends_on(before, "train", "maml") == depends_on(after, "train", "maml")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ({"epoch": 1}, "`methods.maml.recipe.epoch` is not a setting"),
+        ({"augmentation": {"rotation": 1}}, "`methods.maml.recipe.augmentation.rotation`"),
+        ({"patch": [3, 3, 3]}, "methods.maml.recipe.patch: [3, 3, 3] must be a multiple"),
+    ],
+)
+def test_a_wrong_own_recipe_names_the_method(recipe, said):
+    with pytest.raises(UserError) as raised:
+        liver("paper", **with_own_recipe(**recipe))
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_preset_says_how_much_work_it_is_for_every_method(tmp_path):
+    study = (CONFIG / "studies/liver.yaml").read_text(encoding="utf-8")
+    own = "{type: maml, recipe: {epochs: 1000, weight_decay: 0.5}, "
+    for folder in ("studies", "presets"):
+        shutil.copytree(CONFIG / folder, tmp_path / folder)
+    (tmp_path / "studies/liver.yaml").write_text(study.replace("{type: maml, ", own))
+    smoke, paper = (
+        compose({"study": "liver", "preset": preset}, tmp_path).recipe_of("maml")
+        for preset in ("smoke", "paper")
+    )
+    assert (smoke.epochs, smoke.weight_decay) == (2, 0.5)
+    assert (paper.epochs, paper.weight_decay) == (1000, 0.5)
+    chosen = {"study": "liver", "preset": "paper", "recipe": {"epochs": 3}}
+    assert compose(chosen, tmp_path).recipe_of("maml").epochs == 3
 
 
 def test_outside_the_project_s_folder_it_is_said_where_to_run(tmp_path, monkeypatch):

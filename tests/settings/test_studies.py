@@ -39,9 +39,9 @@ def test_the_ablation_leaves_the_papers_tables_and_methods_alone():
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_repositorys_recipe_holds_in_every_preset(preset):
-    training = study("liver_repo", preset).training
-    assert (training.optimiser, training.schedule, training.learning_rate) == ("sgd", "poly", 0.01)
-    augmentation = training.augmentation
+    recipe = study("liver_repo", preset).recipe
+    assert (recipe.optimiser, recipe.schedule, recipe.learning_rate) == ("sgd", "poly", 0.01)
+    augmentation = recipe.augmentation
     assert (augmentation.rotation_degrees, augmentation.scale) == (30, (0.7, 1.4))
     assert augmentation.low_resolution_probability == 0.25
     assert augmentation.elastic_probability == 0

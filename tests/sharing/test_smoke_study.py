@@ -110,7 +110,7 @@ def test_the_commands_that_check_anothers_study_run_as_written(clone):
 
 
 def test_a_changed_parameter_plans_the_jobs_that_it_concerns(clone):
-    epochs = planned(clone, "--config", "training={epochs: 77}")
+    epochs = planned(clone, "--config", "recipe={epochs: 77}")
     assert set(epochs) == DOWNSTREAM_OF_PREPARED
     assert epochs["train"] == 7
 

@@ -44,7 +44,7 @@ def study(tmp_path, monkeypatch, settings, empty_store):
 def write_model(study, method, dices, seconds=5.0):
     folder = study / "models" / method / "fold0-seed0"
     training = {
-        "parameters": {"training": {"epochs": 2, "patch": [8, 8, 8]}, "network": {"base_width": 4}},
+        "parameters": {"recipe": {"epochs": 2, "patch": [8, 8, 8]}, "network": {"base_width": 4}},
         "parameter_count": 1234,
         "seconds": seconds,
         "versions": {"torch": "2.13.0"},
@@ -85,7 +85,7 @@ def test_study_method_and_fold_with_all_that_they_hold(study, settings):
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
 
     model = runs["liver-smoke > maml > fold0-seed0"]
-    assert model.data.params["training.patch"] == "[8, 8, 8]"
+    assert model.data.params["recipe.patch"] == "[8, 8, 8]"
     assert model.data.params["network.base_width"] == "4"
     assert model.data.metrics["both/dice"] == 80
     assert model.data.metrics["both/dice.n"] == 2

@@ -30,7 +30,7 @@ def write_training(folder: Path, number: int, epochs: int) -> None:
     with atomic_path(folder / "model.safetensors") as temporary:
         temporary.write_bytes(save({"weight": np.full(8, number, np.float32)}))
     write_curves(folder / "curves.csv", curve(number, epochs))
-    parameters = {"training": {"epochs": epochs, "patch": [8, 8, 8]}}
+    parameters = {"recipe": {"epochs": epochs, "patch": [8, 8, 8]}}
     write_json(folder / "training.json", {"parameters": parameters, "seconds": 1.0 + number})
     write_json(folder / "model.json", {"weights_sha256": f"weights {number}"})
 

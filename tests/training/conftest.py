@@ -10,7 +10,7 @@ import pytest
 
 from remodal.results.files import write_json
 from remodal.results.records import Record, read_record, write_record
-from remodal.settings import Settings
+from remodal.settings import ComputeSettings, Settings
 from remodal.settings.composition import compose, write_settings
 from remodal.training.loop import train
 
@@ -77,18 +77,22 @@ class Study:
         train(self.settings, **arguments)
 
 
-def tiny_settings(**training: Any) -> Settings:
-    """The liver study, as small as it gets."""
+def tiny_settings(**changes: Any) -> Settings:
+    """The liver study, as small as it gets; `changes` are keys of its recipe or of `compute`."""
+    small = {"patch": [8, 12, 12], "epochs": 3, "iterations": 3}
+    compute = {key: value for key, value in changes.items() if key in ComputeSettings.model_fields}
+    recipe = {key: value for key, value in changes.items() if key not in compute}
     overrides = {
         "network": {"base_width": 2, "max_width": 4, "strides": [[1, 2, 2], [2, 2, 2]]},
-        "training": {"patch": [8, 12, 12], "epochs": 3, "iterations": 3, "threads": 1} | training,
+        "recipe": small | recipe,
+        "compute": compute,
     }
     return compose({"study": "liver", "preset": "smoke"}, CONFIG, overrides)
 
 
-def write_study(folder: Path, **training: Any) -> Study:
+def write_study(folder: Path, **changes: Any) -> Study:
     """Write the tiny study's files."""
-    study = Study(folder, tiny_settings(**training))
+    study = Study(folder, tiny_settings(**changes))
     study.preprocessed.mkdir(parents=True)
     for seed, name in enumerate(["a", "b", "c", "d"]):
         write_case(study.preprocessed, name, seed)
@@ -101,7 +105,7 @@ def write_study(folder: Path, **training: Any) -> Study:
 
 @pytest.fixture
 def make_study() -> Callable[..., Study]:
-    """Writes the tiny study into a folder, with training settings of one's own."""
+    """Writes the tiny study into a folder, with a recipe and compute settings of one's own."""
     return write_study
 
 

@@ -11,6 +11,7 @@ from remodal.errors import Preempted, UserError
 from remodal.models.model_files import load_model
 from remodal.results.files import read_json, write_json
 from remodal.results.records import Record, write_record
+from remodal.settings import ComputeSettings
 from remodal.training.patches import PatchSampler
 
 from .conftest import leave_out
@@ -191,6 +192,32 @@ def test_other_data_do_not_continue_from_the_checkpoint(study, signalled):
     assert len(checkpoints(study)) == 2
 
 
+def test_other_compute_settings_continue_from_the_checkpoint(tmp_path, make_study, signalled):
+    unbroken = contents(make_study(tmp_path / "unbroken").train())
+    study = make_study(tmp_path / "broken")
+    restore = signalled(signal.SIGTERM, epoch=1, iteration=2)
+    with pytest.raises(Preempted):
+        study.train()
+    restore()
+    compute = ComputeSettings(device="cpu", threads=2, cache="host", checkpoint_every=2)
+    study.settings = study.settings.model_copy(update={"compute": compute})
+    assert contents(study.train()) == unbroken
+    assert read_json(study.folder / "model" / "training.json")["resumed"] == 1
+
+
+def test_a_method_with_a_recipe_of_its_own_is_trained_by_it(study):
+    own = {"maml": {"recipe": {"epochs": 1, "iterations": 2, "patch": [8, 8, 8]}}}
+    methods = {
+        name: method.model_copy(update=own.get(name, {}))
+        for name, method in study.settings.methods.items()
+    }
+    study.settings = study.settings.model_copy(update={"methods": methods})
+    record = read_json(study.train("maml") / "training.json")
+    assert record["epochs"] == 1
+    assert record["parameters"]["recipe"]["iterations"] == 2
+    assert load_model(study.folder / "model").description["recipe"]["patch"] == [8, 8, 8]
+
+
 def test_a_method_that_learns_nothing_is_assembled_from_its_inputs(study):
     inputs = {phase: study.train(f"nnunet_{phase}", phase) for phase in ("arterial", "venous")}
     assembled = load_model(study.train("ms_ensemble", "ensemble", **inputs)).method
@@ -221,7 +248,7 @@ def test_a_quarantined_case_is_left_out_and_said_so(study):
 
 def test_a_loss_that_is_not_finite_stops_before_it_is_saved(tmp_path, make_study):
     study = make_study(tmp_path, optimiser="sgd", learning_rate=1e30, gradient_clip=1e30)
-    with pytest.raises(UserError, match=r"not finite in epoch 1.*lower training\.learning_rate"):
+    with pytest.raises(UserError, match=r"not finite in epoch 1.*lower recipe\.learning_rate"):
         study.train()
     assert not checkpoints(study)
 

@@ -1,15 +1,15 @@
 import pytest
 import torch
 
-from remodal.settings import TrainingSettings
+from remodal.settings import RecipeSettings
 from remodal.training.optimisation import advance, make_optimiser, make_schedule, smooth
 
 
 def parts(**settings):
-    training = TrainingSettings(**settings)
+    recipe = RecipeSettings(**settings)
     weight = torch.nn.Parameter(torch.ones(2))
-    optimiser = make_optimiser([{"params": [weight]}], training)
-    return weight, optimiser, make_schedule(optimiser, training)
+    optimiser = make_optimiser([{"params": [weight]}], recipe)
+    return weight, optimiser, make_schedule(optimiser, recipe)
 
 
 def rates(losses, **settings):

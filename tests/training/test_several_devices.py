@@ -20,7 +20,7 @@ def test_processes_stop_together_when_one_gets_the_signal_and_go_on_exactly(tmp_
     subprocess.run(unbroken, check=True, capture_output=True)
     record = read_json(study.folder / "unbroken" / "training.json")
     assert (record["devices"], record["batch"], record["batch_per_device"]) == (2, 2, 1)
-    assert record["learning_rate"] == record["parameters"]["training"]["learning_rate"]
+    assert record["learning_rate"] == record["parameters"]["recipe"]["learning_rate"]
 
     run = [sys.executable, "-m", "remodal", *command(study, "broken")]
     stopped = subprocess.Popen(run, stderr=subprocess.PIPE, text=True)

@@ -14,9 +14,9 @@ rule infer:
         paths.benchmark_file(STUDY, "infer", TRAINING.job, "{scenario}")
     conda:
         "../../envs/remodal.yaml"
-    threads: SETTINGS.inference.threads
+    threads: SETTINGS.compute.threads
     resources:
-        gpu=gpus(SETTINGS.inference.device, 1),
+        gpu=gpus(SETTINGS.compute.device, 1),
     params:
         settings=STUDY_SETTINGS,
         model=subpath(input.weights, parent=True),

@@ -20,9 +20,9 @@ rule train:
         paths.benchmark_file(STUDY, "train", TRAINING.job)
     conda:
         "../../envs/remodal.yaml"
-    threads: SETTINGS.training.threads
+    threads: SETTINGS.compute.threads
     resources:
-        gpu=gpus(SETTINGS.training.device, SETTINGS.training.devices),
+        gpu=gpus(SETTINGS.compute.device, SETTINGS.compute.devices),
     params:
         settings=STUDY_SETTINGS,
         preprocessed=subpath(input.fingerprint, parent=True),

@@ -219,7 +219,7 @@ def train(
 
     configured = read_settings(settings)
     # The job's threads are shared by its processes, one a device.
-    torch.set_num_threads(max(1, threads // configured.training.devices))
+    torch.set_num_threads(max(1, threads // configured.compute.devices))
 
     inputs = {
         role: Path(folder) for role, _, folder in (pair.partition("=") for pair in start or [])

@@ -22,7 +22,7 @@ def settings(
     ] = "{study: liver, preset: demo}",
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting, as `training.epochs=5`; may be repeated."),
+        typer.Option("--set", help="A setting, as `recipe.epochs=5`; may be repeated."),
     ] = None,
 ) -> None:
     """Write the effective settings of a study: study, preset, then your own changes."""

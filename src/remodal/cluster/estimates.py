@@ -40,9 +40,9 @@ def hours(jobs: list[PlannedJob], settings: Settings) -> tuple[float | None, str
     """
     if seconds := earlier_seconds(jobs[0]):
         return len(jobs) * fmean(seconds) / 3600, f"mean of {len(seconds)} earlier jobs"
-    if jobs[0].stage == "train" and settings.training.device != "cpu":
-        training = settings.training
-        voxels = training.epochs * training.iterations * training.batch * prod(training.patch)
+    if jobs[0].stage == "train" and settings.compute.device != "cpu":
+        recipes = [settings.recipe_of(method) for method in settings.methods]
+        voxels = fmean(r.epochs * r.iterations * r.batch * prod(r.patch) for r in recipes)
         each = _PAPER_HOURS * voxels / _PAPER_VOXELS
         return len(jobs) * each, "the paper's 150 hours on a V100, by voxels"
     return None, ""

@@ -46,7 +46,7 @@ def infer_fold(
     `weights`. A case is written while the next one is predicted.
 
     Args:
-        settings: the study; `inference` and `scenarios` count.
+        settings: the study; `inference`, `compute` and `scenarios` count.
         model: folder of the trained model.
         scenario: key of `settings.scenarios`.
         preprocessed: folder of the fold's preprocessed cases.
@@ -59,7 +59,7 @@ def infer_fold(
         UserError: unknown scenario, a method that cannot do without a modality, a model that was
             trained on one of the test cases, or a case that is not preprocessed.
     """
-    segmenter = Segmenter(model, _present(settings, scenario), settings.inference)
+    segmenter = Segmenter(model, _present(settings, scenario), settings.inference, settings.compute)
     cases = read_fold(splits, fold)["test"]
     _require_unseen(segmenter, cases, model)
     records = {case: _record(preprocessed, case) for case in cases}

@@ -12,7 +12,7 @@ from remodal.errors import UserError
 from remodal.inference.sliding_window import sliding_window
 from remodal.methods.base import Method
 from remodal.models.model_files import load_model
-from remodal.settings import InferenceSettings
+from remodal.settings import ComputeSettings, InferenceSettings
 
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
@@ -23,15 +23,22 @@ class Segmenter:
     Args:
         folder: of the trained model.
         present: names of the modalities that are there; the method is given those that it knows.
-        settings: window step, mirroring, batch, precision, device.
+        settings: window step, mirroring, precision.
+        compute: device, windows at once.
 
     Raises:
         UserError: no such model, no such device, or the method cannot predict from `present`.
     """
 
-    def __init__(self, folder: Path, present: Iterable[str], settings: InferenceSettings) -> None:
-        self._settings = settings
-        self._device = choose_device(settings.device)
+    def __init__(
+        self,
+        folder: Path,
+        present: Iterable[str],
+        settings: InferenceSettings,
+        compute: ComputeSettings,
+    ) -> None:
+        self._settings, self._windows = settings, compute.windows
+        self._device = choose_device(compute.device)
         self._precision = choose_precision(settings.precision, self._device)
         model = load_model(folder, self._device)
         self.description: dict[str, Any] = model.description
@@ -101,14 +108,14 @@ class Segmenter:
                 self._patch,
                 step=self._settings.step,
                 mirror=mirror,
-                batch=self._settings.batch,
+                batch=self._windows,
                 track=track,
             )
         return result.cpu().numpy()
 
     @property
     def _patch(self) -> Sequence[int]:
-        return self.description["patch"]
+        return self.description["recipe"]["patch"]
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -121,7 +128,7 @@ def choose_device(wanted: str) -> torch.device:
     if wanted == "cuda" and not available:
         raise UserError(
             "no usable GPU on this machine",
-            where="inference.device",
+            where="compute.device",
             remedy="set it to cpu or auto, or ask the scheduler for a GPU",
         )
     return torch.device("cuda" if available and wanted != "cpu" else "cpu")

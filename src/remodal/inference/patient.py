@@ -17,7 +17,12 @@ from remodal.intake.source_files import is_there
 from remodal.models.model_files import read_description
 from remodal.preprocessing import prepare, restore_probabilities
 from remodal.process.progress import progress
-from remodal.settings import InferenceSettings, PreprocessingSettings, RegistrationSettings
+from remodal.settings import (
+    ComputeSettings,
+    InferenceSettings,
+    PreprocessingSettings,
+    RegistrationSettings,
+)
 
 _FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha")
 
@@ -46,13 +51,14 @@ def predict_patient(model: Path, images: Mapping[str, Path], output: Path) -> No
         )
     description = read_description(model)
     order = _wanted(images, description)
-    segmenter = Segmenter(model, order, _section(InferenceSettings, description, "inference"))
+    settings = _section(InferenceSettings, description, "inference")
+    segmenter = Segmenter(model, order, settings, ComputeSettings())
     volumes = _on_one_grid(
         {modality: _read(images[modality], modality, description) for modality in order},
         _section(RegistrationSettings, description, "registration"),
     )
-    settings = _section(PreprocessingSettings, description, "preprocessing")
-    prepared = prepare(volumes, description["fingerprint"], settings)
+    preprocessing = _section(PreprocessingSettings, description, "preprocessing")
+    prepared = prepare(volumes, description["fingerprint"], preprocessing)
     probabilities = segmenter.probabilities(
         prepared.array, partial(progress, description="Segmenting")
     )

@@ -17,7 +17,7 @@ from remodal.errors import UserError
 from remodal.networks.unet import Layout, plan_layout
 from remodal.objectives.batch import Batch, Step
 from remodal.objectives.deep_supervision import deeply_supervised_loss, level_weights
-from remodal.settings import NetworkSettings, Section, TrainingSettings
+from remodal.settings import NetworkSettings, RecipeSettings, Section
 
 
 class NoOptions(Section):
@@ -120,7 +120,7 @@ class Method(ABC):
     def start_from(self, inputs: Mapping[str, "Method"]) -> None:
         """Take over weights of other trained methods, by role (default: nothing to take)."""
 
-    def parameter_groups(self, training: TrainingSettings) -> list[dict]:
+    def parameter_groups(self, recipe: RecipeSettings) -> list[dict]:
         """Parameter groups of the optimiser."""
         return [{"params": [p for p in self.network.parameters() if p.requires_grad]}]
 

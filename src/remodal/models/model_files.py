@@ -21,7 +21,7 @@ from remodal.results.files import atomic_path, sha256, write_json
 from remodal.settings import NetworkSettings, Settings
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def describe(
         "fold": fold,
         "seed": seed,
         "network": content["network"],
-        "patch": list(settings.training.patch),
+        "recipe": settings.recipe_of(method).model_dump(mode="json"),
         "data": content["data"],
         "registration": content["registration"],
         "preprocessing": content["preprocessing"],

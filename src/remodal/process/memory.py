@@ -84,8 +84,8 @@ def shortage(stage: str, said: str, peak: int) -> OutOfMemory:
         return OutOfMemory(
             f"the GPU's memory ran out ({said})",
             where=stage,
-            remedy=f"make {'inference.batch' if stage == 'infer' else 'training.batch'} or "
-            "training.patch smaller, or use a larger GPU",
+            remedy=f"make {'compute.windows' if stage == 'infer' else 'recipe.batch'} or "
+            "recipe.patch smaller, or use a larger GPU",
         )
     limit = memory_limit()
     needs = f"; a full-size case needs {NEEDED[stage]:,} MB" if stage in NEEDED else ""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from remodal.report.own_recipes import own_recipes
 from remodal.report.paper_notes import Choice, read_notes
 from remodal.results.files import read_json
 from remodal.results.paths import model_folder
@@ -51,7 +52,18 @@ def _used(settings: Settings, study: Path, option: str) -> str:
     value: Any = settings
     for part in parts:
         value = getattr(value, part)
-    return in_words(value)
+    if parts[0] != "recipe":
+        return in_words(value)
+    return in_words(value) + _otherwise(settings, ".".join(parts[1:]))
+
+
+def _otherwise(settings: Settings, key: str) -> str:
+    """The methods whose own recipes say otherwise, and what."""
+    return "".join(
+        f"; {settings.methods[method].label or method}: {in_words(own[key])}"
+        for method, own in own_recipes(settings).items()
+        if key in own
+    )
 
 
 def _method_option(settings: Settings, study: Path, method: str, option: str) -> str:

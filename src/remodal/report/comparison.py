@@ -194,9 +194,11 @@ def _build_table(
 
 def _effort(settings: Settings) -> str:
     """How much training stands behind a study's tables."""
-    epochs, seeds = settings.training.epochs, len(settings.seeds)
+    epochs = sorted({settings.recipe_of(method).epochs for method in settings.methods})
+    shown = " to ".join(map(str, dict.fromkeys((epochs[0], epochs[-1]))))
+    seeds = len(settings.seeds)
     return (
-        f"Preset {settings.preset}: {epochs} {'epoch' if epochs == 1 else 'epochs'}, "
+        f"Preset {settings.preset}: {shown} {'epoch' if epochs == [1] else 'epochs'}, "
         f"{seeds} {'seed' if seeds == 1 else 'seeds'}."
     )
 

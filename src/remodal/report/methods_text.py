@@ -12,6 +12,7 @@ from remodal.report.training_text import (
     listed,
     loss_sentence,
     options_sentence,
+    own_recipes_sentence,
     precision_sentence,
 )
 from remodal.settings import Settings
@@ -78,16 +79,17 @@ def methods_text(
         intensity_sentence=_intensity_sentence(settings),
         split_sentence=_split_sentence(settings, splits),
         method_list=_method_list(settings),
-        optimiser=_OPTIMISERS[settings.training.optimiser],
-        schedule=_SCHEDULES[settings.training.schedule].format(
-            factor=1 / settings.training.plateau_factor,
-            patience=settings.training.patience,
+        optimiser=_OPTIMISERS[settings.recipe.optimiser],
+        schedule=_SCHEDULES[settings.recipe.schedule].format(
+            factor=1 / settings.recipe.plateau_factor,
+            patience=settings.recipe.patience,
         ),
         training_sentences=_sentences(
             loss_sentence(trained),
             options_sentence(trained),
             _augmentation_sentence(settings),
             precision_sentence(trained),
+            own_recipes_sentence(settings),
             _seeds_sentence(settings),
         ),
         exact_pairs=MOST_EXACT,
@@ -135,7 +137,7 @@ def _intensity_sentence(settings: Settings) -> str:
 def _augmentation_sentence(settings: Settings) -> str:
     """What was on, with its chance."""
     chances = {
-        done: getattr(settings.training.augmentation, name) for name, done in _AUGMENTED.items()
+        done: getattr(settings.recipe.augmentation, name) for name, done in _AUGMENTED.items()
     }
     done = [f"{what} ({chance:g})" for what, chance in chances.items() if chance]
     if not done:

@@ -170,7 +170,9 @@ def _content(
         "versions": found_versions,
         "provenance": _provenance(settings, data, splits, runs),
         "configuration": yaml.safe_dump(
-            settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True
+            settings.model_dump(mode="json", exclude={"compute"}),
+            sort_keys=False,
+            allow_unicode=True,
         ),
         **_breakdowns(settings, cases),
         **_pictures(Source(settings, study, data), cases),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from remodal.report.choices import in_words, model_options
+from remodal.report.own_recipes import own_recipes
 from remodal.report.runs import Run
 from remodal.settings import Settings
 
@@ -80,6 +81,18 @@ def options_sentence(trained: Trained) -> str:
         if rest:
             described.append(f"{label} ({', '.join(rest)})")
     return f"Options of the methods: {'; '.join(described)}." if described else ""
+
+
+def own_recipes_sentence(settings: Settings) -> str:
+    """Which methods were trained otherwise, and in what."""
+    described = []
+    for method, own in own_recipes(settings).items():
+        values = ", ".join(
+            f"{key.split('.')[-1].replace('_', ' ')} {in_words(value)}"
+            for key, value in own.items()
+        )
+        described.append(f"{settings.methods[method].label or method} ({values})")
+    return f"Otherwise trained were {listed(described)}." if described else ""
 
 
 def precision_sentence(trained: Trained) -> str:

@@ -1,17 +1,21 @@
 """Typed settings: one model per section, from which the checks and config/README.md come."""
 
+from remodal.settings.augmentation import AugmentationSettings
+from remodal.settings.compute import ComputeSettings
 from remodal.settings.data import DataSettings, PhantomSettings
 from remodal.settings.evaluation import InferenceSettings, MetricsSettings, TrackingSettings
+from remodal.settings.network import NetworkSettings
 from remodal.settings.preparation import PreprocessingSettings, RegistrationSettings, SplitSettings
+from remodal.settings.recipe import RecipeSettings
 from remodal.settings.section import Section
 from remodal.settings.study import Settings
 from remodal.settings.tables import Cell, ClaimSettings, MethodSettings, RowSettings, TableSettings
-from remodal.settings.training import AugmentationSettings, NetworkSettings, TrainingSettings
 
 __all__ = [
     "AugmentationSettings",
     "Cell",
     "ClaimSettings",
+    "ComputeSettings",
     "DataSettings",
     "InferenceSettings",
     "MethodSettings",
@@ -19,6 +23,7 @@ __all__ = [
     "NetworkSettings",
     "PhantomSettings",
     "PreprocessingSettings",
+    "RecipeSettings",
     "RegistrationSettings",
     "RowSettings",
     "Section",
@@ -26,5 +31,4 @@ __all__ = [
     "SplitSettings",
     "TableSettings",
     "TrackingSettings",
-    "TrainingSettings",
 ]

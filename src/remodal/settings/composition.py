@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from remodal.errors import UserError
 from remodal.results.files import write_text
 from remodal.settings import Settings
+from remodal.settings.merging import merge, problems, without
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -45,15 +46,6 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     return content
 
 
-def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """`base` with `change` on top; mappings are merged key by key, anything else is replaced."""
-    merged = dict(base)
-    for key, value in change.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value) if both else value
-    return merged
-
-
 def assignments(changes: list[str]) -> dict[str, Any]:
     """Nested settings of `section.key=value` texts; values are YAML.
 
@@ -81,15 +73,8 @@ def validated(content: dict[str, Any], where: str) -> Settings:
     try:
         return Settings.model_validate(content)
     except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            key = ".".join(str(part) for part in problem["loc"])
-            if problem["type"] == "extra_forbidden":
-                lines.append(f"`{key}` is not a setting (misspelt?)")
-            else:
-                lines.append(f"`{key}`: {problem['msg'].removeprefix('Value error, ')}")
         raise UserError(
-            "; ".join(lines), where=where, remedy="see config/README.md for every key"
+            problems(error), where=where, remedy="see config/README.md for every key"
         ) from error
 
 
@@ -99,7 +84,8 @@ def compose(
     """Effective settings of config.yaml's content: study, then preset, then its own keys.
 
     A study says only what differs from the one it `extends`. A preset's numbers apply to every
-    study; a study may change them under its `presets:` key.
+    study; a study may change them under its `presets:` key. What one of these says of the recipe
+    holds for every method, whatever recipe of its own a method has below it.
 
     Args:
         config: `study`, `preset` and any setting, as in config/config.yaml.
@@ -113,8 +99,21 @@ def compose(
     study = _study(folder, str(config.get("study", "")))
     preset = _named(folder, "presets", str(config.get("preset", "")))
     of_preset = (study.pop("presets", None) or {}).get(config["preset"], {})
-    content = merge(merge(merge(study, preset), of_preset), config)
+    content = study
+    for layer in (preset, of_preset, config):
+        content = merge(_without_recipe(content, layer.get("recipe") or {}), layer)
     return validated(content, f"study `{config['study']}`, preset `{config['preset']}`")
+
+
+def _without_recipe(content: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
+    """The content with methods whose own recipes leave out what `recipe` says for all."""
+    methods = {
+        name: method | {"recipe": without(method["recipe"], recipe)}
+        if isinstance(method, dict) and isinstance(method.get("recipe"), dict)
+        else method
+        for name, method in (content.get("methods") or {}).items()
+    }
+    return content | {"methods": methods}
 
 
 def _study(folder: Path, name: str) -> dict[str, Any]:

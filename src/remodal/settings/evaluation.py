@@ -12,12 +12,9 @@ class InferenceSettings(Section):
 
     step: float = Field(0.5, gt=0, le=1, description="Window step as a share of the patch.")
     mirror: bool = Field(True, description="Average over all mirrorings (8-fold in 3-D).")
-    batch: int = Field(4, ge=1, description="Windows evaluated together.")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         "auto", description="Number format of the network passes."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to predict.")
-    threads: int = Field(8, ge=1, description="CPU threads of an inference job.")
 
 
 class MetricsSettings(Section):

@@ -36,7 +36,7 @@ STAGES = {
     "fingerprint": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
     "preprocess": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
     "inventory": Stage("remodal.preprocessing.inventory"),
-    "train": Stage("remodal.training.loop", ("network", "training", "registration", *_DATA)),
+    "train": Stage("remodal.training.loop", ("network", "registration", *_DATA)),
     "infer": Stage("remodal.inference", ("inference", "scenarios")),
     "evaluate": Stage(
         "remodal.metrics.evaluate",
@@ -46,7 +46,7 @@ STAGES = {
         "remodal.report.tables",
         (
             *("metrics", "methods", "scenarios", "tables", "claims", "data", "published"),
-            *("seeds", "preset", "training.epochs"),
+            *("seeds", "preset", "recipe"),
         ),
     ),
     # The page shows the whole configuration.
@@ -58,10 +58,12 @@ STAGES = {
 def depends_on(settings: Settings, stage: str, method: str | None = None) -> str:
     """Digest of all that a stage's result depends on beside its input files.
 
+    `compute` is in none: it changes no result.
+
     Args:
         settings: effective settings.
         stage: key of `STAGES`.
-        method: for `train`, the method: its own settings and its own file count too.
+        method: for `train`, the method: its own settings and file and its recipe count too.
     """
     described = STAGES[stage]
     parts: dict[str, Any] = {key: _read(settings, key) for key in described.reads}
@@ -70,7 +72,9 @@ def depends_on(settings: Settings, stage: str, method: str | None = None) -> str
         folder = Path(__file__).parents[1] / described.templates
         parts["templates"] = {file.name: sha256(file) for file in sorted(folder.iterdir())}
     if method is not None:
-        parts["method"] = settings.methods[method].model_dump(mode="json", exclude={"label"})
+        shown = {"label", "scenarios", "recipe"}
+        parts["method"] = settings.methods[method].model_dump(mode="json", exclude=shown)
+        parts["recipe"] = settings.recipe_of(method).model_dump(mode="json")
         parts["method code"] = _code(f"remodal.methods.{settings.methods[method].type}")
     return _digest(parts)
 
@@ -88,7 +92,7 @@ _code = cache(code_hash)
 
 
 def _read(settings: Settings, key: str) -> Any:
-    value: Any = settings.model_dump(mode="json")
+    value: Any = settings.model_dump(mode="json", exclude={"compute"})
     if key == "*":
         return value
     for part in key.split("."):

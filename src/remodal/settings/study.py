@@ -4,16 +4,19 @@ import math
 from collections.abc import Iterator
 from itertools import product
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from remodal.results.paths import Training
+from remodal.settings.compute import ComputeSettings
 from remodal.settings.data import DataSettings, PhantomSettings
 from remodal.settings.evaluation import InferenceSettings, MetricsSettings, TrackingSettings
+from remodal.settings.merging import merge, problems
 from remodal.settings.names import RESERVED, require_known, require_usable
+from remodal.settings.network import NetworkSettings
 from remodal.settings.preparation import PreprocessingSettings, RegistrationSettings, SplitSettings
+from remodal.settings.recipe import RecipeSettings
 from remodal.settings.section import Section
 from remodal.settings.tables import ClaimSettings, MethodSettings, TableSettings
-from remodal.settings.training import NetworkSettings, TrainingSettings
 
 
 class Settings(Section):
@@ -35,7 +38,8 @@ class Settings(Section):
     preprocessing: PreprocessingSettings = Field(default_factory=PreprocessingSettings)
     splits: SplitSettings = Field(default_factory=SplitSettings)
     network: NetworkSettings = Field(default_factory=NetworkSettings)
-    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    recipe: RecipeSettings = Field(default_factory=RecipeSettings)
+    compute: ComputeSettings = Field(default_factory=ComputeSettings)
     inference: InferenceSettings = Field(default_factory=InferenceSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
@@ -58,6 +62,11 @@ class Settings(Section):
         """The modalities that a method takes; a training case must have all of them."""
         return self.methods[method].modalities or self.data.modalities
 
+    def recipe_of(self, method: str) -> RecipeSettings:
+        """How a method is trained: the study's recipe, and the method's own on top of it."""
+        own = self.methods[method].recipe
+        return RecipeSettings.model_validate(merge(self.recipe.model_dump(), own))
+
     def scenarios_of(self, method: str) -> list[str]:
         """The scenarios that a method is evaluated in."""
         own = set(self.modalities_of(method))
@@ -72,15 +81,26 @@ class Settings(Section):
             yield Training(*key)
 
     @model_validator(mode="after")
-    def _patch_fits_network(self) -> "Settings":
+    def _recipes_are_valid(self) -> "Settings":
+        self._require_patch_fits(self.recipe, "recipe")
+        for name, method in self.methods.items():
+            if method.recipe:
+                section = f"methods.{name}.recipe"
+                try:
+                    recipe = self.recipe_of(name)
+                except ValidationError as error:
+                    raise ValueError(problems(error, section)) from error
+                self._require_patch_fits(recipe, section)
+        return self
+
+    def _require_patch_fits(self, recipe: RecipeSettings, section: str) -> None:
         factor = [math.prod(steps) for steps in zip(*self.network.strides)]
-        patch = self.training.patch
-        if any(length % step for length, step in zip(patch, factor)) or list(patch) == factor:
+        patch = list(recipe.patch)
+        if any(length % step for length, step in zip(patch, factor)) or patch == factor:
             raise ValueError(
-                f"training.patch: {list(patch)} must be a multiple of {factor}, the product of "
+                f"{section}.patch: {patch} must be a multiple of {factor}, the product of "
                 "network.strides, and leave more than one voxel in the last stage"
             )
-        return self
 
     @model_validator(mode="after")
     def _names_are_usable(self) -> "Settings":

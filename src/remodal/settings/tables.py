@@ -21,6 +21,9 @@ class MethodSettings(Section):
         default_factory=dict, description="Trained models it starts from: role, and method name."
     )
     options: dict[str, Any] = Field(default_factory=dict, description="The method's own options.")
+    recipe: dict[str, Any] = Field(
+        default_factory=dict, description="Keys of `recipe` that are otherwise for this method."
+    )
 
 
 class RowSettings(Section):

@@ -66,7 +66,7 @@ def model_status(
     name, folder = str(training.folder), model_folder(study, training)
     if (folder / "model.safetensors").is_file():
         return _finished(name, folder)
-    epochs = settings.training.epochs
+    epochs = settings.recipe_of(training.method).epochs
     progress = checkpoint_folder(study, training) / "progress.json"
     log = log_file(study, "train", training.job)
     said = _read(progress)

@@ -158,7 +158,7 @@ def choose_place(
     if wanted == "device" and needed > free:
         raise UserError(
             f"the cases need {needed / 2**30:.1f} GiB, the device has {free / 2**30:.1f} GiB free",
-            where="training.cache",
+            where="compute.cache",
             remedy="set it to auto, host or disk",
         )
     if wanted != "auto":

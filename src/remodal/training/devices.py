@@ -10,10 +10,10 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
 
 from remodal.errors import UserError
-from remodal.settings import TrainingSettings
+from remodal.settings import ComputeSettings, RecipeSettings
 
 
-def make_fabric(settings: TrainingSettings) -> Fabric:
+def make_fabric(recipe: RecipeSettings, compute: ComputeSettings) -> Fabric:
     """Fabric for the wanted device, number format and number of GPUs, launched.
 
     With several devices one process a device is started; all run the same command.
@@ -22,30 +22,30 @@ def make_fabric(settings: TrainingSettings) -> Fabric:
         UserError: a device that is not there, or a batch that cannot be shared out.
     """
     available = torch.cuda.is_available()
-    if settings.device == "cuda" and not available:
+    if compute.device == "cuda" and not available:
         raise UserError(
             "no usable GPU on this machine",
-            where="training.device",
+            where="compute.device",
             remedy="set it to cpu or auto, or ask the scheduler for a GPU",
         )
-    on_gpu = available and settings.device != "cpu"
-    if on_gpu and settings.devices > torch.cuda.device_count():
+    on_gpu = available and compute.device != "cpu"
+    if on_gpu and compute.devices > torch.cuda.device_count():
         raise UserError(
-            f"{settings.devices} GPUs wanted, {torch.cuda.device_count()} there",
-            where="training.devices",
+            f"{compute.devices} GPUs wanted, {torch.cuda.device_count()} there",
+            where="compute.devices",
         )
-    if settings.batch % settings.devices:
+    if recipe.batch % compute.devices:
         raise UserError(
-            f"a batch of {settings.batch} cannot be shared by {settings.devices} devices",
-            where="training.batch",
-            expected="a multiple of training.devices",
+            f"a batch of {recipe.batch} cannot be shared by {compute.devices} devices",
+            where="recipe.batch",
+            expected="a multiple of compute.devices",
         )
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     fabric = Fabric(
         accelerator="cuda" if on_gpu else "cpu",
-        devices=settings.devices,
-        strategy="ddp_find_unused_parameters_true" if settings.devices > 1 else "auto",
-        precision=precision(settings, on_gpu),
+        devices=compute.devices,
+        strategy="ddp_find_unused_parameters_true" if compute.devices > 1 else "auto",
+        precision=precision(recipe, on_gpu),
         # One process per device, started here: not taken from Slurm's number of tasks.
         plugins=[LightningEnvironment()],
     )
@@ -53,10 +53,10 @@ def make_fabric(settings: TrainingSettings) -> Fabric:
     return fabric
 
 
-def precision(settings: TrainingSettings, on_gpu: bool) -> str:
+def precision(recipe: RecipeSettings, on_gpu: bool) -> str:
     """Number format: `auto` is bf16 where the GPU computes in it, else 32-bit."""
-    if settings.precision != "auto":
-        return settings.precision
+    if recipe.precision != "auto":
+        return recipe.precision
     fast = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
     return "bf16-mixed" if fast else "32-true"
 

@@ -15,7 +15,7 @@ from remodal.methods.base import Method
 from remodal.objectives.batch import Batch, Step
 from remodal.process.progress import progress as shown
 from remodal.results.curves import Row, curve_row
-from remodal.settings import TrainingSettings
+from remodal.settings import ComputeSettings, RecipeSettings
 from remodal.training.checkpoints import (
     Progress,
     read_checkpoint,
@@ -51,7 +51,8 @@ class Fitting:
     Args:
         method: what is trained, in place.
         fabric: device, precision and processes.
-        settings: the recipe.
+        recipe: epochs, optimiser, schedule.
+        compute: checkpoints, compiling.
         training: makes the batches.
         validation: makes the batches of the validation curve; None: no curve.
         seed: seed of the training.
@@ -65,7 +66,8 @@ class Fitting:
         self,
         method: Method,
         fabric: Fabric,
-        settings: TrainingSettings,
+        recipe: RecipeSettings,
+        compute: ComputeSettings,
         training: PatchSampler,
         validation: PatchSampler | None,
         *,
@@ -75,17 +77,18 @@ class Fitting:
         report: Path,
         watch: Callable[[Sequence[Row]], None] = lambda rows: None,
     ) -> None:
-        self._method, self._fabric, self._settings = method, fabric, settings
+        self._method, self._fabric = method, fabric
+        self._recipe, self._compute = recipe, compute
         self._training, self._validation = training, validation
         self._seed, self._classes = seed, list(classes)
         self._folder, self._report, self._watch = folder, report, watch
-        optimiser = make_optimiser(method.parameter_groups(settings), settings)
-        self._schedule = make_schedule(optimiser, settings)
-        if settings.compile:
+        optimiser = make_optimiser(method.parameter_groups(recipe), recipe)
+        self._schedule = make_schedule(optimiser, recipe)
+        if compute.compile:
             method.network.compile()
         self._module, self._optimiser = fabric.setup(_Objective(method), optimiser)
         self._optimiser_state = optimiser
-        share = range(fabric.global_rank, settings.batch, fabric.world_size)
+        share = range(fabric.global_rank, recipe.batch, fabric.world_size)
         self._samples = list(share)
         self._journal: Journal | None = None
         self.progress = Progress()
@@ -103,7 +106,7 @@ class Fitting:
         began = time.monotonic() - self.progress.seconds
         self._method.network.train()
         with interruptions() as interruption:
-            while self.progress.epoch < self._settings.epochs:
+            while self.progress.epoch < self._recipe.epochs:
                 self._batches(interruption, began)
                 self._end_epoch()
                 self.progress.seconds = time.monotonic() - began
@@ -112,14 +115,14 @@ class Fitting:
 
     def _batches(self, interruption: Interruption, began: float) -> None:
         """The iterations of one epoch that are still to do."""
-        progress, settings = self.progress, self._settings
-        iterations = range(progress.iteration, settings.iterations)
+        progress, recipe = self.progress, self._recipe
+        iterations = range(progress.iteration, recipe.iterations)
         batches = ahead(
             lambda iteration: self._training.batch(progress.epoch, iteration, self._samples),
             iterations,
         )
         sums = {name: _double(value, self._fabric) for name, value in progress.sums.items()}
-        title = f"epoch {progress.epoch + 1}/{settings.epochs}"
+        title = f"epoch {progress.epoch + 1}/{recipe.epochs}"
         for batch in shown(batches, title, total=len(iterations)):
             for name, value in self._step(batch).items():
                 sums[name] = sums.get(name, _double(0.0, self._fabric)) + value.detach()
@@ -141,17 +144,17 @@ class Fitting:
 
     def _step(self, batch: Batch) -> dict[str, Tensor]:
         """One update. What a method draws itself is seeded here, as the patches are."""
-        progress, settings, fabric = self.progress, self._settings, self._fabric
+        progress, recipe, fabric = self.progress, self._recipe, self._fabric
         key = [self._seed, progress.epoch, progress.iteration, fabric.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
-        step = Step(progress.epoch, progress.iteration, settings.epochs, settings.iterations)
+        step = Step(progress.epoch, progress.iteration, recipe.epochs, recipe.iterations)
         losses = self._module(vars(batch), vars(step))
         fabric.backward(losses["loss"])
         # With a scaled 16-bit loss infinite gradients are part of the game: that step is skipped.
         fabric.clip_gradients(
             self._module,
             self._optimiser,
-            max_norm=settings.gradient_clip,
+            max_norm=recipe.gradient_clip,
             error_if_nonfinite=False,
         )
         self._optimiser.step()
@@ -167,18 +170,18 @@ class Fitting:
 
     def _end_epoch(self) -> None:
         """Close the epoch: its means, the validation, the schedule, a row of the curves."""
-        progress, settings = self.progress, self._settings
+        progress, recipe = self.progress, self._recipe
         means = {
-            name: float(self._fabric.all_reduce(_double(value, self._fabric))) / settings.iterations
+            name: float(self._fabric.all_reduce(_double(value, self._fabric))) / recipe.iterations
             for name, value in progress.sums.items()
         }
         if not np.isfinite(means["loss"]):
             raise UserError(
                 f"the training loss is not finite in epoch {progress.epoch + 1}",
                 where=str(self._folder),
-                remedy="lower training.learning_rate, or set training.precision to 32-true",
+                remedy="lower recipe.learning_rate, or set recipe.precision to 32-true",
             )
-        progress.smoothed = smooth(progress.smoothed, means["loss"], settings.loss_smoothing)
+        progress.smoothed = smooth(progress.smoothed, means["loss"], recipe.loss_smoothing)
         row = curve_row(
             progress.epoch + 1,
             self._optimiser.param_groups[0]["lr"],
@@ -192,11 +195,11 @@ class Fitting:
 
     def _validate(self) -> dict[str, float | None]:
         """Dice of each class on the fixed validation patches; empty when it is not their turn."""
-        epoch, settings = self.progress.epoch + 1, self._settings
-        due = epoch % settings.validate_every == 0 or epoch == settings.epochs
+        epoch, recipe = self.progress.epoch + 1, self._recipe
+        due = epoch % recipe.validate_every == 0 or epoch == recipe.epochs
         if self._validation is None or not due:
             return dict.fromkeys(self._classes)
-        count = max(1, settings.iterations // _PER_VALIDATION)
+        count = max(1, recipe.iterations // _PER_VALIDATION)
         batches = ahead(
             lambda iteration: self._validation.batch(0, iteration, self._samples), range(count)
         )
@@ -205,17 +208,17 @@ class Fitting:
 
     def _keep(self) -> None:
         """Say how far it is, and save what is due."""
-        epoch, settings = self.progress.epoch, self._settings
-        if epoch % settings.checkpoint_every == 0 or epoch == settings.epochs:
+        epoch, epochs = self.progress.epoch, self._recipe.epochs
+        if epoch % self._compute.checkpoint_every == 0 or epoch == epochs:
             self._save()
         if not self._fabric.is_global_zero:
             return
-        write_progress(self._report, self.progress, settings.epochs)
+        write_progress(self._report, self.progress, epochs)
         self._watch(self.progress.curves)
         row = self.progress.curves[-1]
         dice = row["validation_dice"]
         self._say(
-            f"epoch {epoch}/{settings.epochs}  loss {row['loss']:.4f}"
+            f"epoch {epoch}/{epochs}  loss {row['loss']:.4f}"
             + ("" if dice is None else f"  validation Dice {dice:.4f}")
             + f"  learning rate {row['learning_rate']:.3g}"
         )
@@ -225,7 +228,7 @@ class Fitting:
         if not self._fabric.is_global_zero:
             return
         states = {"weights": self._method.network.state_dict()}
-        if self.progress.epoch < self._settings.epochs:
+        if self.progress.epoch < self._recipe.epochs:
             states["optimiser"] = self._optimiser_state.state_dict()
             states["schedule"] = self._schedule.state_dict()
             states["precision"] = self._fabric.strategy.precision.state_dict()

@@ -16,7 +16,7 @@ from remodal.preprocessing.fingerprint import read_fingerprint
 from remodal.results.curves import write_curves
 from remodal.results.files import write_json
 from remodal.results.provenance import git_state, hardware, versions
-from remodal.settings import Settings
+from remodal.settings import RecipeSettings, Settings
 from remodal.settings.stages import depends_on
 from remodal.splits import read_fold
 from remodal.tracking.live import live_view
@@ -47,6 +47,11 @@ class _Task:
     fingerprint: Path
     inputs: dict[str, Path]
     checkpoints: Path
+
+    @property
+    def recipe(self) -> RecipeSettings:
+        """How the method is trained."""
+        return self.settings.recipe_of(self.method)
 
 
 def train(
@@ -94,7 +99,7 @@ def train(
     )
     _require_inputs(task)
     description = describe(settings, method_name, fold, seed, read_fingerprint(fingerprint))
-    fabric = make_fabric(settings.training)
+    fabric = make_fabric(settings.recipe_of(method_name), settings.compute)
     method = _initial_method(task)
     progress, about = _learn(task, method, fabric) if method.learns else (Progress(), {})
     if not fabric.is_global_zero:
@@ -149,7 +154,7 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
     place = choose_place(
         task.preprocessed,
         names,
-        task.settings.training.cache,
+        task.settings.compute.cache,
         fabric.device,
     )
     cases = {
@@ -165,7 +170,8 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
         fitting = Fitting(
             method,
             fabric,
-            task.settings.training,
+            task.recipe,
+            task.settings.compute,
             _sampler(task, method, fabric, cases["train"], TRAINING),
             _sampler(task, method, fabric, cases["validation"], VALIDATION)
             if cases["validation"]
@@ -189,18 +195,18 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
 def _sampler(
     task: _Task, method: Method, fabric: Fabric, cases: list[TrainingCase], purpose: int
 ) -> PatchSampler:
-    training = task.settings.training
+    recipe = task.recipe
     return PatchSampler(
         cases,
         method.modalities,
         truth=task.settings.registration.fixed,
-        patch=training.patch,
-        batch=training.batch,
-        foreground=training.foreground,
+        patch=recipe.patch,
+        batch=recipe.batch,
+        foreground=recipe.foreground,
         device=fabric.device,
         purpose=purpose,
         seed=task.seed,
-        augmentation=training.augmentation if purpose == TRAINING else None,
+        augmentation=recipe.augmentation if purpose == TRAINING else None,
     )
 
 
@@ -218,8 +224,8 @@ def _identity(task: _Task, cases: list[str]) -> str:
 def _record(task: _Task, method: Method, fabric: Fabric, progress: Progress) -> dict[str, Any]:
     """What training.json says: parameters, last metrics, time, machine and versions."""
     settings = task.settings.model_dump(mode="json")
-    training = settings["training"]
-    patches = progress.epoch * training["iterations"] * training["batch"]
+    recipe = task.recipe
+    patches = progress.epoch * recipe.iterations * recipe.batch
     on_gpu = fabric.device.type == "cuda"
     machine = hardware()
     return {
@@ -229,7 +235,7 @@ def _record(task: _Task, method: Method, fabric: Fabric, progress: Progress) -> 
         "seed": task.seed,
         "code": git_state(),
         "parameters": {
-            "training": training,
+            "recipe": recipe.model_dump(mode="json"),
             "network": settings["network"],
             "method": settings["methods"][task.method],
         },
@@ -241,10 +247,10 @@ def _record(task: _Task, method: Method, fabric: Fabric, progress: Progress) -> 
         "resumed": progress.resumed,
         "device": torch.cuda.get_device_name(fabric.device) if on_gpu else machine["cpu"],
         "devices": fabric.world_size,
-        "batch": training["batch"],
-        "batch_per_device": training["batch"] // fabric.world_size,
-        "learning_rate": training["learning_rate"],
-        "precision": precision(task.settings.training, on_gpu),
+        "batch": recipe.batch,
+        "batch_per_device": recipe.batch // fabric.world_size,
+        "learning_rate": recipe.learning_rate,
+        "precision": precision(recipe, on_gpu),
         "peak_memory_bytes": peak_memory(fabric.device),
         "hardware": machine,
         "versions": versions(),

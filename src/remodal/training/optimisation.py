@@ -7,34 +7,32 @@ plateau are the legacy nnU-Net trainer's, SGD with the polynomial decay is the r
 from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, PolynomialLR, ReduceLROnPlateau
 
-from remodal.settings import TrainingSettings
+from remodal.settings import RecipeSettings
 
 _MOMENTUM = 0.99
 _POWER = 0.9
 
 
-def make_optimiser(groups: list[dict], settings: TrainingSettings) -> Optimizer:
+def make_optimiser(groups: list[dict], recipe: RecipeSettings) -> Optimizer:
     """Optimiser of a method's parameter groups."""
-    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-    if settings.optimiser == "adam":
+    common = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    if recipe.optimiser == "adam":
         return Adam(groups, amsgrad=True, **common)
     return SGD(groups, momentum=_MOMENTUM, nesterov=True, **common)
 
 
-def make_schedule(
-    optimiser: Optimizer, settings: TrainingSettings
-) -> LRScheduler | ReduceLROnPlateau:
+def make_schedule(optimiser: Optimizer, recipe: RecipeSettings) -> LRScheduler | ReduceLROnPlateau:
     """Schedule that `advance` moves on after each epoch."""
-    if settings.schedule == "plateau":
+    if recipe.schedule == "plateau":
         return ReduceLROnPlateau(
             optimiser,
-            factor=settings.plateau_factor,
-            patience=settings.patience,
-            threshold=settings.plateau_threshold,
+            factor=recipe.plateau_factor,
+            patience=recipe.patience,
+            threshold=recipe.plateau_threshold,
             threshold_mode="abs",
         )
-    if settings.schedule == "poly":
-        return PolynomialLR(optimiser, total_iters=settings.epochs, power=_POWER)
+    if recipe.schedule == "poly":
+        return PolynomialLR(optimiser, total_iters=recipe.epochs, power=_POWER)
     return ConstantLR(optimiser, factor=1.0, total_iters=0)
 
 

@@ -1,0 +1,26 @@
+"""Which methods were trained otherwise than the study's recipe says."""
+
+from typing import Any
+
+from remodal.settings import Settings
+
+
+def own_recipes(settings: Settings) -> dict[str, dict[str, Any]]:
+    """For each method that was trained otherwise, the keys that differ, dotted, and their values.
+
+    A key that a method sets to the study's own value is no difference.
+    """
+    common = _flat(settings.recipe.model_dump(mode="json"))
+    found = {}
+    for method in settings.methods:
+        own = _flat(settings.recipe_of(method).model_dump(mode="json"))
+        if different := {key: value for key, value in own.items() if value != common[key]}:
+            found[method] = different
+    return found
+
+
+def _flat(content: dict[str, Any], above: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in content.items():
+        flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
+    return flat

@@ -1,0 +1,22 @@
+"""The networks' size."""
+
+from pydantic import Field
+
+from remodal.settings.section import Section
+
+
+class NetworkSettings(Section):
+    """Size of the networks (the same for every method)."""
+
+    base_width: int = Field(32, ge=1, description="Channels of the first stage.")
+    max_width: int = Field(320, ge=1, description="Cap of the doubling.")
+    strides: list[tuple[int, int, int]] = Field(
+        [(2, 2, 2)] * 5,
+        min_length=1,
+        description="Down-sampling (z, y, x) into each stage after the first.",
+    )
+    anisotropic_kernels: bool = Field(
+        False,
+        description="Kernels of 1 along an axis until its first down-sampling (1 x 3 x 3, as "
+        "nnU-Net plans for thick slices), instead of 3 x 3 x 3 everywhere.",
+    )

@@ -1,0 +1,44 @@
+"""How models are trained: all that changes what comes out."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from remodal.settings.augmentation import AugmentationSettings
+from remodal.settings.section import Section
+
+
+class RecipeSettings(Section):
+    """How models are trained: all that changes what comes out. A method may have its own."""
+
+    patch: tuple[int, int, int] = Field((128, 128, 128), description="Patch (z, y, x) in voxels.")
+    batch: int = Field(2, ge=1, description="Patches in a batch, summed over devices.")
+    epochs: int = Field(600, ge=1, description="Epochs (600 in the MAML paper).")
+    iterations: int = Field(250, ge=1, description="Batches in an epoch (250 in nnU-Net).")
+    optimiser: Literal["adam", "sgd"] = Field(
+        "adam", description="`adam`: Adam with AMSGrad (paper); `sgd`: Nesterov 0.99 (repository)."
+    )
+    learning_rate: float = Field(3e-4, gt=0, description="Initial learning rate.")
+    weight_decay: float = Field(3e-5, ge=0, description="L2 penalty.")
+    schedule: Literal["plateau", "poly", "constant"] = Field(
+        "plateau",
+        description="`plateau`: times 0.2 when the smoothed training loss has not improved for "
+        "`patience` epochs (legacy nnU-Net); `poly`: (1 - epoch/epochs)^0.9 (repository).",
+    )
+    plateau_factor: float = Field(0.2, gt=0, lt=1, description="Factor of a plateau step.")
+    patience: int = Field(30, ge=1, description="Epochs without improvement before a step.")
+    plateau_threshold: float = Field(1e-3, ge=0, description="Absolute improvement that counts.")
+    loss_smoothing: float = Field(0.93, ge=0, lt=1, description="Weight of the old loss average.")
+    gradient_clip: float = Field(12.0, gt=0, description="Largest L2 norm of the gradient.")
+    foreground: float = Field(
+        0.33, ge=0, le=1, description="Share of a batch centred on foreground (at least the last)."
+    )
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto", description="`auto`: bf16 where the device has it, else 32-bit."
+    )
+    validate_every: int = Field(
+        1, ge=1, description="Epochs between points of the validation curve."
+    )
+    augmentation: AugmentationSettings = Field(
+        default_factory=AugmentationSettings, description="Random changes of a patch."
+    )
