@@ -50,10 +50,12 @@ demo-first:
 demo: demo-first environment  ## simulated patients to report, at most 12 minutes on two cores
 	@$(RUN) --config study=liver preset=demo $(call FIRST,results/studies/liver-demo)
 	@echo "Report: $(CURDIR)/results/studies/liver-demo/report/index.html"
+	@$(BIN)/remodal compare results/studies/liver-demo docs/results/liver-demo
 
 demo-real: demo-first environment  ## the same on simulated lesions in a real CT (fetched from a package)
 	@$(RUN) --config study=liver_real_ct preset=demo $(call FIRST,results/studies/liver_real_ct-demo)
 	@echo "Report: $(CURDIR)/results/studies/liver_real_ct-demo/report/index.html"
+	@$(BIN)/remodal compare results/studies/liver_real_ct-demo docs/results/liver_real_ct-demo
 
 # UTF-8 whatever the shell's locale is, and whatever a library under test makes of it.
 test: develop  ## all tests, at most 25 minutes on two cores

@@ -1,10 +1,12 @@
 """The page on a paper is made of the file of choices, the printed numbers and what is committed."""
 
-from tests.report.conftest import ROOT
+from pathlib import Path
 
 from remodal.report.published import read_published
 from remodal.report.reproduction import reproduction
 from remodal.results.files import write_json
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_page_of_the_maml_paper_is_up_to_date():

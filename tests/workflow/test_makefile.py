@@ -51,14 +51,18 @@ def test_a_pip_that_fails_shows_its_error(tmp_path):
     assert not (tmp_path / ".venv/ready").exists()
 
 
-def test_the_demo_says_what_it_does_before_it_does_it(tmp_path):
+def test_the_demo_says_first_what_it_does_and_last_whether_its_tables_are_the_known_ones(tmp_path):
     (tmp_path / ".venv/bin").mkdir(parents=True)
     snakemake = tmp_path / ".venv/bin/snakemake"
     snakemake.write_text('#!/bin/sh\necho "$REMODAL_COMMAND: $*"\n')
     snakemake.chmod(0o755)
+    remodal = tmp_path / ".venv/bin/remodal"
+    remodal.write_text('#!/bin/sh\necho "remodal $*"\n')
+    remodal.chmod(0o755)
     shutil.copy(snakemake, tmp_path / ".venv/ready")  # newer than what it is made of
-    first, second, *_ = make(tmp_path, "demo").stdout.splitlines()
+    first, second, *_, last = make(tmp_path, "demo").stdout.splitlines()
     assert "ten minutes" in first
     assert second.startswith("make demo: --cores ")
     assert "--verbose" not in second
+    assert last == "remodal compare results/studies/liver-demo docs/results/liver-demo"
     assert "--verbose" in make(tmp_path, "demo", "VERBOSE=1").stdout

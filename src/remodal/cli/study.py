@@ -102,6 +102,28 @@ def status(
     show(folder, as_json, watch)
 
 
+@commands.command()
+def keep(
+    study: Annotated[Path, typer.Argument(help="Folder of a finished study.")],
+    output: Output,
+) -> None:
+    """Copy a study's tables, and what made them, to a folder that git keeps (docs/results)."""
+    from remodal.report.kept import keep_tables
+
+    keep_tables(study, output)
+
+
+@commands.command()
+def compare(
+    study: Annotated[Path, typer.Argument(help="Folder of a finished study.")],
+    kept: Annotated[Path, typer.Argument(help="Folder of tables that `remodal keep` wrote.")],
+) -> None:
+    """Say in one line whether a study's tables equal the kept ones, or what differs by how much."""
+    from remodal.report.kept import compared
+
+    typer.echo(compared(study, kept))
+
+
 @commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def plan(context: typer.Context) -> None:
     """Say what a run would cost: give Snakemake's options, as `--profile slurm`."""

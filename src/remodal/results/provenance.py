@@ -229,9 +229,10 @@ def _git(*arguments: str) -> str | None:
 
 
 def hardware() -> dict[str, Any]:
-    """CPU model, cores this process may use, memory in GiB, and GPUs if torch is loaded already.
+    """CPU model, cores this process may use, memory in GiB; GPUs, instructions, threads of torch.
 
-    Torch is not imported for this (it takes seconds): `gpus` is None where nobody has loaded it.
+    Torch is not imported for this (it takes seconds): what is torch's is None where nobody has
+    loaded it.
     """
     pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -239,6 +240,8 @@ def hardware() -> dict[str, Any]:
         "cores": _cores(),
         "memory_gib": round(pages / 2**30, 1),
         "gpus": _gpus(),
+        "instruction_set": _instruction_set(),
+        "threads": _threads(),
         "system": f"{platform.system()} {platform.machine()}",
     }
 
@@ -263,3 +266,17 @@ def _gpus() -> list[str] | None:
     if torch is None:
         return None
     return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+
+
+def _instruction_set() -> str | None:
+    """What torch computes with on this processor, such as AVX2; results differ between them."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    names = torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA")
+    return ", oneDNN ".join(filter(None, names))
+
+
+def _threads() -> int | None:
+    torch = sys.modules.get("torch")
+    return None if torch is None else torch.get_num_threads()

@@ -1,0 +1,75 @@
+"""Tables that git keeps, and the line that compares a run with them."""
+
+import pytest
+
+from remodal.errors import UserError
+from remodal.report.kept import compared, keep_tables
+from remodal.results.files import read_json, write_json, write_text
+
+NUMBERS = {
+    "table1.maml.both.dice": 40.0,
+    "table1.maml.both.dice.sd": 5.0,
+    "table1.maml.both.dice.n": 6,
+    "table1.maml.both.assd_voxel": None,
+    "table1.maml.both.assd_voxel.n": 0,
+}
+
+
+def training(instructions: str, epochs: int = 12) -> dict:
+    return {
+        "epochs": epochs,
+        "device": "a processor",
+        "hardware": {"cpu": "a processor", "instruction_set": instructions, "threads": 1},
+        "versions": {"torch": "2.0", "remodal": "1.0"},
+        "code": {"commit": "abc"},
+    }
+
+
+@pytest.fixture
+def study(tmp_path):
+    def make(name="study", numbers=NUMBERS, instructions="AVX512"):
+        folder = tmp_path / name
+        write_json(folder / "tables" / "summary.json", numbers)
+        write_text(folder / "tables" / "table1.csv", "a\n")
+        write_text(folder / "tables" / "metrics.csv", "a row for each case\n")
+        write_json(folder / "models/a/fold0-seed0/training.json", training(instructions, 0))
+        write_json(folder / "models/b/fold0-seed0/training.json", training(instructions))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def kept(study, tmp_path):
+    keep_tables(study("kept-study"), tmp_path / "kept")
+    return tmp_path / "kept"
+
+
+def test_tables_are_kept_with_what_made_them_and_without_the_cases(kept):
+    names = {path.name for path in kept.iterdir()}
+    assert names == {"summary.json", "table1.csv", "made-with.json"}
+    made = read_json(kept / "made-with.json")
+    assert (made["instruction_set"], made["threads"]) == ("AVX512", 1)
+
+
+def test_equal_numbers_are_said_to_be_equal(study, kept):
+    assert compared(study(), kept) == f"The tables equal those of {kept}: all 5 numbers."
+
+
+def test_what_differs_is_said_with_its_size_and_what_the_runs_were_unlike_in(study, kept):
+    numbers = NUMBERS | {"table1.maml.both.dice": 41.5, "table1.maml.both.dice.sd": 4.0}
+    assert compared(study(numbers=numbers, instructions="AVX2"), kept) == (
+        f"2 of 5 numbers differ from {kept} (means by at most dice 1.5). "
+        "The runs differ in: instruction set AVX2 here, AVX512 there."
+    )
+
+
+def test_a_difference_between_like_runs_is_to_be_reported(study, kept):
+    said = compared(study(numbers=NUMBERS | {"table1.maml.both.dice.n": 5}), kept)
+    assert said.endswith("explains it: please report it.")
+
+
+def test_where_nothing_is_kept_or_made_it_is_said(study, tmp_path):
+    assert compared(study(), tmp_path / "none").startswith("No tables are kept in")
+    with pytest.raises(UserError, match="holds no tables"):
+        compared(tmp_path, tmp_path)
