@@ -116,7 +116,8 @@ def test_methods_are_listed_with_their_options():
     [
         ("remodal.cli", {"torch", "mlflow", "itk", "pandas", "numpy", "SimpleITK"}),
         ("remodal.intake.convert", {"torch", "mlflow", "itk", "pandas"}),
-        ("remodal.registration", {"torch", "mlflow", "pandas"}),
+        ("remodal.registration.case", {"torch", "mlflow", "pandas"}),
+        ("remodal.registration.ways", {"torch", "mlflow", "itk", "pandas", "numpy"}),
         ("remodal.preprocessing", {"torch", "mlflow", "itk"}),
         ("remodal.metrics.evaluate", {"torch", "mlflow", "itk"}),
         ("remodal.report.page", {"torch", "mlflow", "itk"}),

@@ -19,11 +19,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cluster": {"process", "settings"},
     "intake": {"geometry", "process", "results", "settings"},
     "splits": {"intake", "results", "settings"},
-    "registration": {"geometry", "intake", "process", "results", "settings"},
+    "masks": {"geometry", "intake", "results", "settings"},
+    "registration": {"geometry", "intake", "masks", "process", "results", "settings"},
     "phantom": {"geometry", "intake", "results", "settings"},
     "preprocessing": {"geometry", "intake", "process", "results", "settings", "splits"},
     "methods": {"networks", "objectives", "settings"},
-    "models": {"methods", "results", "settings"},
+    "models": {"methods", "registration", "results", "settings"},
     "metrics": {"intake", "process", "results", "settings"},
     "inference": {
         *("geometry", "intake", "methods", "models", "preprocessing", "process"),
@@ -34,11 +35,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("methods", "models", "objectives", "preprocessing", "process", "results", "settings"),
         *("splits", "tracking"),
     },
-    "report": {"cluster", "geometry", "intake", "metrics", "results", "settings", "splits"},
+    "report": {
+        *("cluster", "geometry", "intake", "metrics", "registration", "results", "settings"),
+        "splits",
+    },
     "status": {"cluster", "intake", "process", "results", "settings"},
     "run": {
-        *("cluster", "intake", "methods", "process", "results", "settings", "splits"),
-        "status",
+        *("cluster", "intake", "methods", "process", "registration", "results", "settings"),
+        *("splits", "status"),
     },
     "sharing": {"intake", "process", "results", "settings"},
 }

@@ -21,7 +21,7 @@ from remodal.intake.nifti import read_geometry, read_volume, write_volume
 from remodal.metrics.evaluate import evaluate_predictions
 from remodal.phantom.simulate import simulate_case
 from remodal.preprocessing import preprocess_case
-from remodal.registration import register_case
+from remodal.registration.case import register_case
 from remodal.results.files import write_json
 
 from .conftest import Study, images_of

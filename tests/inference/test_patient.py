@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from remodal import registration
 from remodal.errors import BadCase, UserError
 from remodal.geometry.volume import Geometry, Volume, to_sitk
 from remodal.inference import infer_fold, predict_patient
 from remodal.intake.nifti import read_volume, write_volume
+from remodal.registration import alignment
+from remodal.registration.alignment import Images
 from remodal.results.files import read_json
 
 from .conftest import Study
@@ -69,16 +70,17 @@ def test_the_other_modality_is_registered_to_the_fixed_one(study, tmp_path, monk
     other = Volume(np.arange(1320, dtype=np.int16).reshape(10, 11, 12), elsewhere)
     write_volume(tmp_path / "apart.nii.gz", other)
 
-    def align(fixed: Volume, moving: Volume, settings) -> SimpleNamespace:
-        np.testing.assert_array_equal(fixed.array, venous.array)
-        np.testing.assert_array_equal(moving.array, other.array)
+    def align(images: Images, settings) -> SimpleNamespace:
+        np.testing.assert_array_equal(images.fixed.array, venous.array)
+        np.testing.assert_array_equal(images.moving.array, other.array)
         assert settings.fixed == "venous"
         return SimpleNamespace(warped=arterial)
 
-    monkeypatch.setattr(registration, "align", align)
     model = model_of(study, "maml", "elastix")
     images = {"arterial": tmp_path / "apart.nii.gz", "venous": paths["venous"]}
-    predict_patient(model, images, tmp_path / "1.nii.gz")
+    with monkeypatch.context() as faked:
+        faked.setattr(alignment, "align", align)
+        predict_patient(model, images, tmp_path / "1.nii.gz")
     predict_patient(model_of(study, "maml"), paths, tmp_path / "2.nii.gz")
     first, second = (read_volume(tmp_path / f"{n}.nii.gz") for n in (1, 2))
     np.testing.assert_array_equal(first.array, second.array)
@@ -86,10 +88,10 @@ def test_the_other_modality_is_registered_to_the_fixed_one(study, tmp_path, monk
 
 
 def test_an_image_that_cannot_be_registered_is_named(study, tmp_path, monkeypatch) -> None:
-    def align(fixed: Volume, moving: Volume, settings) -> None:
+    def align(images: Images, settings) -> None:
         raise BadCase("the images lie apart in space")
 
-    monkeypatch.setattr(registration, "align", align)
+    monkeypatch.setattr(alignment, "align", align)
     with pytest.raises(BadCase, match=r"--arterial: the images lie apart in space"):
         predict_patient(
             model_of(study, "maml", "elastix"), images_of(study, "b"), tmp_path / "seg.nii.gz"

@@ -97,4 +97,5 @@ def abdomen() -> Abdomen:
 @pytest.fixture(scope="session")
 def quick() -> RegistrationSettings:
     """Rigid and B-spline in about a second."""
-    return RegistrationSettings(fixed="venous", resolutions=2, iterations=100, samples=800)
+    options = {"resolutions": 2, "iterations": 100, "samples": 800}
+    return RegistrationSettings(fixed="venous", options={"elastix": options})

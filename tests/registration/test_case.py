@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.orientations import ORIENTATIONS
 
 from remodal.errors import BadCase, UserError
 from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import read_volume, write_volume
-from remodal.registration import register_case, warp_label
+from remodal.registration.case import register_case
+from remodal.registration.transforms import warp_image, warp_label
 from remodal.results.records import Record, quarantine, read_record, write_record
 from remodal.settings import Settings
 from remodal.settings.composition import compose
@@ -20,8 +22,10 @@ OUTPUTS = ["arterial.nii.gz", "label.nii.gz", "registration.png", "venous.nii.gz
 
 
 def settings_with(**registration) -> Settings:
-    fast = {"resolutions": 2, "iterations": 30, "samples": 500, **registration}
-    return compose({"study": "liver", "preset": "smoke"}, overrides={"registration": fast})
+    fast = {"options": {"elastix": {"resolutions": 2, "iterations": 30, "samples": 500}}}
+    return compose(
+        {"study": "liver", "preset": "smoke"}, overrides={"registration": fast | registration}
+    )
 
 
 def label_of(liver: np.ndarray) -> np.ndarray:
@@ -255,3 +259,53 @@ def test_a_label_that_an_earlier_sheet_left_is_not_taken(converted, tmp_path):
 def test_a_modality_that_the_study_does_not_know_is_a_users_error(converted, tmp_path):
     with pytest.raises(UserError, match="unknown modality `portal`; expected one of arterial"):
         register_case(settings_with(), "a", converted, tmp_path / "out", ["portal"])
+
+
+def turned(folder: Path, name: str) -> None:
+    """Store a file of a converted case from the top, in RAS."""
+    volume = read_volume(folder / f"{name}.nii.gz")
+    write_volume(folder / f"{name}.nii.gz", ORIENTATIONS[13].store(volume))
+
+
+def test_without_registration_images_of_other_axis_orders_share_the_fixed_grid(
+    abdomen, converted, tmp_path
+):
+    draw_label(converted, label_of(abdomen.moved_liver), "arterial")
+    for name in ("arterial", "label"):
+        turned(converted, name)
+    output = tmp_path / "out"
+    assert register_case(settings_with(method="none"), "a", converted, output).ok
+    for name, array in (
+        ("arterial", abdomen.moving.array),
+        ("label", label_of(abdomen.moved_liver)),
+    ):
+        found = read_volume(output / f"{name}.nii.gz")
+        np.testing.assert_array_equal(found.array, array)
+        assert found.geometry.agrees_with(abdomen.fixed.geometry)
+
+
+def test_by_the_headers_a_label_of_the_moving_image_is_carried_along(abdomen, converted, tmp_path):
+    finer = Geometry((30, 50, 45), (7.0, 6.0, 7.0), (-155.0, -130.0, 410.0))
+    moving = warp_image(abdomen.moving, finer, [], -1024)
+    write_volume(converted / "arterial.nii.gz", moving)
+    liver = warp_label(Volume(label_of(abdomen.liver), abdomen.fixed.geometry), finer, [])
+    draw_label(converted, liver.array, "arterial")
+    output = tmp_path / "out"
+    record = register_case(settings_with(method="header"), "a", converted, output)
+    assert record.details["label"] == {"drawn_on": "arterial", "warped": True}
+    assert record.details["arterial"]["transforms"] == []
+    found = read_volume(output / "label.nii.gz")
+    assert found.geometry.agrees_with(abdomen.fixed.geometry)
+    same = (found.array > 0) == abdomen.liver
+    assert same.mean() > 0.98
+
+
+def test_a_record_says_which_masks_laid_the_images_on_each_other(converted, tmp_path):
+    options = {"centroid": {"mask": {"label": [1]}}}
+    settings = settings_with(method="centroid", options=options)
+    record = register_case(settings, "a", converted, tmp_path / "out")
+    assert record.details["masks"] == {
+        "arterial": {"uses_label": True, "missing": "the image has no label"},
+        "venous": {"uses_label": True, "values": [1]},
+    }
+    assert "the mask of the moving image is empty, or there is none" in record.warnings[0]

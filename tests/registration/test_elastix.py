@@ -5,7 +5,8 @@ import pytest
 from tests.orientations import ORIENTATIONS, rotation, tilted
 
 from remodal.geometry.volume import Geometry, Volume
-from remodal.registration import align, elastix
+from remodal.registration import elastix
+from remodal.registration.alignment import Images, align
 from remodal.registration.transforms import displacement
 
 CHAINS = [
@@ -36,7 +37,9 @@ def test_elastix_is_handed_images_where_they_lie(orientation):
 
 @pytest.mark.parametrize("names", CHAINS, ids="+".join)
 def test_every_chain_of_transforms_finds_a_known_motion(abdomen, quick, names):
-    found = align(abdomen.fixed, abdomen.moving, quick.model_copy(update={"transforms": names}))
+    options = quick.options["elastix"] | {"transforms": names}
+    chosen = quick.model_copy(update={"options": {"elastix": options}})
+    found = align(Images(abdomen.fixed, abdomen.moving), chosen)
     assert len(found.transforms) == len(names)
     field = displacement(found.transforms, abdomen.fixed.geometry)
     left = np.linalg.norm(field - abdomen.truth, axis=0)[abdomen.liver].mean()

@@ -15,11 +15,13 @@ from tests.orientations import LPS, ORIENTATIONS, Orientation, each_orientation,
 
 from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import read_volume, write_volume
-from remodal.registration import align, register_case, warp_label
+from remodal.registration.alignment import Images, align
+from remodal.registration.case import register_case
 from remodal.registration.transforms import (
     displacement,
     jacobian_determinant,
     warp_image,
+    warp_label,
 )
 from remodal.results.records import Record, write_record
 
@@ -90,13 +92,13 @@ def mean_error(abdomen: Abdomen, found: np.ndarray) -> float:
 def coarse(quick):
     """Rigid in half a second: 1 to 3 mm are left of 10."""
     few = {"transforms": ["rigid"], "resolutions": 1, "iterations": 100, "samples": 1000}
-    return quick.model_copy(update=few)
+    return quick.model_copy(update={"options": {"elastix": few}})
 
 
 @each_orientation(quick_every=3)
 def test_a_motion_is_found_however_both_images_are_stored(abdomen, coarse, orientation):
     fixed = orientation.store(abdomen.fixed)
-    found = align(fixed, moving_orientation(orientation).store(abdomen.moving), coarse)
+    found = align(Images(fixed, moving_orientation(orientation).store(abdomen.moving)), coarse)
     field = orientation.undo(displacement(found.transforms, fixed.geometry))
     assert mean_error(abdomen, field) < 5
     assert found.warped.geometry == fixed.geometry
@@ -122,7 +124,7 @@ def test_a_motion_is_found_on_oblique_grids(abdomen, quick, fixed, moving):
         for orientation, turn in ((ORIENTATIONS[13], fixed), (ORIENTATIONS[38], moving))
     ]
     turned = scan(*grids)
-    found = align(turned.fixed, turned.moving, quick)
+    found = align(Images(turned.fixed, turned.moving), quick)
     field = displacement(found.transforms, grids[0])
     inside = np.linalg.norm(points_of(grids[0]) - [[[[0]]], [[[0]]], [[[490]]]], axis=0) < 200
     seen = turned.liver & inside

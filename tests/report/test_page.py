@@ -222,7 +222,7 @@ def test_with_metrics_of_some_methods_alone_the_rest_is_said_to_be_missing(own_s
         "No attention maps",
         "there is no test case to show",
         "No curves were recorded",
-        "No registration records",
+        "No quality of a registration",
         "the method's default",
     ):
         assert words in text

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from remodal.errors import UserError
+from remodal.registration.ways import way_options
 from remodal.settings.composition import assignments, compose, read_settings, write_settings
 from remodal.settings.reference import reference
 from remodal.settings.stages import STAGES, depends_on, settings_digest
@@ -111,7 +112,7 @@ def test_an_assignment_without_a_value_is_refused():
 
 
 def test_the_reference_of_the_settings_is_up_to_date():
-    assert (CONFIG / "README.md").read_text(encoding="utf-8") == reference()
+    assert (CONFIG / "README.md").read_text(encoding="utf-8") == reference(way_options())
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from remodal.run.check import check_methods_apart
+from remodal.run.check import check_names
 from remodal.splits.completeness import require_enough_patients
 from remodal.settings.composition import compose, write_settings
 from remodal.errors import RemodalError
+from remodal.masks.prediction import mask_states
+from remodal.registration.ways import mask_of
 from remodal.intake.datasets import cases_of
 from remodal.intake.source_index import read_index, source_state
 from remodal.sharing.adoption import adopt_pulled
@@ -24,7 +26,7 @@ try:
     CASES = {case.case: case for case in cases_of(SETTINGS)}
     INDEX = read_index(SETTINGS.data.sheet)
     if workflow.is_main_process:
-        check_methods_apart(SETTINGS)
+        check_names(SETTINGS)
         require_enough_patients(SETTINGS, CASES.values())
         print(adopt_pulled(), end="", file=sys.stderr)
 except RemodalError as error:
@@ -138,6 +140,13 @@ def case_options(wildcards):
     case = CASES[wildcards.case]
     unlabelled = [] if case.label else ["--unlabelled"]
     return [*(f"--modality {name}" for name in case.images), *unlabelled]
+
+
+# What another study predicts, by content: its results are no inputs, as sources are none.
+def registration_masks(wildcards):
+    case = CASES[wildcards.case]
+    mask = mask_of(SETTINGS.registration)
+    return mask_states(mask, case.case, case.images, paths.STUDIES)
 
 
 def shared_split_file():

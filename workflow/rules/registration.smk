@@ -26,9 +26,11 @@ rule register:
         converted="results/data/{data}/converted/{case}",
         case=case_options,
         folder=subpath(output.record, parent=True),
+        studies=paths.STUDIES,
+        masks=registration_masks,
         quarantine=quarantine_option(),
         depends_on=of_stage("register"),
     shell:
         "remodal register --settings {params.settings} --case {wildcards.case}"
         " --converted {params.converted} {params.case} {params.quarantine}"
-        " --output {params.folder} > {log} 2>&1"
+        " --studies {params.studies} --output {params.folder} > {log} 2>&1"

@@ -19,5 +19,8 @@ Quarantine = Annotated[
 ]
 Indexed = Annotated[str, typer.Option(help="The source's digest in the index of its sheet.")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
+Studies = Annotated[
+    Path, typer.Option(help="Folder of all studies, one of which may predict masks for this one.")
+]
 Preprocessed = Annotated[Path, typer.Option(help="Folder of the fold's preprocessed cases.")]
 Registered = Annotated[Path, typer.Option(help="Folder of the data set's registered cases.")]

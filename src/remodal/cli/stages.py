@@ -16,8 +16,10 @@ from remodal.cli.arguments import (
     Registered,
     SettingsFile,
     Splits,
+    Studies,
     Threads,
 )
+from remodal.results.paths import STUDIES
 
 commands = typer.Typer()
 
@@ -122,9 +124,10 @@ def register(
     unlabelled: Annotated[
         bool, typer.Option("--unlabelled", help="The case has no label.")
     ] = False,
+    studies: Studies = STUDIES,
 ) -> None:
     """Bring a case's modalities onto one grid, with a quality record and picture."""
-    from remodal.registration import register_case
+    from remodal.registration.case import register_case
     from remodal.settings.composition import read_settings
 
     register_case(
@@ -133,6 +136,7 @@ def register(
         converted,
         output,
         modality or [],
+        studies,
         labelled=not unlabelled,
         quarantine=quarantine,
     )

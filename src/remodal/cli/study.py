@@ -35,10 +35,11 @@ def settings(
 @commands.command("describe-settings")
 def describe_settings(output: Output) -> None:
     """Write the reference of all settings (config/README.md)."""
+    from remodal.registration.ways import way_options
     from remodal.results.files import write_text
     from remodal.settings.reference import reference
 
-    write_text(output, reference())
+    write_text(output, reference(way_options()))
 
 
 @commands.command("describe-reproduction")
@@ -146,6 +147,13 @@ def predict(
     context: typer.Context,
     model: Annotated[Path, typer.Option(help="Folder of a trained model.")],
     output: Output,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A mask that the model's images are registered or cropped by, as "
+            "`venous=FILE`; repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Segment a new patient: `--arterial DIR --venous DIR`.
 
@@ -153,7 +161,8 @@ def predict(
     """
     from remodal.inference import predict_patient
 
-    predict_patient(model, _modality_options(context.args), output)
+    masks = {name: Path(path) for name, _, path in (one.partition("=") for one in mask or [])}
+    predict_patient(model, _modality_options(context.args), output, masks)
 
 
 def _modality_options(arguments: list[str]) -> dict[str, Path]:

@@ -1,11 +1,11 @@
 """Prediction for a new patient, outside any study."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from remodal.errors import BadCase, UserError
 from remodal.geometry.volume import Volume
@@ -17,17 +17,27 @@ from remodal.intake.source_files import is_there
 from remodal.models.model_files import read_description
 from remodal.preprocessing import prepare, restore_probabilities
 from remodal.process.progress import progress
+from remodal.registration.ways import mask_of
 from remodal.settings import (
     ComputeSettings,
     InferenceSettings,
+    MaskSettings,
     PreprocessingSettings,
     RegistrationSettings,
 )
 
+if TYPE_CHECKING:
+    from remodal.registration.alignment import Images
+
 _FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 
-def predict_patient(model: Path, images: Mapping[str, Path], output: Path) -> None:
+def predict_patient(
+    model: Path,
+    images: Mapping[str, Path],
+    output: Path,
+    masks: Mapping[str, Path] | None = None,
+) -> None:
     """Segment one patient with a trained model, and nothing else of its study.
 
     The images are converted, brought onto one grid when there are several, prepared with the
@@ -39,10 +49,13 @@ def predict_patient(model: Path, images: Mapping[str, Path], output: Path) -> No
         model: folder of the trained model.
         images: modality to DICOM folder or image file; some of the model's may be missing.
         output: segmentation to write (NIfTI, NRRD or MHA), uint8 class indices.
+        masks: modality to a file whose voxels other than 0 are the structure by which the model's
+            images were registered or cropped; needed where they were.
 
     Raises:
         UserError: no model, no image, an unknown modality or output format, modalities that the
-            method cannot predict from, an image of another DICOM modality than the model's.
+            method cannot predict from, an image of another DICOM modality than the model's, or no
+            mask where the model needs one.
         BadCase: an image that cannot be used.
     """
     if not output.name.lower().endswith(_FORMATS):
@@ -53,9 +66,11 @@ def predict_patient(model: Path, images: Mapping[str, Path], output: Path) -> No
     order = _wanted(images, description)
     settings = _section(InferenceSettings, description, "inference")
     segmenter = Segmenter(model, order, settings, ComputeSettings())
+    structures = _read_masks(masks or {}, order)
     volumes = _on_one_grid(
         {modality: _read(images[modality], modality, description) for modality in order},
         _section(RegistrationSettings, description, "registration"),
+        structures,
     )
     preprocessing = _section(PreprocessingSettings, description, "preprocessing")
     prepared = prepare(volumes, description["fingerprint"], preprocessing)
@@ -109,32 +124,80 @@ def _read(source: Path, modality: str, description: Mapping[str, Any]) -> Volume
 
 
 def _on_one_grid(
-    volumes: Mapping[str, Volume], registration: RegistrationSettings
+    volumes: Mapping[str, Volume],
+    registration: RegistrationSettings,
+    masks: Mapping[str, Volume],
 ) -> dict[str, Volume]:
     """All images on the grid of the fixed modality, or of the first one if that is missing.
 
-    Without registration the images must be on one grid already, which `prepare` checks.
+    Raises:
+        UserError: the model's way of registration needs masks that are not given.
+        BadCase: the images cannot be registered.
     """
-    if len(volumes) == 1 or registration.method == "none":
+    if len(volumes) == 1:
         return dict(volumes)
+    from remodal.registration.alignment import Images  # a single image needs no registration
+
+    _require_masks(mask_of(registration), volumes, masks, "its images are registered by")
     reference = registration.fixed if registration.fixed in volumes else next(iter(volumes))
     fixed = volumes[reference]
     return {
         modality: volume
         if modality == reference
-        else _registered(fixed, volume, modality, registration)
+        else _registered(
+            Images(fixed, volume, masks.get(reference), masks.get(modality)),
+            modality,
+            registration,
+        )
         for modality, volume in volumes.items()
     }
 
 
-def _registered(
-    fixed: Volume, moving: Volume, modality: str, settings: RegistrationSettings
-) -> Volume:
-    from remodal.registration import align  # a single image needs no registration
+def _registered(images: "Images", modality: str, settings: RegistrationSettings) -> Volume:
+    from remodal.registration import alignment
 
     try:
-        return align(fixed, moving, settings).warped
+        return alignment.align(images, settings).warped
     except BadCase as error:
         raise BadCase(
             error.what, where=f"--{modality}", expected=error.expected, remedy=error.remedy
         ) from error
+
+
+def _require_masks(
+    wanted: MaskSettings | None,
+    modalities: Iterable[str],
+    given: Mapping[str, Volume],
+    used: str,
+) -> None:
+    """The masks that the model needs of a patient are given.
+
+    Raises:
+        UserError: one is not.
+    """
+    for modality in modalities if wanted else ():
+        if modality not in given:
+            made_by = f"study {wanted.of(modality).study}" if wanted.study else "the labels"
+            raise UserError(
+                f"the model needs a mask of the {modality} image: {used} masks of {made_by}",
+                where="predict",
+                expected=f"--mask {modality}=FILE",
+            )
+
+
+def _read_masks(masks: Mapping[str, Path], known: Iterable[str]) -> dict[str, Volume]:
+    """Masks of a patient's images: every voxel but 0.
+
+    Raises:
+        UserError: of an image that is not given.
+        BadCase: a file that cannot be read.
+    """
+    for modality in masks:
+        if modality not in known:
+            raise UserError(
+                f"there is no {modality} image to this mask",
+                where=f"--mask {modality}={masks[modality]}",
+                expected=f"one of {', '.join(known)}",
+            )
+    volumes = {modality: read_volume(Path(path)) for modality, path in masks.items()}
+    return {name: volume.with_array(volume.array != 0) for name, volume in volumes.items()}

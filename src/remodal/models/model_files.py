@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save
 from remodal.errors import UserError
 from remodal.methods import build_method
 from remodal.methods.base import Method
+from remodal.registration.ways import completed
 from remodal.results.files import atomic_path, sha256, write_json
 from remodal.settings import NetworkSettings, Settings
 
@@ -62,7 +63,7 @@ def describe(
         "network": content["network"],
         "recipe": settings.recipe_of(method).model_dump(mode="json"),
         "data": content["data"],
-        "registration": content["registration"],
+        "registration": completed(settings.registration),
         "preprocessing": content["preprocessing"],
         "inference": content["inference"],
         "fingerprint": fingerprint,

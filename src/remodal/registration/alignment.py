@@ -1,24 +1,32 @@
-"""One image brought onto another's grid, and how well that went."""
+"""One image brought onto another's grid by the way that the settings name."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from remodal.errors import BadCase
-from remodal.geometry.orientation import Orientation
 from remodal.geometry.volume import Geometry, Volume
-from remodal.registration.elastix import estimate
-from remodal.registration.transforms import (
-    Chain,
-    displacement,
-    jacobian_determinant,
-    onto,
-    warp_image,
-)
+from remodal.registration.quality import body_mask, coarsened, quality_of
+from remodal.registration.transforms import Chain, displaced, warp_image
+from remodal.registration.ways import options_of, way_of
 from remodal.settings import RegistrationSettings
 
-_MARGIN_PERCENT = 1.0
-_BINS = 64
+#: Voxel size in mm at which the agreement of images is measured that were not aligned by it.
+_MEASURED_AT = 2.0
+
+
+@dataclass(frozen=True)
+class Images:
+    """Two images of a case and, for a way that asks for it, a mask of one structure in each.
+
+    A mask has a grid of its own; None: the image has none.
+    """
+
+    fixed: Volume
+    moving: Volume
+    fixed_mask: Volume | None = None
+    moving_mask: Volume | None = None
 
 
 @dataclass(frozen=True)
@@ -26,147 +34,60 @@ class Alignment:
     """A moving image on the fixed grid.
 
     Attributes:
-        warped: in the moving image's data type.
-        transforms: elastix transform parameter maps, from the fixed grid to the moving image.
-        quality: see `quality_of`.
+        warped: in the moving image's data type; the moving image itself where nothing was done.
+        transforms: elastix transform parameter maps, from the fixed grid to the moving image; none
+            where the image lies as its header says.
+        quality: see `quality_of`; empty where nothing was measured.
+        warnings: what a reader of the report should know.
     """
 
     warped: Volume
     transforms: Chain
-    quality: dict[str, float]
+    quality: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
-def align(fixed: Volume, moving: Volume, settings: RegistrationSettings) -> Alignment:
-    """Bring `moving` onto the grid of `fixed`.
-
-    The transforms are estimated by elastix on copies averaged to about `settings.working_spacing`,
-    from points inside the body; the moving image itself is interpolated once, at full resolution.
-    The result is the same, bit for bit, from run to run.
+def align(images: Images, settings: RegistrationSettings) -> Alignment:
+    """Bring the moving image onto the grid of the fixed one, as `settings.method` says.
 
     Raises:
-        BadCase: a constant image, images apart in space, or elastix gives up.
+        BadCase: the images cannot be aligned in this way.
+        UserError: unknown way, or a wrong option.
     """
-    for name, volume in (("fixed", fixed), ("moving", moving)):
-        _require_contrast(volume, name)
-    _require_overlap(fixed.geometry, moving.geometry)
-    coarse_fixed = coarsened(fixed, settings.working_spacing)
-    coarse_moving = coarsened(moving, settings.working_spacing)
-    body = body_mask(coarse_fixed, settings.body_threshold)
-    transforms = estimate(
-        _without_extremes(coarse_fixed, settings.body_threshold),
-        _without_extremes(coarse_moving, settings.body_threshold),
-        body.astype(np.uint8),
-        settings,
-    )
-    # Estimated on the coarse grid, which is not the one that images are wanted on.
-    transforms = onto(transforms, fixed.geometry)
+    return way_of(settings.method).align(images, settings, options_of(settings))
+
+
+def resampled(
+    images: Images,
+    chain: Chain,
+    settings: RegistrationSettings,
+    warnings: Sequence[str] = (),
+) -> Alignment:
+    """The moving image on the fixed grid by transforms that are known, and how well they agree.
+
+    Raises:
+        BadCase: a constant image, or images apart in space.
+    """
+    require_contrast(images)
+    require_overlap(images.fixed.geometry, displaced(images.moving.geometry, chain))
+    grid = images.fixed.geometry
+    fixed, moving = (coarsened(image, _MEASURED_AT) for image in (images.fixed, images.moving))
     return Alignment(
-        warped=warp_image(moving, fixed.geometry, transforms, settings.outside),
-        transforms=transforms,
-        quality=quality_of(coarse_fixed, coarse_moving, body, transforms),
+        warped=warp_image(images.moving, grid, chain, settings.outside),
+        transforms=chain,
+        quality=quality_of(fixed, moving, body_mask(fixed, settings.body_threshold), chain),
+        warnings=list(warnings),
     )
 
 
-def coarsened(volume: Volume, spacing: float) -> Volume:
-    """The volume averaged over blocks of about `spacing` mm: float32, on an aligned coarser grid.
+def require_contrast(images: Images) -> None:
+    """Both images hold finite values, and more than one.
 
-    A border of one block repeats the outermost voxels, so that the coarse grid covers every voxel
-    of the fine one and transforms estimated on it are defined there.
+    Raises:
+        BadCase: one does not.
     """
-    factors = [max(1, round(spacing / length)) for length in volume.geometry.spacing_zyx]
-    margins = [
-        (factor, factor + -length % factor) for factor, length in zip(factors, volume.array.shape)
-    ]
-    array = volume.array.astype(np.float32)
-    for axis, (factor, margin) in enumerate(zip(factors, margins)):
-        widths = [margin if other == axis else (0, 0) for other in range(3)]
-        array = np.pad(array, widths, mode="edge")
-        shape = (*array.shape[:axis], -1, factor, *array.shape[axis + 1 :])
-        array = array.reshape(shape).mean(axis=axis + 1)
-    fine = volume.geometry
-    # The first block is the border, so its centre lies before the first voxel.
-    first = np.array([(-factor - 1) / 2 for factor in factors[::-1]])
-    origin = fine.affine[:3, :3] @ first + fine.origin
-    coarse = tuple(length * factor for length, factor in zip(fine.spacing, factors[::-1]))
-    return Volume(array, Geometry(array.shape, coarse, tuple(origin), fine.direction))
-
-
-def body_mask(volume: Volume, threshold: float | None) -> np.ndarray:
-    """The patient without table and surrounding air, lungs and bowel gas included, (z, y, x) bool.
-
-    The largest connected part above the threshold, holes filled in each of the patient's (nearly)
-    axial sections; everything where there is no threshold, or nothing above it.
-    """
-    from scipy.ndimage import binary_fill_holes, binary_opening, label
-
-    if threshold is None:
-        return np.ones(volume.array.shape, bool)
-    # Opening parts the patient from a table that touches the skin.
-    parts, count = label(binary_opening(volume.array > threshold))
-    if not count:
-        return np.ones(volume.array.shape, bool)
-    largest = parts == np.argmax(np.bincount(parts.ravel())[1:]) + 1
-    orientation = Orientation.of(volume.geometry)
-    filled = np.stack([binary_fill_holes(section) for section in orientation.apply(largest)])
-    return np.ascontiguousarray(orientation.undo(filled))
-
-
-def mutual_information(first: np.ndarray, second: np.ndarray) -> float:
-    """Mutual information of two sets of paired intensities in nats, from a joint histogram.
-
-    64 x 64 bins between the 1st and 99th percentile of each set; what lies beyond counts in the
-    outermost bin.
-    """
-    pairs = [np.clip(values, *np.percentile(values, (1, 99))) for values in (first, second)]
-    joint = np.histogram2d(*pairs, bins=_BINS)[0] / len(first)
-    apart = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
-    seen = joint > 0
-    return float(np.sum(joint[seen] * np.log(joint[seen] / apart[seen])))
-
-
-def quality_of(
-    fixed: Volume, moving: Volume, body: np.ndarray, transforms: Chain
-) -> dict[str, float]:
-    """What can be said about an alignment without knowing the truth; all inside the body.
-
-    Returns:
-        `overlap`, the share of the body that the moved image covers;
-        `mutual_information_before` and `_after` (nats) where it does so in both cases;
-        `jacobian_minimum`, `jacobian_maximum` and `folded_fraction` (determinant at or below 0);
-        `displacement_mean_mm` and `displacement_maximum_mm`.
-    """
-    grid = fixed.geometry
-    before = warp_image(moving, grid, [], np.nan).array
-    after = warp_image(moving, grid, transforms, np.nan).array
-    covered = body & np.isfinite(after)
-    both = covered & np.isfinite(before)
-    determinant = jacobian_determinant(transforms, grid)[body]
-    length = np.linalg.norm(displacement(transforms, grid), axis=0)[body]
-    values = {
-        "overlap": covered.sum() / body.sum(),
-        "mutual_information_before": _shared(fixed.array, before, both),
-        "mutual_information_after": _shared(fixed.array, after, both),
-        "jacobian_minimum": determinant.min(),
-        "jacobian_maximum": determinant.max(),
-        "folded_fraction": np.mean(determinant <= 0),
-        "displacement_mean_mm": length.mean(dtype=np.float64),
-        "displacement_maximum_mm": length.max(),
-    }
-    return {name: round(float(value), 6) for name, value in values.items()}
-
-
-def _shared(first: np.ndarray, second: np.ndarray, where: np.ndarray) -> float:
-    return mutual_information(first[where], second[where]) if where.any() else 0.0
-
-
-def _without_extremes(volume: Volume, threshold: float | None) -> Volume:
-    """Intensities cut to the body's range, so that metal does not widen the histogram's bins."""
-    array = volume.array
-    inside = array[array > threshold] if threshold is not None else array.ravel()
-    if not inside.size:
-        return volume
-    limits = np.percentile(inside, (_MARGIN_PERCENT, 100 - _MARGIN_PERCENT))
-    return volume.with_array(np.clip(array, *limits.astype(np.float32)))
+    for name, volume in (("fixed", images.fixed), ("moving", images.moving)):
+        _require_contrast(volume, name)
 
 
 def _require_contrast(volume: Volume, name: str) -> None:
@@ -180,7 +101,12 @@ def _require_contrast(volume: Volume, name: str) -> None:
         )
 
 
-def _require_overlap(fixed: Geometry, moving: Geometry) -> None:
+def require_overlap(fixed: Geometry, moving: Geometry) -> None:
+    """The boxes of two grids share some space.
+
+    Raises:
+        BadCase: they lie apart.
+    """
     boxes = [_box(geometry) for geometry in (fixed, moving)]
     (low, high), (other_low, other_high) = boxes
     gap = np.maximum(low - other_high, other_low - high)

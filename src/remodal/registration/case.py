@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase, UserError
+from remodal.geometry.lattice import differences
 from remodal.geometry.volume import Volume
 from remodal.intake.acquisition import acquisition
 from remodal.intake.nifti import read_volume, write_volume
-from remodal.registration.alignment import align
+from remodal.masks.reading import Mask, read_mask
+from remodal.registration.alignment import Alignment, Images, align
 from remodal.registration.picture import Pair, draw_pairs
 from remodal.registration.transforms import Chain, warp_label, write_chain
+from remodal.registration.ways import mask_of
 from remodal.results.files import link_or_copy
+from remodal.results.paths import STUDIES
 from remodal.results.records import (
     Record,
     read_record,
@@ -23,7 +27,7 @@ from remodal.results.records import (
     write_empty,
     write_record,
 )
-from remodal.settings import RegistrationSettings, Settings
+from remodal.settings import Settings
 
 _RECORD, _PICTURE, _LABEL = "registration.json", "registration.png", "label.nii.gz"
 
@@ -34,6 +38,7 @@ def register_case(
     converted: Path,
     output: Path,
     modalities: Sequence[str] = (),
+    studies: Path = STUDIES,
     *,
     labelled: bool = True,
     quarantine: bool = False,
@@ -55,6 +60,7 @@ def register_case(
         converted: folder of the converted case.
         output: folder to write.
         modalities: those that the case has; empty: all of the study's.
+        studies: folder of the studies, one of which may predict the masks that a way asks for.
         labelled: whether the case has a label; a file that an earlier sheet left is not taken.
         quarantine: go on with a bad case, by a record of its reason.
 
@@ -75,7 +81,7 @@ def register_case(
             upstream = {name: read_record(path) for name, path in found.items() if path.is_file()}
             require_ok(upstream.values())
             drawn_on = _drawn_on(present, case, upstream)
-            record = _register(settings, blank, drawn_on, converted, output)
+            record = _register(settings, blank, drawn_on, converted, output, studies)
             record.details["acquired"] = {
                 name: acquisition(upstream[name].details) for name in present if name in upstream
             }
@@ -131,32 +137,34 @@ def _drawn_on(present: Sequence[str], case: str, upstream: Mapping[str, Record])
 
 
 def _register(
-    settings: Settings, record: Record, drawn_on: str, converted: Path, output: Path
+    settings: Settings,
+    record: Record,
+    drawn_on: str,
+    converted: Path,
+    output: Path,
+    studies: Path,
 ) -> Record:
     present = record.details["modalities"]
     wanted = settings.registration.fixed
     fixed_name = wanted if wanted in present else present[0]
     fixed = read_volume(converted / f"{fixed_name}.nii.gz")
     details: dict[str, Any] = {"fixed": fixed_name, "method": settings.registration.method}
-    chains: dict[str, Chain] = {}
+    masks = _masks(settings, record.case, present, drawn_on, converted, studies)
+    chains: dict[str, Chain | None] = {fixed_name: None}
     warnings: list[str] = []
     pairs: list[Pair] = []
     for modality in present:
         if modality == fixed_name:
             continue
         moving = read_volume(converted / f"{modality}.nii.gz")
-        where = f"{record.case}, {modality}"
-        if settings.registration.method == "none":
-            _require_same_grid(moving, fixed, where)
-            warped, chains[modality] = moving, []
-            link_or_copy(converted / f"{modality}.nii.gz", output / f"{modality}.nii.gz")
-        else:
-            warped, chains[modality], found = _align(
-                settings.registration, fixed, moving, modality, where, output
-            )
-            details[modality] = found
-            warnings += _doubts(modality, found)
-        pairs.append(Pair(modality, before=moving, after=warped))
+        images = Images(fixed, moving, *(_volume(masks.get(m)) for m in (fixed_name, modality)))
+        alignment, seconds = _aligned(settings, images, f"{record.case}, {modality}")
+        names = _write_aligned(alignment, moving, modality, converted, output)
+        chains[modality] = None if alignment.warped is moving else alignment.transforms
+        if alignment.quality:
+            details[modality] = {**alignment.quality, "seconds": seconds, "transforms": names}
+        warnings += _doubts(modality, alignment)
+        pairs.append(Pair(modality, before=moving, after=alignment.warped))
     label = _place_label(settings, record.case, fixed, drawn_on, chains, converted, output)
     link_or_copy(converted / f"{fixed_name}.nii.gz", output / f"{fixed_name}.nii.gz")
     draw_pairs(
@@ -167,36 +175,63 @@ def _register(
         pairs,
         settings.registration.body_threshold,
     )
-    details["label"] = {"drawn_on": drawn_on, "warped": bool(chains.get(drawn_on))}
+    details["label"] = {"drawn_on": drawn_on, "warped": chains[drawn_on] is not None}
+    if masks:
+        details["masks"] = {name: mask.origin for name, mask in masks.items()}
     return record.model_copy(update={"details": record.details | details, "warnings": warnings})
 
 
-def _align(
-    settings: RegistrationSettings,
-    fixed: Volume,
-    moving: Volume,
-    modality: str,
-    where: str,
-    output: Path,
-) -> tuple[Volume, Chain, dict[str, Any]]:
+def _masks(
+    settings: Settings,
+    case: str,
+    present: Sequence[str],
+    drawn_on: str,
+    converted: Path,
+    studies: Path,
+) -> dict[str, Mask]:
+    """The mask of each image, where the way of registration asks for one."""
+    wanted = mask_of(settings.registration)
+    if wanted is None:
+        return {}
+    labels = {drawn_on: converted / _LABEL}
+    return {name: read_mask(wanted, case, name, labels.get(name), studies) for name in present}
+
+
+def _volume(mask: Mask | None) -> Volume | None:
+    return mask.volume if mask else None
+
+
+def _aligned(settings: Settings, images: Images, where: str) -> tuple[Alignment, float]:
+    """The alignment, and the seconds that it took."""
     start = perf_counter()
     try:
-        alignment = align(fixed, moving, settings)
+        alignment = align(images, settings.registration)
     except BadCase as error:
         raise BadCase(
             error.what, where=where, expected=error.expected, remedy=error.remedy
         ) from error
-    seconds = round(perf_counter() - start, 1)
+    return alignment, round(perf_counter() - start, 1)
+
+
+def _write_aligned(
+    alignment: Alignment, moving: Volume, modality: str, converted: Path, output: Path
+) -> list[str]:
+    """Write the image and its transforms, whose file names are returned."""
+    if alignment.warped is moving:
+        link_or_copy(converted / f"{modality}.nii.gz", output / f"{modality}.nii.gz")
+    else:
+        write_volume(output / f"{modality}.nii.gz", alignment.warped)
     names = [f"transform-{modality}-{n}.txt" for n in range(len(alignment.transforms))]
     write_chain(alignment.transforms, [output / name for name in names])
-    write_volume(output / f"{modality}.nii.gz", alignment.warped)
-    found = {**alignment.quality, "seconds": seconds, "transforms": names}
-    return alignment.warped, alignment.transforms, found
+    return names
 
 
-def _doubts(modality: str, found: dict[str, Any]) -> list[str]:
+def _doubts(modality: str, alignment: Alignment) -> list[str]:
     """What a reader of the report should look at."""
-    doubts = []
+    doubts = [f"{modality}: {warning}" for warning in alignment.warnings]
+    found = alignment.quality
+    if not found:
+        return doubts
     if found["mutual_information_after"] < found["mutual_information_before"]:
         doubts.append(f"{modality}: the images agree less after registration than before")
     if found["folded_fraction"] > 0:
@@ -213,7 +248,7 @@ def _place_label(
     case: str,
     fixed: Volume,
     drawn_on: str,
-    chains: dict[str, Chain],
+    chains: Mapping[str, Chain | None],
     converted: Path,
     output: Path,
 ) -> Volume:
@@ -223,8 +258,8 @@ def _place_label(
         BadCase: on another grid than its image, or without any of the classes.
     """
     label = read_volume(converted / _LABEL)
-    chain = chains.get(drawn_on)
-    if chain:
+    chain = chains[drawn_on]
+    if chain is not None:
         label = warp_label(label, fixed.geometry, chain)
     else:
         _require_same_grid(label, fixed, f"{case}, label")
@@ -237,27 +272,21 @@ def _place_label(
             expected=classes,
             remedy="correct data.classes, or set data.empty_label to `keep`",
         )
-    if chain:
+    if chain is not None:
         write_volume(output / _LABEL, label)
     else:
         link_or_copy(converted / _LABEL, output / _LABEL)
     return label
 
 
-def _require_same_grid(volume: Volume, fixed: Volume, where: str) -> None:
-    if not volume.geometry.agrees_with(fixed.geometry):
+def _require_same_grid(label: Volume, image: Volume, where: str) -> None:
+    if not label.geometry.agrees_with(image.geometry):
         raise BadCase(
-            f"lies on another grid ({_grid(volume)}) than the fixed image ({_grid(fixed)})",
+            f"is on another grid than its image: {differences(label.geometry, image.geometry)}",
             where=where,
             expected="the same grid",
-            remedy="set registration.method to `elastix`, or resample the image",
+            remedy="convert the label again",
         )
-
-
-def _grid(volume: Volume) -> str:
-    shape = " x ".join(map(str, volume.geometry.shape[::-1]))
-    origin = ", ".join(f"{place:.4g}" for place in volume.geometry.origin)
-    return f"{shape} voxels from {origin} mm"
 
 
 def _remove_transforms(output: Path) -> None:

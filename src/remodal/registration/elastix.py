@@ -18,7 +18,7 @@ import numpy as np
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry, Volume
 from remodal.process.own_process import Crashed, in_own_process
-from remodal.settings import RegistrationSettings
+from remodal.registration.ways.elastix import Options
 
 ParameterMap = dict[str, tuple[str, ...]]
 
@@ -34,7 +34,11 @@ _BENDING_SAMPLES = 200
 
 
 def estimate(
-    fixed: Volume, moving: Volume, body: np.ndarray | None, settings: RegistrationSettings
+    fixed: Volume,
+    moving: Volume,
+    body: np.ndarray | None,
+    options: Options,
+    outside: float,
 ) -> list[ParameterMap]:
     """Transforms from the fixed image's points to the moving image's, one after the other.
 
@@ -45,10 +49,11 @@ def estimate(
         fixed: float32 image.
         moving: float32 image.
         body: uint8 mask (z, y, x) on the fixed grid where samples are drawn; None: everywhere.
-        settings: transforms, pyramid, optimiser.
+        options: transforms, pyramid, optimiser.
+        outside: intensity outside the moving image.
 
     Returns:
-        elastix transform parameter maps in the order of `settings.transforms`.
+        elastix transform parameter maps in the order of `options.transforms`.
 
     Raises:
         BadCase: elastix could not align the pair, or crashed.
@@ -58,14 +63,14 @@ def estimate(
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "elastix.log"
         try:
-            return in_own_process(_run, fixed, moving, body, settings, log)
+            return in_own_process(_run, fixed, moving, body, options, outside, log)
         except Crashed as crash:
             reason = str(crash)
         except RuntimeError as error:
             reason = _reason(log, error)
     raise BadCase(
         f"elastix could not align the images ({reason})",
-        remedy="look at both images; registration.* holds the settings",
+        remedy="look at both images; registration.options.elastix holds the settings",
     )
 
 
@@ -73,7 +78,8 @@ def _run(
     fixed: Volume,
     moving: Volume,
     body: np.ndarray | None,
-    settings: RegistrationSettings,
+    options: Options,
+    outside: float,
     log: Path,
 ) -> list[ParameterMap]:
     modules = _modules()
@@ -85,7 +91,7 @@ def _run(
         mask = fixed.with_array(body)
         method.SetFixedMask(_image(modules.arrays.itkPyBufferIUC3, mask))
     chosen = modules.parameters.elastixParameterObject.New()
-    for parameters in parameter_maps(settings, fixed.geometry, moving.geometry):
+    for parameters in parameter_maps(options, outside, fixed.geometry, moving.geometry):
         chosen.AddParameterMap(parameters)
     method.SetParameterObject(chosen)
     method.SetNumberOfThreads(_THREADS)
@@ -99,19 +105,19 @@ def _run(
 
 
 def parameter_maps(
-    settings: RegistrationSettings, fixed: Geometry, moving: Geometry
+    options: Options, outside: float, fixed: Geometry, moving: Geometry
 ) -> list[ParameterMap]:
     """What elastix is told, one map for each transform (keys: elastix manual 5.2)."""
     return [
         {
             key: (value,) if isinstance(value, str) else tuple(value)
             for key, value in {
-                **_common(settings),
-                **_pyramids(settings, fixed, moving),
-                **_of_transform(name, settings),
+                **_common(options, outside),
+                **_pyramids(options, fixed, moving),
+                **_of_transform(name, options),
             }.items()
         }
-        for name in settings.transforms
+        for name in options.transforms
     ]
 
 
@@ -121,7 +127,7 @@ def default_parameter_map(name: str) -> ParameterMap:
     return {key: tuple(values) for key, values in given.items()}
 
 
-def _common(settings: RegistrationSettings) -> dict[str, str]:
+def _common(options: Options, outside: float) -> dict[str, str]:
     return {
         "Registration": "MultiResolutionRegistration",
         "Metric": "AdvancedMattesMutualInformation",
@@ -133,12 +139,12 @@ def _common(settings: RegistrationSettings) -> dict[str, str]:
         # An eroded body would lose the skin at the coarse levels.
         "ErodeMask": "false",
         "NewSamplesEveryIteration": "true",
-        "NumberOfSpatialSamples": str(settings.samples),
+        "NumberOfSpatialSamples": str(options.samples),
         "CheckNumberOfSamples": "true",
         "RequiredRatioOfValidSamples": "0.05",
-        "RandomSeed": str(settings.seed),
+        "RandomSeed": str(options.seed),
         "Optimizer": "AdaptiveStochasticGradientDescent",
-        "MaximumNumberOfIterations": str(settings.iterations),
+        "MaximumNumberOfIterations": str(options.iterations),
         "AutomaticParameterEstimation": "true",
         # Of 100000 without this, which triples a small pair's time for the same alignment.
         "NumberOfSamplesForExactGradient": "4096",
@@ -147,48 +153,46 @@ def _common(settings: RegistrationSettings) -> dict[str, str]:
         "ResampleInterpolator": "FinalBSplineInterpolator",
         "FinalBSplineInterpolationOrder": "3",
         "Resampler": "DefaultResampler",
-        "DefaultPixelValue": f"{settings.outside:g}",
+        "DefaultPixelValue": f"{outside:g}",
         "WriteResultImage": "false",
         "ResultImageFormat": "nii",
         "ResultImagePixelType": "float",
     }
 
 
-def _pyramids(
-    settings: RegistrationSettings, fixed: Geometry, moving: Geometry
-) -> dict[str, str | list[str]]:
+def _pyramids(options: Options, fixed: Geometry, moving: Geometry) -> dict[str, str | list[str]]:
     """Smoothing that is the same in mm along each axis, and none at the last level."""
-    levels = range(settings.resolutions - 1, -1, -1)
-    schedules: dict[str, str | list[str]] = {"NumberOfResolutions": str(settings.resolutions)}
+    levels = range(options.resolutions - 1, -1, -1)
+    schedules: dict[str, str | list[str]] = {"NumberOfResolutions": str(options.resolutions)}
     for side, geometry in {"Fixed": fixed, "Moving": moving}.items():
         voxel = min(geometry.spacing)
         sigmas = [f"{voxel * 2**level / 2 if level else 0:g}" for level in levels]
         schedules[f"{side}ImagePyramid"] = f"{side}GenericImagePyramid"
-        schedules[f"{side}ImagePyramidRescaleSchedule"] = ["1"] * 3 * settings.resolutions
+        schedules[f"{side}ImagePyramidRescaleSchedule"] = ["1"] * 3 * options.resolutions
         schedules[f"{side}ImagePyramidSmoothingSchedule"] = [s for s in sigmas for _ in range(3)]
     schedules["ComputePyramidImagesPerResolution"] = "true"
     return schedules
 
 
-def _of_transform(name: str, settings: RegistrationSettings) -> dict[str, str | list[str]]:
+def _of_transform(name: str, options: Options) -> dict[str, str | list[str]]:
     # The original way of estimating the step size takes most of a registration's time. Where all
     # voxels move alike the other one takes the root of a variance that rounding makes negative.
     method = "Original" if name == "translation" else "DisplacementDistribution"
     step_size = {"ASGDParameterEstimationMethod": method}
     if name != "bspline":
         return {"Transform": _TRANSFORMS[name], "AutomaticScalesEstimation": "true", **step_size}
-    levels = range(settings.resolutions - 1, -1, -1)
+    levels = range(options.resolutions - 1, -1, -1)
     return {
         "Transform": _TRANSFORMS[name],
         **step_size,
         "Registration": "MultiMetricMultiResolutionRegistration",
         "Metric": ["AdvancedMattesMutualInformation", "TransformBendingEnergyPenalty"],
         "Metric0Weight": "1",
-        "Metric1Weight": f"{settings.bending:g}",
+        "Metric1Weight": f"{options.bending:g}",
         # A few points of its own are enough for the penalty, and cost a tenth of the time.
         "ImageSampler": ["RandomCoordinate", "RandomCoordinate"],
         "ImageSampler1NumberOfSpatialSamples": str(_BENDING_SAMPLES),
-        "FinalGridSpacingInPhysicalUnits": f"{settings.grid_spacing:g}",
+        "FinalGridSpacingInPhysicalUnits": f"{options.grid_spacing:g}",
         "GridSpacingSchedule": [str(2**level) for level in levels],
     }
 

@@ -7,6 +7,7 @@ files gives the same image.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +151,43 @@ def onto(chain: Chain, grid: Geometry) -> list[ParameterMap]:
     }
     entries = {key: tuple(map(str, values)) for key, values in place.items()}
     return [{**parameters, **entries} for parameters in chain]
+
+
+def translation(shift: tuple[float, float, float], grid: Geometry, outside: float) -> ParameterMap:
+    """A translation as elastix writes it: what is at x on the grid is at x + shift in the image.
+
+    Args:
+        shift: x, y, z in LPS mm.
+        grid: the fixed image's.
+        outside: intensity where the moving image has none.
+    """
+    parameters = {
+        "Transform": ("TranslationTransform",),
+        "NumberOfParameters": ("3",),
+        "TransformParameters": tuple(map(str, shift)),
+        "HowToCombineTransforms": ("Add",),
+        "FixedImageDimension": ("3",),
+        "MovingImageDimension": ("3",),
+        "FixedInternalImagePixelType": ("float",),
+        "MovingInternalImagePixelType": ("float",),
+        "UseDirectionCosines": ("true",),
+        "ResampleInterpolator": ("FinalBSplineInterpolator",),
+        "FinalBSplineInterpolationOrder": ("3",),
+        "Resampler": ("DefaultResampler",),
+        "DefaultPixelValue": (f"{outside:g}",),
+        "ResultImageFormat": ("nii",),
+        "CompressResultImage": ("false",),
+    }
+    return onto([parameters], grid)[0]
+
+
+def displaced(moving: Geometry, chain: Chain) -> Geometry:
+    """Where the moving image's grid lies once the chain's translations are undone."""
+    origin = np.array(moving.origin)
+    for parameters in chain:
+        if parameters["Transform"][0] == "TranslationTransform":
+            origin = origin - _numbers(parameters, "TransformParameters")
+    return replace(moving, origin=tuple(origin.tolist()))
 
 
 def write_chain(chain: Chain, paths: Sequence[Path]) -> None:

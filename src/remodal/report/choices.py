@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from remodal.registration.ways import completed
 from remodal.report.own_recipes import own_recipes
 from remodal.report.paper_notes import Choice, read_notes
 from remodal.results.files import read_json
@@ -49,9 +50,11 @@ def _used(settings: Settings, study: Path, option: str) -> str:
     parts = option.split(".")
     if parts[0] == "methods":
         return _method_option(settings, study, parts[1], parts[2])
-    value: Any = settings
+    value: Any = settings.model_dump() | {"registration": completed(settings.registration)}
     for part in parts:
-        value = getattr(value, part)
+        if part not in value:
+            return ""  # of another way of registration than the chosen one
+        value = value[part]
     if parts[0] != "recipe":
         return in_words(value)
     return in_words(value) + _otherwise(settings, ".".join(parts[1:]))

@@ -7,6 +7,7 @@ from jinja2 import Environment
 from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.registry import require_metric
 from remodal.metrics.statistics import MOST_EXACT
+from remodal.registration.ways import described
 from remodal.report.training_text import (
     Trained,
     listed,
@@ -76,6 +77,7 @@ def methods_text(
         settings=settings,
         versions=versions,
         data_sentence=_data_sentence(settings, splits),
+        registration_sentence=described(settings.registration),
         intensity_sentence=_intensity_sentence(settings),
         split_sentence=_split_sentence(settings, splits),
         method_list=_method_list(settings),

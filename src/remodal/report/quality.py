@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from remodal.metrics.cases import FAILED
+from remodal.registration.ways import described
 from remodal.report.charts import histograms
 from remodal.report.slices import Panel, png_uri
 from remodal.report.views import written
@@ -66,7 +67,7 @@ class Row:
 class Registration:
     """The registration section; empty lists when nothing was registered."""
 
-    method: str
+    described: str
     columns: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     thumbnails: list[Panel] = field(default_factory=list)
@@ -135,7 +136,7 @@ def registration_quality(settings: Settings, records: list[Record], data: Path) 
         records: of all stages.
         data: the data set's folder, for the pictures of the worst cases.
     """
-    method = settings.registration.method
+    told = described(settings.registration)
     pairs = [
         Pair(record.case, modality, record.details[modality])
         for record in records
@@ -143,10 +144,10 @@ def registration_quality(settings: Settings, records: list[Record], data: Path) 
         for modality in settings.data.modalities
         if modality in record.details
     ]
-    if method == "none" or not pairs:
-        return Registration(method)
+    if not pairs:
+        return Registration(told)
     return Registration(
-        method,
+        told,
         list(_COLUMNS.values()),
         [Row(pair.case, pair.modality, [pair.value(name) for name in _COLUMNS]) for pair in pairs],
         _thumbnails(sorted(pairs, key=_doubtfulness), data),

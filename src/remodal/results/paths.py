@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 RESULTS = Path("results")
+STUDIES = RESULTS / "studies"
 
 
 class Training(NamedTuple):
@@ -45,7 +46,7 @@ def training_of(folder: Path) -> Training | None:
 
 def study_folder(study: str) -> Path:
     """Folder of a study, from the working directory."""
-    return RESULTS / "studies" / study
+    return STUDIES / study
 
 
 def data_folder(data: str) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
 from remodal.methods import check_options, require_method
+from remodal.registration.ways import check_registration
 from remodal.settings import Settings
 from remodal.settings.composition import write_settings
 from remodal.splits.completeness import lacking, require_enough_patients
@@ -22,6 +23,7 @@ def check_study(settings: Settings) -> str:
     Raises:
         UserError: what is wrong.
     """
+    check_registration(settings.registration)
     for name, method in settings.methods.items():
         require_method(method.type)
         if method.options:
@@ -35,8 +37,10 @@ def check_study(settings: Settings) -> str:
     return f"{said}, {len(settings.methods)} methods: ok"
 
 
-def check_methods_apart(settings: Settings) -> None:
-    """Check a study's methods without importing one here; for the Snakefile.
+def check_names(settings: Settings) -> None:
+    """Check what a study names: its registration, and its methods without importing one here.
+
+    For the Snakefile.
 
     Only a method knows its options, and it needs torch, which takes seconds and memory: where
     options are given they are checked in a process of its own.

@@ -4,6 +4,7 @@ from remodal.settings.augmentation import AugmentationSettings
 from remodal.settings.compute import ComputeSettings
 from remodal.settings.data import DataSettings, PhantomSettings
 from remodal.settings.evaluation import InferenceSettings, MetricsSettings, TrackingSettings
+from remodal.settings.masks import MaskSettings
 from remodal.settings.network import NetworkSettings
 from remodal.settings.preparation import PreprocessingSettings, RegistrationSettings, SplitSettings
 from remodal.settings.recipe import RecipeSettings
@@ -18,6 +19,7 @@ __all__ = [
     "ComputeSettings",
     "DataSettings",
     "InferenceSettings",
+    "MaskSettings",
     "MethodSettings",
     "MetricsSettings",
     "NetworkSettings",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 #: A modality's name is that of a file beside these, and an option beside those of `predict`.
-RESERVED = {"label", "registration", "model", "output"}
+RESERVED = {"label", "registration", "model", "output", "mask"}
 
 
 def require_usable(where: str, names: list[str]) -> None:

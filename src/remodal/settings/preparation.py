@@ -1,7 +1,7 @@
 """What happens to the cases before a network sees them."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -11,32 +11,22 @@ from remodal.settings.section import Section
 class RegistrationSettings(Section):
     """Bringing the other modalities onto the fixed one's grid."""
 
-    method: Literal["elastix", "none"] = Field(
-        "elastix", description="`none`: the images already share one grid, which is checked."
+    method: str = Field(
+        "elastix",
+        description="Name of a module in registration/ways: `elastix`, `none` (the images already "
+        "share one grid, which is checked), `header` (they lie where their headers say), "
+        "`centroid` (a translation that lays the centroids of a mask on each other).",
     )
     fixed: str = Field(description="The modality whose grid all others are brought to.")
-    transforms: list[Literal["translation", "rigid", "affine", "bspline"]] = Field(
-        ["rigid", "bspline"], description="Transforms, estimated one after the other."
-    )
-    grid_spacing: float = Field(
-        20.0, gt=0, description="Final B-spline control point spacing in mm."
-    )
-    resolutions: int = Field(3, ge=1, description="Number of image pyramid levels.")
-    iterations: int = Field(250, ge=1, description="Iterations at each level.")
-    samples: int = Field(2048, ge=100, description="Voxels drawn at each iteration.")
-    bending: float = Field(
-        500.0, ge=0, description="Weight of the B-spline's bending energy beside its metric."
-    )
-    working_spacing: float = Field(
-        2.0,
-        gt=0,
-        description="Voxel size in mm that transforms are estimated at; finer images are averaged.",
-    )
     body_threshold: float | None = Field(
         -300.0, description="Intensity above which a voxel is body; empty: no body mask (MR)."
     )
     outside: float = Field(-1024.0, description="Intensity outside the moving image (air in HU).")
-    seed: int = Field(121212, description="Seed of elastix's random sampler.")
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Options by way, such as `elastix: {iterations: 100}`; those of other ways "
+        "than the chosen one change nothing.",
+    )
 
 
 class PreprocessingSettings(Section):

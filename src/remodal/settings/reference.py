@@ -1,6 +1,6 @@
 """config/README.md, written from the settings' models so that it cannot drift from them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -20,19 +20,23 @@ This page is made from the code: `remodal describe-settings -o config/README.md`
 """
 
 
-def reference() -> str:
-    """The page, in Markdown: for each key its type, default and meaning."""
+def reference(further: Mapping[str, type[BaseModel]]) -> str:
+    """The page, in Markdown: for each key its type, default and meaning.
+
+    Args:
+        further: sections that `Settings` does not know, by the key that holds them.
+    """
     lines = [_HEAD]
-    for title, model in _sections():
+    for title, model in _sections(further):
         lines += [f"\n## {title}\n", _first_line(model), ""]
         lines += ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
         lines += [_row(name, field) for name, field in model.model_fields.items()]
     return "\n".join(lines) + "\n"
 
 
-def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
-    """Every model below `Settings`, named by the key that holds it."""
-    pending: list[tuple[str, type[BaseModel]]] = [("top level", Settings)]
+def _sections(further: Mapping[str, type[BaseModel]]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Every model below `Settings` and the further ones, named by the key that holds it."""
+    pending: list[tuple[str, type[BaseModel]]] = [("top level", Settings), *further.items()]
     while pending:
         title, model = pending.pop(0)
         yield f"`{title}`" if model is not Settings else "Top level", model

@@ -18,12 +18,13 @@ from remodal.settings import Settings
 class Stage(NamedTuple):
     """The module that runs a stage, the dotted settings that it reads, a folder of files it fills.
 
-    `*` among the settings means all of them.
+    `*` among the settings means all of them. `loads` is a module whose name holds a setting.
     """
 
     module: str
     reads: tuple[str, ...] = ()
     templates: str = ""
+    loads: str = ""
 
 
 _DATA = ("data.modalities", "data.classes", "data.empty_label")
@@ -31,7 +32,11 @@ _DATA = ("data.modalities", "data.classes", "data.empty_label")
 STAGES = {
     "simulate": Stage("remodal.phantom.simulate", ("phantom", "data.source")),
     "convert": Stage("remodal.intake.convert"),
-    "register": Stage("remodal.registration", ("registration", *_DATA)),
+    "register": Stage(
+        "remodal.registration.case",
+        ("registration", *_DATA),
+        loads="remodal.registration.ways.{settings.registration.method}",
+    ),
     "split": Stage("remodal.splits", ("splits", "data.name")),
     "fingerprint": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
     "preprocess": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
@@ -71,6 +76,8 @@ def depends_on(settings: Settings, stage: str, method: str | None = None) -> str
     if described.templates:
         folder = Path(__file__).parents[1] / described.templates
         parts["templates"] = {file.name: sha256(file) for file in sorted(folder.iterdir())}
+    if described.loads:
+        parts["loaded code"] = _code(described.loads.format(settings=settings))
     if method is not None:
         shown = {"label", "scenarios", "recipe"}
         parts["method"] = settings.methods[method].model_dump(mode="json", exclude=shown)
@@ -93,6 +100,8 @@ _code = cache(code_hash)
 
 def _read(settings: Settings, key: str) -> Any:
     value: Any = settings.model_dump(mode="json", exclude={"compute"})
+    chosen = settings.registration.method
+    value["registration"]["options"] = {chosen: settings.registration.options.get(chosen, {})}
     if key == "*":
         return value
     for part in key.split("."):

@@ -1,0 +1,84 @@
+"""The mask of one image of a case, read from a label or from another study's prediction."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from remodal.errors import UserError
+from remodal.geometry.volume import Volume
+from remodal.intake.nifti import read_volume
+from remodal.masks.prediction import Prediction, find_prediction
+from remodal.results.files import sha256
+from remodal.settings import MaskSettings
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A structure of a case.
+
+    Attributes:
+        volume: bool, on a grid of its own; None: there is none.
+        origin: where it comes from, as plain values for a record; `uses_label` is true where that
+            is the case's own label, and `missing` says why there is none.
+    """
+
+    volume: Volume | None
+    origin: dict[str, Any]
+
+
+def read_mask(
+    mask: MaskSettings,
+    case: str,
+    modality: str,
+    label: Path | None,
+    studies: Path,
+) -> Mask:
+    """Read the mask of one image.
+
+    Args:
+        mask: where it comes from.
+        case: name of the case.
+        modality: the image; the mask is wanted where this image lies.
+        label: the label of that image; None: it has none.
+        studies: folder of the studies' results.
+
+    Raises:
+        UserError: the other study was not run, its predictions lie elsewhere than the image, or no
+            model of it may make this mask.
+    """
+    if mask.label:
+        if label is None:
+            return Mask(None, {"uses_label": True, "missing": "the image has no label"})
+        volume = read_volume(label)
+        origin = {"uses_label": True, "values": list(mask.label)}
+        return Mask(volume.with_array(np.isin(volume.array, mask.label)), origin)
+    found = find_prediction(mask.of(modality), case, studies)
+    _require_in_place(found, case, modality)
+    if found.path is None:
+        return Mask(None, found.origin)
+    if not found.path.is_file() or sha256(found.path) != found.origin["sha256"]:
+        raise UserError(
+            "is missing, or not what predictions.json says",
+            where=str(found.path),
+            remedy=f"run study {found.origin['study']} again",
+        )
+    volume = read_volume(found.path)
+    return Mask(volume.with_array(np.isin(volume.array, found.values)), found.origin)
+
+
+def _require_in_place(found: Prediction, case: str, modality: str) -> None:
+    """The prediction lies where the image does.
+
+    Raises:
+        UserError: its study moved the image onto another's grid.
+    """
+    if modality in found.moved:
+        raise UserError(
+            f"its study moved the {modality} image onto the {found.fixed} image's grid, and "
+            "predicted there",
+            where=f"mask of {case}, {modality}",
+            expected="predictions that lie where the image does",
+            remedy="predict in a study whose registration.method is `none` or `header`",
+        )

@@ -1,0 +1,108 @@
+"""Ways of registration, one file each, chosen by `registration.method`.
+
+A module of this folder is a way. It defines
+
+- `Options`, a `Section`: what `registration.options.<way>` may hold;
+- `align(images, settings, options) -> Alignment`, a pure function from two images of a case
+  (`Images`) to the moving one on the fixed one's grid, the transforms, and how well that went;
+- `described(settings, options) -> str`, one sentence for the report's methods paragraph.
+
+A way whose options have a `mask` (`MaskSettings`) gets the masks of both images. Adding a way is
+adding a file here; nothing else is edited. Importing one must be light (no numpy, torch or ITK),
+since the Snakefile does it.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
+
+from remodal.errors import UserError
+from remodal.settings import MaskSettings, RegistrationSettings, Section
+
+
+def way_names() -> list[str]:
+    """Names that `registration.method` may have: the modules of this folder."""
+    return sorted(module.name for module in iter_modules(__path__))
+
+
+def way_of(name: str, where: str = "registration.method") -> ModuleType:
+    """The module of a way.
+
+    Raises:
+        UserError: unknown way.
+    """
+    if name not in way_names():
+        raise UserError(
+            f"unknown way of registration `{name}`",
+            where=where,
+            expected=f"one of {', '.join(way_names())}",
+            remedy="a new way is a new file in src/remodal/registration/ways/",
+        )
+    return import_module(f"{__name__}.{name}")
+
+
+def way_options() -> dict[str, type[Section]]:
+    """The model of each way's options, by the key that holds them."""
+    models = {name: way_of(name).Options for name in way_names()}
+    return {f"registration.options.{name}": m for name, m in models.items() if m.model_fields}
+
+
+def options_of(settings: RegistrationSettings) -> Section:
+    """The options of the chosen way, checked and completed.
+
+    Raises:
+        UserError: unknown way, or an option that it does not have or a value it does not take.
+    """
+    return _checked(settings.method, settings.options.get(settings.method, {}))
+
+
+def mask_of(settings: RegistrationSettings) -> MaskSettings | None:
+    """The mask that the chosen way needs of each image; None: it needs none."""
+    return getattr(options_of(settings), "mask", None)
+
+
+def check_registration(settings: RegistrationSettings) -> None:
+    """Check the chosen way and the options of every way that has some.
+
+    Raises:
+        UserError: as `options_of`.
+    """
+    way_of(settings.method)
+    for name, options in settings.options.items():
+        _checked(name, options, complete=name == settings.method)
+    options_of(settings)
+
+
+def completed(settings: RegistrationSettings) -> dict[str, Any]:
+    """The settings as plain values with all options of the chosen way, and of no other."""
+    options = {settings.method: options_of(settings).model_dump(mode="json")}
+    return settings.model_dump(mode="json") | {"options": options}
+
+
+def described(settings: RegistrationSettings) -> str:
+    """What registration does, in one sentence."""
+    return way_of(settings.method).described(settings, options_of(settings))
+
+
+def _checked(name: str, options: dict[str, Any], *, complete: bool = True) -> Section | None:
+    """Options of a way; where they need not be `complete`, what is missing is no error."""
+    model = way_of(name, f"registration.options.{name}").Options
+    try:
+        return model.model_validate(options)
+    except ValidationError as error:
+        for problem in error.errors():
+            if problem["type"] == "missing" and not complete:
+                continue
+            key = ".".join(str(part) for part in problem["loc"])
+            unknown = problem["type"] == "extra_forbidden"
+            raise UserError(
+                "is no option of this way"
+                if unknown
+                else problem["msg"].removeprefix("Value error, "),
+                where=f"registration.options.{name}.{key}".rstrip("."),
+                expected=", ".join(model.model_fields) or "no option" if unknown else "",
+            ) from error
+        return None
