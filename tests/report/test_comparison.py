@@ -25,15 +25,15 @@ def make(tmp_path, make_settings, make_splits, write_cell, case_row):
                 ]
                 write_cell(tmp_path, method, scenario, rows, seed=seed)
         settings = make_settings(seeds=list(seeds), **overrides)
-        return build_tables(settings, study_cases(settings, tmp_path), make_splits([]))
+        return build_tables(settings, study_cases(settings, tmp_path), make_splits([]), tmp_path)
 
     return build
 
 
 def entry(tables, table, method, scenario, metric="dice"):
     rows = {t.name: t for t in tables}[table].rows
-    row = next(r for r in rows if (r.method, r.scenario) == (method, scenario))
-    return next(e for e in row.entries if e.column.metric.name == metric)
+    row = next(r for r in rows if r.name == f"{method}.{scenario}")
+    return next(e for e in row.entries if e.column.name == metric)
 
 
 def test_mean_spread_and_difference_to_the_published_value(make):
@@ -52,7 +52,7 @@ def test_simulated_data_have_no_difference_to_the_published_value(make):
 
 def test_no_value_is_best_where_the_number_of_cases_differs(make):
     tables = make({("nnunet", "both"): [70.0, 80.0], ("maml", "both"): [80.0, float("nan")]})
-    rows = [row for row in tables[0].rows if row.method in ("nnunet", "maml")]
+    rows = [row for row in tables[0].rows if row.name in ("nnunet.both", "maml.both")]
     assert not any(row.entries[0].best for row in rows)
 
 
@@ -89,7 +89,7 @@ def test_the_best_is_marked_by_the_metrics_direction_within_its_group(make):
         }
     )
     best = {
-        (table.name, row.method, row.scenario)
+        (table.name, row.entries[0].cell.method, row.entries[0].cell.scenario)
         for table in tables
         for row in table.rows
         if row.entries[0].best
@@ -114,7 +114,7 @@ def test_values_that_print_alike_share_the_mark_and_a_lone_value_has_none(make):
 def test_the_papers_own_marks_are_those_it_prints(make):
     tables = make({("maml", "both"): [70.0]})
     marked = {
-        (row.method, row.scenario)
+        (row.entries[0].cell.method, row.entries[0].cell.scenario)
         for table in tables
         for row in table.rows
         if all(e.published_best for e in row.entries if e.published)
@@ -154,7 +154,7 @@ def test_seeds_are_averaged_and_their_spread_reported_apart(make):
     assert found.summary.n == 2
     assert found.summary.seed_sd == pytest.approx(2**0.5)
     assert found.runs == tables[0].runs_expected == 2
-    assert isnan(found.fold_sd)
+    assert isnan(found.summary.fold_sd)
 
 
 def test_what_an_earlier_configuration_left_behind_is_not_counted(
@@ -184,7 +184,7 @@ def test_several_classes_make_a_column_each(
     ]
     write_cell(tmp_path, "maml", "both", rows)
     settings = make_settings(data={"classes": {"portal_vein": [3]}})
-    table = build_tables(settings, study_cases(settings, tmp_path), make_splits([]))[0]
+    table = build_tables(settings, study_cases(settings, tmp_path), make_splits([]), tmp_path)[0]
     assert [column.title for column in table.columns] == [
         "Tumour: Dice [%]",
         "Tumour: ASSD [voxel]",
@@ -193,7 +193,7 @@ def test_several_classes_make_a_column_each(
         "Portal vein: ASSD [voxel]",
         "Portal vein: MASD [voxel]",
     ]
-    maml = next(row for row in table.rows if row.method == "maml")
+    maml = next(row for row in table.rows if row.name == "maml.both")
     assert [maml.entries[0].summary.mean, maml.entries[3].summary.mean] == [60.0, 95.0]
     assert maml.entries[0].published.mean == 81.25
     assert maml.entries[3].published is None
@@ -212,13 +212,14 @@ def test_rows_of_other_test_cases_have_no_best_and_it_is_said_why(
     measured = study_cases(settings, tmp_path)
     splits = make_splits(CASES)
     splits["modalities"]["case1"] = ["venous"]
-    table = build_tables(settings, measured, splits)[0]
+    table = build_tables(settings, measured, splits, tmp_path)[0]
     assert [row.entries[0].summary.n for row in table.rows] == [7, 8]
     assert not any(row.entries[0].best for row in table.rows)
     said = notes(table)
     assert "Not in the rows of the scenario arterial: case1 lacks arterial." in said
     assert any("measured on other cases" in note for note in said)
     alike = measured[measured["case"] != "case1"]
-    table = build_tables(settings, alike, make_splits([c for c in CASES if c != "case1"]))[0]
+    splits = make_splits([case for case in CASES if case != "case1"])
+    table = build_tables(settings, alike, splits, tmp_path)[0]
     assert [row.entries[0].best for row in table.rows] == [True, False]
     assert not any("other cases" in note or "Not in" in note for note in notes(table))

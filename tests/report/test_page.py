@@ -104,7 +104,7 @@ def test_tables_show_the_published_value_ours_and_the_difference(page):
 
 def test_downloads_are_the_tables_files(page, whole_study, tmp_path):
     settings, study, _ = whole_study
-    tabulate(settings, study / "metrics", study / "splits.json", tmp_path)
+    tabulate(settings, study, tmp_path)
     links = re.findall(r'download="([^"]+)" href="data:[^,]*,([^"]*)"', page)
     assert len(links) == 2 * 3 + 2
     for name, content in links:

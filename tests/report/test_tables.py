@@ -29,16 +29,16 @@ def tables(whole_study, tmp_path_factory):
     """Folder of the whole study's tables."""
     settings, study, _ = whole_study
     folder = tmp_path_factory.mktemp("tables")
-    tabulate(settings, study / "metrics", study / "splits.json", folder)
+    tabulate(settings, study, folder)
     return folder
 
 
 def test_all_files_are_written_and_another_run_gives_the_same_bytes(whole_study, tables, tmp_path):
     settings, study, _ = whole_study
-    tabulate(settings, study / "metrics", study / "splits.json", tmp_path)
+    tabulate(settings, study, tmp_path)
     names = sorted(str(path.relative_to(tables)) for path in tables.rglob("*") if path.is_file())
     rows = [
-        f"rows/{name}.{row.method}.{row.scenario}.json"
+        f"rows/{name}.{row.name}.json"
         for name, table in settings.tables.items()
         for row in table.rows
     ]
@@ -58,7 +58,7 @@ def test_every_format_says_in_its_title_that_data_are_simulated_and_only_then(
 ):
     title = "Segmentation of liver tumours with both phases"  # LaTeX counts by itself
     write_cell(tmp_path / "metrics", "maml", "both", [case_row("a", dice=60.0)])
-    tabulate(make_settings(data={"simulated": False}), tmp_path / "metrics", no_tests, tmp_path)
+    tabulate(make_settings(data={"simulated": False}), tmp_path, tmp_path)
     for suffix in ("csv", "md", "tex"):
         assert f"{title} (simulated data)" in (tables / f"table1.{suffix}").read_text()
         real = (tmp_path / f"table1.{suffix}").read_text()
@@ -101,7 +101,7 @@ def test_latex_has_a_column_for_a_count_that_differs_between_rows(
     for method, missed in (("nnunet", 0), ("maml", 1)):
         rows = [case_row("a", dice=50.0, missed=missed), case_row("b", dice=70.0)]
         write_cell(tmp_path / "metrics", method, "both", rows)
-    tabulate(settings, tmp_path / "metrics", no_tests, tmp_path)
+    tabulate(settings, tmp_path, tmp_path)
     text = (tmp_path / "table1.tex").read_text()
     header = text[text.index(r"\cmidrule") : text.index(r"\midrule")].splitlines()[1]
     assert header.endswith(r"& n & missed & undefined \\")  # most rows were not run
@@ -136,7 +136,7 @@ def test_a_study_with_one_measured_cell_still_has_its_tables(
 ):
     nothing_found = case_row("a", dice=0.0, missed=1, truth_voxels=10)
     write_cell(tmp_path / "metrics", "maml", "both", [nothing_found])
-    tabulate(settings, tmp_path / "metrics", no_tests, tmp_path)
+    tabulate(settings, tmp_path, tmp_path)
     text = (tmp_path / "table1.md").read_text()
     assert "| nnUNet | 78.76 ± 18.91 | not run |" in text
     assert "| MAML | **81.25 ± 17.02** | 0.00 |" in text
@@ -150,7 +150,7 @@ def test_summary_is_flat_and_leaves_out_what_was_not_run(
 ):
     rows = [case_row(case, dice=dice) for case, dice in (("a", 60.0), ("b", 70.0))]
     write_cell(tmp_path / "metrics", "maml", "both", rows)
-    tabulate(settings, tmp_path / "metrics", no_tests, tmp_path)
+    tabulate(settings, tmp_path, tmp_path)
     numbers = json.loads((tmp_path / "summary.json").read_text())
     assert numbers["table1.maml.both.dice"] == 65.0
     assert numbers["table1.maml.both.dice.n"] == 2
@@ -164,7 +164,7 @@ def test_each_row_of_a_table_is_a_row_of_dvcs_metrics(
 ):
     rows = [case_row(case, dice=dice) for case, dice in (("a", 60.0), ("b", 70.0))]
     write_cell(tmp_path / "metrics", "maml", "both", rows)
-    tabulate(settings, tmp_path / "metrics", no_tests, tmp_path)
+    tabulate(settings, tmp_path, tmp_path)
     shown = json.loads((tmp_path / "rows/table1.maml.both.json").read_text())
     assert shown == {"dice": 65.0, "assd_voxel": None, "masd_voxel": None, "missed": 0}
     assert json.loads((tmp_path / "rows/table1.nnunet.both.json").read_text()) == {}
@@ -187,7 +187,7 @@ def test_claims_come_with_verdict_and_evidence(settings, tables):
 
 def test_nothing_measured_is_one_clear_line(settings, tmp_path, write_cell, case_row, no_tests):
     with pytest.raises(UserError, match="evaluate"):
-        tabulate(settings, tmp_path, no_tests, tmp_path / "tables")
-    write_cell(tmp_path, "maml", "both", [case_row("a")], seed=9)
+        tabulate(settings, tmp_path, tmp_path / "tables")
+    write_cell(tmp_path / "metrics", "maml", "both", [case_row("a")], seed=9)
     with pytest.raises(UserError, match="no measurement of this study's"):
-        tabulate(settings, tmp_path, no_tests, tmp_path / "tables")
+        tabulate(settings, tmp_path, tmp_path / "tables")

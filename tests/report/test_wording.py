@@ -76,7 +76,7 @@ def table_of(tmp_path, make_settings, make_splits, write_cell, case_row):
                     write_cell(tmp_path, method, "both", rows, fold=fold, seed=seed)
         scheme = {"scheme": "kfold", "folds": folds} if folds > 1 else {}
         settings = make_settings(seeds=list(seeds), splits=scheme, **overrides)
-        return build_tables(settings, study_cases(settings, tmp_path), make_splits([]))[0]
+        return build_tables(settings, study_cases(settings, tmp_path), make_splits([]), tmp_path)[0]
 
     return build
 
@@ -90,7 +90,7 @@ def test_spreads_over_seeds_and_folds_are_told_apart(table_of):
     text = " ".join(notes(table))
     assert "from seed to seed is 1.41 to 1.41 for Dice [%]" in text
     assert "from fold to fold is 2.83 to 2.83 for Dice [%]" in text
-    maml = next(row for row in table.rows if row.method == "maml")
+    maml = next(row for row in table.rows if row.name == "maml.both")
     assert retraining_text(maml.entries[0]) == "seeds ± 1.41, folds ± 2.83"
 
 
@@ -107,10 +107,10 @@ def test_models_that_were_not_measured_are_counted(table_of, make_settings, make
     table_of(seeds=(0, 1))
     (tmp_path / "nnunet" / "fold0-seed1" / "both.csv").unlink()
     settings = make_settings(seeds=[0, 1])
-    table = build_tables(settings, study_cases(settings, tmp_path), make_splits([]))[0]
+    table = build_tables(settings, study_cases(settings, tmp_path), make_splits([]), tmp_path)[0]
     assert "Not all trained models have been measured: nnUNet (1 of 2)." in notes(table)
 
 
 def test_counts_that_differ_between_metrics_are_given_one_each(table_of):
-    maml = next(row for row in table_of().rows if row.method == "maml")
+    maml = next(row for row in table_of().rows if row.name == "maml.both")
     assert count_texts(maml) == ["3 / 0 / 0", "0", "0 / 3 / 3"]

@@ -257,7 +257,7 @@ def measured_scenarios():
 
 def table_rows():
     return [
-        f"results/studies/{{study}}/tables/rows/{table}.{row.method}.{row.scenario}.json"
+        f"results/studies/{{study}}/tables/rows/{table}.{row.name}.json"
         for table, shown in SETTINGS.tables.items()
         for row in shown.rows
     ]

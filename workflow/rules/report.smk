@@ -22,12 +22,12 @@ rule tabulate:
         "../../envs/remodal.yaml"
     params:
         settings=STUDY_SETTINGS,
-        metrics="results/studies/{study}/metrics",
+        study=subpath(input.splits, parent=True),
         folder=subpath(output.summary, parent=True),
         depends_on=of_stage("tabulate"),
     shell:
-        "remodal tabulate --settings {params.settings} --metrics {params.metrics}"
-        " --splits {input.splits} --output {params.folder} > {log} 2>&1"
+        "remodal tabulate --settings {params.settings} --study {params.study}"
+        " --output {params.folder} > {log} 2>&1"
 
 
 rule report:

@@ -295,15 +295,14 @@ def evaluate(
 @commands.command()
 def tabulate(
     settings: SettingsFile,
-    metrics: Annotated[Path, typer.Option(help="Folder of the per-case metrics.")],
-    splits: Splits,
+    study: Annotated[Path, typer.Option(help="Folder of the study's results.")],
     output: Output,
 ) -> None:
-    """Make the paper's tables from the per-case metrics."""
+    """Make the paper's tables from the per-case metrics and the models' records."""
     from remodal.report.tables import tabulate as make_tables
     from remodal.settings.composition import read_settings
 
-    make_tables(read_settings(settings), metrics, splits, output)
+    make_tables(read_settings(settings), study, output)
 
 
 @commands.command()

@@ -47,7 +47,7 @@ def evaluate_claims(
         For each claim a mapping for a JSON file (None: undefined): `text`, `kind`, `metric`,
         `unit`; `verdict`; `estimate` with `low` and `high` (95 %, not corrected), positive in
         favour of the claim, `p` and `p_holm`; `cases`, `patients` and `trainings` (of the row that
-        has fewest); `cells`: method, scenario and mean of each; `evidence`: one sentence.
+        has fewest); `cells`: what each names, and its mean; `evidence`: one sentence.
 
     Raises:
         UserError: an unknown metric, one of a whole study, or a wrong number of cells.
@@ -75,7 +75,7 @@ def _measure(claim: ClaimSettings, cases: pd.DataFrame) -> dict[str, Any]:
         "metric": metric.name,
         "unit": metric.unit,
         "cells": [
-            {"method": cell.method, "scenario": cell.scenario, "mean": _mean(of_cell, metric)}
+            cell.model_dump(exclude_defaults=True) | {"mean": _mean(of_cell, metric)}
             for cell, of_cell in zip((*claim.first, *claim.second), rows)
         ],
         "estimate": _number(estimate),
@@ -100,7 +100,12 @@ def _require_cells(claim: ClaimSettings) -> None:
 
 def _rows(cases: pd.DataFrame, cell: Cell, metric: Metric) -> pd.DataFrame:
     """A cell's rows, with a signed metric as an error."""
-    rows = cases[(cases["method"] == cell.method) & (cases["scenario"] == cell.scenario)]
+    chosen = (cases["method"] == cell.method) & (cases["scenario"] == cell.scenario)
+    if cell.region:
+        chosen &= cases["class"] == cell.region
+    if cell.group:
+        chosen &= cases["group"] == cell.group
+    rows = cases[chosen]
     if metric.direction == "zero":
         rows = rows.assign(**{metric.name: rows[metric.name].abs()})
     return rows

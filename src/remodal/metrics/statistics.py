@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from remodal.metrics.registry import StudyMetric, require_metric
+from remodal.metrics.registry import Metric, StudyMetric, require_metric
 
 #: Fewest pairs with which a two-sided signed-rank test can reach p < 0.05.
 FEWEST_PAIRS = 6
@@ -31,6 +31,8 @@ class Summary:
         sd: over cases (n - 1); NaN below two cases and for metrics of a whole study.
         seed_sd: over the means of the seeds (n - 1): how much training again changes the mean;
             NaN with one seed.
+        fold_mean: of the means of the folds, each over its cases.
+        fold_sd: over the means of the folds (n - 1); NaN with one fold.
         n: cases with a defined value.
         cases: cases in all.
         missed: predictions that are empty although there was something to find.
@@ -41,6 +43,8 @@ class Summary:
     mean: float
     sd: float
     seed_sd: float
+    fold_mean: float
+    fold_sd: float
     n: int
     cases: int
     missed: int
@@ -75,20 +79,20 @@ def summarise(cases: pd.DataFrame, metric: str) -> Summary:
         if column in cases and cases[column].nunique() > 1:
             raise ValueError(f"rows of several {column} values: {sorted(cases[column].unique())}")
     chosen = require_metric(metric)
-    runs = cases.groupby("seed") if "seed" in cases else [(0, cases)]
+    of_seeds = _of_seeds(cases, chosen)
+    of_folds = [_mean_of(fold, chosen) for fold in _parts(cases, "fold")]
     if isinstance(chosen, StudyMetric):
-        of_seeds = np.array([chosen.measure(run) for _, run in runs], dtype=float)
-        mean, sd, n, undefined = _mean(of_seeds), nan, cases["case"].nunique(), 0
+        sd, n, undefined = nan, cases["case"].nunique(), 0
     else:
-        of_seeds = np.array([_mean(run[metric]) for _, run in runs], dtype=float)
         values = case_values(cases, metric)
-        mean, sd, n = _mean(values), _sd(values), len(values)
-        undefined = int(cases[metric].isna().sum())
+        sd, n, undefined = _sd(values), len(values), int(cases[metric].isna().sum())
     return Summary(
         metric=metric,
-        mean=mean,
+        mean=_mean_of(cases, chosen),
         sd=sd,
         seed_sd=_sd(of_seeds),
+        fold_mean=_mean(of_folds),
+        fold_sd=_sd(of_folds),
         n=n,
         cases=cases["case"].nunique(),
         missed=int(cases["missed"].sum()),
@@ -96,13 +100,32 @@ def summarise(cases: pd.DataFrame, metric: str) -> Summary:
     )
 
 
-def _mean(values: "pd.Series | np.ndarray") -> float:
+def _parts(cases: pd.DataFrame, column: str) -> list[pd.DataFrame]:
+    """The rows of each fold or seed; all of them where there is no such column."""
+    return [part for _, part in cases.groupby(column)] if column in cases else [cases]
+
+
+def _of_seeds(cases: pd.DataFrame, metric: Metric) -> list[float]:
+    """A metric's value in each seed, over the rows of its cases."""
+    if isinstance(metric, StudyMetric):
+        return [metric.measure(run) for run in _parts(cases, "seed")]
+    return [_mean(run[metric.name]) for run in _parts(cases, "seed")]
+
+
+def _mean_of(cases: pd.DataFrame, metric: Metric) -> float:
+    """Over cases, each averaged over its seeds; or over seeds, of a metric of a whole study."""
+    if isinstance(metric, StudyMetric):
+        return _mean(_of_seeds(cases, metric))
+    return _mean(case_values(cases, metric.name))
+
+
+def _mean(values: "pd.Series | Sequence[float]") -> float:
     defined = np.asarray(values, dtype=float)
     defined = defined[~np.isnan(defined)]
     return float(defined.mean()) if defined.size else nan
 
 
-def _sd(values: "pd.Series | np.ndarray") -> float:
+def _sd(values: "pd.Series | Sequence[float]") -> float:
     defined = np.asarray(values, dtype=float)
     defined = defined[~np.isnan(defined)]
     return float(defined.std(ddof=1)) if defined.size > 1 else nan

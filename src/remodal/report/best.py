@@ -1,6 +1,6 @@
-"""Which values of a table are the best of their group, as the paper's bold marks them."""
+"""Which values of a table are the best of their rivals, as the paper's bold marks them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import isnan, nan
 from typing import TYPE_CHECKING
@@ -8,54 +8,84 @@ from typing import TYPE_CHECKING
 from remodal.metrics.registry import Metric
 
 if TYPE_CHECKING:
-    from remodal.report.comparison import Entry, Row
+    from remodal.report.cells import Entry, Row
 
 
 def with_best(rows: Sequence["Row"]) -> list["Row"]:
-    """Mark the best of each column, among the rows of the same heading, as the paper's bold does.
+    """Mark the best of its rivals, as the paper's bold does.
 
     Values that print alike (two decimals) share the mark; a value without a rival gets none. Nor
     does any of ours where the rivals' means are over other cases, or other numbers of them.
     """
-    marked = []
-    for row in rows:
-        rivals = _rivals(row, rows)
-        comparable = _same_cases(rivals)
-        entries = []
-        for i, entry in enumerate(row.entries):
-            column = [other.entries[i] for other in rivals]
-            metric = entry.column.metric
-            counts = {e.summary.n for e in column if e.summary is not None}
-            entries.append(
-                replace(
-                    entry,
-                    best=comparable
-                    and len(counts) == 1
-                    and _is_best(_mean(entry), [_mean(e) for e in column], metric),
-                    published_best=_is_best(
-                        _published_mean(entry), [_published_mean(e) for e in column], metric
-                    ),
-                )
-            )
-        marked.append(replace(row, entries=tuple(entries)))
-    return marked
+    return [
+        replace(
+            row,
+            entries=tuple(
+                _marked(entry, rivals_of(rows, row, position))
+                for position, entry in enumerate(row.entries)
+            ),
+        )
+        for row in rows
+    ]
+
+
+def _marked(entry: "Entry", rivals: Sequence["Entry"]) -> "Entry":
+    if entry.metric is None:
+        return entry
+    counts = {e.summary.n for e in rivals if e.summary is not None}
+    comparable = _same_cases(rivals) and len(counts) == 1
+    ours, theirs = [e.mean for e in rivals], [_published_mean(e) for e in rivals]
+    return replace(
+        entry,
+        best=comparable and _is_best(entry.mean, ours, entry.metric),
+        published_best=_is_best(_published_mean(entry), theirs, entry.metric),
+    )
+
+
+def rivals_of(rows: Sequence["Row"], row: "Row", position: int) -> list["Entry"]:
+    """The cells among which that at a position of a row may be the best, itself included.
+
+    Where the columns are of different methods, these are the cells of its row that differ in the
+    method alone; else those of its column under the same heading that are about the same.
+    """
+    entry = row.entries[position]
+    beside = [other for other in row.entries if other.metric]
+    if len({other.cell.method for other in beside}) > 1:
+        return [e for e in beside if _but_method(e) == _but_method(entry)]
+    column = [other.entries[position] for other in rows if other.heading == row.heading]
+    return [other for other in column if _about(other) == _about(entry)]
+
+
+def _but_method(entry: "Entry") -> tuple[str, ...]:
+    return (entry.cell.scenario, *_about(entry))
+
+
+def _about(entry: "Entry") -> tuple[str, ...]:
+    return entry.cell.region, entry.cell.group, entry.cell.metric, entry.column.mean
 
 
 def mixed_groups(rows: Sequence["Row"]) -> bool:
-    """Whether a group has rows that were measured on different test cases."""
-    return any(not _same_cases(_rivals(row, rows)) for row in rows)
+    """Whether rivals were measured on different test cases."""
+    return any(not _same_cases(rivals) for rivals in _all_rivals(rows))
 
 
-def _rivals(row: "Row", rows: Sequence["Row"]) -> list["Row"]:
-    return [other for other in rows if other.group == row.group]
+def counts_differ(rows: Sequence["Row"]) -> bool:
+    """Whether rivals have different numbers of cases with a defined value."""
+    return any(
+        len({entry.summary.n for entry in rivals if entry.summary is not None}) > 1
+        for rivals in _all_rivals(rows)
+    )
 
 
-def _same_cases(rows: Sequence["Row"]) -> bool:
-    return len({row.cases for row in rows if row.cases}) <= 1
+def _all_rivals(rows: Sequence["Row"]) -> Iterator[list["Entry"]]:
+    for row in rows:
+        for position, entry in enumerate(row.entries):
+            if entry.metric:
+                yield rivals_of(rows, row, position)
 
 
-def _mean(entry: "Entry") -> float:
-    return nan if entry.summary is None else entry.summary.mean
+def _same_cases(entries: Sequence["Entry"]) -> bool:
+    return len({entry.cases for entry in entries if entry.cases}) <= 1
 
 
 def _published_mean(entry: "Entry") -> float:

@@ -122,7 +122,7 @@ def by_group(
 
 def distributions(settings: Settings, cells: list[CellOfStudy]) -> Iterator[Chart]:
     """A box plot of each metric of the tables, and of each region."""
-    names = dict.fromkeys(name for table in settings.tables.values() for name in table.metrics)
+    names = dict.fromkeys(cell.metric for cell in settings.cells())
     for region in settings.data.regions:
         for name in names:
             metric = require_metric(name)

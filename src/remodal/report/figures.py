@@ -80,8 +80,9 @@ def _multimodal_cells(settings: Settings) -> Iterator[tuple[str, str]]:
     several = [name for name, present in settings.scenarios.items() if len(present) > 1]
     for table in settings.tables.values():
         yield from ((method, s) for s, method in table.reference.items() if s in several)
-    for table in settings.tables.values():
-        yield from ((row.method, row.scenario) for row in table.rows if row.scenario in several)
+    yield from (
+        (cell.method, cell.scenario) for cell in settings.cells() if cell.scenario in several
+    )
 
 
 def _attention_maps(folder: Path, case: str) -> dict[str, Path]:
@@ -151,7 +152,8 @@ def single_modality_rivals(settings: Settings) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for table in settings.tables.values():
         for scenario, ours in table.reference.items():
-            others = [r.method for r in table.rows if r.scenario == scenario and r.method != ours]
+            cells = [cell for row in settings.cells_of(table) for cell in row if cell.metric]
+            others = [c.method for c in cells if c.scenario == scenario and c.method != ours]
             if len(settings.scenarios[scenario]) == 1 and others:
                 found.setdefault(scenario, (others[0], ours))
     return found

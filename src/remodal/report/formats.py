@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Sequence
 from math import isnan
 
-from remodal.report.comparison import Entry, Row, Table
+from remodal.report.cells import Entry, Row, Table
 from remodal.report.latex import to_latex
 from remodal.report.wording import (
     COMPARED,
@@ -63,27 +63,28 @@ def to_csv(table: Table) -> str:
 
 
 def _csv_cells(table: Table, row: Row, entry: Entry) -> list[str]:
-    column, summary, published, compared = (
-        entry.column,
+    cell, summary, published, compared = (
+        entry.cell,
         entry.summary,
         entry.published,
         entry.comparison,
     )
-    names = [table.caption, row.group, row.method, row.label, row.scenario]
-    names += [column.region, column.metric.name, column.metric.unit, entry.status]
+    unit = entry.metric.unit if entry.metric else ""
+    names = [table.caption, row.heading, cell.method, row.label, cell.scenario]
+    names += [cell.region, cell.metric or cell.record, unit, entry.status]
     printed: list[str | float | None] = [None] * 3
     if published:
         printed = [published.mean, published.sd, published.reproducibility]
-    ours: list[float | None] = [None] * 8
+    ours: list[float | None] = [None if isnan(entry.mean) else entry.mean, *[None] * 7]
     if summary:
-        ours = [summary.mean, summary.sd, summary.seed_sd, entry.fold_sd, summary.n]
+        ours[1:] = [summary.sd, summary.seed_sd, summary.fold_sd, summary.n]
         ours += [summary.cases, summary.missed, summary.undefined]
     tested: list[float | None] = [None] * 6
     if compared:
         tested = [compared.estimate, compared.low, compared.high]
         tested += [compared.patients, compared.trainings, entry.p]
     cells = [*names, *printed, *ours, entry.runs, table.runs_expected, int(entry.best)]
-    cells += [table.difference(entry), row.reference, *tested, entry.p_holm]
+    cells += [table.difference(entry), entry.reference, *tested, entry.p_holm]
     return [_plain(cell) for cell in cells]
 
 
@@ -101,15 +102,15 @@ def to_markdown(table: Table) -> str:
     lines = [f"**{table.caption}**", "", _pipes(header), _rule(header)]
     group = ""
     for row in table.rows:
-        if row.group and row.group != group:
-            lines.append(_pipes([f"*{row.group}*", *[""] * (len(header) - 1)]))
-        group = row.group
+        if row.heading and row.heading != group:
+            lines.append(_pipes([f"*{row.heading}*", *[""] * (len(header) - 1)]))
+        group = row.heading
         lines.append(_pipes(_cells(table, row)))
     lines += ["", *(f"- {note}" for note in notes(table))]
     if table.compared:
         lines += ["", "**Paired comparisons with the reference method**", ""]
         lines += [_pipes(COMPARED), _rule(COMPARED)]
-        lines += [_pipes(compared_texts(row, entry)) for row, entry in table.compared]
+        lines += [_pipes(compared_texts(table, row, entry)) for row, entry in table.compared]
     return "\n".join(lines) + "\n"
 
 
@@ -122,8 +123,12 @@ def _rule(header: Sequence[str]) -> str:
 
 
 def _header(table: Table) -> list[str]:
-    metrics = [f"{c.title} {part}" for c in table.columns for part in table.parts(c)]
-    return ["Method", *metrics, *COUNTS]
+    named = [
+        " ".join(filter(None, [f"{column.heading}:" if column.heading else "", column.title, part]))
+        for column in table.columns
+        for part in table.parts(column)
+    ]
+    return [table.corner, *named, *COUNTS]
 
 
 def _cells(table: Table, row: Row) -> list[str]:

@@ -1,9 +1,11 @@
 """A table as LaTeX, to be pasted into a paper."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
-from remodal.report.comparison import Column, Row, Table
+from remodal.report.cells import Column, Row, Table
+from remodal.report.records import ABSENT, PRESENT, TICK
 from remodal.report.wording import (
     COUNTS,
     DASH,
@@ -29,6 +31,9 @@ _WORDS = {
     DASH: "--",
     "<": r"$<$",
     ">": r"$>$",
+    TICK: r"\checkmark{}",
+    PRESENT: r"$\bullet$",
+    ABSENT: r"$\circ$",
 }
 #: LaTeX numbers its tables itself.
 _NUMBER = re.compile(r"^Table \w+[.:] ")
@@ -44,8 +49,9 @@ def latex(text: str) -> str:
 def to_latex(table: Table) -> str:
     """A table with its notes below, as wide as the text at most.
 
-    It needs the packages booktabs and graphicx. Published and ours stand side by side, without
-    their difference; a count that is the same in all rows is told below, not in a column.
+    It needs the packages booktabs and graphicx, and amssymb where there are ticks. Published and
+    ours stand side by side, without their difference; a count that is the same in all rows is told
+    below, not in a column.
     """
     names = [_names(table, column) for column in table.columns]
     told, counts = _counts(table)
@@ -57,8 +63,10 @@ def to_latex(table: Table) -> str:
     firsts = [2 + sum(widths[:i]) for i in range(len(widths))]
     rules = [f"\\cmidrule(lr){{{i}-{i + width - 1}}}" for i, width in zip(firsts, widths)]
     below = [*notes(table), *([f"In every row: {', '.join(told)}."] if told else [])]
+    rows = list(_rows(table, counts))
+    packages = "booktabs,graphicx" + (",amssymb" if "\\checkmark" in "".join(rows) else "")
     lines = [
-        r"% Needs \usepackage{booktabs,graphicx}.",
+        f"% Needs \\usepackage{{{packages}}}.",
         r"\begin{table}",
         r"\centering",
         f"\\caption{{{latex(_NUMBER.sub('', table.caption))}}}",
@@ -67,11 +75,12 @@ def to_latex(table: Table) -> str:
         _SHRINK,
         f"\\begin{{tabular}}{{l{'r' * (sum(widths) + len(counts))}}}",
         r"\toprule",
+        *_headings(table, widths),
         " & ".join(["", *spans, *[""] * len(counts)]) + r" \\",
         "".join(rules),
-        " & ".join(["Method", *(name for under in names for name in under), *counts]) + r" \\",
+        " & ".join([table.corner, *(name for under in names for name in under), *counts]) + r" \\",
         r"\midrule",
-        *_rows(table, counts),
+        *rows,
         r"\bottomrule",
         r"\end{tabular}}",
         r"\par\smallskip",
@@ -79,6 +88,20 @@ def to_latex(table: Table) -> str:
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _headings(table: Table, widths: Sequence[int]) -> list[str]:
+    """A line of headings above several columns, and its rules; nothing where no column has one."""
+    if not any(column.heading for column in table.columns):
+        return []
+    spans, rules, first = [""], [], 2
+    together = groupby(zip(table.columns, widths), key=lambda pair: pair[0].heading)
+    for heading, columns in together:
+        width = sum(width for _, width in columns)
+        spans.append(f"\\multicolumn{{{width}}}{{c}}{{{latex(heading)}}}")
+        rules += [f"\\cmidrule(lr){{{first}-{first + width - 1}}}"] if heading else []
+        first += width
+    return [" & ".join(spans) + r" \\", "".join(rules)]
 
 
 def _counts(table: Table) -> tuple[list[str], list[str]]:
@@ -100,11 +123,11 @@ def _rows(table: Table, counts: list[str]) -> Iterator[str]:
     group = ""
     width = 1 + sum(len(_names(table, column)) for column in table.columns) + len(counts)
     for row in table.rows:
-        if row.group and row.group != group:
+        if row.heading and row.heading != group:
             if group:
                 yield r"\addlinespace"
-            yield f"\\multicolumn{{{width}}}{{l}}{{\\textit{{{latex(row.group)}}}}} \\\\"
-        group = row.group
+            yield f"\\multicolumn{{{width}}}{{l}}{{\\textit{{{latex(row.heading)}}}}} \\\\"
+        group = row.heading
         yield " & ".join(_cells(table, row, counts)) + r" \\"
 
 

@@ -196,7 +196,7 @@ def _claims_sentence(settings: Settings) -> str:
 
 
 def _evaluation_sentence(settings: Settings) -> str:
-    names = dict.fromkeys(name for table in settings.tables.values() for name in table.metrics)
+    names = dict.fromkeys(cell.metric for cell in settings.cells())
     titles = [require_metric(name).title for name in names] or ["Dice [%]"]
     return (
         f"Reported are {listed(titles)}, mean and standard deviation over test cases, with "

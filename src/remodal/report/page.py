@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from itertools import cycle
-from math import isnan
+from itertools import cycle, groupby
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from remodal.cluster.usage import uses
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
@@ -25,14 +23,17 @@ from remodal.report.breakdowns import (
     distributions,
     measured_cells,
 )
+from remodal.report.cells import Table
 from remodal.report.choices import made_choices
-from remodal.report.comparison import SIMULATED, Entry, Table, build_tables, heading
+from remodal.report.comparison import SIMULATED, build_tables, heading
+from remodal.report.curve_charts import curve_chart
 from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
 from remodal.report.formats import FORMATS
 from remodal.report.incomplete import IncompleteCase, incomplete_cases, training_cases
+from remodal.report.intervals import interval_drawing
 from remodal.report.methods_text import methods_text
 from remodal.report.quality import failed_predictions, quarantined, registration_quality, warnings
-from remodal.report.runs import Run, curve_chart, trained_runs
+from remodal.report.runs import Run, trained_runs
 from remodal.report.slices import OUTLINES
 from remodal.report.tables import cases_csv, study_cases
 from remodal.report.training_text import what_was_trained
@@ -58,7 +59,7 @@ from remodal.settings.stages import settings_digest
 from remodal.splits import read_splits
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0"}
+_ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0", "": ""}
 _FORMAT_NAMES = {"csv": "CSV", "tex": "LaTeX", "md": "Markdown"}
 _MIME = {"csv": "text/csv", "tex": "text/x-tex", "md": "text/markdown", "txt": "text/plain"}
 
@@ -121,6 +122,7 @@ def _environment() -> Environment:
         "published_text": published_text,
         "retraining_text": retraining_text,
         "shown_parts": _shown_parts,
+        "headings": _headings,
         "training_cases": training_cases,
         "heading": heading,
     }
@@ -136,7 +138,7 @@ def _content(
     runs = trained_runs(settings, study)
     records = case_records(study, data, splits["modalities"])
     stopped = quarantined(records, splits)
-    tables = build_tables(settings, cases, splits)
+    tables = build_tables(settings, cases, splits, study)
     claims = evaluate_claims(settings.claims, cases, settings.preset)
     found_versions = versions()
     incomplete = incomplete_cases(settings, splits, runs, cases)
@@ -241,6 +243,17 @@ def _shown_parts(table: Table) -> list[list[str]]:
     return [[part for part in table.parts(c) if part != "p"] for c in table.columns]
 
 
+def _headings(table: Table) -> list[tuple[str, int]]:
+    """Headings above several columns, each with the cells that it spans; empty where none is."""
+    if not any(column.heading for column in table.columns):
+        return []
+    widths = zip(table.columns, map(len, _shown_parts(table)))
+    return [
+        (heading, sum(width for _, width in columns))
+        for heading, columns in groupby(widths, key=lambda pair: pair[0].heading)
+    ]
+
+
 def _table_files(table: Table) -> list[Download]:
     return [
         download(f"{table.name}.{suffix}", _FORMAT_NAMES[suffix], write(table))
@@ -341,27 +354,3 @@ def _provenance(
             f"{machine['memory_gib']} GiB, {machine['system']}",
         ),
     ]
-
-
-def interval_drawing(table: Table, entry: Entry) -> Markup:
-    """A comparison's interval as a small drawing: right is where the method is the better one.
-
-    All comparisons of a column share its scale. A signed error is compared by its size, so less
-    is better there too.
-    """
-    found = entry.comparison
-    if found is None or isnan(found.low):
-        return Markup("")
-    column = [e.comparison for _, e in table.compared if e.column == entry.column]
-    ends = [abs(end) for c in column if c and not isnan(c.low) for end in (c.low, c.high)]
-    scale = 84 / max([*ends, 1e-9])
-    if entry.column.metric.direction != "higher":
-        scale = -scale
-    low, mean, high = (88 + scale * v for v in (found.low, found.estimate, found.high))
-    return Markup(
-        '<svg viewBox="0 0 176 16" aria-hidden="true">'
-        '<line x1="88" x2="88" y1="0" y2="16" stroke="var(--muted)"/>'
-        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="8" y2="8" stroke="var(--accent)" '
-        'stroke-width="2"/>'
-        f'<circle cx="{mean:.1f}" cy="8" r="3.4" fill="var(--accent)"/></svg>'
-    )

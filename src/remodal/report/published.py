@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Literal
 
 from remodal.errors import UserError
+from remodal.settings import Selection
 
 FOLDER = Path("config/published")
 COLUMNS = (
     "table",
     "method",
     "scenario",
-    "class",
+    "region",
+    "group",
     "metric",
+    "record",
     "mean",
     "sd",
     "spread",
@@ -32,9 +35,11 @@ REPRODUCIBILITY: dict[str, str] = {
 }
 
 #: What the number after a published mean is a standard deviation over.
-SPREADS = {"cases": "cases", "folds": "folds", "none": ""}
+SPREADS = {"cases": "cases", "folds": "folds", "seeds": "seeds", "none": ""}
 
-Key = tuple[str, str, str, str, str]
+#: Table, and what its cell selects.
+Key = tuple[str, str, str, str, str, str, str]
+_CELL = COLUMNS[1:7]
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,13 @@ class Published:
     source: str
 
 
+def key_of(table: str, cell: Selection) -> Key:
+    """What a cell's published number is found by."""
+    return (table, *(getattr(cell, part) for part in _CELL))
+
+
 def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
-    """Published numbers by (table, method, scenario, region, metric); empty without a name.
+    """Published numbers by what `key_of` gives of their cells; empty without a name.
 
     Raises:
         UserError: no such file, a wrong column, or a cell that is no number or stands twice.
@@ -60,9 +70,10 @@ def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
     numbers: dict[Key, Published] = {}
     for row, line in _lines(path):
         where = f"{path}, row {row}"
-        key = (line["table"], line["method"], line["scenario"], line["class"], line["metric"])
+        key: Key = (line["table"], *(line[part] for part in _CELL))
         if key in numbers:
-            raise UserError(f"`{' '.join(key)}` stands twice", where=where, expected="once")
+            said = " ".join(filter(None, key))
+            raise UserError(f"`{said}` stands twice", where=where, expected="once")
         mean = _number(line, "mean", where)
         if mean is None:
             raise UserError("`mean` is empty", where=where, expected="the published number")

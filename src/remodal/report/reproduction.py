@@ -69,9 +69,9 @@ def _row(
     present = " + ".join(settings.scenarios[row.scenario])
     lines = [f"### {label}, {present}", "", row.definition, "", f"- **Source:** {row.source}"]
     values = [
-        f"{require_metric(key[4]).title} {_spread(value.mean, value.sd)}"
+        f"{require_metric(key[5]).title} {_spread(value.mean, value.sd)}"
         for key, value in printed.items()
-        if key[:3] == (row.table, row.method, row.scenario)
+        if key[5] and key[:3] == (row.table, row.method, row.scenario)
     ]
     lines.append(f"- **Published:** {', '.join(values) or 'not in the paper'}")
     if questions := [one.choice.question for one in made if row.method in one.choice.methods]:
@@ -94,19 +94,30 @@ def _measured(row: RowNote, study: str, settings: Settings, committed: Path) -> 
         preset = path.parent.name.removeprefix(f"{study}-")
         values = [
             text
-            for metric in settings.tables[row.table].metrics
-            if (text := _summarised(summary, f"{row.table}.{row.method}.{row.scenario}.{metric}"))
+            for key, metric in _keys(row, settings)
+            if (text := _summarised(summary, key, metric))
         ]
         if values:
             found.append(f"preset {preset}: {', '.join(values)}")
     return found
 
 
-def _summarised(summary: dict[str, Any], key: str) -> str:
+def _keys(row: RowNote, settings: Settings) -> list[tuple[str, str]]:
+    """Where a committed summary has the row's cells, and the metric of each."""
+    table = settings.tables[row.table]
+    return [
+        (f"{row.table}.{line.name}.{column.name}", cell.metric)
+        for line, cells in zip(table.rows, settings.cells_of(table))
+        for column, cell in zip(settings.columns_of(table), cells)
+        if cell.metric and (cell.method, cell.scenario) == (row.method, row.scenario)
+    ]
+
+
+def _summarised(summary: dict[str, Any], key: str, metric: str) -> str:
     if summary.get(key) is None:
         return ""
     spread = _spread(summary[key], summary.get(f"{key}.sd"))
-    return f"{require_metric(key.rpartition('.')[2]).title} {spread} (n = {summary[f'{key}.n']})"
+    return f"{require_metric(metric).title} {spread} (n = {summary[f'{key}.n']})"
 
 
 def _spread(mean: float, sd: float | None) -> str:

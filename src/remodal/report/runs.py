@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from remodal.report.charts import Curve, training_curves
 from remodal.results.files import read_json
 from remodal.results.paths import model_folder
 from remodal.settings import Settings
@@ -49,14 +48,3 @@ def _curves(path: Path) -> pd.DataFrame:
 def _details(folder: Path) -> dict[str, Any]:
     path = folder / "training.json"
     return read_json(path) if path.is_file() else {}
-
-
-def curve_chart(runs: list[Run], column: str, axis: str, factor: float = 1.0) -> str:
-    """Chart of one column of the curves, a panel per method; empty when nothing was recorded."""
-    panels: dict[str, list[Curve]] = {}
-    for run in runs:
-        if column in run.curves and run.curves[column].notna().any():
-            known = run.curves[run.curves[column].notna()]
-            curve = Curve(known["epoch"].tolist(), (factor * known[column]).tolist())
-            panels.setdefault(run.label, []).append(curve)
-    return training_curves(panels, axis) if panels else ""

@@ -1,13 +1,14 @@
 """Numbers and notes as a reader sees them, the same in every format."""
 
 from collections.abc import Callable, Sequence
-from math import isnan, nan
+from math import isnan
 
 from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.statistics import FEWEST_PAIRS
-from remodal.report.best import mixed_groups
-from remodal.report.comparison import Entry, Row, Table
+from remodal.report.best import counts_differ, mixed_groups
+from remodal.report.cells import Entry, Row, Table
 from remodal.report.published import REPRODUCIBILITY, SPREADS
+from remodal.report.records import digits_of
 
 #: Cases that a note names.
 _LISTED = 8
@@ -59,44 +60,54 @@ def published_text(entry: Entry) -> str:
     """`mean ± sd` as printed; a dash where the paper prints nothing."""
     if entry.published is None:
         return DASH
-    mean, sd = entry.published.mean, entry.published.sd
-    return number(mean) if sd is None else f"{number(mean)} ± {number(sd)}"
+    return _with_spread(entry.published.mean, entry.published.sd, entry)
 
 
 def ours_text(entry: Entry) -> str:
-    """`mean ± sd over cases`, or why there is none."""
-    if entry.summary is None or entry.status != "ok":
+    """`mean ± sd` as the column sums it up, a record, or why there is none."""
+    if entry.status != "ok":
         return entry.status
-    if isnan(entry.summary.sd):
-        return number(entry.summary.mean)
-    return f"{number(entry.summary.mean)} ± {number(entry.summary.sd)}"
+    if entry.recorded is not None:
+        return entry.recorded.text
+    return _with_spread(entry.mean, entry.sd, entry)
+
+
+def _with_spread(mean: float, sd: float | None, entry: Entry) -> str:
+    digits = digits_of(entry.cell.record)
+    if sd is None or isnan(sd):
+        return number(mean, digits)
+    return f"{number(mean, digits)} ± {number(sd, digits)}"
 
 
 def metric_texts(table: Table, entry: Entry, bold: Callable[[str], str]) -> dict[str, str]:
-    """A row's cells of one metric, by the headings of `Table.parts`; `bold` marks the best."""
+    """What stands in a cell, by the headings of `Table.parts`; `bold` marks the best."""
     printed, ours = published_text(entry), ours_text(entry)
+    digits = digits_of(entry.cell.record)
     return {
         "published": bold(printed) if entry.published_best else printed,
         "ours": bold(ours) if entry.best else ours,
-        "difference": number(table.difference(entry), signed=True),
+        "difference": number(table.difference(entry), digits, signed=True),
         "p": p_value(entry.p_holm),
+        "": ours,
     }
 
 
 def retraining_text(entry: Entry) -> str:
-    """Spread of the means of seeds and of folds, where there are several."""
-    parts = []
-    if entry.summary is not None and not isnan(entry.summary.seed_sd):
-        parts.append(f"seeds ± {number(entry.summary.seed_sd)}")
-    if not isnan(entry.fold_sd):
-        parts.append(f"folds ± {number(entry.fold_sd)}")
-    return ", ".join(parts)
+    """Spread of the means of seeds and of folds, where there are several; not one shown already."""
+    if entry.summary is None:
+        return ""
+    spreads = {"seeds": entry.summary.seed_sd, "folds": entry.summary.fold_sd}
+    return ", ".join(
+        f"{word} ± {number(spread)}"
+        for word, spread in spreads.items()
+        if not isnan(spread) and word != entry.column.spread
+    )
 
 
 def notes(table: Table) -> list[str]:
     """What a reader must know to read the table, in full sentences."""
-    ours = "Ours are means ± standard deviations over test cases, each averaged over its seeds."
-    published = [e.published for row in table.rows for e in row.entries if e.published]
+    ours = _summed_up(table)
+    published = [e.published for _, e in table.entries if e.published]
     spreads = sorted({SPREADS[p.spread] for p in published} - {""})
     if spreads:
         ours += f" The published ± is taken to be over {' or '.join(spreads)}."
@@ -113,15 +124,15 @@ def notes(table: Table) -> list[str]:
             f"{len(table.compared)} comparisons."
         )
         lines += _evidence_notes(table)
-    if _counts_differ(table) and not mixed_groups(table.rows):
+    if counts_differ(table.rows) and not mixed_groups(table.rows):
         lines.append(
             "Where the number of cases differs within a group, no value of ours is marked as best."
         )
-    lacking = [
-        f"{row.label} ({row.entries[0].runs} of {table.runs_expected})"
-        for row in table.rows
-        if row.entries and 0 < row.entries[0].runs < table.runs_expected
-    ]
+    lacking = dict.fromkeys(
+        f"{table.labels[e.cell.method]} ({e.runs} of {table.runs_expected})"
+        for _, e in table.entries
+        if 0 < e.runs < table.runs_expected
+    )
     if lacking:
         lines.append(f"Not all trained models have been measured: {', '.join(lacking)}.")
     if table.reproducibility:
@@ -163,14 +174,34 @@ def _left_out_notes(table: Table) -> list[str]:
     return lines
 
 
-def _counts_differ(table: Table) -> bool:
-    counts: dict[tuple[str, str], set[int]] = {}
-    for row in table.rows:
-        for entry in row.entries:
-            if entry.summary is not None:
-                key = (row.group, entry.column.title)
-                counts.setdefault(key, set()).add(entry.summary.n)
-    return any(len(found) > 1 for found in counts.values())
+_MEANS = {
+    "cases": "means over test cases, each averaged over its seeds",
+    "folds": "means of the folds' means",
+}
+_SPREADS = {
+    "cases": "standard deviations over test cases",
+    "folds": "standard deviations over the folds' means",
+    "seeds": "standard deviations over the seeds' means",
+}
+
+
+def _summed_up(table: Table) -> str:
+    """What ours are: the means, and what the number behind each is over; columns that differ."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for column in dict.fromkeys(e.column for _, e in table.entries if e.metric):
+        kinds.setdefault((column.mean, column.spread), []).append(column.title)
+    if len(kinds) == 1:
+        return f"Ours are {_summed(*next(iter(kinds)))}."
+    said = [f"under {', '.join(titles)} {_summed(*kind)}" for kind, titles in kinds.items()]
+    return f"Ours are {'; '.join(said)}."
+
+
+def _summed(mean: str, spread: str) -> str:
+    if (mean, spread) == ("cases", "cases"):
+        return "means ± standard deviations over test cases, each averaged over its seeds"
+    if mean == spread:
+        return "means ± standard deviations over the folds' means"
+    return _MEANS[mean] + (f" ± {_SPREADS[spread]}" if spread in _SPREADS else "")
 
 
 def _spread_notes(table: Table) -> list[str]:
@@ -178,10 +209,11 @@ def _spread_notes(table: Table) -> list[str]:
     if table.runs_expected == 1:
         return ["One model was trained for each row, so the spread over seeds is not known."]
     lines = []
-    for word, spread in (("seed", _seed_sd), ("fold", lambda entry: entry.fold_sd)):
+    for word in ("seed", "fold"):
         ranges = []
         for i, column in enumerate(table.columns):
-            found = [spread(row.entries[i]) for row in table.rows]
+            summaries = [row.entries[i].summary for row in table.rows]
+            found = [getattr(s, f"{word}_sd") for s in summaries if s is not None]
             found = [value for value in found if not isnan(value)]
             if found:
                 ranges.append(f"{number(min(found))} to {number(max(found))} for {column.title}")
@@ -192,23 +224,21 @@ def _spread_notes(table: Table) -> list[str]:
     return lines
 
 
-def _seed_sd(entry: Entry) -> float:
-    return nan if entry.summary is None else entry.summary.seed_sd
-
-
 def _references(table: Table) -> list[str]:
-    labels = {row.method: row.label for row in table.rows}
-    return list(dict.fromkeys(labels.get(r.reference, r.reference) for r, _ in table.compared))
+    return list(dict.fromkeys(table.labels[entry.reference] for _, entry in table.compared))
 
 
 COMPARED = ("Method", "Metric", "Mean difference", "95 % interval", "Patients", "p", "p (Holm)")
 
 
-def compared_texts(row: Row, entry: Entry) -> list[str]:
+def compared_texts(table: Table, row: Row, entry: Entry) -> list[str]:
     """One paired comparison, under the headings of `COMPARED`."""
     found = entry.comparison
     assert found is not None
-    heading = f"{row.label}, {row.group}" if row.group else row.label
+    named = [table.labels[entry.cell.method], row.heading]
+    if row.label not in named:
+        named.insert(1, row.label)
+    heading = ", ".join(filter(None, named))
     interval = f"{number(found.low, signed=True)} to {number(found.high, signed=True)}"
     return [
         heading,
@@ -221,20 +251,27 @@ def compared_texts(row: Row, entry: Entry) -> list[str]:
     ]
 
 
+#: Cells of a row that each show their own count.
+_MOST_COUNTS = 4
+
 COUNTS = ("n", "missed", "undefined")
 
 
 def count_texts(row: Row) -> list[str]:
-    """n, missed and undefined; where the metrics differ, one number each, in their order."""
+    """n, missed and undefined; where the cells differ, one number each, or the least and most."""
     summaries = [entry.summary for entry in row.entries if entry.summary is not None]
     if not summaries:
         return [DASH] * len(COUNTS)
     return [
         _together([s.n for s in summaries]),
-        str(summaries[0].missed),
+        _together([s.missed for s in summaries]),
         _together([s.undefined for s in summaries]),
     ]
 
 
 def _together(counts: Sequence[int]) -> str:
-    return str(counts[0]) if len(set(counts)) == 1 else " / ".join(map(str, counts))
+    if len(set(counts)) == 1:
+        return str(counts[0])
+    if len(counts) > _MOST_COUNTS:
+        return f"{min(counts)} to {max(counts)}"
+    return " / ".join(map(str, counts))

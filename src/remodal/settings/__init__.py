@@ -10,12 +10,21 @@ from remodal.settings.preparation import PreprocessingSettings, RegistrationSett
 from remodal.settings.recipe import RecipeSettings
 from remodal.settings.section import Section
 from remodal.settings.study import Settings
-from remodal.settings.tables import Cell, ClaimSettings, MethodSettings, RowSettings, TableSettings
+from remodal.settings.tables import (
+    Cell,
+    ClaimSettings,
+    ColumnSettings,
+    MethodSettings,
+    RowSettings,
+    Selection,
+    TableSettings,
+)
 
 __all__ = [
     "AugmentationSettings",
     "Cell",
     "ClaimSettings",
+    "ColumnSettings",
     "ComputeSettings",
     "DataSettings",
     "InferenceSettings",
@@ -29,6 +38,7 @@ __all__ = [
     "RegistrationSettings",
     "RowSettings",
     "Section",
+    "Selection",
     "Settings",
     "SplitSettings",
     "TableSettings",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from itertools import product
+from itertools import chain, product
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -10,13 +10,20 @@ from remodal.results.paths import Training
 from remodal.settings.compute import ComputeSettings
 from remodal.settings.data import DataSettings, PhantomSettings
 from remodal.settings.evaluation import InferenceSettings, MetricsSettings, TrackingSettings
+from remodal.settings.layout import cells_of, columns_of
 from remodal.settings.merging import merge, problems
 from remodal.settings.names import RESERVED, require_known, require_usable
 from remodal.settings.network import NetworkSettings
 from remodal.settings.preparation import PreprocessingSettings, RegistrationSettings, SplitSettings
 from remodal.settings.recipe import RecipeSettings
 from remodal.settings.section import Section
-from remodal.settings.tables import ClaimSettings, MethodSettings, TableSettings
+from remodal.settings.tables import (
+    ClaimSettings,
+    ColumnSettings,
+    MethodSettings,
+    Selection,
+    TableSettings,
+)
 
 
 class Settings(Section):
@@ -80,6 +87,19 @@ class Settings(Section):
         for key in product(methods, range(self.splits.fold_count), self.seeds):
             yield Training(*key)
 
+    def columns_of(self, table: TableSettings) -> list[ColumnSettings]:
+        """A table's columns; where it names no region, the metrics' stand once for each."""
+        return columns_of(table, self.data.regions)
+
+    def cells_of(self, table: TableSettings) -> list[list[Selection]]:
+        """A table's cells, row by row, under `columns_of`."""
+        return cells_of(table, self.data.regions)
+
+    def cells(self) -> list[Selection]:
+        """The cells of all tables that show a metric of a method in a scenario, each once."""
+        shown = (cell for table in self.tables.values() for cell in chain(*self.cells_of(table)))
+        return list(dict.fromkeys(cell for cell in shown if cell.metric))
+
     @model_validator(mode="after")
     def _recipes_are_valid(self) -> "Settings":
         self._require_patch_fits(self.recipe, "recipe")
@@ -131,17 +151,30 @@ class Settings(Section):
         for name, modalities in self.scenarios.items():
             require_known(f"scenarios.{name}", modalities, known)
         for name, table in self.tables.items():
-            for row in table.rows:
-                require_known(f"tables.{name}.rows", [row.method], self.methods)
-                require_known(
-                    f"tables.{name}.rows, {row.method}",
-                    [row.scenario],
-                    self.scenarios_of(row.method),
-                )
+            self._require_known_cells(name, table)
             require_known(f"tables.{name}.reference", table.reference, self.scenarios)
             require_known(f"tables.{name}.reference", table.reference.values(), self.methods)
         for number, claim in enumerate(self.claims, 1):
             for cell in [*claim.first, *claim.second]:
                 require_known(f"claims {number}", [cell.method], self.methods)
                 require_known(f"claims {number}", [cell.scenario], self.scenarios)
+                named = [cell.region] if cell.region else []
+                require_known(f"claims {number}, region", named, self.data.regions)
         return self
+
+    def _require_known_cells(self, name: str, table: TableSettings) -> None:
+        try:
+            cells = self.cells_of(table)
+        except ValueError as error:
+            raise ValueError(f"tables.{name}: {error}") from None
+        for cell in chain.from_iterable(cells):
+            where = f"tables.{name}, `{cell.name}`"
+            if cell.method:
+                require_known(where, [cell.method], self.methods)
+            if cell.scenario:
+                known = self.scenarios_of(cell.method) if cell.method else self.scenarios
+                require_known(where, [cell.scenario], known)
+            if cell.region:
+                require_known(where, [cell.region], self.data.regions)
+            if modality := cell.modality:
+                require_known(where, [modality], self.data.modalities)

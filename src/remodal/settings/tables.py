@@ -1,8 +1,8 @@
-"""A study's rows: methods, tables and claims."""
+"""A study's methods, tables and claims."""
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from remodal.settings.section import Section
 
@@ -26,31 +26,111 @@ class MethodSettings(Section):
     )
 
 
-class RowSettings(Section):
-    """One row of a table."""
+_NAME = r"^[A-Za-z0-9_.-]*$"
 
-    method: str = Field(description="Key of `methods`.")
-    scenario: str = Field(description="Key of `scenarios`.")
-    group: str = Field("", description="Heading above the row, such as `Arterial`.")
+
+class Selection(Section):
+    """What stands in a cell: a row and a column each say a part of it."""
+
+    method: str = Field("", description="Key of `methods`.")
+    scenario: str = Field("", description="Key of `scenarios`.")
+    region: str = Field("", description="Key of `data.regions`; empty: the only one, or each.")
+    group: str = Field("", description="Group of the cases, such as a lesion type; empty: all.")
+    metric: str = Field("", pattern=_NAME, description="Name of a metric.")
+    record: str = Field(
+        "",
+        pattern=_NAME,
+        description="In place of a metric: `parameters`, `hours`, `training_cases`, `labelled` or "
+        "`unlabelled` of the trained model, `option.<name>` of the method, or `present.<modality>` "
+        "of the scenario.",
+    )
+
+    @property
+    def name(self) -> str:
+        """What is selected, in one word: a part of a file's name and of a key."""
+        said = (self.method, self.scenario, self.region, self.group, self.metric, self.record)
+        return ".".join(part.replace("/", "-") for part in said if part)
+
+    @property
+    def modality(self) -> str:
+        """The modality whose presence is shown; empty for anything else."""
+        kind, _, name = self.record.partition(".")
+        return name if kind == "present" else ""
+
+
+class RowSettings(Selection):
+    """One row of a table: what its cells share."""
+
+    label: str = Field("", description="Its name; empty: the method's, or else what it selects.")
+    heading: str = Field("", description="Heading above the row, such as `Arterial phase`.")
+
+
+Mean = Literal["cases", "folds"]
+Spread = Literal["cases", "folds", "seeds", "none"]
+
+
+class ColumnSettings(Selection):
+    """One column of a table: what its cells share, and how they are summed up."""
+
+    title: str = Field("", description="Its name; empty: what it selects.")
+    heading: str = Field("", description="Heading above the column, and above its neighbours.")
+    mean: Mean | None = Field(None, description="As the table's, where it differs.")
+    spread: Spread | None = Field(None, description="As the table's, where it differs.")
+    ticked: list[Any] = Field(
+        default_factory=list,
+        description="Values of a record that are shown as a tick; the others are left empty.",
+    )
+    published: bool = Field(
+        True, description="Whether a number that the paper prints for its cells stands beside ours."
+    )
+
+    @property
+    def name(self) -> str:
+        """What is selected, and over what it is summed up where the column says so."""
+        over = "fold_mean" if self.mean == "folds" else ""
+        return ".".join(filter(None, [super().name, over]))
 
 
 class TableSettings(Section):
-    """One table of the paper."""
+    """One table of the paper.
+
+    In place of `columns`, `metrics: [dice, ...]` names columns that select a metric alone.
+    """
 
     title: str = Field(description="The paper's caption, in own words.")
-    metrics: list[str] = Field(description="Columns.")
     rows: list[RowSettings] = Field(min_length=1, description="Rows in the paper's order.")
+    columns: list[ColumnSettings] = Field(
+        min_length=1, description="Columns in the paper's order; `metrics: [dice, ...]` for short."
+    )
+    mean: Mean = Field(
+        "cases", description="Mean over all cases, or of the folds' means (each counts alike)."
+    )
+    spread: Spread = Field(
+        "cases", description="What the standard deviation beside a mean is over; `none`: no spread."
+    )
     reference: dict[str, str] = Field(
         default_factory=dict,
         description="For each scenario, the method that the others are compared with.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _metrics_are_columns(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or "metrics" not in content:
+            return content
+        if "columns" in content:
+            raise ValueError("has `metrics` and `columns`; put the metrics into the columns")
+        rest = {key: value for key, value in content.items() if key != "metrics"}
+        return rest | {"columns": [{"metric": name} for name in content["metrics"]]}
+
 
 class Cell(Section):
-    """One method in one scenario."""
+    """One method in one scenario, for one region and group of cases or for all."""
 
     method: str
     scenario: str
+    region: str = Field("", description="Key of `data.regions`; empty: the mean over all of them.")
+    group: str = Field("", description="Group of the cases; empty: all.")
 
 
 class ClaimSettings(Section):

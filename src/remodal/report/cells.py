@@ -1,0 +1,210 @@
+"""A table of the report: its columns, its rows, and what stands in a cell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan, nan
+
+from remodal.metrics.contrasts import Contrast
+from remodal.metrics.registry import Metric
+from remodal.metrics.statistics import Summary
+from remodal.report.published import Published
+from remodal.report.records import Recorded
+from remodal.settings import Selection
+from remodal.settings.tables import Mean, Spread
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        name: what it selects, in one word.
+        title: its heading.
+        heading: above it and its neighbours; may be empty.
+        region: that it selects, or the only one; empty where the rows say it.
+        metric: that it selects; None where the rows do so, or for a record.
+        mean: over what its means are.
+        spread: over what their standard deviations are.
+        marks: whether its cells are marks, which no published number stands beside.
+    """
+
+    name: str
+    title: str
+    heading: str
+    region: str
+    metric: Metric | None
+    mean: Mean = "cases"
+    spread: Spread = "cases"
+    marks: bool = False
+
+    @property
+    def direction(self) -> str:
+        """Which of its values are better; empty where that differs or does not matter."""
+        return self.metric.direction if self.metric else ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What stands in one cell.
+
+    Attributes:
+        column: its column.
+        cell: what it is about.
+        metric: of the cell; None for a record.
+        summary: ours; None where the method was not run in this scenario, or for a record.
+        recorded: ours, for a record; None where no model was trained.
+        cases: the test cases that it was measured on.
+        runs: trained models that were measured.
+        published: the paper's number; None where it prints none.
+        reference: the method that its method is compared with; empty for none.
+        best: whether ours is the best of its rivals.
+        published_best: whether the paper's is.
+        comparison: method minus the reference method; None for the reference itself.
+        p: two-sided signed-rank test of the patients' differences.
+        p_holm: the same corrected over all comparisons of the table.
+    """
+
+    column: Column
+    cell: Selection
+    metric: Metric | None
+    summary: Summary | None
+    recorded: Recorded | None
+    cases: frozenset[str]
+    runs: int
+    published: Published | None
+    reference: str = ""
+    best: bool = False
+    published_best: bool = False
+    comparison: Contrast | None = None
+    p: float = nan
+    p_holm: float = nan
+
+    @property
+    def status(self) -> str:
+        """`ok`, `undefined` (run, but no case has a value) or `not run`."""
+        if self.summary is None and self.recorded is None:
+            return "not run"
+        return "undefined" if self.summary is not None and isnan(self.mean) else "ok"
+
+    @property
+    def mean(self) -> float:
+        """Ours, as the column sums it up; NaN where there is none, or a word in its place."""
+        if self.recorded is not None:
+            return self.recorded.value
+        if self.summary is None:
+            return nan
+        return self.summary.fold_mean if self.column.mean == "folds" else self.summary.mean
+
+    @property
+    def sd(self) -> float:
+        """The standard deviation that is shown beside it; NaN for none."""
+        if self.summary is None:
+            return nan
+        spreads = {
+            "cases": self.summary.sd,
+            "folds": self.summary.fold_sd,
+            "seeds": self.summary.seed_sd,
+        }
+        return spreads.get(self.column.spread, nan)
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether others are compared with this one."""
+        return bool(self.reference) and self.cell.method == self.reference
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: what it is called, the heading above it, and its cells."""
+
+    name: str
+    label: str
+    heading: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the others are compared with this row."""
+        measured = [entry for entry in self.entries if entry.metric]
+        return bool(measured) and all(entry.is_reference for entry in measured)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+        name: key of the settings.
+        title: the paper's caption; says so when the data are simulated.
+        effort: preset, epochs and seeds, in words.
+        corner: what the rows are, such as `Method`.
+        columns: in order.
+        rows: in order.
+        runs_expected: models that should stand behind each cell.
+        simulated: whether our values are of simulated data, which nothing published can be
+            compared with.
+        left_out: for each of its scenarios the test cases that lack an image, and which.
+        labels: names of the methods.
+    """
+
+    name: str
+    title: str
+    effort: str
+    corner: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    runs_expected: int
+    simulated: bool
+    left_out: Mapping[str, Mapping[str, list[str]]]
+    labels: Mapping[str, str]
+
+    @property
+    def caption(self) -> str:
+        """What every exported copy of the table says of itself."""
+        return f"{self.title}. {self.effort}"
+
+    @property
+    def entries(self) -> list[tuple[Row, Entry]]:
+        """All cells, row by row, each with its row."""
+        return [(row, entry) for row in self.rows for entry in row.entries]
+
+    @property
+    def reproducibility(self) -> str:
+        """Class of the published numbers (A, B or C); empty when there are none."""
+        found = {e.published.reproducibility for _, e in self.entries if e.published}
+        return max(found, default="")
+
+    @property
+    def has_published(self) -> bool:
+        """Whether the paper prints any number of this table."""
+        return any(self.prints(column) for column in self.columns)
+
+    def prints(self, column: Column) -> bool:
+        """Whether the paper prints any number of a column."""
+        return any(e.published for _, e in self.entries if e.column == column)
+
+    def parts(self, column: Column) -> list[str]:
+        """Headings under a column; no difference to what nothing can be compared with."""
+        if column.marks:
+            return [""]
+        published = self.prints(column)
+        tested = bool(self.compared) and any(
+            e.metric for _, e in self.entries if e.column == column
+        )
+        return [
+            *(["published"] if published else []),
+            "ours",
+            *(["difference"] if published and not self.simulated else []),
+            *(["p"] if tested else []),
+        ]
+
+    def difference(self, entry: Entry) -> float:
+        """Ours minus published; NaN where either is missing or they cannot be compared."""
+        if self.simulated or entry.published is None:
+            return nan
+        return entry.mean - entry.published.mean
+
+    @property
+    def compared(self) -> list[tuple[Row, Entry]]:
+        """Rows and entries that have a paired comparison."""
+        return [(row, entry) for row, entry in self.entries if entry.comparison is not None]

@@ -1,0 +1,384 @@
+"""Tables of other papers' shapes, on toy numbers: subsets of modalities, regions, groups, records.
+
+Every expected number is computed by hand.
+"""
+
+import csv
+import io
+from itertools import combinations
+
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+from tests.metrics.test_claims import measured as measured_methods
+
+from remodal.errors import UserError
+from remodal.metrics.claims import evaluate_claims
+from remodal.report import comparison
+from remodal.report.comparison import build_tables
+from remodal.report.formats import to_csv, to_markdown
+from remodal.report.latex import to_latex
+from remodal.report.published import COLUMNS, read_published
+from remodal.report.tables import row_numbers, study_cases, summary_numbers
+from remodal.report.wording import metric_texts, notes, ours_text
+from remodal.results.files import write_json
+from remodal.settings import ClaimSettings, Settings
+
+MODALITIES = ("t1", "t2", "flair")
+SUBSETS = {
+    "_".join(names): list(names) for count in (1, 2, 3) for names in combinations(MODALITIES, count)
+}
+REGIONS = {
+    "whole": ["edema", "necrosis", "enhancing"],
+    "core": ["necrosis", "enhancing"],
+    "enhancing": ["enhancing"],
+}
+CASES = ("a", "b", "c", "d")
+GROUPS = {"a": "cyst", "b": "cyst", "c": "cyst", "d": "focal nodular"}
+
+
+@pytest.fixture
+def study(tmp_path, settings, make_splits, write_cell, case_row):
+    """A toy study on disk: `build(table, measured)` gives its one table.
+
+    `measured` maps (method, scenario, fold, seed) to {(case, region): Dice}.
+    """
+
+    def build(table, measured, models=None, options=None, **changes):
+        for (method, scenario, fold, seed), dice in measured.items():
+            rows = [
+                case_row(case, dice=value, **{"class": region, "group": GROUPS[case]})
+                for (case, region), value in dice.items()
+            ]
+            write_cell(tmp_path / "metrics", method, scenario, rows, fold=fold, seed=seed)
+        for (method, fold), details in (models or {}).items():
+            folder = tmp_path / "models" / method / f"fold{fold}-seed0"
+            write_json(folder / "training.json", details)
+        chosen = toy_settings(settings, table, options or {}, **changes)
+        splits = make_splits([])
+        cases = study_cases(chosen, tmp_path / "metrics")
+        (built,) = build_tables(chosen, cases, splits, tmp_path)
+        return built
+
+    return build
+
+
+def toy_settings(settings, table, options, folds=1, seeds=(0,), regions=REGIONS) -> Settings:
+    """Two methods, `fusion` and `ours`, on three modalities in every subset of them."""
+    content = settings.model_dump()
+    content["data"] |= {
+        "simulated": False,
+        "modalities": list(MODALITIES),
+        "classes": {"edema": [1], "necrosis": [2], "enhancing": [4]},
+        "regions": regions,
+    }
+    content |= {
+        "published": "",
+        "seeds": list(seeds),
+        "registration": content["registration"] | {"fixed": "t1"},
+        "scenarios": SUBSETS,
+        "methods": {
+            name: {
+                "type": "nnunet",
+                "label": name.capitalize(),
+                "scenarios": list(SUBSETS),
+                "options": options.get(name, {}),
+            }
+            for name in ("fusion", "ours")
+        },
+        "tables": {"table1": {"title": "A toy table"} | table},
+        "claims": [],
+    }
+    if folds > 1:
+        content["splits"] |= {"scheme": "kfold", "folds": folds}
+    return Settings.model_validate(content)
+
+
+def texts(table, bold="**"):
+    """What stands in our cells, row by row."""
+    return [
+        [
+            metric_texts(table, entry, bold=lambda text: f"{bold}{text}{bold}")
+            for entry in row.entries
+        ]
+        for row in table.rows
+    ]
+
+
+def ours(table):
+    return [
+        [found["" if entry.column.marks else "ours"] for found, entry in zip(of_row, row.entries)]
+        for of_row, row in zip(texts(table), table.rows)
+    ]
+
+
+def test_every_subset_of_modalities_is_a_row_with_marks_and_a_column_per_region_and_method(study):
+    """3 modalities: 7 subsets. Dice is 10 x modalities + 5 x depth of the region, ours 2 more."""
+    methods, depth = ("fusion", "ours"), {"whole": 2, "core": 1, "enhancing": 0}
+    measured = {
+        (method, scenario, 0, 0): {
+            (case, region): 10 * len(present) + 5 * depth[region] + 2 * (method == "ours")
+            for case in CASES
+            for region in REGIONS
+        }
+        for method in methods
+        for scenario, present in SUBSETS.items()
+    }
+    table = study(
+        {
+            "rows": [{"scenario": name} for name in SUBSETS],
+            "columns": [
+                *({"record": f"present.{name}"} for name in MODALITIES),
+                *(
+                    {"heading": region, "title": method, "method": method, "region": region}
+                    | {"metric": "dice"}
+                    for region in REGIONS
+                    for method in methods
+                ),
+            ],
+            "spread": "none",
+        },
+        measured,
+    )
+    shown = ours(table)
+    assert shown[0][:3] == ["●", "○", "○"]
+    assert shown[0][3:] == ["20.00", "**22.00**", "15.00", "**17.00**", "10.00", "**12.00**"]
+    assert [row[:3] for row in shown][3:] == [
+        ["●", "●", "○"],
+        ["●", "○", "●"],
+        ["○", "●", "●"],
+        ["●", "●", "●"],
+    ]
+    assert shown[-1][3:] == ["40.00", "**42.00**", "35.00", "**37.00**", "30.00", "**32.00**"]
+    assert (table.corner, table.rows[0].label) == ("Scenario", "T1")
+    latex = to_latex(table)
+    assert r"\multicolumn{2}{c}{core}" in latex
+    assert r"$\bullet$ & $\circ$ & $\circ$ & 20.00" in latex
+    assert summary_numbers([table], [])["table1.t1.ours.core.dice"] == 17.0
+    assert row_numbers(table.rows[0])["fusion.whole.dice"] == 20.0
+
+
+def test_a_table_that_names_no_region_shows_each(study):
+    dice = {("a", "whole"): 90.0, ("a", "core"): 80.0, ("a", "enhancing"): 70.0}
+    table = study(
+        {"metrics": ["dice"], "rows": [{"method": "ours", "scenario": "t1"}]},
+        {("ours", "t1", 0, 0): dice},
+    )
+    assert [column.title for column in table.columns] == [
+        "Whole: Dice [%]",
+        "Core: Dice [%]",
+        "Enhancing: Dice [%]",
+    ]
+    assert ours(table) == [["90.00", "80.00", "70.00"]]
+
+
+#: Two folds of unequal size: {a, b, c} and {d}; two seeds in the first.
+FOLDS = {
+    ("ours", "t1", 0, 0): {("a", "whole"): 60.0, ("b", "whole"): 70.0, ("c", "whole"): 80.0},
+    ("ours", "t1", 0, 1): {("a", "whole"): 64.0, ("b", "whole"): 74.0, ("c", "whole"): 84.0},
+    ("ours", "t1", 1, 0): {("d", "whole"): 90.0},
+    ("ours", "t1", 1, 1): {("d", "whole"): 94.0},
+}
+ROW = {"method": "ours", "scenario": "t1", "region": "whole"}
+
+
+def test_means_of_cases_and_of_folds_and_spreads_over_cases_folds_and_seeds(study):
+    """Cases 62, 72, 82, 92; folds 72 and 92; seeds 75 and 79."""
+    columns = [
+        {"metric": "dice", "title": "cases"},
+        {"metric": "dice", "mean": "folds", "spread": "folds", "title": "folds"},
+    ]
+    table = study({"rows": [ROW], "columns": columns}, FOLDS, folds=2, seeds=(0, 1))
+    assert ours(table) == [["77.00 ± 12.91", "82.00 ± 14.14"]]
+    assert notes(table)[0] == (
+        "Ours are under cases means ± standard deviations over test cases, each averaged over its "
+        "seeds; under folds means ± standard deviations over the folds' means."
+    )
+    for spread, text in {
+        "folds": "77.00 ± 14.14",
+        "seeds": "77.00 ± 2.83",
+        "none": "77.00",
+    }.items():
+        table = study(
+            {"rows": [ROW], "columns": [{"metric": "dice"}], "spread": spread},
+            FOLDS,
+            folds=2,
+            seeds=(0, 1),
+        )
+        assert ours(table) == [[text]]
+
+
+def test_columns_of_groups_beside_the_mean_of_fold_means_and_the_case_weighted_mean(study):
+    columns = [
+        {"group": "cyst", "metric": "dice"},
+        {"group": "focal nodular", "metric": "dice"},
+        {"group": "metastasis", "metric": "dice"},
+        {"metric": "dice", "mean": "folds", "title": "Average"},
+        {"metric": "dice", "title": "By case", "published": False},
+    ]
+    table = study(
+        {"rows": [ROW], "columns": columns, "spread": "none"}, FOLDS, folds=2, seeds=(0, 1)
+    )
+    assert [column.title for column in table.columns] == [
+        "cyst: Dice [%]",
+        "focal nodular: Dice [%]",
+        "metastasis: Dice [%]",
+        "Average",
+        "By case",
+    ]
+    assert ours(table) == [["72.00", "92.00", "not run", "82.00", "77.00"]]
+    assert [entry.summary.n for entry in table.rows[0].entries if entry.summary] == [3, 1, 4, 4]
+    # A group that is in one fold alone does not mean that the other's model was not measured.
+    assert not any("Not all trained models" in note for note in notes(table))
+
+
+def test_parameters_hours_and_cases_come_from_the_models_records(study):
+    models = {
+        ("fusion", 0): {"parameter_count": 9_448_866, "seconds": 7200.0},
+        ("ours", 0): {
+            "parameter_count": 12_091_218,
+            "seconds": 9000.0,
+            "cases": {"train": ["x", "y", "z"], "labelled": ["x"], "unlabelled": ["y", "z"]},
+        },
+    }
+    names = ("parameters", "hours", "training_cases", "labelled", "unlabelled")
+    table = study(
+        {
+            "rows": [ROW | {"method": name} for name in ("fusion", "ours")],
+            "columns": [{"metric": "dice"}, *({"record": name} for name in names)],
+        },
+        {("ours", "t1", 0, 0): {("a", "whole"): 60.0}},
+        models,
+    )
+    assert ours(table) == [
+        ["not run", "9.45", "2.00", "not run", "not run", "not run"],
+        ["60.00", "12.09", "2.50", "3", "1", "2"],
+    ]
+    lines = list(csv.DictReader(io.StringIO(to_csv(table))))
+    assert [(line["metric"], line["mean"]) for line in lines][7:9] == [
+        ("parameters", "12.091218"),
+        ("hours", "2.500000"),
+    ]
+    assert summary_numbers([table], [])["table1.ours.t1.whole.parameters"] == 12.0912
+
+
+def test_options_are_ticks_of_an_ablation_or_words(study):
+    columns = [
+        {"record": "option.mutual", "title": "Mutual"},
+        {"record": "option.fusion", "ticked": ["add", "attention"], "title": "Fusion"},
+        {"record": "option.fusion", "title": "How"},
+        {"metric": "dice"},
+    ]
+    table = {
+        "rows": [ROW | {"method": name} for name in ("fusion", "ours")],
+        "columns": columns[:2] + columns[3:],
+    }
+    options = {
+        "fusion": {"mutual": False, "fusion": "add"},
+        "ours": {"mutual": True, "fusion": "none"},
+    }
+    measured = {("ours", "t1", 0, 0): {("a", "whole"): 60.0}}
+    built = study(table, measured, options=options)
+    assert [row[:2] for row in ours(built)] == [["", "✓"], ["✓", ""]]
+    assert r"Ours & \checkmark{} &  &" in to_latex(built)
+    assert "amssymb" in to_latex(built)
+    assert "| Method | Mutual | Fusion | Dice [%] ours |" in to_markdown(built)
+    built = study(table | {"columns": columns[2:]}, measured, options=options)
+    assert [row[0] for row in ours(built)] == ["add", "none"]
+
+
+def test_a_published_number_is_found_for_any_cell(study, tmp_path, monkeypatch):
+    lines = [
+        "table1,ours,t1,whole,cyst,dice,,70.5,,none,B,printed",
+        "table1,ours,,,,,parameters,9.44,,none,A,printed",
+        "table1,ours,t1,whole,,dice,,80.2,1.1,folds,B,printed",
+    ]
+    (tmp_path / "toy.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
+    monkeypatch.setattr(comparison, "read_published", lambda name: read_published("toy", tmp_path))
+    columns = [
+        {"group": "cyst", "metric": "dice"},
+        {"record": "parameters"},
+        {"metric": "dice"},
+        {"metric": "dice", "mean": "folds", "published": False},
+    ]
+    models = {("ours", 0): {"parameter_count": 9_440_000}}
+    table = study({"rows": [ROW], "columns": columns}, FOLDS, models, folds=2, seeds=(0, 1))
+    found = [entry.published and entry.published.mean for entry in table.rows[0].entries]
+    assert found == [70.5, 9.44, 80.2, None]
+    assert table.difference(table.rows[0].entries[1]) == pytest.approx(0.0)
+    assert any("published ± is taken to be over folds" in note for note in notes(table))
+
+
+def test_a_cell_is_compared_with_its_reference_wherever_the_methods_stand(study):
+    measured = {
+        (method, "t1", 0, 0): {(case, "whole"): base + i for i, case in enumerate(CASES)}
+        for method, base in (("fusion", 70.0), ("ours", 75.0))
+    }
+    columns = [{"method": name, "metric": "dice"} for name in ("fusion", "ours")]
+    row = {"scenario": "t1", "region": "whole"}
+    table = study({"rows": [row], "columns": columns, "reference": {"t1": "ours"}}, measured)
+    fusion, reference = table.rows[0].entries
+    assert reference.is_reference
+    assert reference.comparison is None
+    assert fusion.comparison.estimate == pytest.approx(-5.0)
+    assert "| Fusion, T1: Whole | Fusion: Dice [%] | −5.00 |" in to_markdown(table)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"rows": [ROW], "columns": [{"method": "ours", "metric": "dice"}]}, "both name a method"),
+        ({"rows": [{"method": "ours"}], "columns": [{"metric": "dice"}]}, "name no scenario"),
+        ({"rows": [ROW], "columns": [{"title": "Dice"}]}, "columns: number 1 selects nothing"),
+        ({"rows": [ROW, ROW], "columns": [{"metric": "dice"}]}, "rows: two select the same"),
+        ({"rows": [ROW], "columns": [{"group": "cyst"}]}, "name no metric"),
+        (
+            {"rows": [ROW], "columns": [{"metric": "dice"}], "metrics": ["dice"]},
+            "has `metrics` and `columns`",
+        ),
+        ({"rows": [ROW | {"region": "all"}], "metrics": ["dice"]}, "`all` is not one of"),
+        ({"rows": [ROW], "columns": [{"metric": "../dice"}]}, "String should match pattern"),
+        (
+            {"rows": [{"scenario": "t1"}], "columns": [{"record": "present.t9"}]},
+            "`t9` is not one of",
+        ),
+    ],
+)
+def test_a_table_that_makes_no_cells_is_one_clear_line(settings, table, said):
+    with pytest.raises(ValidationError) as raised:
+        toy_settings(settings, table, {})
+    assert said in str(raised.value)
+
+
+def test_an_unknown_record_names_the_known_ones(study):
+    table = {"rows": [ROW], "columns": [{"metric": "dice"}, {"record": "weight"}]}
+    with pytest.raises(UserError, match="unknown record `weight`; expected one of parameters, "):
+        study(table, {("ours", "t1", 0, 0): {("a", "whole"): 60.0}})
+
+
+def test_a_claim_may_be_about_a_region_and_a_group():
+    cases = measured_methods(a=80, b=75)
+    other = cases.assign(**{"class": "core", "dice": 50.0})
+    cases["group"] = other["group"] = "cyst"
+    both = pd.concat([cases, other])
+    cell = {"scenario": "both", "region": "tumour", "group": "cyst"}
+    claim = ClaimSettings.model_validate(
+        {
+            "text": "A beats B.",
+            "kind": "better",
+            "first": [cell | {"method": "a"}],
+            "second": [cell | {"method": "b"}],
+        }
+    )
+    (found,) = evaluate_claims([claim], both, "trend")
+    (alone,) = evaluate_claims([claim], cases, "trend")
+    assert found["estimate"] == alone["estimate"] == pytest.approx(5, abs=0.6)
+
+
+def test_records_are_shown_without_a_spread(study):
+    table = study(
+        {"rows": [ROW], "columns": [{"record": "hours"}]},
+        {("ours", "t1", 0, 0): {("a", "whole"): 60.0}},
+        {("ours", 0): {"seconds": 3600.0}},
+    )
+    assert ours_text(table.rows[0].entries[0]) == "1.00"
