@@ -93,7 +93,8 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
             )
         venous = ["--reference", f"{converted}/venous.nii.gz"]
         venous += ["--reference-record", f"{converted}/venous.json", "--drawn-on", "venous"]
-        label = ["--output", f"{converted}/label.nii.gz", "--record", f"{converted}/label.json"]
+        output = f"{converted}/label-venous"
+        label = ["--output", f"{output}.nii.gz", "--record", f"{output}.json"]
         yield (
             "convert-label",
             ["convert-label", f"{dicom}/label.dcm", "--case", case, *venous, *label],
@@ -101,7 +102,10 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
         output = f"{folder}/registered/{case}"
         yield (
             "register",
-            [*("register", *settings, "--case", case), *("--converted", converted, "-o", output)],
+            [
+                *("register", *settings, "--case", case, "--label", "venous"),
+                *("--converted", converted, "-o", output),
+            ],
         )
     registered = ["--registered", f"{folder}/registered"]
     fingerprint, prepared = f"{folder}/fold0/fingerprint.json", f"{folder}/fold0"
@@ -149,6 +153,7 @@ def main() -> None:
         fold = {"fold": 0, "train": CASES[:2], "validation": [], "test": CASES[2:]}
         splits = {"folds": [fold], "patients": {case: case for case in CASES}}
         splits["modalities"] = {case: ["arterial", "venous"] for case in CASES}
+        splits["labels"] = {case: ["venous"] for case in CASES}
         write_json(folder / "splits.json", splits)
         found = folder / "peaks.json"
         peaks: dict[str, float] = json.loads(found.read_text()) if found.is_file() else {}

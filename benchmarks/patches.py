@@ -43,9 +43,9 @@ def write_case(folder: Path, edge: int) -> Stored:
     z, y, x = np.ogrid[:edge, :edge, :edge]
     ball = (z - edge // 2) ** 2 + (y - edge // 2) ** 2 + (x - edge // 2) ** 2 < (edge // 5) ** 2
     np.save(folder / "case.npy", image.numpy().astype(np.float16))
-    np.save(folder / "case.label.npy", ball.astype(np.uint8))
+    np.save(folder / "case.label-venous.npy", ball.astype(np.uint8))
     voxels = np.argwhere(ball)[:: max(1, int(ball.sum()) // 10_000)]
-    return Stored(MODALITIES, {1: voxels})
+    return Stored(MODALITIES, "venous", {1: voxels})
 
 
 def our_patch(folder: Path, edge: int, patch: int) -> Callable[[int], object]:
@@ -74,7 +74,9 @@ def peer_patch(folder: Path, edge: int, patch: int) -> Callable[[int], object]:
     rng = np.random.default_rng(0)
     source = math.ceil(patch * 1.5)
     image = torch.from_numpy(np.load(folder / "case.npy")[:, :source, :source, :source]).float()
-    label = torch.from_numpy(np.load(folder / "case.label.npy")[:source, :source, :source])[None]
+    label = torch.from_numpy(np.load(folder / "case.label-venous.npy")[:source, :source, :source])[
+        None
+    ]
     limit = math.radians(RECIPE.rotation_degrees)
 
     def strongest(*_, deformation_scale: float, **__) -> float:

@@ -57,8 +57,8 @@ def make_pair(folder: Path, phantom: PhantomSettings) -> None:
         folder / "label.dcm",
         folder / "venous.json",
         folder / "venous.nii.gz",
-        folder / "label.nii.gz",
-        folder / "label.json",
+        folder / "label-venous.nii.gz",
+        folder / "label-venous.json",
         case=CASE,
         drawn_on="venous",
     )
@@ -78,6 +78,7 @@ def run_ours(pair: Path, output: Path) -> dict[str, float]:
     settings = compose({"study": "liver", "preset": "paper"}, CONFIG)
     write_settings(pair / "settings.yaml", settings)
     command = [COMMAND, "register", "--settings", pair / "settings.yaml", "--case", CASE]
+    command += ["--label", "venous"]
     return timed([*command, "--converted", pair, "--output", output])
 
 

@@ -266,7 +266,7 @@ def test_preparation_is_shown_stage_by_stage(study):
     for case in cases:
         write_text(data / f"scans/{case}/record.json", "{}")
     for case in cases[:3]:
-        for image in ("arterial", "venous", "label"):
+        for image in ("arterial", "venous", "label-venous"):
             record = Record(case=case, stage="convert", modality=image)
             write_record(data / f"converted/{case}/{image}.json", record)
     for number, text in enumerate(["", "remodal: odd\nends: failed with exit code 4 | 1.0 s"]):

@@ -80,9 +80,10 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     made = Study(settings, tmp_path_factory.mktemp("study"))
     for case in CASES:
         images, label = images_of(case)
-        for name, volume in [*images.items(), ("label", label)]:
+        for name, volume in [*images.items(), ("label-venous", label)]:
             write_volume(made.registered / case / f"{name}.nii.gz", volume)
-        record = Record(case=case, stage="register", details={"modalities": list(images)})
+        details = {"modalities": list(images), "labels": ["venous"]}
+        record = Record(case=case, stage="register", details=details)
         write_record(made.registered / case / "registration.json", record)
     sets = {part: [c for c, own in CASES.items() if own == part] for part in ("train", "test")}
     write_json(
@@ -91,6 +92,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
             "folds": [sets | {"validation": []}],
             "patients": {case: case for case in CASES},
             "modalities": {case: ["arterial", "venous"] for case in CASES},
+            "labels": {case: ["venous"] for case in CASES},
         },
     )
     fingerprint = made.preprocessed / "fingerprint.json"

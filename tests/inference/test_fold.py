@@ -71,7 +71,7 @@ def test_predictions_are_the_models_in_the_sources_geometry(
         path = tmp_path / f"{case}.nii.gz"
         assert sha256(path) == digest
         found = read_volume(path)
-        label = read_volume(study.registered / case / "label.nii.gz")
+        label = read_volume(study.registered / case / "label-venous.nii.gz")
         assert found.geometry.agrees_with(label.geometry)
         assert found.array.dtype == np.uint8
         details = read_record(study.preprocessed / f"{case}.json").details

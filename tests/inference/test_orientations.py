@@ -53,18 +53,19 @@ def through_the_pipeline(
         image, record = converted / f"{name}.nii.gz", converted / f"{name}.json"
         convert_image(sources[name], image, record, case="b", modality=name)
     reference = converted / "venous.json", converted / "venous.nii.gz"
-    target = converted / "label.nii.gz", converted / "label.json"
+    target = converted / "label-venous.nii.gz", converted / "label-venous.json"
     convert_label(
         LabelSource((sources["label"],)), *reference, *target, case="b", drawn_on="venous"
     )
-    register_case(settings, "b", converted, registered / "b")
+    register_case(settings, "b", converted, registered / "b", labels=["venous"])
     fingerprint = study.preprocessed / "fingerprint.json"
     preprocess_case(settings, "b", registered / "b", fingerprint, preprocessed)
     splits = folder / "splits.json"
     fold = {"train": ["a"], "validation": [], "test": ["b"]}
     modalities = {"a": ["arterial", "venous"], "b": ["arterial", "venous"]}
-    patients = {"a": "a", "b": "b"}
-    write_json(splits, {"folds": [fold], "patients": patients, "modalities": modalities})
+    patients, labels = {"a": "a", "b": "b"}, {"a": ["venous"], "b": ["venous"]}
+    sets = {"folds": [fold], "patients": patients, "modalities": modalities, "labels": labels}
+    write_json(splits, sets)
     infer_fold(settings, study.model("maml"), "both", preprocessed, splits, 0, predictions)
     evaluate_predictions(settings, predictions, registered, splits, folder / "metrics.csv")
     return Outcome(

@@ -34,8 +34,8 @@ def convert_drawn(tmp_path):
             source if isinstance(source, LabelSource) else LabelSource((source,)),
             folder / "venous.json",
             folder / "venous.nii.gz",
-            folder / "label.nii.gz",
-            folder / "label.json",
+            folder / "label-venous.nii.gz",
+            folder / "label-venous.json",
             **({"case": "c1", "drawn_on": "venous", "quarantine": True} | options),
         )
 
@@ -211,7 +211,7 @@ def test_a_label_lands_on_its_image(image, write_series, convert, convert_drawn,
     assert record.ok
     assert (record.stage, record.modality) == ("convert-label", "venous")
     assert record.details["values"] == {"2": 32}
-    found = read_volume(tmp_path / "out" / "label.nii.gz")
+    found = read_volume(tmp_path / "out" / "label-venous.nii.gz")
     np.testing.assert_array_equal(found.array, array)
     assert found.geometry == read_geometry(tmp_path / "out" / "venous.nii.gz")
 
@@ -249,9 +249,9 @@ def test_a_bad_label_is_quarantined(image, convert, convert_drawn, tmp_path):
     convert(tmp_path / "v.nii.gz")
     write_volume(tmp_path / "label.nii.gz", image.with_array(image.array / np.float32(7)))
     record = convert_drawn(tmp_path / "label.nii.gz")
-    assert record.reason.startswith("c1, label: ")
+    assert record.reason.startswith("c1, label-venous: ")
     assert "not whole numbers" in record.reason
-    assert (tmp_path / "out" / "label.nii.gz").read_bytes() == b""
+    assert (tmp_path / "out" / "label-venous.nii.gz").read_bytes() == b""
     with pytest.raises(BadCase, match="not whole numbers"):
         convert_drawn(tmp_path / "label.nii.gz", quarantine=False)
     assert "no such label" in convert_drawn(tmp_path / "nowhere.dcm").reason
@@ -263,8 +263,10 @@ def test_the_image_s_quarantine_is_passed_on(convert, convert_drawn, tmp_path):
     record = convert_drawn(tmp_path / "label.nii.gz")
     assert (record.status, record.stage) == ("quarantined", "convert")
     assert record.reason == image_record.reason
-    assert json.loads((tmp_path / "out" / "label.json").read_text())["reason"] == record.reason
-    assert (tmp_path / "out" / "label.nii.gz").read_bytes() == b""
+    assert (
+        json.loads((tmp_path / "out" / "label-venous.json").read_text())["reason"] == record.reason
+    )
+    assert (tmp_path / "out" / "label-venous.nii.gz").read_bytes() == b""
 
 
 def test_converting_a_plain_series_imports_nothing_slow(image, write_series, tmp_path):

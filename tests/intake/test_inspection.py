@@ -48,8 +48,8 @@ def test_every_row_is_told_with_its_size(scans):
     grid = "34 x 32 x 6 voxels of 0.7 x 0.8 x 2.5 mm"
     assert found == [
         f"a, arterial: DICOM series, {grid}",
-        *(f"{row}: image file, {grid}" for row in ("a, venous", "a, label")),
-        *(f"{row}: image file, {grid}" for row in ("b, arterial", "b, venous", "b, label")),
+        *(f"{row}: image file, {grid}" for row in ("a, venous", "a, label-venous")),
+        *(f"{row}: image file, {grid}" for row in ("b, arterial", "b, venous", "b, label-venous")),
     ]
     assert last == "6 images and labels: ok"
 
@@ -71,8 +71,8 @@ def test_every_file_that_cannot_be_used_is_named_with_its_row(scans, image, writ
     said = str(told.value).splitlines()
     assert said[0].startswith("6 of 6 images and labels cannot be used")
     assert [line.split(":")[0] for line in said[1:]] == [
-        *("  a, arterial", "  a, venous", "  a, label"),
-        *("  b, arterial", "  b, venous", "  b, label"),
+        *("  a, arterial", "  a, venous", "  a, label-venous"),
+        *("  b, arterial", "  b, venous", "  b, label-venous"),
     ]
     assert "there is no such file or folder" in said[1]
     assert "slice" in said[2]

@@ -16,11 +16,11 @@ MODALITIES = ["arterial", "venous"]
 def sheet(tmp_path):
     """A function that writes lines of cells below the full heading and reads them."""
 
-    def write_and_read(*rows, heading=COLUMNS, text=None, encoding="utf-8"):
+    def write_and_read(*rows, heading=COLUMNS, text=None, encoding="utf-8", truth="case"):
         path = tmp_path / "samples.tsv"
         lines = ["\t".join(row) for row in (heading, *rows)]
         path.write_text("\n".join(lines) if text is None else text, encoding=encoding)
-        return read_sheet(path, MODALITIES)
+        return read_sheet(path, MODALITIES, truth)
 
     return write_and_read
 
@@ -36,7 +36,7 @@ def problems(sheet, *rows, **options) -> list[str]:
 
 def test_a_full_line_is_read_cell_by_cell(sheet):
     assert sheet(("c1", "venous", "a b/c", "d.dcm", "venous", "hcc", "p1")) == [
-        Image("c1", "venous", Path("a b/c"), LabelSource((Path("d.dcm"),)), "venous", "hcc", "p1")
+        Image("c1", "venous", Path("a b/c"), LabelSource((Path("d.dcm"),)), "hcc", "p1")
     ]
 
 
@@ -46,8 +46,7 @@ def test_what_is_said_once_holds_for_the_case(sheet):
         ("c1", "venous", "v", "l", "", "hcc", "p1"),
         ("c2", "venous", "w"),
     )
-    assert [image.label for image in images] == [LabelSource((Path("l"),))] * 2 + [None]
-    assert [image.label_on for image in images] == ["venous", "venous", None]
+    assert [image.label for image in images] == [None, LabelSource((Path("l"),)), None]
     assert [image.group for image in images] == ["hcc", "hcc", ""]
     assert [image.patient for image in images] == ["p1", "p1", "c2"]
 
@@ -58,7 +57,7 @@ def test_comments_blank_lines_and_spreadsheet_habits_are_fine(sheet):
         '# another\r\n"a ""b"" c"\t venous \tc1\t\t\r\n\t\t\r\n'
     )
     text = text.replace("path\tmodality\tcase\t\r\n", "path\tmodality\tcase\r\n")
-    assert sheet(text=text) == [Image("c1", "venous", Path('a "b" c'), None, None, "", "c1")]
+    assert sheet(text=text) == [Image("c1", "venous", Path('a "b" c'), None, "", "c1")]
 
 
 def test_every_bad_cell_is_told_with_its_line_and_column(sheet):
@@ -131,18 +130,50 @@ def test_lines_of_a_case_must_agree(sheet):
     found = problems(
         sheet,
         ("c1", "arterial", "a", "one.dcm", "venous", "hcc", "p1"),
-        ("c1", "venous", "v", "two.dcm", "venous", "fnh", "p2"),
+        ("c1", "venous", "v", "one.dcm", "venous", "fnh", "p2"),
         ("c1", "venous", "w"),
     )
     assert found == [
         "line 4, column `modality`: case `c1` has it already in line 3; "
         "expected one line per modality",
-        "line 3, column `label`: `two.dcm`, but `one.dcm` in line 2 of the same case `c1`; "
-        "expected the same on all lines of a case",
         "line 3, column `group`: `fnh`, but `hcc` in line 2 of the same case `c1`; "
         "expected the same on all lines of a case",
         "line 3, column `patient`: `p2`, but `p1` in line 2 of the same case `c1`; "
         "expected the same on all lines of a case",
+    ]
+
+
+@pytest.mark.parametrize("drawn_on", ["", "venous"])
+def test_two_labels_of_one_truth_are_told_in_one_line(sheet, drawn_on):
+    rows = ("c1", "arterial", "a", "one.dcm", drawn_on), ("c1", "venous", "v", "two.dcm", drawn_on)
+    assert problems(sheet, *rows) == [
+        "line 3, column `label`: `two.dcm`, but `one.dcm` in line 2 of the same case `c1`; "
+        "expected one label per case, or `data.truth: image` in the study for one of each image"
+    ]
+
+
+def test_where_each_image_has_its_truth_each_line_may_have_its_label(sheet):
+    arterial, venous, other = sheet(
+        ("c1", "arterial", "a", "one.dcm", "", "", "", "1=Liver"),
+        ("c1", "venous", "v", "two.dcm"),
+        ("c2", "venous", "w"),
+        truth="image",
+    )
+    assert arterial.label == LabelSource((Path("one.dcm"),), structures=((1, "Liver"),))
+    assert venous.label == LabelSource((Path("two.dcm"),))
+    assert other.label is None
+
+
+def test_one_file_may_be_the_label_of_each_image(sheet):
+    images = sheet(("c1", "arterial", "a", "l"), ("c1", "venous", "v", "l"), truth="image")
+    assert [image.label for image in images] == [LabelSource((Path("l"),))] * 2
+
+
+def test_two_labels_of_one_image_are_told(sheet):
+    rows = ("c1", "arterial", "a", "one.dcm", "venous"), ("c1", "venous", "v", "two.dcm")
+    assert problems(sheet, *rows, truth="image") == [
+        "line 3, column `label`: `two.dcm`, but `one.dcm` in line 2 of the same case `c1`; "
+        "expected one label of the venous image"
     ]
 
 
@@ -162,7 +193,7 @@ def test_a_label_needs_the_image_that_it_was_drawn_on(sheet):
 def test_a_modality_whose_path_is_empty_is_one_that_the_case_lacks(sheet):
     (image,) = sheet(("c1", "arterial", "", "", "", "hcc"), ("c1", "venous", "v", "l"))
     label = LabelSource((Path("l"),))
-    assert image == Image("c1", "venous", Path("v"), label, "venous", "hcc", "c1")
+    assert image == Image("c1", "venous", Path("v"), label, "hcc", "c1")
 
 
 def test_a_case_without_any_image_is_a_mistake(sheet):
@@ -177,7 +208,7 @@ def test_a_label_on_the_line_of_a_missing_image_must_say_what_it_was_drawn_on(sh
         "expected a modality of the case"
     ]
     (image,) = sheet(("c1", "arterial", "", "l", "venous"), ("c1", "venous", "v"))
-    assert image.label_on == "venous"
+    assert image.label == LabelSource((Path("l"),))
 
 
 def test_two_cases_of_a_patient_may_have_different_labels(sheet):
@@ -216,7 +247,7 @@ def test_the_example_of_the_project_is_a_good_sheet():
     example = Path(__file__).parents[2] / "config" / "samples.tsv"
     images = read_sheet(example, MODALITIES)
     assert {image.modality for image in images} == set(MODALITIES)
-    assert all(image.label and image.label_on == "venous" for image in images)
+    assert all(bool(image.label) == (image.modality == "venous") for image in images)
 
 
 PSEUDONYMS = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=64)
@@ -255,7 +286,7 @@ def test_what_is_written_is_what_is_read(cases, order, tmp_path_factory):
         (case, patient) for case, *_, patient in cases for _ in range(2)
     ]
     assert [image.path for image in images] == [Path(one) for case in cases for one in case[1:3]]
-    assert [image.label for image in images[::2]] == [
+    assert [image.label for image in images[1::2]] == [
         LabelSource(tuple(map(Path, masks)), (7,) * len(masks)) if masks else None
         for _, _, _, masks, _ in cases
     ]

@@ -26,7 +26,7 @@ def study(tmp_path):
     label[1:3, 2:4, 2:4] = 2
     prediction = np.zeros_like(label)
     prediction[1:3, 2:4, 3:5] = 1
-    write_volume(tmp_path / "registered/p1/label.nii.gz", Volume(label, GEOMETRY))
+    write_volume(tmp_path / "registered/p1/label-venous.nii.gz", Volume(label, GEOMETRY))
     write_volume(tmp_path / "predictions/p1.nii.gz", Volume(prediction, GEOMETRY))
     write_json(tmp_path / "predictions/predictions.json", {"cases": ["p1"]})
     write_json(tmp_path / "splits.json", {"patients": {"p1": "patient7"}, "groups": {"p1": "HCC"}})
@@ -35,7 +35,7 @@ def study(tmp_path):
 
 def two_cases(study):
     """The study with a second case, p2, whose files are those of the first."""
-    for folder, name in (("registered/{}", "label.nii.gz"), ("predictions", "{}.nii.gz")):
+    for folder, name in (("registered/{}", "label-venous.nii.gz"), ("predictions", "{}.nii.gz")):
         first, second = (study / folder.format(c) / name.format(c) for c in ("p1", "p2"))
         second.parent.mkdir(exist_ok=True)
         second.write_bytes(first.read_bytes())

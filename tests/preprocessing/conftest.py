@@ -26,6 +26,10 @@ class Study:
             modalities=["arterial", "venous"], classes={"tumour": [2]}
         )
     )
+    labels: tuple[str, ...] = ("venous",)
+
+    def truth_of(self, modality: str) -> str:
+        return "venous" if len(self.labels) == 1 else modality
 
 
 def write_case(folder: Path, seed: int, spacing: tuple[float, float, float]) -> None:
@@ -40,8 +44,8 @@ def write_case(folder: Path, seed: int, spacing: tuple[float, float, float]) -> 
     label = np.zeros(geometry.shape, np.uint8)
     label[6:16, 6:18, 6:20] = 1
     label[8:12, 9:14, 10:16] = 2
-    write_volume(folder / "label.nii.gz", Volume(label, geometry))
-    details = {"modalities": ["arterial", "venous"]}
+    write_volume(folder / "label-venous.nii.gz", Volume(label, geometry))
+    details = {"modalities": ["arterial", "venous"], "labels": ["venous"]}
     record = Record(case=folder.name, stage="register", details=details)
     write_record(folder / "registration.json", record)
 
@@ -68,5 +72,6 @@ def splits(tmp_path: Path) -> Path:
     fold = {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}
     content = {"folds": [fold], "patients": {case: case for case in CASES}}
     content["modalities"] = {case: ["arterial", "venous"] for case in CASES}
+    content["labels"] = {case: ["venous"] for case in CASES}
     write_json(tmp_path / "splits.json", content)
     return tmp_path / "splits.json"

@@ -43,7 +43,7 @@ def test_arrays_are_mapped_and_lie_on_one_grid(registered, fold) -> None:
     assert record == read_record(fold / "d.json")
     assert record.ok
     image = np.load(fold / "d.npy", mmap_mode="r")
-    label = np.load(fold / "d.label.npy", mmap_mode="r")
+    label = np.load(fold / "d.label-venous.npy", mmap_mode="r")
     assert (image.dtype, label.dtype) == (np.float16, np.uint8)
     assert image.shape == (2, *record.details["shape"])
     assert label.shape == image.shape[1:]
@@ -57,7 +57,7 @@ def test_the_record_names_the_content_of_the_arrays(registered, fold) -> None:
     record = preprocessed(registered, fold)
     assert record.details["sha256"] == {
         "image": sha256(fold / "d.npy"),
-        "label": sha256(fold / "d.label.npy"),
+        "label-venous": sha256(fold / "d.label-venous.npy"),
     }
 
 
@@ -72,14 +72,14 @@ def test_storage_may_be_float32(registered, fold) -> None:
 
 def test_listed_foreground_voxels_are_those_of_the_class(registered, fold, monkeypatch) -> None:
     record = preprocessed(registered, fold)
-    label = np.load(fold / "d.label.npy")
-    listed = record.details["foreground"]["1"]
+    label = np.load(fold / "d.label-venous.npy")
+    listed = record.details["foreground"]["venous"]["1"]
     np.testing.assert_array_equal(listed, np.argwhere(label == 1))
-    assert record.details["voxels"] == {"1": int((label == 1).sum())}
+    assert record.details["voxels"] == {"venous": {"1": int((label == 1).sum())}}
 
     monkeypatch.setattr(case_module, "_LISTED_VOXELS", 20)
     record = preprocessed(registered, fold)
-    some = record.details["foreground"]["1"]
+    some = record.details["foreground"]["venous"]["1"]
     assert len({tuple(voxel) for voxel in some}) == 20
     assert {tuple(voxel) for voxel in some} < {tuple(voxel) for voxel in listed}
 
@@ -89,7 +89,7 @@ def test_the_same_input_gives_the_same_bytes(registered, fold, monkeypatch) -> N
     digests = []
     for _ in range(2):
         preprocessed(registered, fold)
-        digests.append([sha256(fold / f"d{end}") for end in (".npy", ".label.npy", ".json")])
+        digests.append([sha256(fold / f"d{end}") for end in (".npy", ".label-venous.npy", ".json")])
     assert digests[0] == digests[1]
 
 
@@ -100,7 +100,7 @@ def test_a_quarantine_is_passed_on_with_its_reason(registered, fold) -> None:
     )
     record = preprocessed(registered, fold)
     assert (record.status, record.reason) == ("quarantined", reason)
-    assert (fold / "d.npy").stat().st_size == (fold / "d.label.npy").stat().st_size == 0
+    assert (fold / "d.npy").stat().st_size == (fold / "d.label-venous.npy").stat().st_size == 0
     with pytest.raises(BadCase, match="1 slice"):
         preprocessed(registered, fold, quarantine=False)
 
@@ -118,7 +118,7 @@ def test_a_bad_image_is_quarantined(registered, fold) -> None:
 
 
 def test_a_label_on_another_grid_is_quarantined(registered, fold) -> None:
-    path = registered / "d" / "label.nii.gz"
+    path = registered / "d" / "label-venous.nii.gz"
     label = read_volume(path)
     write_volume(path, Volume(label.array, Geometry(label.array.shape, label.geometry.spacing)))
     assert "another grid" in preprocessed(registered, fold).reason
@@ -135,19 +135,19 @@ def test_what_a_label_loses_is_said(registered, fold) -> None:
     assert warnings_of(registered, fold, study, label) == []
     label.array[0, 0, 0] = 2
     assert warnings_of(registered, fold, study, label) == [
-        "1 of 65 voxels of `tumour` lie outside the crop"
+        "label-venous: 1 of 65 voxels of `tumour` lie outside the crop"
     ]
     label.array[:] = 0
     label.array[10, 12, 13] = 2
     coarse = Study(study.preprocessing.model_copy(update={"spacing": (6, 6, 6)}))
     fingerprint_fold(coarse, fold.parent / "splits.json", 0, registered, fold / "fingerprint.json")
     assert warnings_of(registered, fold, coarse, label) == [
-        "all 1 voxels of `tumour` vanish at the target spacing"
+        "label-venous: all 1 voxels of `tumour` vanish at the target spacing"
     ]
 
 
 def warnings_of(registered: Path, fold: Path, study: Study, label: Volume) -> list[str]:
-    write_volume(registered / "d" / "label.nii.gz", label)
+    write_volume(registered / "d" / "label-venous.nii.gz", label)
     return preprocessed(registered, fold, study=study).warnings
 
 

@@ -23,7 +23,7 @@ def tumour_voxels(registered: Path, cases: list[str], modality: str) -> np.ndarr
     return np.concatenate(
         [
             read_volume(registered / case / f"{modality}.nii.gz").array[
-                read_volume(registered / case / "label.nii.gz").array == 2
+                read_volume(registered / case / "label-venous.nii.gz").array == 2
             ]
             for case in cases
         ]
@@ -57,7 +57,7 @@ def test_the_settings_spacing_comes_first(registered, splits) -> None:
 def test_what_made_the_training_images_comes_from_their_records(registered, splits) -> None:
     for case, lower in (("a", -1000.0), ("b", -900.0), ("c", 7.0)):
         acquired = {"venous": {"modality": "CT", "range": [lower, 500.0]}}
-        details = {"modalities": ["arterial", "venous"], "acquired": acquired}
+        details = {"modalities": ["arterial", "venous"], "labels": ["venous"], "acquired": acquired}
         record = Record(case=case, stage="register", details=details)
         write_record(registered / case / "registration.json", record)
     venous = {"modalities": ["CT"], "lower": [-1000, -900], "upper": [500, 500]}
@@ -75,8 +75,8 @@ def test_validation_and_test_cases_change_nothing(registered, splits) -> None:
 
 
 def test_without_dataset_percentiles_no_intensity_is_measured(registered, splits) -> None:
-    for modality in ("arterial", "venous"):
-        (registered / "a" / f"{modality}.nii.gz").unlink()
+    for name in ("venous", "label-venous"):
+        (registered / "a" / f"{name}.nii.gz").unlink()
     study = Study(PreprocessingSettings(clip="case"))
     assert "foreground" not in measured(registered, splits, study)
 
@@ -90,7 +90,7 @@ def test_a_large_case_is_sampled_evenly(registered, splits, monkeypatch) -> None
 
 def test_labels_without_the_classes_are_an_error(registered, splits) -> None:
     for case in ("a", "b"):
-        path = registered / case / "label.nii.gz"
+        path = registered / case / "label-venous.nii.gz"
         label = read_volume(path)
         write_volume(path, label.with_array(np.minimum(label.array, 1)))
     with pytest.raises(UserError, match="no voxel of any class"):

@@ -18,7 +18,9 @@ from remodal.results.records import Record, quarantine, read_record, write_recor
 from remodal.settings import Settings
 from remodal.settings.composition import compose
 
-OUTPUTS = ["arterial.nii.gz", "label.nii.gz", "registration.png", "venous.nii.gz"]
+PHASES = ["arterial", "venous"]
+LABELLED = {"modalities": PHASES, "labels": ["venous"]}
+OUTPUTS = ["arterial.nii.gz", "label-venous.nii.gz", "registration.png", "venous.nii.gz"]
 
 
 def settings_with(**registration) -> Settings:
@@ -51,27 +53,28 @@ def converted(abdomen, tmp_path: Path) -> Path:
 
 def draw_label(folder: Path, label: np.ndarray, drawn_on: str) -> None:
     grid = read_volume(folder / f"{drawn_on}.nii.gz").geometry
-    write_volume(folder / "label.nii.gz", Volume(label, grid))
+    write_volume(folder / f"label-{drawn_on}.nii.gz", Volume(label, grid))
     record = Record(case="a", stage="convert-label", modality=drawn_on)
-    write_record(folder / "label.json", record)
+    write_record(folder / f"label-{drawn_on}.json", record)
 
 
 def test_a_case_is_registered_with_all_its_files(converted, tmp_path):
     output = tmp_path / "registered"
-    record = register_case(settings_with(), "a", converted, output)
+    record = register_case(settings_with(), "a", converted, output, **LABELLED)
     assert record.ok
     assert record == read_record(output / "registration.json")
     names = [f"transform-arterial-{n}.txt" for n in range(2)]
     assert sorted(p.name for p in output.iterdir()) == sorted(
         [*OUTPUTS, "registration.json", *names]
     )
-    for linked in ("venous.nii.gz", "label.nii.gz"):
+    for linked in ("venous.nii.gz", "label-venous.nii.gz"):
         assert (output / linked).samefile(converted / linked)
     assert read_volume(output / "arterial.nii.gz").array.dtype == np.int16
     assert record.details["modalities"] == ["arterial", "venous"]
     assert record.details["fixed"] == "venous"
     assert record.details["arterial"]["transforms"] == names
-    assert record.details["label"] == {"drawn_on": "venous", "warped": False}
+    assert record.details["labels"] == ["venous"]
+    assert record.details["label-venous"] == {"drawn_on": "venous", "warped": False}
     assert record.details["acquired"]["arterial"] == {"modality": "CT", "range": [-1000.0, 300.0]}
     assert str(tmp_path) not in (output / names[1]).read_text()
     Image.open(output / "registration.png").verify()
@@ -79,7 +82,9 @@ def test_a_case_is_registered_with_all_its_files(converted, tmp_path):
 
 def test_the_same_case_gives_the_same_bytes(converted, tmp_path):
     outputs = [tmp_path / "one", tmp_path / "two"]
-    records = [register_case(settings_with(), "a", converted, output) for output in outputs]
+    records = [
+        register_case(settings_with(), "a", converted, output, **LABELLED) for output in outputs
+    ]
     for record in records:
         assert record.details["arterial"].pop("seconds") >= 0
     assert records[0] == records[1]
@@ -93,9 +98,10 @@ def test_a_label_drawn_on_the_moving_image_moves_with_it(abdomen, converted, tmp
     label = np.zeros(read_volume(moving).array.shape, np.uint8)
     label[8:14, 14:24, 8:20] = 2
     draw_label(converted, label, "arterial")
-    record = register_case(settings_with(), "a", converted, tmp_path / "out")
-    assert record.details["label"] == {"drawn_on": "arterial", "warped": True}
-    found = read_volume(tmp_path / "out" / "label.nii.gz")
+    record = register_case(settings_with(), "a", converted, tmp_path / "out", PHASES, ["arterial"])
+    assert record.details["labels"] == ["venous"]
+    assert record.details["label-venous"] == {"drawn_on": "arterial", "warped": True}
+    found = read_volume(tmp_path / "out" / "label-venous.nii.gz")
     assert found.array.dtype == np.uint8
     assert set(np.unique(found.array)) == {0, 2}
     assert found.geometry.agrees_with(abdomen.fixed.geometry)
@@ -108,7 +114,7 @@ def test_a_label_drawn_on_the_moving_image_moves_with_it(abdomen, converted, tmp
 )
 def test_transformix_makes_the_same_image_of_the_transform_files(converted, tmp_path):
     output = tmp_path / "out"
-    register_case(settings_with(), "a", converted, output)
+    register_case(settings_with(), "a", converted, output, **LABELLED)
     ours = read_volume(output / "arterial.nii.gz")
     source = read_volume(converted / "arterial.nii.gz")
     write_volume(output / "source.nii", source)
@@ -138,20 +144,20 @@ def assert_quarantined(output: Path, reason: str, stage: str = "register") -> No
     [
         ("arterial", "the arterial image is missing"),
         ("venous", "the venous image is missing"),
-        ("label", "the label is missing"),
+        ("label-venous", "the label of the venous image is missing"),
     ],
 )
 def test_what_is_missing_is_named(converted, tmp_path, missing, reason):
     (converted / f"{missing}.json").unlink()
     (converted / f"{missing}.nii.gz").unlink()
-    register_case(settings_with(), "a", converted, tmp_path / "out", quarantine=True)
+    register_case(settings_with(), "a", converted, tmp_path / "out", **LABELLED, quarantine=True)
     assert_quarantined(tmp_path / "out", reason)
 
 
 def test_an_earlier_quarantine_is_passed_on_with_its_stage(converted, tmp_path):
     bad = Record(case="a", stage="convert", modality="arterial", reason="slice 7 is missing")
     quarantine(converted / "arterial.json", bad, [converted / "arterial.nii.gz"])
-    register_case(settings_with(), "a", converted, tmp_path / "out", quarantine=True)
+    register_case(settings_with(), "a", converted, tmp_path / "out", **LABELLED, quarantine=True)
     assert_quarantined(tmp_path / "out", "slice 7 is missing", stage="convert")
 
 
@@ -161,7 +167,7 @@ def test_phases_apart_in_space_are_quarantined_and_the_source_kept(converted, tm
     grid = volume.geometry
     away = Geometry(grid.shape, grid.spacing, (*grid.origin[:2], 5000.0), grid.direction)
     write_volume(path, Volume(volume.array, away))
-    register_case(settings_with(), "a", converted, tmp_path / "out", quarantine=True)
+    register_case(settings_with(), "a", converted, tmp_path / "out", **LABELLED, quarantine=True)
     assert_quarantined(tmp_path / "out", "a, arterial: the images do not overlap")
     assert (converted / "venous.nii.gz").stat().st_size > 0
 
@@ -170,31 +176,33 @@ def test_a_constant_phase_is_quarantined(converted, tmp_path):
     path = converted / "arterial.nii.gz"
     volume = read_volume(path)
     write_volume(path, volume.with_array(np.zeros_like(volume.array)))
-    register_case(settings_with(), "a", converted, tmp_path / "out", quarantine=True)
+    register_case(settings_with(), "a", converted, tmp_path / "out", **LABELLED, quarantine=True)
     assert_quarantined(tmp_path / "out", "the moving image is constant")
 
 
 def test_a_label_without_any_class_is_quarantined_unless_kept(abdomen, converted, tmp_path):
     draw_label(converted, abdomen.liver.astype(np.uint8), "venous")
-    register_case(settings_with(), "a", converted, tmp_path / "out", quarantine=True)
+    register_case(settings_with(), "a", converted, tmp_path / "out", **LABELLED, quarantine=True)
     assert_quarantined(tmp_path / "out", "the label holds none of the classes")
     settings = settings_with()
     data = settings.data.model_copy(update={"empty_label": "keep"})
     kept = settings.model_copy(update={"data": data})
-    assert register_case(kept, "a", converted, tmp_path / "kept").ok
+    assert register_case(kept, "a", converted, tmp_path / "kept", **LABELLED).ok
 
 
 def test_without_quarantine_a_bad_case_raises_and_leaves_nothing(converted, tmp_path):
     (converted / "arterial.json").unlink()
     with pytest.raises(BadCase, match="the arterial image is missing"):
-        register_case(settings_with(), "a", converted, tmp_path / "out")
+        register_case(settings_with(), "a", converted, tmp_path / "out", **LABELLED)
     assert not (tmp_path / "out").exists()
 
 
 def test_without_registration_equal_grids_are_linked(converted, tmp_path):
-    record = register_case(settings_with(method="none"), "a", converted, tmp_path / "out")
+    record = register_case(
+        settings_with(method="none"), "a", converted, tmp_path / "out", **LABELLED
+    )
     assert record.ok
-    for name in ("arterial.nii.gz", "venous.nii.gz", "label.nii.gz"):
+    for name in ("arterial.nii.gz", "venous.nii.gz", "label-venous.nii.gz"):
         assert (tmp_path / "out" / name).samefile(converted / name)
 
 
@@ -204,7 +212,15 @@ def test_without_registration_other_grids_are_quarantined(converted, tmp_path):
     grid = volume.geometry
     moved = Geometry(grid.shape, grid.spacing, (grid.origin[0] + 1, *grid.origin[1:]))
     write_volume(path, Volume(volume.array, moved))
-    register_case(settings_with(method="none"), "a", converted, tmp_path / "out", quarantine=True)
+    register_case(
+        settings_with(method="none"),
+        "a",
+        converted,
+        tmp_path / "out",
+        PHASES,
+        ["venous"],
+        quarantine=True,
+    )
     assert_quarantined(tmp_path / "out", "lies on another grid")
 
 
@@ -212,19 +228,20 @@ def test_transforms_of_an_earlier_run_are_removed(converted, tmp_path):
     old = tmp_path / "out" / "transform-arterial-7.txt"
     old.parent.mkdir()
     old.write_text("(Transform)")
-    register_case(settings_with(method="none"), "a", converted, tmp_path / "out")
+    register_case(settings_with(method="none"), "a", converted, tmp_path / "out", **LABELLED)
     assert not old.exists()
 
 
 def test_a_case_without_the_moving_image_is_the_fixed_one_alone(converted, tmp_path):
     output = tmp_path / "out"
-    record = register_case(settings_with(), "a", converted, output, ["venous"])
+    record = register_case(settings_with(), "a", converted, output, ["venous"], ["venous"])
     assert record.ok
     assert record == read_record(output / "registration.json")
     assert record.details["modalities"] == ["venous"]
-    assert record.details["label"] == {"drawn_on": "venous", "warped": False}
+    assert record.details["labels"] == ["venous"]
+    assert record.details["label-venous"] == {"drawn_on": "venous", "warped": False}
     assert "arterial" not in record.details
-    for name in ("venous.nii.gz", "label.nii.gz"):
+    for name in ("venous.nii.gz", "label-venous.nii.gz"):
         assert (output / name).samefile(converted / name)
     # The converted arterial image of an earlier sheet lies there and is not looked at.
     assert (output / "arterial.nii.gz").stat().st_size == 0
@@ -235,25 +252,33 @@ def test_a_case_without_the_moving_image_is_the_fixed_one_alone(converted, tmp_p
 def test_a_case_without_the_fixed_image_keeps_the_grid_of_its_first(abdomen, converted, tmp_path):
     draw_label(converted, label_of(abdomen.liver), "arterial")
     output = tmp_path / "out"
-    record = register_case(settings_with(), "a", converted, output, ["arterial"])
+    record = register_case(settings_with(), "a", converted, output, ["arterial"], ["arterial"])
     assert record.ok
     assert (record.details["modalities"], record.details["fixed"]) == (["arterial"], "arterial")
     assert (output / "arterial.nii.gz").samefile(converted / "arterial.nii.gz")
-    assert (output / "label.nii.gz").samefile(converted / "label.nii.gz")
+    assert (output / "label-venous.nii.gz").samefile(converted / "label-arterial.nii.gz")
     assert (output / "venous.nii.gz").stat().st_size == 0
 
 
-def test_a_label_on_an_image_that_the_case_lacks_is_quarantined(converted, tmp_path):
+def test_a_label_of_an_image_that_the_case_lacks_is_a_users_error(converted, tmp_path):
+    with pytest.raises(UserError, match="--label: unknown modality `venous`; expected one of art"):
+        register_case(settings_with(), "a", converted, tmp_path, ["arterial"], ["venous"])
+
+
+def test_two_labels_of_one_truth_are_a_users_error(converted, tmp_path):
+    with pytest.raises(UserError, match="2 labels, drawn on arterial and venous"):
+        register_case(settings_with(), "a", converted, tmp_path, PHASES, PHASES)
+
+
+def test_an_unlabelled_case_is_registered_without_a_label(converted, tmp_path):
+    """The sheet's cell was emptied since; the converted label is still there and is not taken."""
     output = tmp_path / "out"
-    record = register_case(settings_with(), "a", converted, output, ["arterial"], quarantine=True)
-    assert_quarantined(output, "the label was drawn on `venous`; expected one of arterial")
-    assert record.details["modalities"] == ["arterial"]
-
-
-def test_a_label_that_an_earlier_sheet_left_is_not_taken(converted, tmp_path):
-    """The sheet's cell was emptied since; the converted label is still there."""
-    with pytest.raises(BadCase, match="the label is missing"):
-        register_case(settings_with(), "a", converted, tmp_path / "registered", labelled=False)
+    record = register_case(settings_with(), "a", converted, output, PHASES)
+    assert record.ok
+    assert record.details["labels"] == []
+    assert (output / "label-venous.nii.gz").stat().st_size == 0
+    assert (output / "arterial.nii.gz").stat().st_size > 0
+    Image.open(output / "registration.png").verify()
 
 
 def test_a_modality_that_the_study_does_not_know_is_a_users_error(converted, tmp_path):
@@ -271,13 +296,14 @@ def test_without_registration_images_of_other_axis_orders_share_the_fixed_grid(
     abdomen, converted, tmp_path
 ):
     draw_label(converted, label_of(abdomen.moved_liver), "arterial")
-    for name in ("arterial", "label"):
+    for name in ("arterial", "label-arterial"):
         turned(converted, name)
     output = tmp_path / "out"
-    assert register_case(settings_with(method="none"), "a", converted, output).ok
+    settings = settings_with(method="none")
+    assert register_case(settings, "a", converted, output, PHASES, ["arterial"]).ok
     for name, array in (
         ("arterial", abdomen.moving.array),
-        ("label", label_of(abdomen.moved_liver)),
+        ("label-venous", label_of(abdomen.moved_liver)),
     ):
         found = read_volume(output / f"{name}.nii.gz")
         np.testing.assert_array_equal(found.array, array)
@@ -291,10 +317,11 @@ def test_by_the_headers_a_label_of_the_moving_image_is_carried_along(abdomen, co
     liver = warp_label(Volume(label_of(abdomen.liver), abdomen.fixed.geometry), finer, [])
     draw_label(converted, liver.array, "arterial")
     output = tmp_path / "out"
-    record = register_case(settings_with(method="header"), "a", converted, output)
-    assert record.details["label"] == {"drawn_on": "arterial", "warped": True}
+    settings = settings_with(method="header")
+    record = register_case(settings, "a", converted, output, PHASES, ["arterial"])
+    assert record.details["label-venous"] == {"drawn_on": "arterial", "warped": True}
     assert record.details["arterial"]["transforms"] == []
-    found = read_volume(output / "label.nii.gz")
+    found = read_volume(output / "label-venous.nii.gz")
     assert found.geometry.agrees_with(abdomen.fixed.geometry)
     same = (found.array > 0) == abdomen.liver
     assert same.mean() > 0.98
@@ -303,7 +330,7 @@ def test_by_the_headers_a_label_of_the_moving_image_is_carried_along(abdomen, co
 def test_a_record_says_which_masks_laid_the_images_on_each_other(converted, tmp_path):
     options = {"centroid": {"mask": {"label": [1]}}}
     settings = settings_with(method="centroid", options=options)
-    record = register_case(settings, "a", converted, tmp_path / "out")
+    record = register_case(settings, "a", converted, tmp_path / "out", **LABELLED)
     assert record.details["masks"] == {
         "arterial": {"uses_label": True, "missing": "the image has no label"},
         "venous": {"uses_label": True, "values": [1]},

@@ -139,15 +139,14 @@ def registered(abdomen: Abdomen, fixed: Orientation, moving: Orientation, folder
     images = {
         "venous": fixed.store(abdomen.fixed),
         "arterial": moving.store(abdomen.moving),
-        "label": moving.store(label),
+        "label-arterial": moving.store(label),
     }
     for name, volume in images.items():
         write_volume(folder / f"{name}.nii.gz", volume)
-        modality = "arterial" if name == "label" else name
-        record = Record(case="a", stage="convert", modality=modality)
+        record = Record(case="a", stage="convert", modality=name.removeprefix("label-"))
         write_record(folder / f"{name}.json", record)
     settings = settings_with(iterations=100, samples=800)
-    assert register_case(settings, "a", folder, folder / "registered").ok
+    assert register_case(settings, "a", folder, folder / "registered", labels=["arterial"]).ok
     return folder / "registered"
 
 
@@ -177,7 +176,7 @@ def test_whole_cases_agree_in_every_orientation(abdomen, in_lps, tmp_path, orien
     liver = abdomen.liver
     expected = read_volume(in_lps / "arterial.nii.gz").array.astype(float)
     assert np.abs(fixed.undo(ours.array) - expected)[liver].mean() < 9
-    carried = fixed.undo(read_volume(found / "label.nii.gz").array) > 0
+    carried = fixed.undo(read_volume(found / "label-venous.nii.gz").array) > 0
     assert 2 * (carried & liver).sum() / (carried.sum() + liver.sum()) > 0.9
     field = sitk.GetArrayFromImage(sitk.ReadImage(str(found / "deformationField.nii")))
     assert mean_error(abdomen, fixed.undo(np.moveaxis(field, -1, 0))) < 3.5

@@ -91,6 +91,7 @@ def splits_of(cases: list[str]) -> dict:
         "patients": {case: case for case in cases},
         "groups": {case: GROUPS[i % 3] for i, case in enumerate(cases)},
         "modalities": {case: ["arterial", "venous"] for case in cases},
+        "labels": {case: ["venous"] for case in cases},
         "quarantined": {},
     }
 
@@ -186,7 +187,7 @@ def write_images(data: Path, case: str, number: int) -> np.ndarray:
         image += np.where(tumour, -contrast * 0.9, 0.0) + generator.normal(0, 8, SHAPE)
         write_volume(folder / f"{modality}.nii.gz", Volume(image.astype(np.int16), GEOMETRY))
     label = liver.astype(np.uint8) + (tumour & liver)
-    write_volume(folder / "label.nii.gz", Volume(label, GEOMETRY))
+    write_volume(folder / "label-venous.nii.gz", Volume(label, GEOMETRY))
     return label == 2
 
 

@@ -71,7 +71,7 @@ def test_a_fault_that_later_stages_pass_on_is_one_with_the_log_of_its_stage(fold
     for fold in range(2):
         note(study / f"preprocessed/fold{fold}/patient004.json", **fault)
     label = {"stage": "convert-label", "modality": "venous", "reason": REASON, "fault": True}
-    note(data / "converted/patient005/label.json", case="patient005", **label)
+    note(data / "converted/patient005/label-venous.json", case="patient005", **label)
     late = {"stage": "preprocess", "reason": REASON, "fault": True}
     note(study / "preprocessed/fold0/patient006.json", case="patient006", **late)
     assert [
@@ -79,7 +79,7 @@ def test_a_fault_that_later_stages_pass_on_is_one_with_the_log_of_its_stage(fold
     ] == [
         "data/logs/convert/patient004-arterial.log",
         "data/logs/convert/patient004-venous.log",
-        "data/logs/convert/patient005-label.log",
+        "data/logs/convert-label/patient005-venous.log",
         "study/logs/preprocess/patient006.log",
     ]
 

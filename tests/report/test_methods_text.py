@@ -11,6 +11,7 @@ PHASES = ["arterial", "venous"]
 SPLITS = {
     "patients": {"a": "a", "b": "b"},
     "modalities": {"a": PHASES, "b": PHASES},
+    "labels": {"a": ["venous"], "b": ["venous"]},
     "folds": [{"test": ["b"]}],
     "quarantined": {},
 }

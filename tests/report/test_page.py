@@ -147,6 +147,7 @@ def test_a_quarantined_case_is_listed_with_stage_and_reason(own_study, tmp_path)
     splits = read_json(study / "splits.json")
     splits["quarantined"] = {"patient900": record.reason}
     splits["modalities"]["patient900"] = ["arterial", "venous"]
+    splits["labels"]["patient900"] = ["venous"]
     write_json(study / "splits.json", splits)
     page = made(settings, study, data, tmp_path)
     row = page[page.index("patient900") :]
@@ -174,6 +175,7 @@ def test_a_case_that_lacks_a_modality_is_listed_with_its_use_and_is_no_quarantin
     splits["modalities"]["patient003"] = ["venous"]
     splits["patients"]["patient800"] = "patient800"
     splits["modalities"]["patient800"] = ["venous"]
+    splits["labels"]["patient800"] = ["venous"]
     splits["folds"][0]["train"] = ["patient800"]
     write_json(study / "splits.json", splits)
     # What was found of the arterial image that an earlier sheet named concerns nobody now.

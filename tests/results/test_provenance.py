@@ -109,8 +109,8 @@ def test_the_whole_package_is_hashed_in_a_moment():
     assert heavy == "set()"
 
 
-#: Modalities of each case.
-VENOUS = {"p1": ["venous"], "p2": ["venous"]}
+#: Converted files of each case.
+VENOUS = {"p1": ["venous", "label-venous"], "p2": ["venous", "label-venous"]}
 
 
 def converted(folder, case, image, **record):
@@ -124,10 +124,10 @@ def converted(folder, case, image, **record):
 def test_data_hash_is_of_the_sources(tmp_path):
     for folder in ("one", "two"):
         converted(tmp_path / folder, "p1", "venous", sha256="a")
-        converted(tmp_path / folder, "p1", "label", sha256="b")
-    converted(tmp_path / "two", "p1", "label", sha256="b", details={"run_time": 3.0})
+        converted(tmp_path / folder, "p1", "label-venous", sha256="b")
+    converted(tmp_path / "two", "p1", "label-venous", sha256="b", details={"run_time": 3.0})
     assert data_hash(tmp_path / "one", VENOUS) == data_hash(tmp_path / "two", VENOUS)
-    converted(tmp_path / "two", "p1", "label", sha256="c")
+    converted(tmp_path / "two", "p1", "label-venous", sha256="c")
     assert data_hash(tmp_path / "one", VENOUS) != data_hash(tmp_path / "two", VENOUS)
 
 

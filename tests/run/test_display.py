@@ -42,7 +42,10 @@ def test_a_long_line_is_not_broken_where_there_is_no_terminal(clock):
 
 
 def test_a_job_is_named_by_what_it_is_about():
-    assert job_name("convert_label", {"data": "d", "case": "p1"}) == "convert label p1"
+    assert (
+        job_name("convert_label", {"data": "d", "case": "p1", "modality": "venous"})
+        == "convert label p1 venous"
+    )
     wildcards = {"study": "s", "method": "maml", "fold": "0", "seed": "1"}
     assert job_name("train", wildcards) == "train maml fold 0 seed 1"
 

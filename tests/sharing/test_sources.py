@@ -10,7 +10,7 @@ from tests.workflow.test_bad_input import good_case
 CONVERTED = [
     f"results/data/hospital/converted/{case}/{name}.json"
     for case in ("p1", "p2")
-    for name in ("arterial", "venous", "label")
+    for name in ("arterial", "venous", "label-venous")
 ]
 CONFIG = ("--config", "study=hospital", "preset=smoke")
 
@@ -69,4 +69,4 @@ def test_an_index_frees_what_was_converted_from_the_place_and_the_presence_of_sc
     (scans / "p2/venous.nii.gz").write_bytes((scans / "p1/venous.nii.gz").read_bytes())
     assert planned(hospital) == []
     assert "scans/p2/venous.nii.gz: content changed" in index(hospital, "--again")
-    assert planned(hospital) == ["p2/label", "p2/venous"]
+    assert planned(hospital) == ["p2/label-venous", "p2/venous"]

@@ -6,6 +6,7 @@ import pytest
 
 from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource
+from remodal.intake.label_source import LabelSource
 from remodal.settings.composition import compose
 from remodal.splits.completeness import (
     lacking,
@@ -24,7 +25,13 @@ def liver(**overrides):
 def patients(*modalities: tuple[str, ...], visits: int = 1) -> list[CaseSource]:
     """A patient for each, with this many examinations."""
     return [
-        CaseSource(f"c{n}-{visit}", f"p{n}", "", {m: Path(m) for m in present}, Path("l"), "")
+        CaseSource(
+            f"c{n}-{visit}",
+            f"p{n}",
+            "",
+            {m: Path(m) for m in present},
+            {present[0]: LabelSource((Path("l"),))},
+        )
         for n, present in enumerate(modalities)
         for visit in range(visits)
     ]

@@ -10,10 +10,19 @@ from hypothesis import strategies as st
 from remodal.errors import UserError
 from remodal.intake import datasets
 from remodal.intake.datasets import CaseSource
+from remodal.intake.label_source import LabelSource
 from remodal.results.records import Record, quarantine, write_record
 from remodal.settings import Settings, SplitSettings
 from remodal.settings.composition import compose
-from remodal.splits import SETS, SplitCase, make_splits, read_fold, read_splits, split_study
+from remodal.splits import (
+    SETS,
+    SplitCase,
+    converted_files,
+    make_splits,
+    read_fold,
+    read_splits,
+    split_study,
+)
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -191,17 +200,16 @@ def liver_settings(**splits) -> Settings:
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
-    """Writes records of the cohort, `b` quarantined, some cases without a phase; its folder."""
+    """Writes records of the cohort, `b` quarantined, some without a phase or label; its folder."""
 
-    def write(**modalities: tuple[str, ...]) -> Path:
+    def write(unlabelled: tuple[str, ...] = (), **modalities: tuple[str, ...]) -> Path:
         sources = [
             CaseSource(
                 case.case,
                 case.patient,
                 case.group,
                 {name: Path("scan") for name in modalities.get(case.case, PHASES)},
-                None,
-                "",
+                {} if case.case in unlabelled else {"venous": LabelSource((Path("mask"),))},
             )
             for case in COHORT
         ]
@@ -212,7 +220,8 @@ def registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...,
                 reason = "series of 1 slice"
                 quarantine(path, Record(case="b", stage="convert", reason=reason))
             else:
-                write_record(path, Record(case=source.case, stage="register"))
+                details = {"labels": list(source.labels)}
+                write_record(path, Record(case=source.case, stage="register", details=details))
         return tmp_path
 
     return write
@@ -237,6 +246,20 @@ def test_the_file_says_which_modalities_each_case_has(registered) -> None:
     complete = {case: [*PHASES] for case in ("a2", "c", "d")}
     assert splits["modalities"] == complete | {"a1": ["venous"], "b": ["arterial"]}
     assert "a1" in splits["folds"][0]["train"] + splits["folds"][0]["test"]
+
+
+def test_the_file_says_on_which_images_labels_were_drawn(registered) -> None:
+    splits = split(registered(), validation_fraction=0)
+    assert splits["labels"] == {case: ["venous"] for case in splits["modalities"]}
+    assert converted_files(splits)["c"] == ["arterial", "venous", "label-venous"]
+
+
+def test_an_unlabelled_case_is_left_out_and_listed_with_the_reason(registered) -> None:
+    splits = split(registered(unlabelled=("c",)), validation_fraction=0)
+    assert splits["quarantined"].keys() == {"b", "c"}
+    assert splits["quarantined"]["c"].startswith("c: the label is missing; expected a label on")
+    assert splits["labels"]["c"] == []
+    assert "c" not in splits["folds"][0]["train"] + splits["folds"][0]["test"]
 
 
 def test_a_case_that_was_not_registered_is_an_error(registered) -> None:

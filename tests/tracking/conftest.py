@@ -115,7 +115,7 @@ def write_study(folder: Path, settings: Settings) -> Path:
     """A study without models; its folder."""
     study = folder / "results/studies" / settings.study_id
     write_settings(study / "settings.yaml", settings)
-    write_json(study / "splits.json", {"folds": [], "patients": {}, "modalities": {}})
+    write_json(study / "splits.json", {"folds": [], "patients": {}, "modalities": {}, "labels": {}})
     return study
 
 

@@ -29,7 +29,13 @@ def study(tmp_path, monkeypatch, settings, empty_store):
     study = Path("results/studies/liver-smoke")
     write_settings(study / "settings.yaml", settings)
     write_json(
-        study / "splits.json", {"folds": [], "patients": {}, "modalities": {"p1": ["venous"]}}
+        study / "splits.json",
+        {
+            "folds": [],
+            "patients": {},
+            "modalities": {"p1": ["venous"]},
+            "labels": {"p1": ["venous"]},
+        },
     )
     write_json(study / "tables/summary.json", {"table1.maml.both.dice": 80.0, "undefined": None})
     write_json(

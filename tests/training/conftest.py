@@ -26,9 +26,9 @@ def write_case(folder: Path, name: str, seed: int, shape: tuple[int, int, int] =
     label[z : z + 4, y : y + 6, x : x + 6] = 1
     image = rng.standard_normal((2, *shape)) + 3 * label
     np.save(folder / f"{name}.npy", image.astype(np.float16))
-    np.save(folder / f"{name}.label.npy", label)
-    voxels = {"1": np.argwhere(label == 1).tolist()}
-    details = {"modalities": ["arterial", "venous"], "foreground": voxels}
+    np.save(folder / f"{name}.label-venous.npy", label)
+    voxels = {"venous": {"1": np.argwhere(label == 1).tolist()}}
+    details = {"modalities": ["arterial", "venous"], "labels": ["venous"], "foreground": voxels}
     record = Record(case=name, stage="preprocess", details=details)
     write_record(folder / f"{name}.json", record)
 
@@ -97,7 +97,9 @@ def write_study(folder: Path, **changes: Any) -> Study:
     for seed, name in enumerate(["a", "b", "c", "d"]):
         write_case(study.preprocessed, name, seed)
     fold = {"train": ["a", "b", "c"], "validation": ["d"], "test": []}
-    write_json(folder / "splits.json", {"folds": [fold], "patients": {}, "modalities": {}})
+    write_json(
+        folder / "splits.json", {"folds": [fold], "patients": {}, "modalities": {}, "labels": {}}
+    )
     write_json(folder / "fingerprint.json", {"spacing": [1.0, 1.0, 1.0]})
     write_settings(folder / "settings.yaml", study.settings)
     return study

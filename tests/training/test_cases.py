@@ -45,7 +45,7 @@ def test_a_case_holds_the_wanted_modalities_in_their_order(study, place, channel
     stored = np.load(study.preprocessed / "a.npy")[list(channels)]
     assert np.array_equal(case.image.numpy(), stored)
     assert case.image.dtype == torch.float16
-    assert np.array_equal(case.label.numpy(), np.load(study.preprocessed / "a.label.npy"))
+    assert np.array_equal(case.label.numpy(), np.load(study.preprocessed / "a.label-venous.npy"))
 
 
 def test_foreground_voxels_lie_in_their_class(study):
@@ -65,7 +65,7 @@ def test_a_case_on_disk_is_mapped_not_read(study):
     """A case of 150 GiB opens at once, and any of its voxels is there."""
     shape = (4_000, 4_000, 4_000)
     write_sparse(study.preprocessed / "a.npy", (2, *shape), "<f2")
-    write_sparse(study.preprocessed / "a.label.npy", shape, "|u1")
+    write_sparse(study.preprocessed / "a.label-venous.npy", shape, "|u1")
     (case,) = load(study)
     assert case.image.shape == (2, *shape)
     assert case.image[1, 3999, 3999, 3990:].tolist() == [0.0] * 10
@@ -85,7 +85,7 @@ def test_no_usable_case_is_a_users_error(study):
 
 def test_no_foreground_at_all_is_a_users_error(study):
     record = read_record(study.preprocessed / "a.json")
-    record.details["foreground"] = {"1": []}
+    record.details["foreground"] = {"venous": {"1": []}}
     write_record(study.preprocessed / "a.json", record)
     cases = load(study)
     with pytest.raises(UserError, match=r"no foreground in any of the 1 training cases"):
@@ -93,8 +93,9 @@ def test_no_foreground_at_all_is_a_users_error(study):
 
 
 def test_on_a_cpu_the_files_are_mapped_unless_asked_otherwise(study):
-    assert choose_place(study.preprocessed, ["a"], "auto", CPU) == "disk"
-    assert choose_place(study.preprocessed, ["a"], "host", CPU) == "host"
+    usable = usable_cases(study.preprocessed, ["a"])
+    assert choose_place(study.preprocessed, usable, "auto", CPU) == "disk"
+    assert choose_place(study.preprocessed, usable, "host", CPU) == "host"
 
 
 def test_free_memory_is_some():

@@ -235,7 +235,10 @@ def test_a_method_that_learns_nothing_is_assembled_from_its_inputs(study):
 
 def test_without_validation_cases_the_curve_is_empty(study):
     fold = {"train": ["a", "b"], "validation": [], "test": []}
-    write_json(study.folder / "splits.json", {"folds": [fold], "patients": {}, "modalities": {}})
+    write_json(
+        study.folder / "splits.json",
+        {"folds": [fold], "patients": {}, "modalities": {}, "labels": {}},
+    )
     rows = (study.train() / "curves.csv").read_text().splitlines()
     assert rows[1].endswith(",,")
 
@@ -301,7 +304,7 @@ def test_what_a_method_cannot_train_on_changes_nothing_of_its_model(study):
     (study.preprocessed / "b.npy").write_bytes(b"nobody reads this")
     assert contents(study.train(output="same")) == with_it
     fold = {"train": ["a", "c"], "validation": ["d"], "test": []}
-    content = {"folds": [fold], "patients": {}, "modalities": {}}
+    content = {"folds": [fold], "patients": {}, "modalities": {}, "labels": {}}
     write_json(study.folder / "splits.json", content)
     assert contents(study.train(output="without")) == with_it
 

@@ -148,7 +148,7 @@ def test_a_fault_of_ours_in_a_case_is_quarantined_by_every_stage_and_the_good_on
     logs = workspace.folder / "results/data/hospital/logs"
     broken = {
         "convert/good0-venous": "good0",
-        "convert/good1-label": "good1",
+        "convert-label/good1-venous": "good1",
         "register/good2": "good2",
     }
     for log, case in broken.items():

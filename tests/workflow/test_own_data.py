@@ -117,7 +117,7 @@ def write_sheet(folder, name, of_page):
 def walk(tmp_path_factory):
     """The workspace after the page's last command, and what each command said, by its beginning."""
     workspace = Workspace(tmp_path_factory.mktemp("own-data"))
-    (sheet,) = blocks(WALKED, "tsv")
+    sheet = blocks(WALKED, "tsv")[0]
     name, *lines = sheet.splitlines()
     write_sheet(workspace.folder, name.removeprefix("# "), lines)
     study = blocks(WALKED, "yaml")[0]

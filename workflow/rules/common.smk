@@ -16,6 +16,7 @@ from remodal.intake.datasets import cases_of
 from remodal.intake.source_index import read_index, source_state
 from remodal.sharing.adoption import adopt_pulled
 from remodal.results import paths
+from remodal.settings.names import label_name
 from remodal.settings.stages import depends_on
 
 # Slurm's early warning reaches every process of a job, but is for the training alone.
@@ -94,7 +95,7 @@ def image_source(wildcards):
 
 
 def label_source(wildcards):
-    return CASES[wildcards.case].label
+    return CASES[wildcards.case].labels[wildcards.modality]
 
 
 def label_options(wildcards):
@@ -118,28 +119,19 @@ def simulated_scans(wildcards):
     return [data_file(f"scans/{wildcards.case}")] if SETTINGS.data.simulated else []
 
 
-def drawn_on(wildcards):
-    return CASES[wildcards.case].label_on
-
-
-def drawn_on_image(wildcards):
-    return data_file(f"converted/{wildcards.case}/{drawn_on(wildcards)}.nii.gz")
-
-
-def drawn_on_record(wildcards):
-    return data_file(f"converted/{wildcards.case}/{drawn_on(wildcards)}.json")
-
-
 def converted_records(wildcards):
     case = CASES[wildcards.case]
-    names = [*case.images, *(["label"] if case.label else [])]
-    return [data_file(f"converted/{case.case}/{name}.json") for name in names]
+    return [data_file(f"converted/{case.case}/{name}.json") for name in case.sources]
 
 
 def case_options(wildcards):
     case = CASES[wildcards.case]
-    unlabelled = [] if case.label else ["--unlabelled"]
-    return [*(f"--modality {name}" for name in case.images), *unlabelled]
+    images = [f"--modality {name}" for name in case.images]
+    return images + [f"--label {name}" for name in case.labels]
+
+
+def label_names():
+    return [label_name(modality) for modality in SETTINGS.labels]
 
 
 # What another study predicts, by content: its results are no inputs, as sources are none.

@@ -27,24 +27,23 @@ rule convert:
 rule convert_label:
     input:
         simulated_scans,
-        reference=drawn_on_image,
-        reference_record=drawn_on_record,
+        reference="results/data/{data}/converted/{case}/{modality}.nii.gz",
+        reference_record="results/data/{data}/converted/{case}/{modality}.json",
     output:
-        label="results/data/{data}/converted/{case}/label.nii.gz",
-        record="results/data/{data}/converted/{case}/label.json",
+        label="results/data/{data}/converted/{case}/label-{modality}.nii.gz",
+        record="results/data/{data}/converted/{case}/label-{modality}.json",
     log:
-        "results/data/{data}/logs/convert/{case}-label.log",
+        "results/data/{data}/logs/convert-label/{case}-{modality}.log",
     conda:
         "../../envs/remodal.yaml"
     params:
         label=label_source,
         options=label_options,
         state=label_state,
-        drawn_on=drawn_on,
         quarantine=quarantine_option(),
         depends_on=of_stage("convert"),
     shell:
         "remodal convert-label {params.label} {params.options} --case {wildcards.case}"
-        " --drawn-on {params.drawn_on} --reference {input.reference}"
+        " --drawn-on {wildcards.modality} --reference {input.reference}"
         " --reference-record {input.reference_record} {params.quarantine} --indexed {params.state:q}"
         " --output {output.label} --record {output.record} > {log} 2>&1"

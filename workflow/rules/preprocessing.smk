@@ -29,7 +29,7 @@ rule preprocess:
         expand(
             "results/studies/{{study}}/preprocessed/fold{fold}/{{case}}{end}",
             fold=folds(),
-            end=[".npy", ".label.npy", ".json"],
+            end=[".npy", *(f".{name}.npy" for name in label_names()), ".json"],
         ),
     log:
         "results/studies/{study}/logs/preprocess/{case}.log",

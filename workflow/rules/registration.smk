@@ -8,10 +8,9 @@ rule register:
         records=converted_records,
     output:
         images=expand(
-            "results/data/{{data}}/registered/{{case}}/{modality}.nii.gz",
-            modality=SETTINGS.data.modalities,
+            "results/data/{{data}}/registered/{{case}}/{name}.nii.gz",
+            name=[*SETTINGS.data.modalities, *label_names()],
         ),
-        label="results/data/{data}/registered/{case}/label.nii.gz",
         record="results/data/{data}/registered/{case}/registration.json",
         picture="results/data/{data}/registered/{case}/registration.png",
     log:

@@ -121,9 +121,10 @@ def register(
         list[str] | None,
         typer.Option(help="A modality that the case has; repeatable. None: all of the study's."),
     ] = None,
-    unlabelled: Annotated[
-        bool, typer.Option("--unlabelled", help="The case has no label.")
-    ] = False,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="A modality whose image has a label; repeatable. None: no label."),
+    ] = None,
     studies: Studies = STUDIES,
 ) -> None:
     """Bring a case's modalities onto one grid, with a quality record and picture."""
@@ -136,8 +137,8 @@ def register(
         converted,
         output,
         modality or [],
+        label or [],
         studies,
-        labelled=not unlabelled,
         quarantine=quarantine,
     )
 

@@ -35,6 +35,10 @@ class Orientation:
         """Spacing of the canonical axes (z, y, x) in mm."""
         return tuple(float(geometry.spacing_zyx[axis]) for axis in self.axes)
 
+    def shape(self, geometry: Geometry) -> tuple[int, int, int]:
+        """Voxels along the canonical axes (z, y, x)."""
+        return tuple(geometry.shape[axis] for axis in self.axes)
+
     def apply(self, array: np.ndarray) -> np.ndarray:
         """Canonical view of an array (z, y, x)."""
         return array.transpose(self.axes)[self._reversal]

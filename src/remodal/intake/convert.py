@@ -19,6 +19,7 @@ from remodal.intake.nifti import read_geometry, read_image, write_volume
 from remodal.intake.source_files import folder_and_number, is_there
 from remodal.intake.source_index import content_digest, digest_of_sources, is_digest
 from remodal.results.records import Record, read_record, require_ok, with_quarantine, write_record
+from remodal.settings.names import label_name
 
 _INT16 = np.iinfo(np.int16)
 
@@ -82,7 +83,7 @@ def convert_label(
     quarantine: bool = False,
     indexed: str = "",
 ) -> Record:
-    """Convert the label of a case to NIfTI (uint8) on the grid of the image it was drawn on.
+    """Convert one label of a case to NIfTI (uint8) on the grid of the image it was drawn on.
 
     Args:
         source: its files: DICOM SEG, RTSTRUCT, NIfTI, NRRD (also of Slicer), MHA, or folders that
@@ -102,7 +103,7 @@ def convert_label(
         UserError: an indexed source is not there, or is not what was indexed.
         EnvironmentProblem: a file cannot be read, or the output not be written.
     """
-    _require_indexed(source.files, indexed, f"{case}, label")
+    _require_indexed(source.files, indexed, f"{case}, {label_name(drawn_on)}")
 
     def read() -> tuple[Volume, dict[str, Any], list[str]]:
         from remodal.intake.labels import read_label
@@ -170,9 +171,10 @@ def _read_named(
     except QuarantinedBefore:
         raise
     except BadCase as error:
-        where = f"{blank.case}, {'label' if blank.stage == 'convert-label' else blank.modality}"
+        modality = blank.modality or ""
+        name = label_name(modality) if blank.stage == "convert-label" else modality
         raise BadCase(
-            error.what, where=where, expected=error.expected, remedy=error.remedy
+            error.what, where=f"{blank.case}, {name}", expected=error.expected, remedy=error.remedy
         ) from error
     except PermissionError as error:
         raise EnvironmentProblem(

@@ -37,7 +37,7 @@ class Finding:
 
     Attributes:
         case: its case.
-        name: the modality, or `label`.
+        name: the modality, or `label-` and the modality that the label was drawn on.
         said: what it is, or what is wrong with it.
         usable: whether it opens.
     """
@@ -89,27 +89,24 @@ def inspect_sources(cases: Iterable[CaseSource], index: Mapping[str, str]) -> It
         index: the sheet's index: what stands in it needs not be on this machine.
     """
     rows = [
-        (case.case, name, path, str(path) in index)
+        (case.case, name, path, name not in case.images, str(path) in index)
         for case in cases
-        for name, path in [*case.images.items(), *(("label", path) for path in _drawn(case))]
+        for name, paths in case.sources.items()
+        for path in paths
     ]
     with ProcessPoolExecutor(min(len(rows), len(os.sched_getaffinity(0)))) as pool:
         found = pool.map(_inspect, rows, chunksize=_AT_ONCE)
         yield from progress(found, "Opening", total=len(rows))
 
 
-def _drawn(case: CaseSource) -> tuple[Path, ...]:
-    return case.label.files if case.label else ()
-
-
-def _inspect(row: tuple[str, str, Path, bool]) -> Finding:
-    case, name, source, indexed = row
+def _inspect(row: tuple[str, str, Path, bool, bool]) -> Finding:
+    case, name, source, drawn, indexed = row
     if not is_there(source):
         if indexed:
             return Finding(case, name, "not on this machine; known by its index")
         return Finding(case, name, f"there is no such file or folder: {source}", usable=False)
     try:
-        return Finding(case, name, _label(source) if name == "label" else _image(source))
+        return Finding(case, name, _label(source) if drawn else _image(source))
     except PermissionError:
         return Finding(case, name, f"no permission to read {source}", usable=False)
     except Exception as error:

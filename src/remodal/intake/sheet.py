@@ -9,7 +9,7 @@ import codecs
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from remodal.intake.label_source import LabelSource, parse_label, parse_structur
 
 REQUIRED = ("case", "modality", "path")
 COLUMNS = (*REQUIRED, "label", "label_on", "group", "patient", "structures")
-_OF_CASE = ("label", "structures", "group", "patient")
+_OF_CASE = ("group", "patient")
+_OF_LABEL = ("label", "structures")
 _PSEUDONYM = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LONGEST_GROUP = 64
 
@@ -37,17 +38,15 @@ class SheetError(UserError):
 class Image:
     """One line of the sheet.
 
-    `path` and the label's files are absolute or relative to the working directory. The label
-    belongs to the case; `label_on` is the modality on whose grid it was drawn, None when there is
-    no label.
-    `patient` is the case itself when the sheet does not say.
+    `path` and the label's files are absolute or relative to the working directory. `label` is the
+    one that was drawn on this image, on whatever line of its case it stands. `patient` is the case
+    itself when the sheet does not say.
     """
 
     case: str
     modality: str
     path: Path
     label: LabelSource | None
-    label_on: str | None
     group: str
     patient: str
 
@@ -63,18 +62,20 @@ class _Row:
         return f"line {self.line}, column `{column}`: {what}; expected {expected}"
 
 
-def read_sheet(path: Path, modalities: Sequence[str]) -> list[Image]:
+def read_sheet(path: Path, modalities: Sequence[str], truth: str = "case") -> list[Image]:
     """Read and check a sample sheet. The files that it names are not looked at.
 
-    A label may stand on any line of its case, or on all of them; without `label_on` it was drawn on
-    the modality of its own line. Group and patient may be given once a case.
+    Without `label_on` a label was drawn on the image of its own line. Where the images of a case
+    share one truth there is one label, on any line of the case or on all of them. Group and patient
+    may be given once per case.
 
     Args:
         path: the TSV file.
         modalities: the study's modalities.
+        truth: `data.truth`: `case` (one label for all images of a case) or `image`.
 
     Returns:
-        The images that there are, in the order of the sheet.
+        The images that there are, case by case, in the order of the sheet.
 
     Raises:
         SheetError: every bad cell with its line, column and what was expected.
@@ -83,13 +84,17 @@ def read_sheet(path: Path, modalities: Sequence[str]) -> list[Image]:
     for row in rows:
         problems += _bad_cells(row, modalities)
     if not problems:
-        problems += _bad_cases(rows)
+        problems += _bad_cases(rows, truth)
     if not problems and not rows:
         problems.append("there is no line with an image; expected one line per image")
     if problems:
         raise SheetError(path, problems)
-    cases = {case: _facts(of_case) for case, of_case in _by_case(rows).items()}
-    return [_image(row, cases[row.cells["case"]]) for row in rows if row.cells["path"]]
+    return [
+        _image(row, of_case)
+        for of_case in _by_case(rows).values()
+        for row in of_case
+        if row.cells["path"]
+    ]
 
 
 def _read_rows(path: Path) -> tuple[list[_Row], list[str]]:
@@ -210,14 +215,18 @@ def _seen(cell: str) -> str:
     return f"`{cell[:40]}`" if cell else "is empty"
 
 
-def _by_case(rows: list[_Row]) -> dict[str, list[_Row]]:
-    cases = defaultdict(list)
+def _by(key: Callable[[_Row], str], rows: list[_Row]) -> dict[str, list[_Row]]:
+    groups = defaultdict(list)
     for row in rows:
-        cases[row.cells["case"]].append(row)
-    return dict(cases)
+        groups[key(row)].append(row)
+    return dict(groups)
 
 
-def _bad_cases(rows: list[_Row]) -> Iterator[str]:
+def _by_case(rows: list[_Row]) -> dict[str, list[_Row]]:
+    return _by(lambda row: row.cells["case"], rows)
+
+
+def _bad_cases(rows: list[_Row], truth: str) -> Iterator[str]:
     """What is wrong between the lines of a case, all cells being right by themselves."""
     for case, of_case in _by_case(rows).items():
         first: dict[str, _Row] = {}
@@ -231,17 +240,41 @@ def _bad_cases(rows: list[_Row]) -> Iterator[str]:
             yield of_case[0].bad("path", f"case `{case}` has no image", "one at least")
             continue
         for column in _OF_CASE:
-            yield from _disagreements(
-                case, of_case, column, lambda row, name=column: row.cells[name]
-            )
-        yield from _disagreements(case, of_case, "label_on", _drawn_on)
+            yield from _disagreements(case, of_case, column, "the same on all lines of a case")
+        yield from (_two_labels if truth == "case" else _two_of_an_image)(case, of_case)
         for row in of_case:
             if row.cells["label"] and _drawn_on(row) not in present:
                 what = f"case `{case}` has no image for `{_drawn_on(row)}`"
                 yield row.bad("label_on", what, "a modality of the case")
 
 
-def _disagreements(case: str, rows: list[_Row], column: str, value_of) -> Iterator[str]:
+def _two_labels(case: str, rows: list[_Row]) -> Iterator[str]:
+    """Labels that differ where the images of a case share one truth."""
+    expected = "one label per case, or `data.truth: image` in the study for one of each image"
+    columns = [column for column in _OF_LABEL if len(set(_all_given(rows, column))) > 1]
+    for column in columns:
+        yield from _disagreements(case, rows, column, expected)
+    if not columns:
+        yield from _disagreements(case, rows, "label_on", expected, _drawn_on)
+
+
+def _two_of_an_image(case: str, rows: list[_Row]) -> Iterator[str]:
+    """Labels that differ although they were drawn on the same image."""
+    labelled = [row for row in rows if row.cells["label"]]
+    for image, drawn in _by(_drawn_on, labelled).items():
+        for column in _OF_LABEL:
+            yield from _disagreements(case, drawn, column, f"one label of the {image} image")
+
+
+def _disagreements(
+    case: str,
+    rows: list[_Row],
+    column: str,
+    expected: str,
+    value_of: Callable[[_Row], str] | None = None,
+) -> Iterator[str]:
+    """A line for each row whose value is another one than that of the first row that has one."""
+    value_of = value_of or (lambda row: row.cells[column])
     given = [row for row in rows if value_of(row)]
     for row in given[1:]:
         if value_of(row) != value_of(given[0]):
@@ -249,7 +282,7 @@ def _disagreements(case: str, rows: list[_Row], column: str, value_of) -> Iterat
                 f"`{value_of(row)}`, but `{value_of(given[0])}` in line {given[0].line} "
                 f"of the same case `{case}`"
             )
-            yield row.bad(column, what, "the same on all lines of a case")
+            yield row.bad(column, what, expected)
 
 
 def _drawn_on(row: _Row) -> str:
@@ -257,22 +290,24 @@ def _drawn_on(row: _Row) -> str:
     return (row.cells["label_on"] or row.cells["modality"]) if row.cells["label"] else ""
 
 
-def _facts(rows: list[_Row]) -> dict[str, str]:
-    """What holds for a whole case: its label, structures, what it was drawn on, group, patient."""
-    facts = {
-        column: next((row.cells[column] for row in rows if row.cells[column]), "")
-        for column in _OF_CASE
-    }
-    return facts | {"label_on": next((_drawn_on(row) for row in rows if _drawn_on(row)), "")}
-
-
-def _image(row: _Row, facts: dict[str, str]) -> Image:
+def _image(row: _Row, of_case: list[_Row]) -> Image:
+    """One line's image, with what other lines of its case say of it."""
+    drawn = [other for other in of_case if _drawn_on(other) == row.cells["modality"]]
+    label, structures = (_given(drawn, column) for column in _OF_LABEL)
     return Image(
         case=row.cells["case"],
         modality=row.cells["modality"],
         path=Path(row.cells["path"]),
-        label=parse_label(facts["label"], facts["structures"]) if facts["label"] else None,
-        label_on=facts["label_on"] or None,
-        group=facts["group"],
-        patient=facts["patient"] or row.cells["case"],
+        label=parse_label(label, structures) if label else None,
+        group=_given(of_case, "group"),
+        patient=_given(of_case, "patient") or row.cells["case"],
     )
+
+
+def _given(rows: list[_Row], column: str) -> str:
+    """What the first row says that says something in a column; empty where none does."""
+    return next(iter(_all_given(rows, column)), "")
+
+
+def _all_given(rows: list[_Row], column: str) -> list[str]:
+    return [row.cells[column] for row in rows if row.cells[column]]

@@ -37,7 +37,8 @@ def evaluate_predictions(
         settings: `metrics`, `data.classes` and `data.regions` count.
         predictions: folder with `predictions.json`, whose `cases` are measured, and a
             `<case>.nii.gz` of class indices for each.
-        registered: folder with `<case>/label.nii.gz`, which holds the source's label values.
+        registered: folder with `<case>/label-<modality>.nii.gz`, which hold the sources' label
+            values.
         splits: splits.json, for the cases' patients and groups.
         output: per-case CSV (see `remodal.metrics.cases`); equal inputs give equal bytes.
         quarantine: go on after a fault of ours in a case, unless it is in every case.
@@ -119,7 +120,7 @@ def _pairs(
 ) -> Iterator[tuple[str, MaskPair]]:
     """Name and masks of each region; the k-th class has index k in the prediction."""
     prediction = read_volume(predictions / f"{case}.nii.gz")
-    label = read_volume(registered / case / "label.nii.gz")
+    label = read_volume(registered / case / settings.label_file(settings.registration.fixed))
     if not prediction.geometry.agrees_with(label.geometry):
         raise BadCase(
             "the prediction is on another grid than the label",

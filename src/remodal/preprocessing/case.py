@@ -13,8 +13,16 @@ from remodal.intake.nifti import read_volume
 from remodal.preprocessing.fingerprint import read_fingerprint
 from remodal.preprocessing.prepare import class_indices, crop_label, prepare, prepare_label
 from remodal.results.files import atomic_path, sha256
-from remodal.results.records import Record, read_record, require_ok, with_quarantine, write_record
+from remodal.results.records import (
+    Record,
+    read_record,
+    require_ok,
+    with_quarantine,
+    write_empty,
+    write_record,
+)
 from remodal.settings import Settings
+from remodal.settings.names import label_name
 
 #: Foreground voxels of a class that are listed for the sampler.
 _LISTED_VOXELS = 10_000
@@ -32,11 +40,12 @@ def preprocess_case(
     """Preprocess one registered case.
 
     Writes `<case>.npy` (M, z, y, x; float16 or float32; only the modalities that the case has),
-    `<case>.label.npy` (z, y, x; uint8 class indices), both uncompressed so that they can be mapped
-    into memory, and a record, `<case>.json`.
-    Its details are the properties of `Prepared`, by class index `foreground` (up to 10,000 voxels
-    [z, y, x], drawn with a fixed seed) and `voxels` (how many there are), and `sha256` of both
-    arrays' files.
+    for each of `settings.labels` `<case>.label-<modality>.npy` (z, y, x; uint8 class indices; an
+    empty file where the case has no such label), all uncompressed so that they can be mapped into
+    memory, and a record, `<case>.json`.
+    Its details are the properties of `Prepared`, the `labels` that there are, by label and class
+    index `foreground` (up to 10,000 voxels [z, y, x], drawn with a fixed seed) and `voxels` (how
+    many there are), and `sha256` of the arrays' files.
 
     Args:
         settings: the study.
@@ -50,46 +59,53 @@ def preprocess_case(
         BadCase: the case cannot be used, and no quarantine is wanted.
         UserError: no fingerprint.
     """
-    images, labels = output / f"{case}.npy", output / f"{case}.label.npy"
-    path = output / f"{case}.json"
+    path, images = output / f"{case}.json", output / f"{case}.npy"
+    files = {name: output / f"{case}.{label_name(name)}.npy" for name in settings.labels}
 
     def work() -> Record:
         source = read_record(registered / "registration.json")
         require_ok([source])
-        record, array, label = _preprocessed(
+        record, array, labels = _preprocessed(
             settings, source, registered, read_fingerprint(fingerprint)
         )
         _save(images, array.astype(settings.preprocessing.storage))
-        _save(labels, label)
-        record.details["sha256"] = {"image": sha256(images), "label": sha256(labels)}
+        record.details["sha256"] = {"image": sha256(images)}
+        for name, label in labels.items():
+            _save(files[name], label)
+            record.details["sha256"][label_name(name)] = sha256(files[name])
+        write_empty(file for name, file in files.items() if name not in labels)
         write_record(path, record)
         return record
 
     blank = Record(case=case, stage="preprocess")
-    return with_quarantine(work, path, blank, [images, labels], wanted=quarantine)
+    return with_quarantine(work, path, blank, [images, *files.values()], wanted=quarantine)
 
 
 def _preprocessed(
     settings: Settings, source: Record, registered: Path, fingerprint: Mapping[str, Any]
-) -> tuple[Record, np.ndarray, np.ndarray]:
+) -> tuple[Record, np.ndarray, dict[str, np.ndarray]]:
+    """The record, the images (M, z, y, x), and each label (z, y, x) by the image it belongs to."""
     volumes = {
         modality: read_volume(registered / f"{modality}.nii.gz")
         for modality in source.details["modalities"]
     }
-    label = read_volume(registered / "label.nii.gz")
-    if not label.geometry.agrees_with(next(iter(volumes.values())).geometry):
-        raise BadCase("the label is on another grid than the images", expected="one grid")
     prepared = prepare(volumes, fingerprint, settings.preprocessing)
-    indices = class_indices(label, settings.data.classes)
-    resampled = prepare_label(indices, prepared.properties)
-    foreground, counts = _foreground(source.case, resampled, len(settings.data.classes))
-    record = Record(
-        case=source.case,
-        stage="preprocess",
-        details=prepared.properties | {"foreground": foreground, "voxels": counts},
-        warnings=_losses(indices, list(settings.data.classes), prepared.properties, counts),
-    )
-    return record, prepared.array, resampled
+    record = Record(case=source.case, stage="preprocess", details=dict(prepared.properties))
+    record.details |= {"labels": source.details["labels"], "foreground": {}, "voxels": {}}
+    labels = {}
+    for name in source.details["labels"]:
+        label = read_volume(registered / f"{label_name(name)}.nii.gz")
+        if not label.geometry.agrees_with(next(iter(volumes.values())).geometry):
+            raise BadCase(
+                f"{label_name(name)} is on another grid than the images", expected="one grid"
+            )
+        indices = class_indices(label, settings.data.classes)
+        labels[name] = prepare_label(indices, prepared.properties)
+        foreground, counts = _foreground(source.case, labels[name], len(settings.data.classes))
+        record.details["foreground"][name], record.details["voxels"][name] = foreground, counts
+        losses = _losses(indices, list(settings.data.classes), prepared.properties, counts)
+        record.warnings += [f"{label_name(name)}: {loss}" for loss in losses]
+    return record, prepared.array, labels
 
 
 def _foreground(

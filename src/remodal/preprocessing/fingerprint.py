@@ -8,14 +8,15 @@ import numpy as np
 
 from remodal.errors import BadCase, UserError
 from remodal.geometry.orientation import Orientation
-from remodal.geometry.volume import Vector
+from remodal.geometry.volume import Geometry, Vector
 from remodal.intake.acquisition import summary
-from remodal.intake.nifti import read_volume
+from remodal.intake.nifti import read_geometry, read_volume
 from remodal.preprocessing.resampling import Shape, resampled_shape
 from remodal.process.progress import progress
 from remodal.results.files import read_json, write_json
 from remodal.results.records import read_record
 from remodal.settings import PreprocessingSettings, Settings
+from remodal.settings.names import label_name
 from remodal.splits import read_fold
 
 #: Foreground voxels of a case that enter the percentiles: evenly spaced ones where there are more.
@@ -32,7 +33,7 @@ def fingerprint_fold(
     spacing, `acquired` (by modality: what made the images and where their intensities lie, which
     `predict` compares a patient's with), and, for the clip `dataset_foreground`, `foreground`: for
     each modality the `lower` and `upper` percentile, `mean` and `sd` of the voxels of the classes
-    in the cases that have it, and how many were used.
+    in the cases that have it and its label, and how many were used.
 
     Args:
         settings: the study.
@@ -43,7 +44,7 @@ def fingerprint_fold(
 
     Raises:
         UserError: no such fold, training cases without a voxel of any class, or none that has a
-            modality.
+            modality with its label.
     """
     cases = read_fold(splits, fold)["train"]
     grids, values = [], {modality: [] for modality in settings.data.modalities}
@@ -81,27 +82,41 @@ def _median(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
 
 
 def _measure(settings: Settings, folder: Path) -> tuple[Vector, Shape, dict[str, np.ndarray]]:
-    """Canonical spacing and shape of a case, and its foreground voxels of each modality."""
-    label = read_volume(folder / "label.nii.gz")
-    orientation = Orientation.of(label.geometry)
-    grid = orientation.spacing(label.geometry), orientation.apply(label.array).shape
+    """Canonical spacing and shape of a case, and the foreground voxels of its labelled images."""
+    told = read_record(folder / "registration.json").details
+    geometry = read_geometry(folder / f"{told['modalities'][0]}.nii.gz")
+    orientation = Orientation.of(geometry)
+    grid = orientation.spacing(geometry), orientation.shape(geometry)
     if settings.preprocessing.clip != "dataset_foreground":
         return *grid, {}
-    wanted = [value for values in settings.data.classes.values() for value in values]
-    foreground = np.flatnonzero(np.isin(label.array, wanted))
-    foreground = foreground[:: max(1, -(-len(foreground) // _VOXELS_OF_A_CASE))]
+    voxels = {name: _foreground(settings, folder, name, geometry) for name in told["labels"]}
     samples = {}
-    for modality in read_record(folder / "registration.json").details["modalities"]:
-        image = read_volume(folder / f"{modality}.nii.gz")
-        if image.geometry.shape != label.geometry.shape:
-            raise BadCase(
-                f"{image.geometry.shape} voxels, the label has {label.geometry.shape}",
-                where=str(folder / f"{modality}.nii.gz"),
-                expected="one grid",
-                remedy="register the case again",
-            )
-        samples[modality] = image.array.ravel()[foreground].astype(np.float32)
+    for modality in told["modalities"]:
+        foreground = voxels.get(settings.truth_of(modality))
+        if foreground is not None:
+            path = folder / f"{modality}.nii.gz"
+            samples[modality] = _on_grid(path, geometry).ravel()[foreground].astype(np.float32)
     return *grid, samples
+
+
+def _foreground(settings: Settings, folder: Path, name: str, grid: Geometry) -> np.ndarray:
+    """Indices of the voxels of the classes in one label: all, or evenly spaced ones of many."""
+    label = _on_grid(folder / f"{label_name(name)}.nii.gz", grid)
+    wanted = [value for values in settings.data.classes.values() for value in values]
+    foreground = np.flatnonzero(np.isin(label, wanted))
+    return foreground[:: max(1, -(-len(foreground) // _VOXELS_OF_A_CASE))]
+
+
+def _on_grid(path: Path, grid: Geometry) -> np.ndarray:
+    volume = read_volume(path)
+    if volume.geometry.shape != grid.shape:
+        raise BadCase(
+            f"{volume.geometry.shape} voxels, the case's first image has {grid.shape}",
+            where=str(path),
+            expected="one grid",
+            remedy="register the case again",
+        )
+    return volume.array
 
 
 def _percentiles(
@@ -111,7 +126,7 @@ def _percentiles(
     for modality, samples in values.items():
         if not samples:
             raise UserError(
-                f"no training case has the {modality} image",
+                f"no training case has the {modality} image with a label",
                 where="fingerprint",
                 expected="one at least",
                 remedy="take the modality out of the study, or add cases",

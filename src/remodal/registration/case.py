@@ -11,6 +11,7 @@ from remodal.errors import BadCase, UserError
 from remodal.geometry.lattice import differences
 from remodal.geometry.volume import Volume
 from remodal.intake.acquisition import acquisition
+from remodal.intake.datasets import require_labels
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.masks.reading import Mask, read_mask
 from remodal.registration.alignment import Alignment, Images, align
@@ -28,8 +29,9 @@ from remodal.results.records import (
     write_record,
 )
 from remodal.settings import Settings
+from remodal.settings.names import label_name
 
-_RECORD, _PICTURE, _LABEL = "registration.json", "registration.png", "label.nii.gz"
+_RECORD, _PICTURE = "registration.json", "registration.png"
 
 
 def register_case(
@@ -38,21 +40,23 @@ def register_case(
     converted: Path,
     output: Path,
     modalities: Sequence[str] = (),
+    labels: Sequence[str] = (),
     studies: Path = STUDIES,
     *,
-    labelled: bool = True,
     quarantine: bool = False,
 ) -> Record:
-    """Bring all modalities of a case, and its label, onto the grid of the fixed modality.
+    """Bring all modalities of a case, and its labels, onto the grid of the fixed modality.
 
     A case that lacks the fixed modality has the grid of its first one, in the study's order.
 
     Written are, for each modality, `<modality>.nii.gz` (the fixed one as a link to the converted
-    file) and `transform-<modality>-<n>.txt` for elastix; `label.nii.gz`; `registration.png`; and
-    the record `registration.json`, whose details hold the `modalities` of the case, which of them
-    was `fixed`, the quality of each alignment and, as `acquired`, what made each image. A modality
-    that the case lacks has an empty file. A quarantined case gets empty files and the reason
-    instead.
+    file) and `transform-<modality>-<n>.txt` for elastix; `label-<modality>.nii.gz` for each of
+    `settings.labels`; `registration.png`; and the record `registration.json`. Its details hold the
+    `modalities` of the case, which of them was `fixed`, the quality of each alignment, the `labels`
+    (the images that have one; none: unlabelled), of each, as `label-<modality>`, the image that it
+    was `drawn_on` and whether it was `warped` with that, and, as `acquired`, what made each image.
+    An image or a label that the case lacks has an empty file. A quarantined case gets empty files
+    and the reason instead.
 
     Args:
         settings: effective settings.
@@ -60,86 +64,89 @@ def register_case(
         converted: folder of the converted case.
         output: folder to write.
         modalities: those that the case has; empty: all of the study's.
+        labels: those of them whose image has a label; empty: the case is unlabelled. A file that an
+            earlier sheet left is not taken.
         studies: folder of the studies, one of which may predict the masks that a way asks for.
-        labelled: whether the case has a label; a file that an earlier sheet left is not taken.
         quarantine: go on with a bad case, by a record of its reason.
 
     Raises:
         BadCase: the case cannot be used, and no quarantine is wanted.
-        UserError: a modality that the study does not know.
+        UserError: a modality that the study does not know, a label of an image that the case lacks,
+            or several labels of one truth.
         EnvironmentProblem: full disk, no permission.
     """
-    present = _in_order(modalities, settings.data.modalities)
+    present = _in_order(modalities, settings.data.modalities, "--modality")
+    present = present or list(settings.data.modalities)
+    drawn_on = _in_order(labels, present, "--label")
+    require_labels(drawn_on, settings, case)
     blank = Record(case=case, stage="register", details={"modalities": present})
-    images = {modality: output / f"{modality}.nii.gz" for modality in settings.data.modalities}
+    names = [*settings.data.modalities, *map(label_name, settings.labels)]
+    volumes = {name: output / f"{name}.nii.gz" for name in names}
 
     def work() -> Record:
         _remove_transforms(output)  # of an earlier run, which may have had other settings
         try:
-            wanted = (*present, "label") if labelled else present
-            found = {name: converted / f"{name}.json" for name in wanted}
-            upstream = {name: read_record(path) for name, path in found.items() if path.is_file()}
-            require_ok(upstream.values())
-            drawn_on = _drawn_on(present, case, upstream)
+            upstream = _upstream(case, converted, present, drawn_on)
             record = _register(settings, blank, drawn_on, converted, output, studies)
             record.details["acquired"] = {
-                name: acquisition(upstream[name].details) for name in present if name in upstream
+                name: acquisition(upstream[name].details) for name in present
             }
-            write_empty(path for name, path in images.items() if name not in present)
+            made = {*present, *map(label_name, record.details["labels"])}
+            write_empty(path for name, path in volumes.items() if name not in made)
         except Exception:
             _remove_transforms(output)
             raise
         write_record(output / _RECORD, record)
         return record
 
-    outputs = [*images.values(), output / _LABEL, output / _PICTURE]
+    outputs = [*volumes.values(), output / _PICTURE]
     return with_quarantine(work, output / _RECORD, blank, outputs, wanted=quarantine)
 
 
-def _in_order(modalities: Sequence[str], known: Sequence[str]) -> list[str]:
-    """A case's modalities in the study's order; all of them when none is named.
+def _in_order(names: Sequence[str], known: Sequence[str], option: str) -> list[str]:
+    """Named modalities in the order of the known ones.
 
     Raises:
-        UserError: one that the study does not know.
+        UserError: one that is not known.
     """
-    for name in modalities:
+    for name in names:
         if name not in known:
             raise UserError(
                 f"unknown modality `{name}`",
-                where="--modality",
+                where=option,
                 expected=f"one of {', '.join(known)}",
             )
-    return [name for name in known if name in modalities or not modalities]
+    return [name for name in known if name in names]
 
 
-def _drawn_on(present: Sequence[str], case: str, upstream: Mapping[str, Record]) -> str:
-    """The modality that the label was drawn on, when all was converted that the case has.
+def _upstream(
+    case: str, converted: Path, present: Sequence[str], drawn_on: Sequence[str]
+) -> dict[str, Record]:
+    """The records of a case's converted images and labels.
 
     Raises:
-        BadCase: an image or the label is missing.
+        BadCase: one was quarantined, or is missing.
     """
-    for name in (*present, "label"):
-        if name not in upstream:
+    wanted = {name: f"the {name} image" for name in present}
+    wanted |= {label_name(name): f"the label of the {name} image" for name in drawn_on}
+    found = {name: converted / f"{name}.json" for name in wanted}
+    records = {name: read_record(path) for name, path in found.items() if path.is_file()}
+    require_ok(records.values())
+    for name, said in wanted.items():
+        if name not in records:
             raise BadCase(
-                "the label is missing" if name == "label" else f"the {name} image is missing",
+                f"{said} is missing",
                 where=case,
-                expected=f"images {', '.join(present)} and a label",
-                remedy="add it to the sample sheet or leave the case out",
+                expected=", ".join(wanted.values()),
+                remedy="convert it, or correct the sample sheet",
             )
-    drawn_on = upstream["label"].modality
-    if drawn_on not in present:
-        raise BadCase(
-            f"the label was drawn on `{drawn_on}`",
-            where=case,
-            expected=f"one of {', '.join(present)}",
-        )
-    return drawn_on
+    return records
 
 
 def _register(
     settings: Settings,
     record: Record,
-    drawn_on: str,
+    drawn_on: Sequence[str],
     converted: Path,
     output: Path,
     studies: Path,
@@ -165,17 +172,23 @@ def _register(
             details[modality] = {**alignment.quality, "seconds": seconds, "transforms": names}
         warnings += _doubts(modality, alignment)
         pairs.append(Pair(modality, before=moving, after=alignment.warped))
-    label = _place_label(settings, record.case, fixed, drawn_on, chains, converted, output)
+    labels = {
+        name: _place_label(settings, record.case, fixed, name, chains[name], converted, output)
+        for name in drawn_on
+    }
     link_or_copy(converted / f"{fixed_name}.nii.gz", output / f"{fixed_name}.nii.gz")
     draw_pairs(
         output / _PICTURE,
         fixed_name,
         fixed,
-        label.array,
+        _outlined(labels, fixed_name, fixed),
         pairs,
         settings.registration.body_threshold,
     )
-    details["label"] = {"drawn_on": drawn_on, "warped": chains[drawn_on] is not None}
+    details["labels"] = [settings.truth_of(name) for name in drawn_on]
+    for name in drawn_on:
+        told = {"drawn_on": name, "warped": chains[name] is not None}
+        details[label_name(settings.truth_of(name))] = told
     if masks:
         details["masks"] = {name: mask.origin for name, mask in masks.items()}
     return record.model_copy(update={"details": record.details | details, "warnings": warnings})
@@ -185,7 +198,7 @@ def _masks(
     settings: Settings,
     case: str,
     present: Sequence[str],
-    drawn_on: str,
+    drawn_on: Sequence[str],
     converted: Path,
     studies: Path,
 ) -> dict[str, Mask]:
@@ -193,7 +206,7 @@ def _masks(
     wanted = mask_of(settings.registration)
     if wanted is None:
         return {}
-    labels = {drawn_on: converted / _LABEL}
+    labels = {name: converted / f"{label_name(name)}.nii.gz" for name in drawn_on}
     return {name: read_mask(wanted, case, name, labels.get(name), studies) for name in present}
 
 
@@ -248,35 +261,51 @@ def _place_label(
     case: str,
     fixed: Volume,
     drawn_on: str,
-    chains: Mapping[str, Chain | None],
+    chain: Chain | None,
     converted: Path,
     output: Path,
 ) -> Volume:
-    """Write the label on the fixed grid: as it is, or moved with the image it was drawn on.
+    """Write a label on the fixed grid: as it is, or moved with the image it was drawn on.
+
+    Args:
+        settings: effective settings.
+        case: name of the case.
+        fixed: the image whose grid it is.
+        drawn_on: the modality that the label was drawn on.
+        chain: how that image was moved; None: it stayed as it was.
+        converted: folder of the converted case.
+        output: folder to write.
 
     Raises:
         BadCase: on another grid than its image, or without any of the classes.
     """
-    label = read_volume(converted / _LABEL)
-    chain = chains[drawn_on]
-    if chain is not None:
-        label = warp_label(label, fixed.geometry, chain)
+    source = converted / f"{label_name(drawn_on)}.nii.gz"
+    target = output / settings.label_file(drawn_on)
+    label = read_volume(source)
+    if chain is None:
+        _require_same_grid(label, fixed, f"{case}, {label_name(drawn_on)}")
     else:
-        _require_same_grid(label, fixed, f"{case}, label")
+        label = warp_label(label, fixed.geometry, chain)
     wanted = sorted(value for values in settings.data.classes.values() for value in values)
     if settings.data.empty_label == "quarantine" and not np.isin(label.array, wanted).any():
         classes = ", ".join(f"{name} {values}" for name, values in settings.data.classes.items())
         raise BadCase(
             "the label holds none of the classes",
-            where=case,
+            where=f"{case}, {label_name(drawn_on)}",
             expected=classes,
             remedy="correct data.classes, or set data.empty_label to `keep`",
         )
-    if chain is not None:
-        write_volume(output / _LABEL, label)
+    if chain is None:
+        link_or_copy(source, target)
     else:
-        link_or_copy(converted / _LABEL, output / _LABEL)
+        write_volume(target, label)
     return label
+
+
+def _outlined(labels: Mapping[str, Volume], fixed_name: str, fixed: Volume) -> np.ndarray:
+    """The label that the picture outlines: the fixed image's or the first one, 0 without any."""
+    label = labels.get(fixed_name) or next(iter(labels.values()), None)
+    return np.zeros(fixed.geometry.shape, np.uint8) if label is None else label.array
 
 
 def _require_same_grid(label: Volume, image: Volume, where: str) -> None:

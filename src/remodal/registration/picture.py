@@ -44,13 +44,14 @@ def draw_pairs(
     Tiles come in turn from the fixed and from the moving image, shown as a radiologist sees them
     (the patient's right on the left, head up). The line is the label's outline on the fixed grid:
     where an organ leaves it, or breaks at a tile's edge, the images do not agree. The planes go
-    through the label's largest sections. A CT has an abdominal window, other images their own.
+    through the label's largest sections, without a label through the middle of the body. A CT has
+    an abdominal window, other images their own.
 
     Args:
         path: picture to write.
         fixed_name: name of the fixed modality.
         fixed: fixed image.
-        label: label on the fixed grid, (z, y, x); its values are not told apart.
+        label: label on the fixed grid, (z, y, x); its values are not told apart; 0: no outline.
         pairs: moving images.
         body_threshold: intensity above which a voxel is body, which the picture is cut to.
     """

@@ -46,9 +46,9 @@ def find_faults(settings: Settings, study: Path, data: Path) -> list[Fault]:
         study: folder of its results.
         data: folder of the data set's results.
     """
-    modalities = {source.case: list(source.images) for source in cases_of(settings)}
+    converted = {source.case: list(source.sources) for source in cases_of(settings)}
     found: dict[tuple[str, str, str | None], Fault] = {}
-    for record in case_records(study, data, modalities):
+    for record in case_records(study, data, converted):
         if record.fault:
             # A later stage passes on what stopped an earlier one.
             key = record.case, record.stage, record.modality
@@ -72,7 +72,7 @@ def _of_tests(settings: Settings, study: Path) -> Iterator[Fault]:
 def _fault(record: Record, study: Path, data: Path) -> Fault:
     names = {
         "convert": ("convert", record.case, record.modality),
-        "convert-label": ("convert", record.case, "label"),
+        "convert-label": ("convert-label", record.case, record.modality),
     }
     folder = study if record.stage == "preprocess" else data
     log = log_file(folder, *names.get(record.stage, (record.stage, record.case)))

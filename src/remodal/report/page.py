@@ -56,7 +56,7 @@ from remodal.results.provenance import data_hash, git_state, hardware, versions
 from remodal.results.records import case_records
 from remodal.settings import Settings
 from remodal.settings.stages import settings_digest
-from remodal.splits import read_splits
+from remodal.splits import converted_files, read_splits
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0", "": ""}
@@ -136,7 +136,7 @@ def _content(
     cases = study_cases(settings, study / "metrics")
     splits = read_splits(splits_file(study))
     runs = trained_runs(settings, study)
-    records = case_records(study, data, splits["modalities"])
+    records = case_records(study, data, converted_files(splits))
     stopped = quarantined(records, splits)
     tables = build_tables(settings, cases, splits, study)
     claims = evaluate_claims(settings.claims, cases, settings.preset)
@@ -339,7 +339,7 @@ def _curve_charts(runs: Sequence[Run]) -> list[Chart]:
 def _provenance(
     settings: Settings, data: Path, splits: dict[str, Any], runs: Sequence[Run]
 ) -> list[tuple[str, str]]:
-    sources = data_hash(data / "converted", splits["modalities"])
+    sources = data_hash(data / "converted", converted_files(splits))
     git, machine = git_state(), hardware()
     commit = git["commit"] + (" with uncommitted changes" if git["dirty"] else "")
     return [

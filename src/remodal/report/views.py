@@ -36,8 +36,9 @@ class Source:
         return self.data / "registered" / case / f"{modality}.nii.gz"
 
     def label(self, case: str) -> Path:
-        """The ground truth of a registered case, in the values of its source."""
-        return self.data / "registered" / case / "label.nii.gz"
+        """The ground truth of a registered case's fixed image, in the values of its source."""
+        file = self.settings.label_file(self.settings.registration.fixed)
+        return self.data / "registered" / case / file
 
     def run(self, method: str, fold: int, seed: int, scenario: str) -> Path:
         """The predictions of one trained model in one scenario."""

@@ -164,26 +164,22 @@ def _source(module: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def data_hash(converted: Path, modalities: Mapping[str, Sequence[str]]) -> str:
+def data_hash(converted: Path, names: Mapping[str, Sequence[str]]) -> str:
     """Digest of the sources of a data set: every image and label, usable or quarantined.
 
     It is made from the records of the conversion, which hold a digest of each source's content, so
     no image is read again; it does not depend on where the files lay.
 
     Args:
-        converted: folder of `<case>/<image>.json` records.
-        modalities: those of each case, as splits.json lists them: what else lies in the folder
-            came from an earlier sheet.
+        converted: folder of `<case>/<name>.json` records.
+        names: of each case's images and labels: what else lies in the folder came from an earlier
+            sheet.
 
     Returns:
         16 hexadecimal digits, or `NO_RECORDS`.
     """
     digest = hashlib.sha256()
-    named = [
-        converted / case / f"{name}.json"
-        for case in modalities
-        for name in [*modalities[case], "label"]
-    ]
+    named = [converted / case / f"{name}.json" for case in names for name in names[case]]
     records = sorted(path for path in named if path.is_file())
     for path in records:
         record = read_json(path)

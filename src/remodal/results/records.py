@@ -50,15 +50,16 @@ def read_record(path: Path) -> Record:
     return Record.model_validate(read_json(path))
 
 
-def case_records(study: Path, data: Path, modalities: Mapping[str, Iterable[str]]) -> list[Record]:
+def case_records(study: Path, data: Path, converted: Mapping[str, Iterable[str]]) -> list[Record]:
     """Every stage's record of every case, in the order of the stages.
 
     Args:
         study: folder of the study's results.
         data: folder of the data set's results.
-        modalities: those of each case; what lies there of others came from an earlier sheet.
+        converted: names of each case's converted images and labels; what else lies there came from
+            an earlier sheet.
     """
-    cases = {case: sorted([*modalities[case], "label"]) for case in sorted(modalities)}
+    cases = {case: sorted(converted[case]) for case in sorted(converted)}
     folds = sorted((study / "preprocessed").glob("fold*/"))
     paths = [
         *(data / "scans" / case / "record.json" for case in cases),

@@ -26,6 +26,11 @@ class DataSettings(Section):
     )
     description: str = Field("", description="One sentence for the report's banner.")
     modalities: list[str] = Field(min_length=1, description="The modalities of a case, in order.")
+    truth: Literal["case", "image"] = Field(
+        "case",
+        description="`case`: the images of a case share one truth, one label drawn on any of them; "
+        "`image`: each image has a label of its own.",
+    )
     classes: dict[str, list[int]] = Field(
         min_length=1,
         description="Classes to segment, which exclude each other: name, and the label's values "

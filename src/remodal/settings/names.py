@@ -1,10 +1,28 @@
-"""Checks of the names in the settings: they become files, patterns and options."""
+"""Names in the settings, which become files, patterns and options."""
 
 import re
 from collections.abc import Iterable
 
 #: A modality's name is that of a file beside these, and an option beside those of `predict`.
-RESERVED = {"label", "registration", "model", "output", "mask"}
+RESERVED = {"registration", "model", "output", "mask"}
+
+_LABEL = "label"
+
+
+def label_name(modality: str) -> str:
+    """What the files of an image's label are called, where those of the image bear its own name."""
+    return f"{_LABEL}-{modality}"
+
+
+def require_modalities(names: Iterable[str]) -> None:
+    """No modality is called as other files, or as another one's label.
+
+    Raises:
+        ValueError: with the first name that is.
+    """
+    for name in names:
+        if name in RESERVED or name.partition("-")[0] == _LABEL:
+            raise ValueError(f"data.modalities: `{name}` is a word of our own; call it otherwise")
 
 
 def require_usable(where: str, names: list[str]) -> None:

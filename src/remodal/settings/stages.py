@@ -27,7 +27,7 @@ class Stage(NamedTuple):
     loads: str = ""
 
 
-_DATA = ("data.modalities", "data.classes", "data.empty_label")
+_DATA = ("data.modalities", "data.truth", "data.classes", "data.empty_label")
 
 STAGES = {
     "simulate": Stage("remodal.phantom.simulate", ("phantom", "data.source")),

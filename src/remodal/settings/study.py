@@ -12,7 +12,12 @@ from remodal.settings.data import DataSettings, PhantomSettings
 from remodal.settings.evaluation import InferenceSettings, MetricsSettings, TrackingSettings
 from remodal.settings.layout import cells_of, columns_of
 from remodal.settings.merging import merge, problems
-from remodal.settings.names import RESERVED, require_known, require_usable
+from remodal.settings.names import (
+    label_name,
+    require_known,
+    require_modalities,
+    require_usable,
+)
 from remodal.settings.network import NetworkSettings
 from remodal.settings.preparation import PreprocessingSettings, RegistrationSettings, SplitSettings
 from remodal.settings.recipe import RecipeSettings
@@ -64,6 +69,23 @@ class Settings(Section):
     def data_id(self) -> str:
         """Name of the data set's folder: simulated data differ from preset to preset."""
         return f"{self.data.name}-{self.preset}" if self.data.simulated else self.data.name
+
+    @property
+    def labels(self) -> list[str]:
+        """The images that a registered case may have labels of: see `truth_of`."""
+        return list(dict.fromkeys(map(self.truth_of, self.data.modalities)))
+
+    def truth_of(self, modality: str) -> str:
+        """The image whose label is a registered image's truth.
+
+        Itself, or, where the images of a case share one truth, the fixed one, on whose grid they
+        lie; a case that lacks that image has its label under the same name.
+        """
+        return self.registration.fixed if self.data.truth == "case" else modality
+
+    def label_file(self, modality: str) -> str:
+        """Name of the file of an image's truth among those of its registered case."""
+        return f"{label_name(self.truth_of(modality))}.nii.gz"
 
     def modalities_of(self, method: str) -> list[str]:
         """The modalities that a method takes; a training case must have all of them."""
@@ -134,10 +156,7 @@ class Settings(Section):
         }
         for where, names in named.items():
             require_usable(where, list(names))
-        if taken := sorted(RESERVED & set(self.data.modalities)):
-            raise ValueError(
-                f"data.modalities: `{taken[0]}` is a word of our own; call it otherwise"
-            )
+        require_modalities(self.data.modalities)
         return self
 
     @model_validator(mode="after")

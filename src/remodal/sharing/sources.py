@@ -39,7 +39,7 @@ def index_sources(settings: Settings, cases: list[CaseSource], *, again: bool) -
         raise UserError(
             "there is no sheet to index", where="data.sheet", expected="a study on your own scans"
         )
-    sources = list(dict.fromkeys(path for case in cases for path in case.sources))
+    sources = list(dict.fromkeys(path for case in cases for path in case.paths))
     changes = update_index(sheet, sources, again=again)
     adopted = _adopt(settings, cases, read_index(sheet))
     said = [
@@ -58,17 +58,14 @@ def unindexed(settings: Settings, cases: list[CaseSource]) -> list[Path]:
     if settings.data.simulated:
         return []
     known = read_index(settings.data.sheet)
-    return [path for case in cases for path in case.sources if str(path) not in known]
+    return [path for case in cases for path in case.paths if str(path) not in known]
 
 
 def _adopt(settings: Settings, cases: list[CaseSource], index: dict[str, str]) -> int:
     """Put the digests into the records of conversions that read the indexed content."""
     adopted = 0
     for case in cases:
-        named = {name: (path,) for name, path in case.images.items()}
-        if case.label:
-            named["label"] = case.label.files
-        for name, sources in named.items():
+        for name, sources in case.sources.items():
             image = data_folder(settings.data_id) / "converted" / case.case / f"{name}.nii.gz"
             record = image.with_name(f"{name}.json")
             digest = source_state(sources, index)

@@ -13,13 +13,12 @@ from math import floor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from remodal.errors import UserError
+from remodal.errors import BadCase, UserError
 from remodal.results.files import read_json, write_json
 from remodal.results.records import read_record
 from remodal.settings import Settings, SplitSettings
-
-SETS = ("train", "validation", "test")
-Fold = dict[str, list[str]]
+from remodal.settings.names import label_name
+from remodal.splits.imported import SETS, Fold, imported, unused
 
 
 class SplitCase(NamedTuple):
@@ -70,8 +69,8 @@ def make_splits(
         "quarantined": dict(quarantined or {}),
     }
     if settings.scheme == "file":
-        splits["folds"] = _imported(splits["patients"], splits["quarantined"], settings)
-        splits["quarantined"] |= _unused(splits, settings)
+        splits["folds"] = imported(splits["patients"], splits["quarantined"], settings)
+        splits["quarantined"] |= unused(splits, settings)
         return splits
 
     strata = _strata(cases, settings.stratify)
@@ -169,96 +168,10 @@ def _require_patients(count: int, least: int, quarantined: Mapping[str, str]) ->
 def _commonest(quarantined: Mapping[str, str], most: int = 3) -> list[tuple[str, int]]:
     """The commonest reasons of a quarantine and their numbers, without the names of the cases."""
     reasons = (
-        re.sub(rf"^{re.escape(case)}(, \w+)?: ", "", reason) for case, reason in quarantined.items()
+        re.sub(rf"^{re.escape(case)}(, [\w-]+)?: ", "", reason)
+        for case, reason in quarantined.items()
     )
     return Counter(reasons).most_common(most)
-
-
-def _imported(
-    patients: Mapping[str, str], quarantined: Mapping[str, str], settings: SplitSettings
-) -> list[Fold]:
-    """Folds of a shared file, checked against the cases, without the quarantined ones.
-
-    The file is a splits.json, or just its list of folds; `validation` may be left out. Its number
-    of folds must be the settings', so that no fold is left out without a word.
-    """
-    if settings.file is None:
-        raise UserError("no split file", where="splits.file", expected="a path to splits.json")
-    folds = [_set_names(fold, settings.file) for fold in _read_folds(settings.file)]
-    if len(folds) != settings.fold_count:
-        raise UserError(
-            f"holds {len(folds)} folds",
-            where=str(settings.file),
-            expected=f"{settings.fold_count}, as `splits.folds` says",
-            remedy=f"set splits.folds to {len(folds)}",
-        )
-    for number, fold in enumerate(folds):
-        for part in SETS:
-            fold[part] = [case for case in fold[part] if case not in quarantined]
-        _check_fold(fold, patients, f"{settings.file}, fold {number}")
-    return folds
-
-
-def _unused(splits: Mapping[str, Any], settings: SplitSettings) -> dict[str, str]:
-    """Usable cases that no fold names: listed, not dropped in silence."""
-    used = {case for fold in splits["folds"] for part in SETS for case in fold[part]}
-    return {
-        case: f"is in no fold of {settings.file}" for case in splits["patients"] if case not in used
-    }
-
-
-def _read_folds(file: Path) -> list[Any]:
-    try:
-        content = read_json(file)
-    except OSError as error:
-        raise UserError("cannot be read", where=str(file), expected="a split file") from error
-    except ValueError as error:
-        raise UserError(f"is not valid JSON ({error})", where=str(file)) from error
-    folds = content.get("folds") if isinstance(content, dict) else content
-    if not isinstance(folds, list) or not folds:
-        raise UserError("holds no folds", where=str(file), expected="a list under `folds`")
-    return folds
-
-
-def _set_names(fold: Any, file: Path) -> Fold:
-    """A fold with its cases sorted and its validation set present."""
-    if isinstance(fold, dict) and {"train", "test"} <= set(fold) <= set(SETS):
-        sets = {part: fold.get(part, []) for part in SETS}
-        if all(isinstance(cases, list) for cases in sets.values()):
-            return {part: sorted(map(str, cases)) for part, cases in sets.items()}
-    raise UserError(
-        "a fold is not understood",
-        where=str(file),
-        expected="lists of case names under `train`, `test` and, if wanted, `validation`",
-    )
-
-
-def _check_fold(fold: Fold, patients: Mapping[str, str], where: str) -> None:
-    for part in SETS:
-        if unknown := [case for case in fold[part] if case not in patients]:
-            raise UserError(
-                f"unknown cases in `{part}`: {_listed(unknown)}",
-                where=where,
-                expected="names of this data set's cases",
-            )
-        if part != "validation" and not fold[part]:
-            raise UserError(f"`{part}` has no usable case", where=where)
-    home: dict[str, str] = {}
-    for part in SETS:
-        for case in fold[part]:
-            if home.setdefault(patients[case], part) != part:
-                raise UserError(
-                    f"leakage: the patient of case `{case}` is in `{home[patients[case]]}` and in "
-                    f"`{part}`",
-                    where=where,
-                    expected="every patient in one set",
-                )
-        if len(set(fold[part])) < len(fold[part]):
-            raise UserError(f"a case is twice in `{part}`", where=where)
-
-
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if names[most:] else "")
 
 
 def write_splits(path: Path, splits: Mapping[str, Any]) -> None:
@@ -278,7 +191,7 @@ def read_splits(path: Path) -> dict[str, Any]:
         raise UserError(
             "cannot be read", where=str(path), expected="splits.json", remedy="run `remodal split`"
         ) from error
-    wanted = ("folds", "patients", "modalities")
+    wanted = ("folds", "patients", "modalities", "labels")
     if not isinstance(splits, dict) or not set(wanted) <= set(splits):
         raise UserError(
             "is no split file of this version",
@@ -287,6 +200,12 @@ def read_splits(path: Path) -> dict[str, Any]:
             remedy="run `remodal split` again",
         )
     return splits
+
+
+def converted_files(splits: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What the converted images and labels of each case are called, without their suffixes."""
+    drawn = {case: map(label_name, modalities) for case, modalities in splits["labels"].items()}
+    return {case: [*names, *drawn[case]] for case, names in splits["modalities"].items()}
 
 
 def read_fold(path: Path, fold: int) -> Fold:
@@ -304,8 +223,9 @@ def read_fold(path: Path, fold: int) -> Fold:
 def split_study(settings: Settings, registered: Path, output: Path) -> None:
     """Split a study's usable cases and write splits.json.
 
-    Quarantined cases are left out of the folds and listed with their reasons. Beside what
-    `make_splits` gives the file holds the `modalities` of every case, usable or quarantined.
+    Quarantined and unlabelled cases are left out of the folds and listed with their reasons. Beside
+    what `make_splits` gives the file holds the `modalities` of every case, usable or quarantined,
+    and its `labels`, by the images that they were drawn on.
 
     Args:
         settings: the study.
@@ -326,15 +246,28 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
         if not path.is_file():
             raise UserError("is missing", where=str(path), remedy="run `remodal register` first")
         record = read_record(path)
-        if record.ok:
+        if not record.ok:
+            quarantined[source.case] = record.reason
+        elif not record.details["labels"]:
+            quarantined[source.case] = _unlabelled(source.case)
+        else:
             usable.append(
                 SplitCase(source.case, source.patient, source.group, tuple(source.images))
             )
-        else:
-            quarantined[source.case] = record.reason
     splits = make_splits(usable, settings.splits, quarantined)
     splits["modalities"] = {source.case: list(source.images) for source in sources}
+    splits["labels"] = {source.case: list(source.labels) for source in sources}
     # Methods and scenarios decide whether a split is refused, never what it is: a new method makes
     # no new one.
     require_usable_folds(settings, splits)
     write_splits(output, splits)
+
+
+def _unlabelled(case: str) -> str:
+    error = BadCase(
+        "the label is missing",
+        where=case,
+        expected="a label on one of its images",
+        remedy="add it to the sample sheet or leave the case out",
+    )
+    return str(error)

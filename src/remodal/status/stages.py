@@ -81,8 +81,8 @@ def _stages(
         yield "simulate", results, of_data.glob("simulate/*.log"), ()
     yield (
         "convert",
-        _each(cases, lambda c: [data / f"converted/{c.case}/{name}.json" for name in _images(c)]),
-        of_data.glob("convert/*.log"),
+        _each(cases, lambda c: [data / f"converted/{c.case}/{name}.json" for name in c.sources]),
+        of_data.glob("convert*/*.log"),
         data.glob("converted/*/*.json"),
     )
     yield (
@@ -119,10 +119,6 @@ def _cases(settings: Settings) -> list[CaseSource] | None:
         return cases_of(settings)
     except RemodalError:
         return None
-
-
-def _images(case: CaseSource) -> list[str]:
-    return [*case.images, *(["label"] if case.label else [])]
 
 
 def _each(

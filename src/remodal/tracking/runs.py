@@ -17,7 +17,7 @@ from remodal.results.files import read_json, sha256
 from remodal.results.paths import data_of, model_folder, settings_file, splits_file
 from remodal.results.provenance import data_hash, git_state
 from remodal.settings import Settings
-from remodal.splits import read_splits
+from remodal.splits import converted_files, read_splits
 from remodal.tracking.address import run_key
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def study_runs(settings: Settings, study: Path) -> list[TrackedRun]:
         "data.simulated": str(settings.data.simulated).lower(),
         "data.sources": data_hash(
             data_of(study, settings.data_id) / "converted",
-            read_splits(splits_file(study))["modalities"],
+            converted_files(read_splits(splits_file(study))),
         ),
         "data.splits": sha256(splits_file(study))[:16],
     }

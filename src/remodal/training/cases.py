@@ -13,6 +13,7 @@ from torch import Tensor
 
 from remodal.errors import UserError
 from remodal.results.records import Record, read_record
+from remodal.settings.names import label_name
 from remodal.splits.completeness import lacking
 
 Place = Literal["device", "host", "disk"]
@@ -23,9 +24,10 @@ _SHARE = 0.5
 
 
 class Stored(NamedTuple):
-    """What a record says of a case's arrays: its modalities in their order, its foreground."""
+    """What a record says of a case's arrays: its modalities in their order, its label."""
 
     modalities: list[str]
+    label: str
     foreground: Foreground
 
 
@@ -64,7 +66,8 @@ def usable_cases(folder: Path, names: Sequence[str]) -> dict[str, Stored]:
             )
         record = read_record(path)
         if record.ok:
-            usable[name] = Stored(record.details["modalities"], _foreground(record))
+            [label] = record.details["labels"]
+            usable[name] = Stored(record.details["modalities"], label, _foreground(record, label))
     return usable
 
 
@@ -110,7 +113,7 @@ def load_cases(
     """Open cases: in the device's memory, in the host's, or mapped from their files.
 
     Args:
-        folder: holds `<case>.npy` and `<case>.label.npy`.
+        folder: holds `<case>.npy` and `<case>.label-<modality>.npy`.
         usable: the cases, as `usable_cases` gives them; each has all wanted modalities.
         modalities: the wanted ones, in the order of the method.
         place: where the arrays are held.
@@ -123,7 +126,7 @@ def load_cases(
     for name, stored in usable.items():
         channels = [stored.modalities.index(modality) for modality in modalities]
         image = _mapped(folder / f"{name}.npy")
-        label = _mapped(folder / f"{name}.label.npy")
+        label = _mapped(folder / f"{name}.{label_name(stored.label)}.npy")
         if image.shape != (len(stored.modalities), *label.shape):
             raise UserError(
                 f"image {tuple(image.shape)} and label {tuple(label.shape)} do not fit",
@@ -141,7 +144,10 @@ def load_cases(
 
 
 def choose_place(
-    folder: Path, names: Sequence[str], wanted: Literal["auto", "device", "host", "disk"], device
+    folder: Path,
+    usable: Mapping[str, Stored],
+    wanted: Literal["auto", "device", "host", "disk"],
+    device: torch.device,
 ) -> Place:
     """Where the cases are held: on the GPU if they fit, else in memory, else on disk.
 
@@ -152,7 +158,11 @@ def choose_place(
         UserError: `device` is wanted and too small.
     """
     on_gpu = device.type == "cuda"
-    files = [Path(folder) / f"{name}{end}" for name in names for end in (".npy", ".label.npy")]
+    files = [
+        Path(folder) / f"{name}.{part}"
+        for name, stored in usable.items()
+        for part in ("npy", f"{label_name(stored.label)}.npy")
+    ]
     needed = sum(file.stat().st_size for file in files if file.is_file())
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else free_memory()
     if wanted == "device" and needed > free:
@@ -213,7 +223,7 @@ def _chosen(image: np.ndarray, channels: Sequence[int]) -> np.ndarray:
     return image[first : first + count] if neighbours else image[list(channels)]
 
 
-def _foreground(record: Record) -> Foreground:
-    found = record.details.get("foreground", {})
+def _foreground(record: Record, label: str) -> Foreground:
+    found = record.details["foreground"][label]
     arrays = {int(k): np.asarray(v, dtype=np.int32).reshape(-1, 3) for k, v in found.items()}
     return {index: voxels for index, voxels in sorted(arrays.items()) if len(voxels)}

@@ -153,7 +153,7 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
     names = [*usable["train"], *usable["validation"]]
     place = choose_place(
         task.preprocessed,
-        names,
+        usable["train"] | usable["validation"],
         task.settings.compute.cache,
         fabric.device,
     )

@@ -33,7 +33,7 @@ def test_every_patient_is_a_case_with_both_phases_and_an_annotation_of_the_venou
     root = Path("results/data/phantom-paper/scans/patient001")
     assert first.case == first.patient == "patient001"
     assert first.images == {"arterial": root / "arterial", "venous": root / "venous"}
-    assert (first.label, first.label_on) == (LabelSource((root / "label.dcm",)), "venous")
+    assert first.labels == {"venous": LabelSource((root / "label.dcm",))}
 
 
 def test_six_successive_patients_are_stored_in_six_ways():

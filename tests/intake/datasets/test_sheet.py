@@ -23,10 +23,10 @@ def test_lines_become_cases_in_the_order_of_the_sheet(tmp_path):
     )
     first, second = cases_of(_settings(sheet))
     images = {"arterial": Path("ba"), "venous": Path("bv")}
-    assert first == CaseSource("b", "p1", "hcc", images, LabelSource((Path("bl"),)), "venous")
+    assert first == CaseSource("b", "p1", "hcc", images, {"venous": LabelSource((Path("bl"),))})
     assert list(first.images) == ["arterial", "venous"]
     # A missing phase is not a mistake: the case serves where the other suffices.
-    assert second == CaseSource("a", "a", "", {"venous": Path("av")}, None, "")
+    assert second == CaseSource("a", "a", "", {"venous": Path("av")}, {})
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_source_gives_no_case_without_an_image_or_without_the_labelled_one(
 ):
     from remodal.intake.datasets import sheet
 
-    wrong = CaseSource("a", "a", "", images, Path("l"), "venous")
+    wrong = CaseSource("a", "a", "", images, {"venous": LabelSource((Path("l"),))})
     monkeypatch.setattr(sheet, "cases", lambda settings: [wrong])
     with pytest.raises(UserError, match=f"a: .*{said}"):
         cases_of(_settings(None))

@@ -5,6 +5,7 @@ chosen by `data.source`. Adding a data set is adding a file here; nothing else i
 a source must be light (no numpy, torch or SimpleITK), since the Snakefile does it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from remodal.errors import UserError
 from remodal.intake.label_source import LabelSource
+from remodal.settings.names import label_name
 
 if TYPE_CHECKING:
     from remodal.settings import Settings
@@ -23,23 +25,29 @@ class CaseSource:
     """One case as it comes in; paths are absolute or relative to the working directory.
 
     `images` maps a modality to a DICOM folder or an image file, in the order of the study's
-    modalities; a modality that the case lacks is left out, one at least is there. `label_on` is the
-    modality on whose grid the label was drawn, one of these; empty when there is no label. `group`
-    is a stratum such as the lesion type, or empty. `patient` keeps the cases of one patient in one
-    fold.
+    modalities; a modality that the case lacks is left out, one at least is there. `labels` maps a
+    modality, one of these, to the label that was drawn on its image, and so on its grid; none: the
+    case is unlabelled. Where the images share one truth (`data.truth: case`) there is one at most.
+    `group` is a stratum such as the lesion type, or empty. `patient` keeps the cases of one patient
+    in one fold.
     """
 
     case: str
     patient: str
     group: str
     images: dict[str, Path]
-    label: LabelSource | None
-    label_on: str
+    labels: dict[str, LabelSource]
 
     @property
-    def sources(self) -> list[Path]:
-        """All paths of the case: its images, then its label's."""
-        return [*self.images.values(), *(self.label.files if self.label else ())]
+    def sources(self) -> dict[str, tuple[Path, ...]]:
+        """The paths of its images, by modality, then of its labels, by `label_name`."""
+        images = {modality: (path,) for modality, path in self.images.items()}
+        return images | {label_name(name): label.files for name, label in self.labels.items()}
+
+    @property
+    def paths(self) -> list[Path]:
+        """All paths of `sources`."""
+        return [path for paths in self.sources.values() for path in paths]
 
 
 def sources() -> list[str]:
@@ -64,16 +72,38 @@ def cases_of(settings: "Settings") -> list[CaseSource]:
     if not cases:
         raise UserError(f"data source `{name}` has no case", where="data")
     for case in cases:
-        _require_image(case)
+        _require_images(case)
+        require_labels(list(case.labels), settings, case.case)
     return cases
 
 
-def _require_image(case: CaseSource) -> None:
+def _require_images(case: CaseSource) -> None:
     if not case.images:
         raise UserError("the case has no image", where=case.case, expected="one at least")
-    if case.label and case.label_on not in case.images:
+    for modality in case.labels:
+        if modality not in case.images:
+            raise UserError(
+                f"a label was drawn on the {modality} image, which the case lacks",
+                where=case.case,
+                expected=f"one of {', '.join(case.images)}",
+            )
+
+
+def require_labels(drawn_on: Sequence[str], settings: "Settings", where: str) -> None:
+    """See that a case has no more labels than truths.
+
+    Args:
+        drawn_on: the modalities that its labels were drawn on.
+        settings: the study.
+        where: the case.
+
+    Raises:
+        UserError: several labels of images that share one truth.
+    """
+    if settings.data.truth == "case" and len(drawn_on) > 1:
         raise UserError(
-            f"the label was drawn on the {case.label_on} image, which the case lacks",
-            where=case.case,
-            expected=f"one of {', '.join(case.images)}",
+            f"{len(drawn_on)} labels, drawn on {' and '.join(drawn_on)}",
+            where=where,
+            expected="one at most, as the images of a case share one truth",
+            remedy="leave one, or set `data.truth: image`",
         )

@@ -95,8 +95,7 @@ def _case(settings: "Settings", index: int) -> CaseSource:
         patient=case,
         group=lesion_type(settings.phantom, index),
         images={modality: root / layout.file_of(modality) for modality in settings.data.modalities},
-        label=LabelSource((root / layout.label,)),
-        label_on=MODALITIES[-1],
+        labels={MODALITIES[-1]: LabelSource((root / layout.label,))},
     )
 
 

@@ -25,19 +25,20 @@ def cases(settings: "Settings") -> list[CaseSource]:
             expected="a TSV file, as config/samples.tsv",
         )
     by_case: dict[str, list[Image]] = {}
-    for image in read_sheet(settings.data.sheet, settings.data.modalities):
+    data = settings.data
+    for image in read_sheet(data.sheet, data.modalities, data.truth):
         by_case.setdefault(image.case, []).append(image)
-    return [_case(images, settings.data.modalities) for images in by_case.values()]
+    return [_case(images, data.modalities) for images in by_case.values()]
 
 
 def _case(images: list[Image], modalities: list[str]) -> CaseSource:
-    paths = {image.modality: image.path for image in images}
+    found = {image.modality: image for image in images}
+    found = {modality: found[modality] for modality in modalities if modality in found}
     first = images[0]
     return CaseSource(
         case=first.case,
         patient=first.patient,
         group=first.group,
-        images={modality: paths[modality] for modality in modalities if modality in paths},
-        label=first.label,
-        label_on=first.label_on or "",
+        images={modality: image.path for modality, image in found.items()},
+        labels={modality: image.label for modality, image in found.items() if image.label},
     )
