@@ -131,7 +131,7 @@ def test_regions_are_unions_of_classes_and_may_lie_in_one_another(study):
     prediction[1, 1:5, 1:6] = 1  # 20
     prediction[1, 1:4, 1:3] = 2  # 6
     prediction[1, 1:2, 1:3] = 3  # 2
-    write_volume(study / "registered/p1/label.nii.gz", Volume(label, GEOMETRY))
+    write_volume(study / "registered/p1/label-venous.nii.gz", Volume(label, GEOMETRY))
     write_volume(study / "predictions/p1.nii.gz", Volume(prediction, GEOMETRY))
     parts = {"edema": [1], "necrosis": [2], "enhancing": [4]}
     regions = {

@@ -50,8 +50,7 @@ def test_files_and_folders_are_named_by_their_layout():
     settings = _study().phantom
     names = {}
     for index, case in enumerate(cases[:6]):
-        files = (*case.images.values(), *case.label.files)
-        names[layout_of(settings, index)] = tuple(path.name for path in files)
+        names[layout_of(settings, index)] = tuple(path.name for path in case.paths)
     assert names[LAYOUTS["coronal"]] == ("arterial", "venous", "label.dcm")
     assert names[LAYOUTS["nifti"]] == ("arterial.nii.gz", "venous.nii.gz", "label.nii.gz")
     assert names[LAYOUTS["mixed"]] == ("arterial.nii.gz", "venous", "label.dcm")

@@ -13,4 +13,4 @@ def test_patients_in_a_real_ct_lie_in_a_folder_of_their_own():
     assert cases[2].case == "patient003"
     expected = Path("results/data/real_ct-demo/scans/patient003")
     assert cases[2].images["venous"].parent == expected
-    assert cases[2].label_on == "venous"
+    assert list(cases[2].labels) == ["venous"]

@@ -8,8 +8,9 @@ from remodal.intake.datasets import CaseSource, cases_of, sources
 from remodal.intake.label_source import LabelSource
 
 
-def _settings(sheet, source="sheet"):
-    data = SimpleNamespace(source=source, sheet=sheet, modalities=["arterial", "venous"])
+def _settings(sheet, source="sheet", truth="case"):
+    modalities = ["arterial", "venous"]
+    data = SimpleNamespace(source=source, sheet=sheet, modalities=modalities, truth=truth)
     return SimpleNamespace(data=data)
 
 
@@ -41,6 +42,20 @@ def test_a_source_gives_no_case_without_an_image_or_without_the_labelled_one(
     wrong = CaseSource("a", "a", "", images, {"venous": LabelSource((Path("l"),))})
     monkeypatch.setattr(sheet, "cases", lambda settings: [wrong])
     with pytest.raises(UserError, match=f"a: .*{said}"):
+        cases_of(_settings(None))
+
+
+def test_each_image_may_have_its_label_where_the_study_says_so(monkeypatch):
+    from remodal.intake.datasets import sheet
+
+    images = {name: Path(name) for name in ("arterial", "venous")}
+    labels = {name: LabelSource((Path(f"{name}-mask"),)) for name in images}
+    case = CaseSource("a", "a", "", images, labels)
+    assert list(case.sources) == ["arterial", "venous", "label-arterial", "label-venous"]
+    assert case.paths[2:] == [Path("arterial-mask"), Path("venous-mask")]
+    monkeypatch.setattr(sheet, "cases", lambda settings: [case])
+    assert cases_of(_settings(None, truth="image")) == [case]
+    with pytest.raises(UserError, match=r"a: 2 labels, drawn on arterial and venous;.*truth: ima"):
         cases_of(_settings(None))
 
 
