@@ -1,4 +1,4 @@
-"""Two images of a case, each with a label of its own: from files to arrays, and as SimpleITK has it."""
+"""Two images of a case, each with a label of its own, from files to arrays, as SimpleITK has it."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 import yaml
 
-from remodal.geometry.volume import Geometry, Volume, to_sitk
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.convert import convert_image, convert_label
 from remodal.intake.label_source import LabelSource
 from remodal.intake.nifti import read_volume, write_volume
@@ -92,7 +92,7 @@ def preprocessed(settings: Settings, folder: Path, registered: Path) -> Record:
 
 
 def rigid_of_elastix(path: Path) -> sitk.Euler3DTransform:
-    """elastix's parameter file as the transform that it describes, by SimpleITK."""
+    """The transform that a parameter file of elastix describes, by SimpleITK."""
     text = path.read_text()
     numbers = {
         key: list(map(float, re.search(rf"\({key} ([^)]*)\)", text)[1].split()))
