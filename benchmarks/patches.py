@@ -26,12 +26,14 @@ from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.random import RandomTransform
 
 from remodal.settings import AugmentationSettings
+from remodal.settings.sampling import PatchSettings
 from remodal.training.augmentation import around_one
 from remodal.training.cases import Stored, load_cases
-from remodal.training.patches import TRAINING, PatchSampler
+from remodal.training.patches import TRAINING, PatchSampler, Pool
 
 RECIPE = AugmentationSettings()
 MODALITIES = ["arterial", "venous"]
+TRUTH = "venous"
 
 
 def write_case(folder: Path, edge: int) -> Stored:
@@ -43,22 +45,21 @@ def write_case(folder: Path, edge: int) -> Stored:
     z, y, x = np.ogrid[:edge, :edge, :edge]
     ball = (z - edge // 2) ** 2 + (y - edge // 2) ** 2 + (x - edge // 2) ** 2 < (edge // 5) ** 2
     np.save(folder / "case.npy", image.numpy().astype(np.float16))
-    np.save(folder / "case.label-venous.npy", ball.astype(np.uint8))
+    np.save(folder / f"case.label-{TRUTH}.npy", ball.astype(np.uint8))
     voxels = np.argwhere(ball)[:: max(1, int(ball.sum()) // 10_000)]
-    return Stored(MODALITIES, "venous", {1: voxels})
+    return Stored(MODALITIES, [TRUTH], {(TRUTH, 1): voxels})
 
 
 def our_patch(folder: Path, edge: int, patch: int) -> Callable[[int], object]:
-    stored = write_case(folder, edge)
-    cases = load_cases(folder, {"case": stored}, MODALITIES, "disk", torch.device("cpu"))
+    stored, device = write_case(folder, edge), torch.device("cpu")
+    cases = load_cases(folder, {"case": stored}, MODALITIES, [TRUTH], "disk", device)
     sampler = PatchSampler(
-        cases,
+        [Pool(cases, samples=2)],
         MODALITIES,
-        truth="venous",
-        patch=(patch,) * 3,
-        batch=2,
+        [TRUTH],
+        patch=PatchSettings.model_validate((patch,) * 3),
         foreground=0.33,
-        device=torch.device("cpu"),
+        device=device,
         purpose=TRAINING,
         seed=0,
         augmentation=RECIPE,
@@ -74,9 +75,8 @@ def peer_patch(folder: Path, edge: int, patch: int) -> Callable[[int], object]:
     rng = np.random.default_rng(0)
     source = math.ceil(patch * 1.5)
     image = torch.from_numpy(np.load(folder / "case.npy")[:, :source, :source, :source]).float()
-    label = torch.from_numpy(np.load(folder / "case.label-venous.npy")[:source, :source, :source])[
-        None
-    ]
+    mask = np.load(folder / f"case.label-{TRUTH}.npy")
+    label = torch.from_numpy(mask[:source, :source, :source])[None]
     limit = math.radians(RECIPE.rotation_degrees)
 
     def strongest(*_, deformation_scale: float, **__) -> float:

@@ -28,7 +28,7 @@ from remodal.settings.composition import compose
 from remodal.training.cases import choose_place, load_cases
 from remodal.training.devices import make_fabric, repeatable
 from remodal.training.fitting import Fitting
-from remodal.training.patches import TRAINING, PatchSampler
+from remodal.training.patches import TRAINING, PatchSampler, Pool
 
 
 class FixedBatch:
@@ -95,15 +95,15 @@ def main() -> None:
     patch = settings.recipe.patch
     with tempfile.TemporaryDirectory() as name, repeatable(fabric.device):
         folder = Path(name)
-        usable = {"case": write_case(folder, 2 * max(patch))}
-        place = choose_place(folder, ["case"], settings.compute.cache, fabric.device)
-        cases = load_cases(folder, usable, [0, 1], place, fabric.device)
+        usable = {"case": write_case(folder, 2 * max(patch.most))}
+        labels = settings.labels_of("nnunet")
+        place = choose_place(folder, usable, labels, settings.compute.cache, fabric.device)
+        cases = load_cases(folder, usable, settings.data.modalities, labels, place, fabric.device)
         sampler = PatchSampler(
-            cases,
+            [Pool(cases, settings.recipe.batch)],
             settings.data.modalities,
-            truth=settings.registration.fixed,
+            labels,
             patch=patch,
-            batch=settings.recipe.batch,
             foreground=settings.recipe.foreground,
             device=fabric.device,
             purpose=TRAINING,

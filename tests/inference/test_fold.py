@@ -45,7 +45,7 @@ def by_hand(study: Study, model: Path, case: str, modalities: list[str]) -> np.n
             {name: patches[:, index : index + 1] for index, name in enumerate(modalities)}
         ),
         stored[channels],
-        study.settings.recipe.patch,
+        study.settings.recipe.patch.most,
         mirror=study.settings.inference.mirror,
         batch=study.settings.compute.windows,
     ).numpy()
@@ -91,7 +91,7 @@ def test_attention_maps_are_written_where_all_modalities_are_there(study, tmp_pa
             "venous"
         ],
         stored,
-        study.settings.recipe.patch,
+        study.settings.recipe.patch.most,
         mirror=False,
         batch=2,
     )

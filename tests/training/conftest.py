@@ -28,7 +28,11 @@ def write_case(folder: Path, name: str, seed: int, shape: tuple[int, int, int] =
     np.save(folder / f"{name}.npy", image.astype(np.float16))
     np.save(folder / f"{name}.label-venous.npy", label)
     voxels = {"venous": {"1": np.argwhere(label == 1).tolist()}}
-    details = {"modalities": ["arterial", "venous"], "labels": ["venous"], "foreground": voxels}
+    details = {
+        "modalities": ["arterial", "venous"],
+        "labels": ["venous"],
+        "foreground": voxels,
+    }
     record = Record(case=name, stage="preprocess", details=details)
     write_record(folder / f"{name}.json", record)
 
@@ -40,6 +44,14 @@ def leave_out(folder: Path, name: str, modality: str) -> None:
     del record.details["modalities"][channel]
     write_record(folder / f"{name}.json", record)
     np.save(folder / f"{name}.npy", np.delete(np.load(folder / f"{name}.npy"), channel, axis=0))
+
+
+def without_label(folder: Path, name: str) -> None:
+    """Make a case an unlabelled one, as preprocessing stores it."""
+    record = read_record(folder / f"{name}.json")
+    record.details |= {"labels": [], "foreground": {}}
+    write_record(folder / f"{name}.json", record)
+    (folder / f"{name}.label-venous.npy").write_bytes(b"")
 
 
 @dataclass

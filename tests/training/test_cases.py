@@ -7,13 +7,12 @@ from remodal.results.records import Record, read_record, write_record
 from remodal.training.cases import (
     choose_place,
     free_memory,
-    incomplete_cases,
     load_cases,
     require_foreground,
     usable_cases,
 )
 
-from .conftest import leave_out
+from .conftest import leave_out, without_label
 
 CPU = torch.device("cpu")
 
@@ -21,9 +20,9 @@ CPU = torch.device("cpu")
 PHASES = ["arterial", "venous"]
 
 
-def load(study, names=("a",), modalities=PHASES, place="disk"):
+def load(study, names=("a",), modalities=PHASES, labels=("venous",), place="disk"):
     usable = usable_cases(study.preprocessed, names)
-    return load_cases(study.preprocessed, usable, modalities, place, CPU)
+    return load_cases(study.preprocessed, usable, modalities, labels, place, CPU)
 
 
 def test_a_quarantined_case_is_left_out(study):
@@ -45,12 +44,14 @@ def test_a_case_holds_the_wanted_modalities_in_their_order(study, place, channel
     stored = np.load(study.preprocessed / "a.npy")[list(channels)]
     assert np.array_equal(case.image.numpy(), stored)
     assert case.image.dtype == torch.float16
-    assert np.array_equal(case.label.numpy(), np.load(study.preprocessed / "a.label-venous.npy"))
+    assert np.array_equal(
+        case.labels["venous"].numpy(), np.load(study.preprocessed / "a.label-venous.npy")
+    )
 
 
 def test_foreground_voxels_lie_in_their_class(study):
     (case,) = load(study)
-    assert (case.label[tuple(case.foreground[1].T)] == 1).all()
+    assert (case.labels["venous"][tuple(case.foreground["venous", 1].T)] == 1).all()
 
 
 def write_sparse(path, shape, dtype):
@@ -94,20 +95,12 @@ def test_no_foreground_at_all_is_a_users_error(study):
 
 def test_on_a_cpu_the_files_are_mapped_unless_asked_otherwise(study):
     usable = usable_cases(study.preprocessed, ["a"])
-    assert choose_place(study.preprocessed, usable, "auto", CPU) == "disk"
-    assert choose_place(study.preprocessed, usable, "host", CPU) == "host"
+    assert choose_place(study.preprocessed, usable, ["venous"], "auto", CPU) == "disk"
+    assert choose_place(study.preprocessed, usable, ["venous"], "host", CPU) == "host"
 
 
 def test_free_memory_is_some():
     assert 2**20 < free_memory() < 2**50
-
-
-def test_a_case_is_left_out_by_the_methods_whose_images_it_lacks(study):
-    leave_out(study.preprocessed, "b", "arterial")
-    usable = usable_cases(study.preprocessed, ["a", "b"])
-    assert incomplete_cases(usable, PHASES) == {"b": ["arterial"]}
-    assert incomplete_cases(usable, ["arterial"]) == {"b": ["arterial"]}
-    assert incomplete_cases(usable, ["venous"]) == {}
 
 
 def test_the_channel_of_a_modality_is_the_cases_own(study):
@@ -122,5 +115,42 @@ def test_the_channel_of_a_modality_is_the_cases_own(study):
 def test_an_array_that_has_not_the_images_of_its_record_is_named(study):
     stored = np.load(study.preprocessed / "a.npy")
     np.save(study.preprocessed / "a.npy", stored[1:])
-    with pytest.raises(UserError, match=r"a: image .* and label .* do not fit"):
+    with pytest.raises(UserError, match=r"a\.label-venous\.npy: image .* and label .*"):
         load(study, modalities=["venous"])
+
+
+def test_an_unlabelled_case_has_an_image_and_nothing_else(study):
+    without_label(study.preprocessed, "b")
+    labelled, unlabelled = load(study, names=["a", "b"])
+    assert (list(labelled.labels), unlabelled.labels) == (["venous"], {})
+    assert unlabelled.foreground == {}
+    assert unlabelled.size == unlabelled.image.shape[1:] == labelled.size
+
+
+def second_label(study, name):
+    """Give a case a label of its arterial image too: the venous one's mirror image."""
+    mask = np.load(study.preprocessed / f"{name}.label-venous.npy")[::-1]
+    np.save(study.preprocessed / f"{name}.label-arterial.npy", mask)
+    record = read_record(study.preprocessed / f"{name}.json")
+    record.details["labels"] = PHASES
+    record.details["foreground"]["arterial"] = {"1": np.argwhere(mask == 1).tolist()}
+    write_record(study.preprocessed / f"{name}.json", record)
+
+
+def test_each_image_may_have_a_label_of_its_own(study):
+    second_label(study, "a")
+    (case,) = load(study, labels=PHASES)
+    assert list(case.labels) == PHASES
+    assert torch.equal(case.labels["arterial"], case.labels["venous"].flip(0))
+    for (image, index), voxels in case.foreground.items():
+        assert (case.labels[image][tuple(voxels.T)] == index).all()
+    (case,) = load(study, modalities=["venous"], labels=["venous"])
+    assert list(case.labels) == ["venous"]
+    assert list(case.foreground) == [("venous", 1)]
+
+
+def test_a_case_that_lacks_one_of_the_wanted_labels_is_unlabelled(study):
+    second_label(study, "a")
+    complete, partial = load(study, names=["a", "b"], labels=PHASES)
+    assert list(complete.labels) == PHASES
+    assert (partial.labels, partial.foreground) == ({}, {})

@@ -54,7 +54,11 @@ def test_a_training_writes_its_model_curves_and_record(study, capsys):
     assert len(rows) == 4
     record = read_json(folder / "training.json")
     assert record["epochs"] == 3
-    assert record["cases"] == {"train": ["a", "b", "c"], "validation": ["d"]}
+    assert record["cases"] == {
+        "train": ["a", "b", "c"],
+        "unlabelled": [],
+        "validation": ["d"],
+    }
     assert record["parameter_count"] == sum(
         p.numel() for p in load_model(folder).method.network.parameters()
     )
@@ -291,7 +295,8 @@ def test_a_method_is_trained_on_the_cases_that_have_all_its_images(study):
         method: read_json(study.train(method, method) / "training.json")
         for method in ("nnunet", "nnunet_venous")
     }
-    assert records["nnunet"]["cases"] == {"train": ["a", "c"], "validation": []}
+    assert records["nnunet"]["cases"]["train"] == ["a", "c"]
+    assert records["nnunet"]["cases"]["validation"] == []
     assert records["nnunet"]["incomplete"] == {"b": ["arterial"], "d": ["arterial"]}
     assert records["nnunet"]["quarantined"] == []
     assert records["nnunet_venous"]["cases"] == {"train": ["a", "b", "c"], "validation": ["d"]}

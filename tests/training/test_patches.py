@@ -4,15 +4,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remodal.objectives.batch import UNLABELLED
 from remodal.settings import AugmentationSettings
+from remodal.settings.sampling import PatchSettings
 from remodal.training.cases import TrainingCase
 from remodal.training.patches import (
     TRAINING,
     VALIDATION,
     PatchSampler,
+    Pool,
     ahead,
     foreground_samples,
     foreground_start,
+    random_shape,
     random_start,
     read_region,
 )
@@ -24,33 +28,31 @@ STILL = AugmentationSettings(
 )
 
 
-def make_case(name="a", shape=(20, 24, 22), seed=0):
-    """The first modality is the label times ten; the second is noise."""
+def make_case(name="a", shape=(20, 24, 22), seed=0, labels=("venous",)):
+    """The first modality is the label times ten; the second is noise. All labels are alike."""
     rng = np.random.default_rng(seed)
     label = np.zeros(shape, np.uint8)
     label[12:16, 3:9, 14:19] = 1
     label[2:4, 15:18, 2:5] = 2
     image = np.stack([10.0 * label, rng.standard_normal(shape)]).astype(np.float16)
-    foreground = {k: np.argwhere(label == k) for k in (1, 2)}
-    return TrainingCase(name, torch.from_numpy(image), torch.from_numpy(label), foreground)
+    foreground = {(of, k): np.argwhere(label == k) for of in labels for k in (1, 2)}
+    masks = {of: torch.from_numpy(label) for of in labels}
+    return TrainingCase(name, torch.from_numpy(image), masks, foreground)
 
 
-def sampler(cases=None, patch=(8, 10, 8), batch=2, augmentation=STILL, **changes):
+def sampler(cases=None, patch=(8, 10, 8), batch=2, labels=("venous",), **changes):
+    """Of one pool of these cases, or of `pools`."""
     arguments = {
-        "truth": "venous",
+        "pools": [Pool(cases or [make_case(labels=labels)], batch)],
+        "patch": PatchSettings.model_validate(patch),
         "foreground": 0.33,
         "device": CPU,
         "purpose": TRAINING,
         "seed": 0,
-    } | changes
-    return PatchSampler(
-        cases or [make_case()],
-        NAMES,
-        patch=patch,
-        batch=batch,
-        augmentation=augmentation,
-        **arguments,
-    )
+        "augmentation": STILL,
+    }
+    arguments |= changes
+    return PatchSampler(arguments.pop("pools"), NAMES, labels, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -87,13 +89,13 @@ def test_a_patch_is_centred_on_a_smaller_volume():
 
 def test_a_foreground_patch_holds_its_voxel_and_stays_inside():
     rng = np.random.default_rng(0)
-    corner = {1: np.array([[0, 9, 5]])}
+    corner = {("ct", 1): np.array([[0, 9, 5]])}
     assert foreground_start(rng, corner, (10, 10, 10), (4, 4, 4)) == (0, 6, 3)
 
 
 def test_each_class_is_drawn_as_often_however_rare():
     rng = np.random.default_rng(0)
-    foreground = {1: np.full((1000, 3), 4), 2: np.full((1, 3), 20)}
+    foreground = {("ct", 1): np.full((1000, 3), 4), ("ct", 2): np.full((1, 3), 20)}
     starts = [foreground_start(rng, foreground, (30, 30, 30), (4, 4, 4))[0] for _ in range(1000)]
     assert np.mean(np.array(starts) == 18) == pytest.approx(0.5, abs=0.05)
 
@@ -158,7 +160,7 @@ def assert_equal(first, second):
 
 
 def test_the_label_belongs_to_the_image_it_was_drawn_on():
-    batch = sampler(truth="arterial").batch(0, 0)
+    batch = sampler(labels=["arterial"]).batch(0, 0)
     assert list(batch.labels) == ["arterial"]
     assert batch.labelled.tolist() == [True, True]
 
@@ -201,7 +203,8 @@ def test_cases_are_drawn_alike():
 
 def test_a_case_without_foreground_gives_a_random_patch():
     case = make_case()
-    empty = TrainingCase("empty", case.image, torch.zeros_like(case.label), {})
+    nothing = {"venous": torch.zeros_like(case.labels["venous"])}
+    empty = TrainingCase("empty", case.image, nothing, {})
     assert not sampler([empty]).batch(0, 0).label.any()
 
 
@@ -224,3 +227,164 @@ def test_an_error_in_the_making_of_a_batch_reaches_the_loop():
 
     with pytest.raises(ValueError, match="no batch 0"):
         list(ahead(broken, range(3)))
+
+
+POOLED = {"foreground": 1.0, "augmentation": None}
+
+
+def two_streams(**changes):
+    """Two labelled and two unlabelled samples."""
+    unlabelled = TrainingCase("u", make_case().image, {}, {})
+    pools = [Pool([make_case("a"), make_case("b")], 2), Pool([unlabelled], 2)]
+    return sampler(pools=pools, **POOLED | changes)
+
+
+def test_each_pool_gives_its_samples_of_every_batch():
+    patches = two_streams()
+    for iteration in range(20):
+        drawn = [patches.draw(0, iteration, sample).case.name for sample in range(4)]
+        assert set(drawn[:2]) <= {"a", "b"}
+        assert drawn[2:] == ["u", "u"]
+
+
+def test_a_batch_says_which_samples_are_labelled_and_fills_the_others():
+    batch = two_streams().batch(0, 0)
+    assert batch.labelled.tolist() == [True, True, False, False]
+    assert batch.label[:2].min() >= 0
+    assert (batch.label[2:] == UNLABELLED).all()
+    assert all(image.isfinite().all() for image in batch.images.values())
+
+
+def test_two_devices_have_as_many_samples_of_each_pool():
+    whole = two_streams().batch(0, 3)
+    for rank in (0, 1):
+        part = two_streams().batch(0, 3, range(rank, 4, 2))
+        assert part.labelled.tolist() == [True, False]
+        assert torch.equal(part.label, whole.label[rank::2])
+
+
+def test_each_pool_has_its_share_of_foreground():
+    """As many as of a batch of the pool's size; an unlabelled case has none to be centred on."""
+    patches = two_streams(foreground=0.33, patch=(3, 3, 3))
+    shown = [(patches.batch(0, i).label > 0).flatten(1).any(1).tolist() for i in range(40)]
+    first, second, *_ = np.mean(shown, 0)
+    assert first < 0.5
+    assert second == 1.0
+
+
+RANGE = {"least": [4, 8, 4], "most": [16, 16, 4], "multiple": [4, 4, 4]}
+
+
+def test_every_batch_draws_its_own_patch_of_the_allowed_sides():
+    patches = sampler(patch=RANGE)
+    shapes = [tuple(patches.batch(0, i).label.shape[1:]) for i in range(60)]
+    assert {z for z, _, _ in shapes} == {4, 8, 12, 16}
+    assert {y for _, y, _ in shapes} == {8, 12, 16}
+    assert {x for _, _, x in shapes} == {4}
+    assert shapes == [patches.shape(0, i) for i in range(60)]
+
+
+def test_a_drawn_patch_is_the_same_for_every_process_and_whatever_came_before():
+    patches, other = sampler(patch=RANGE, batch=4), sampler(patch=RANGE, batch=4)
+    for iteration in (5, 2, 7):
+        whole, part = patches.batch(1, iteration), other.batch(1, iteration, [1, 3])
+        assert torch.equal(part.label, whole.label[[1, 3]])
+
+
+def test_a_drawn_patch_is_no_larger_than_its_volumes_unless_it_is_the_least():
+    small, large = make_case("a", (18, 24, 22)), make_case("b", (40, 24, 40))
+    wide = PatchSettings.model_validate({"least": [8] * 3, "most": [32] * 3, "multiple": [8] * 3})
+    shapes = [random_shape(np.random.default_rng(i), wide, [small.size]) for i in range(50)]
+    assert np.max(shapes, 0).tolist() == [16, 24, 16]
+    thin = [large.size, (3, 9, 40)]
+    shapes = [random_shape(np.random.default_rng(i), wide, thin) for i in range(20)]
+    assert {shape[:2] for shape in shapes} == {(8, 8)}
+    shown = {sampler([small, large], patch=wide).shape(0, i)[0] for i in range(60)}
+    assert shown == {8, 16, 24, 32}
+
+
+def test_a_patch_of_too_many_voxels_is_drawn_again():
+    small = PatchSettings.model_validate(RANGE | {"voxels": 400})
+    shapes = [random_shape(np.random.default_rng(i), small, [(50, 50, 50)]) for i in range(80)]
+    assert {np.prod(shape) for shape in shapes} == {128, 192, 256, 384}
+
+
+def test_image_and_label_stay_together_in_patches_of_any_size():
+    everything = AugmentationSettings(
+        rotation_probability=1, scale_probability=1, elastic_probability=1, gamma_probability=0
+    )
+    patches = sampler(patch=RANGE, augmentation=everything)
+    for iteration in range(10):
+        batch = patches.batch(0, iteration)
+        image, label = batch.images["arterial"][:, 0], batch.label
+        inside = (image - image.round(decimals=-1)).abs() < 0.01
+        assert torch.equal(image[inside].div(10).round().long(), label[inside])
+
+
+def test_context_surrounds_the_patch_that_has_a_label():
+    plain = sampler(patch=(1, 12, 12), augmentation=None)
+    patches = sampler(patch=(1, 12, 12), augmentation=None, context=(1, 0, 0))
+    for iteration in range(20):
+        narrow, batch = plain.batch(0, iteration), patches.batch(0, iteration)
+        assert batch.images["venous"].shape == (2, 1, 3, 12, 12)
+        assert torch.equal(batch.label, narrow.label)
+        for name, image in batch.images.items():
+            assert torch.equal(image[:, :, 1:2], narrow.images[name])
+
+
+def test_context_beyond_the_first_and_the_last_slice_is_zero():
+    image = torch.arange(1.0, 1 + 2 * 12 * 12).view(2, 1, 12, 12)
+    case = TrainingCase("flat", image, {"venous": torch.ones((1, 12, 12), dtype=torch.uint8)}, {})
+    batch = sampler([case], patch=(1, 12, 12), augmentation=None, context=(1, 0, 0)).batch(0, 0)
+    assert torch.equal(batch.images["venous"][0, 0, 1], image[1, 0])
+    assert not batch.images["venous"][:, 0, [0, 2]].any()
+
+
+def test_all_slices_of_a_context_are_changed_alike():
+    """A volume whose slices are all the same stays so, whatever is drawn within the slices."""
+    rng = np.random.default_rng(0)
+    image = torch.from_numpy(rng.standard_normal((2, 1, 30, 30))).float().expand(2, 9, 30, 30)
+    label = (image[0] > 0).to(torch.uint8)
+    case = TrainingCase("same", image, {"venous": label}, {("venous", 1): np.argwhere(label)})
+    strong = AugmentationSettings(
+        in_slice=True,
+        rotation_probability=1,
+        scale_probability=1,
+        elastic_probability=1,
+        gamma_probability=1,
+        brightness_probability=1,
+        contrast_probability=1,
+    )
+    patches = sampler([case], patch=(1, 12, 12), augmentation=strong, context=(1, 0, 0))
+    changed = 0
+    for iteration in range(30):
+        patch = patches.draw(0, iteration, 0)
+        if not 2 <= patch.start[0] <= 6:
+            continue
+        below, middle, above = patches.batch(0, iteration, [0]).images["venous"][0, 0]
+        torch.testing.assert_close(below, middle, rtol=0, atol=1e-3)
+        torch.testing.assert_close(above, middle, rtol=0, atol=1e-3)
+        changed += 1
+    assert changed > 5
+
+
+def test_every_label_of_a_case_is_cut_and_changed_with_its_image():
+    case = make_case(labels=NAMES)
+    case.labels["arterial"] = 3 - case.labels["venous"]
+    everything = AugmentationSettings(rotation_probability=1, elastic_probability=1)
+    for augmentation in (None, STILL, everything):
+        patches = sampler([case], labels=NAMES, augmentation=augmentation)
+        for iteration in range(5):
+            labels = patches.batch(0, iteration).labels
+            assert list(labels) == NAMES
+            # Outside the volume, where both are zero, they are not each other's opposite.
+            inside = labels["arterial"] > 0
+            assert inside.any()
+            assert torch.equal(labels["venous"][inside], 3 - labels["arterial"][inside])
+
+
+def test_foreground_is_of_any_of_the_labels():
+    rng = np.random.default_rng(0)
+    foreground = {("t1", 1): np.full((9, 3), 5), ("t2", 1): np.full((1, 3), 20)}
+    starts = {foreground_start(rng, foreground, (30, 30, 30), (4, 4, 4))[0] for _ in range(100)}
+    assert starts == {3, 18}

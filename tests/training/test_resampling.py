@@ -29,7 +29,8 @@ def scene(shape=(24, 28, 26), seed=0):
 
 def resampled(image, label, deformation, centre, patch=PATCH):
     out = torch.empty((2, *patch))
-    found = resample(torch.from_numpy(image), torch.from_numpy(label), deformation, centre, out)
+    label = torch.from_numpy(label)
+    (found,) = resample(torch.from_numpy(image), [label], deformation, centre, out)
     return out.numpy(), found.numpy()
 
 
@@ -77,8 +78,8 @@ def test_one_call_on_a_gpu_gives_what_the_planes_give_on_a_cpu():
     found, found_label = resampled(image, label, deformation, centre)
     positions = coordinates(deformation, centre, PATCH, torch.device("cpu"))
     whole = torch.empty((2, *PATCH))
-    whole_label = _resample_at_once(
-        torch.from_numpy(image), torch.from_numpy(label), positions, whole
+    (whole_label,) = _resample_at_once(
+        torch.from_numpy(image), [torch.from_numpy(label)], positions, whole
     )
     np.testing.assert_allclose(found, whole.numpy(), atol=1e-4)
     np.testing.assert_array_equal(found_label, whole_label.numpy())
@@ -131,3 +132,11 @@ def test_a_displacement_is_as_strong_and_smooth_as_filtered_white_noise():
         mine = np.corrcoef(ours[:, lag:].ravel(), ours[:, :-lag].ravel())[0, 1]
         theirs = np.corrcoef(filtered[:, lag:].ravel(), filtered[:, :-lag].ravel())[0, 1]
         assert mine == pytest.approx(theirs, abs=0.05)
+
+
+def test_one_plane_of_knots_moves_every_slice_alike_and_as_strongly():
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((3, 1, *(knots(n, 5.0) for n in (60, 60))))
+    field = displacement(Elastic(noise, 5.0, 2.0), np.eye(3), (4, 60, 60), torch.device("cpu"))
+    assert torch.equal(field, field[:, :1].expand_as(field))
+    assert field.std() == pytest.approx(2.0, rel=0.2)

@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-from math import prod
 from pathlib import Path
 from statistics import fmean
 
@@ -42,7 +41,7 @@ def hours(jobs: list[PlannedJob], settings: Settings) -> tuple[float | None, str
         return len(jobs) * fmean(seconds) / 3600, f"mean of {len(seconds)} earlier jobs"
     if jobs[0].stage == "train" and settings.compute.device != "cpu":
         recipes = [settings.recipe_of(method) for method in settings.methods]
-        voxels = fmean(r.epochs * r.iterations * r.batch * prod(r.patch) for r in recipes)
+        voxels = fmean(r.epochs * r.iterations * r.batch * r.patch.typical for r in recipes)
         each = _PAPER_HOURS * voxels / _PAPER_VOXELS
         return len(jobs) * each, "the paper's 150 hours on a V100, by voxels"
     return None, ""

@@ -1,6 +1,7 @@
 """A trained model, ready to segment prepared cases."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import torch
 from torch import Tensor
 
 from remodal.errors import UserError
-from remodal.inference.sliding_window import sliding_window
+from remodal.inference.sliding_window import sliding_window, whole_window
 from remodal.methods.base import Method
 from remodal.models.model_files import load_model
-from remodal.settings import ComputeSettings, InferenceSettings
+from remodal.settings import ComputeSettings, InferenceSettings, NetworkSettings
+from remodal.settings.sampling import PatchSettings
 
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
@@ -100,12 +102,14 @@ class Segmenter:
             ):
                 return network_pass(images).float()
 
-        # All windows have one shape, so trying out the convolution algorithms pays on a GPU.
-        with torch.backends.cudnn.flags(benchmark=True):
+        whole = self._settings.window == "whole"
+        # Where all windows have one shape, trying out the convolution algorithms pays on a GPU.
+        with torch.backends.cudnn.flags(benchmark=not whole):
             result = sliding_window(
                 predictor,
                 torch.from_numpy(image).to(self._device).float(),
-                self._patch,
+                self._whole(image.shape[1:]) if whole else self._patch.most,
+                context=self._method.context,
                 step=self._settings.step,
                 mirror=mirror,
                 batch=self._windows,
@@ -113,9 +117,15 @@ class Segmenter:
             )
         return result.cpu().numpy()
 
+    def _whole(self, shape: Sequence[int]) -> Sequence[int]:
+        """The window that holds an image of this shape."""
+        network = NetworkSettings.model_validate(self.description["network"])
+        multiple = [lcm(*steps) for steps in zip(self._patch.multiple, network.factor)]
+        return whole_window(shape, self._patch.least, multiple)
+
     @property
-    def _patch(self) -> Sequence[int]:
-        return self.description["recipe"]["patch"]
+    def _patch(self) -> PatchSettings:
+        return PatchSettings.model_validate(self.description["recipe"]["patch"])
 
 
 def choose_device(wanted: str) -> torch.device:

@@ -25,6 +25,20 @@ def window_starts(length: int, patch: int, step: float) -> list[int]:
     return [round(room / max(count - 1, 1) * index) for index in range(count)]
 
 
+def whole_window(
+    shape: Sequence[int], least: Sequence[int], multiple: Sequence[int]
+) -> tuple[int, ...]:
+    """The window that holds a whole image, for a network that takes any size.
+
+    Sides are multiples of `multiple` and at least `least`, the smallest patch of the training. A
+    network of single slices (`least` and `multiple` are 1 along that axis) gets whole slices.
+    """
+    sides = zip(shape, least, multiple)
+    return tuple(
+        1 if low == step == 1 else max(low, -(-n // step) * step) for n, low, step in sides
+    )
+
+
 def gaussian_weights(patch: Sequence[int]) -> Tensor:
     """Weight of each voxel of a window: 1 at the centre (n // 2), less towards the border.
 

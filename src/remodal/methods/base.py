@@ -66,6 +66,10 @@ class Method(ABC):
     #: Whether `train` optimises anything (False: the model is assembled from its inputs).
     learns: bool = True
 
+    #: Whether the objective makes use of samples without a label (`Batch.labelled`); a recipe that
+    #: gives them to another method is refused.
+    takes_unlabelled: ClassVar[bool] = False
+
     def __init__(
         self, modalities: Sequence[str], classes: int, network: NetworkSettings, options: BaseModel
     ) -> None:
@@ -78,12 +82,22 @@ class Method(ABC):
                 expected=f"at least {self.fewest_modalities} modalities",
             )
         # Channels-last convolutions are the faster ones, on a CPU and on a GPU with bf16.
-        self.network: nn.Module = self.build(network).to(memory_format=torch.channels_last_3d)
+        self.network: nn.Module = channels_last(self.build(network))
 
     @property
     def name(self) -> str:
         """Name that a study calls the method by."""
         return type(self).__module__.rpartition(".")[2]
+
+    @property
+    def context(self) -> tuple[int, int, int]:
+        """Voxels (z, y, x) that the network sees on either side of what it predicts.
+
+        With (1, 0, 0) and patches of one slice a method is 2.5-D: its images are (B, 1, 3, Y, X),
+        labels and probabilities are of the slice in the middle. Beyond an image all is zero. It is
+        the method's and not the recipe's, since its network is made for so many slices.
+        """
+        return (0, 0, 0)
 
     @abstractmethod
     def build(self, network: NetworkSettings) -> nn.Module:
@@ -94,7 +108,7 @@ class Method(ABC):
         """Losses of a batch: `loss` is minimised, any other entry is only logged.
 
         Args:
-            batch: images of all the method's modalities, and labels.
+            batch: images of all the method's modalities, with their context, and labels.
             step: how far the training is.
         """
 
@@ -103,7 +117,8 @@ class Method(ABC):
         """Softmax probabilities, (B, classes + 1, Z, Y, X), from the modalities that are present.
 
         Args:
-            images: for each modality that is present a (B, 1, Z, Y, X) image.
+            images: for each modality that is present a (B, 1, Z, Y, X) image, larger by `context`
+                at both ends of each axis.
 
         Raises:
             UserError: this method cannot predict from these modalities.
@@ -179,6 +194,15 @@ class DeeplySupervisedMethod(Method):
         """Probabilities of the full-resolution head; no other is computed."""
         self.require_support(images)
         return self.log_probabilities(images, levels=1)[0].exp()
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The network with the weights of its 2-D and 3-D convolutions in that order, in place."""
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for weight in network.parameters():
+        if weight.dim() in formats:
+            weight.data = weight.data.to(memory_format=formats[weight.dim()])
+    return network
 
 
 def layout_of(network: NetworkSettings) -> Layout:

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+#: Every voxel of the label of a sample that has none: no class, and no index that a loss accepts.
+UNLABELLED = -1
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -11,8 +14,8 @@ class Batch:
 
     Attributes:
         images: for each modality (B, 1, Z, Y, X) float32.
-        labels: for each image that has a label (B, Z, Y, X) int64 class indices; what it holds of
-            a sample that is not labelled means nothing.
+        labels: for each image that has a label (B, Z, Y, X) int64 class indices; all of a sample
+            that is not labelled is `UNLABELLED`, which no loss may use.
         labelled: (B,) bool, the samples that have labels.
     """
 

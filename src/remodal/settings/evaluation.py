@@ -8,8 +8,14 @@ from remodal.settings.section import Section
 
 
 class InferenceSettings(Section):
-    """Sliding-window prediction."""
+    """Prediction of whole images."""
 
+    window: Literal["patch", "whole"] = Field(
+        "patch",
+        description="What is predicted at once: windows of the (largest) training patch, or the "
+        "`whole` image, padded with zeros to what the network can halve (for methods that are "
+        "trained on patches of many sizes).",
+    )
     step: float = Field(0.5, gt=0, le=1, description="Window step as a share of the patch.")
     mirror: bool = Field(True, description="Average over all mirrorings (8-fold in 3-D).")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(

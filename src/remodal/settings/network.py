@@ -1,5 +1,7 @@
 """The networks' size."""
 
+from math import prod
+
 from pydantic import Field
 
 from remodal.settings.section import Section
@@ -20,3 +22,9 @@ class NetworkSettings(Section):
         description="Kernels of 1 along an axis until its first down-sampling (1 x 3 x 3, as "
         "nnU-Net plans for thick slices), instead of 3 x 3 x 3 everywhere.",
     )
+
+    @property
+    def factor(self) -> tuple[int, int, int]:
+        """What a network shrinks (z, y, x) by in all: each side of a patch is a multiple of it."""
+        z, y, x = (prod(steps) for steps in zip(*self.strides))
+        return z, y, x

@@ -2,17 +2,32 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from remodal.settings.augmentation import AugmentationSettings
+from remodal.settings.sampling import PatchSettings, PoolSettings
 from remodal.settings.section import Section
 
 
 class RecipeSettings(Section):
     """How models are trained: all that changes what comes out. A method may have its own."""
 
-    patch: tuple[int, int, int] = Field((128, 128, 128), description="Patch (z, y, x) in voxels.")
+    patch: PatchSettings = Field(
+        default_factory=lambda: PatchSettings.model_validate((128, 128, 128)),
+        description="Patch (z, y, x) in voxels: three numbers (128 x 128 x 128 by default) "
+        "or a range to draw from.",
+    )
     batch: int = Field(2, ge=1, description="Patches in a batch, summed over devices.")
+    labelled: int | list[str] | None = Field(
+        None,
+        description="Training cases whose labels are used: so many (the first of the fold's), or "
+        "these; the other labels are withheld and never read. Default: all.",
+    )
+    pools: list[PoolSettings] = Field(
+        [],
+        description="Where the samples of a batch come from, in this order. Default: all from the "
+        "labelled cases.",
+    )
     epochs: int = Field(600, ge=1, description="Epochs (600 in the MAML paper).")
     iterations: int = Field(250, ge=1, description="Batches in an epoch (250 in nnU-Net).")
     optimiser: Literal["adam", "sgd"] = Field(
@@ -42,3 +57,20 @@ class RecipeSettings(Section):
     augmentation: AugmentationSettings = Field(
         default_factory=AugmentationSettings, description="Random changes of a patch."
     )
+
+    @property
+    def sources(self) -> list[PoolSettings]:
+        """The pools, also where none is named."""
+        return self.pools or [PoolSettings(cases="labelled", samples=self.batch)]
+
+    @model_validator(mode="after")
+    def _something_is_labelled(self) -> "RecipeSettings":
+        if self.labelled in (0, []) or (isinstance(self.labelled, int) and self.labelled < 0):
+            raise ValueError("labelled: must be at least one case")
+        return self
+
+    @model_validator(mode="after")
+    def _pools_make_the_batch(self) -> "RecipeSettings":
+        if (samples := sum(pool.samples for pool in self.sources)) != self.batch:
+            raise ValueError(f"pools: {samples} samples, but a batch of {self.batch}")
+        return self

@@ -1,6 +1,5 @@
 """All settings of a study, and what one section asks of another."""
 
-import math
 from collections.abc import Iterator
 from itertools import chain, product
 
@@ -96,6 +95,10 @@ class Settings(Section):
         own = self.methods[method].recipe
         return RecipeSettings.model_validate(merge(self.recipe.model_dump(), own))
 
+    def labels_of(self, method: str) -> list[str]:
+        """The images whose labels a method is trained with."""
+        return list(dict.fromkeys(map(self.truth_of, self.modalities_of(method))))
+
     def scenarios_of(self, method: str) -> list[str]:
         """The scenarios that a method is evaluated in."""
         own = set(self.modalities_of(method))
@@ -136,12 +139,11 @@ class Settings(Section):
         return self
 
     def _require_patch_fits(self, recipe: RecipeSettings, section: str) -> None:
-        factor = [math.prod(steps) for steps in zip(*self.network.strides)]
-        patch = list(recipe.patch)
-        if any(length % step for length, step in zip(patch, factor)) or patch == factor:
+        factor = self.network.factor
+        if not recipe.patch.fits(factor):
             raise ValueError(
-                f"{section}.patch: {patch} must be a multiple of {factor}, the product of "
-                "network.strides, and leave more than one voxel in the last stage"
+                f"{section}.patch: {recipe.patch} must be multiples of {list(factor)}, the product "
+                "of network.strides, and leave more than one voxel in the last stage"
             )
 
     @model_validator(mode="after")

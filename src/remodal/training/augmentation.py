@@ -50,14 +50,14 @@ def draw_deformation(
 ) -> Deformation | None:
     """Draw rotation, zoom and elastic deformation, each with its own probability.
 
-    With `in_slice` no voxel leaves its slice, as in nnU-Net's "dummy 2-D" augmentation.
+    With `in_slice` no voxel leaves its slice, and all slices move alike, as in nnU-Net's "dummy
+    2-D" augmentation.
     """
     elastic = None
     matrix = np.eye(3)
     axes = np.array([0.0 if settings.in_slice else 1.0, 1.0, 1.0])  # along which voxels move
     if rng.random() < settings.elastic_probability:
         elastic = draw_elastic(rng, settings, shape)
-        elastic.noise[axes == 0] = 0
     if rng.random() < settings.rotation_probability:
         limit = math.radians(settings.rotation_degrees)
         angles = rng.uniform(-limit, limit, 3)
@@ -81,6 +81,9 @@ def draw_elastic(rng: np.random.Generator, settings: AugmentationSettings, shape
     alpha, sigma = rng.uniform(*settings.elastic_alpha), rng.uniform(*settings.elastic_sigma)
     amplitude = alpha / math.sqrt(3) / (2 * math.sqrt(math.pi) * sigma) ** 1.5
     noise = rng.standard_normal((3, *(knots(n, sigma) for n in shape)))
+    if settings.in_slice:
+        noise = noise[:, :1]
+        noise[0] = 0
     return Elastic(noise, sigma, amplitude)
 
 

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,21 +14,28 @@ from torch import Tensor
 from remodal.errors import UserError
 from remodal.results.records import Record, read_record
 from remodal.settings.names import label_name
-from remodal.splits.completeness import lacking
 
 Place = Literal["device", "host", "disk"]
-Foreground = dict[int, np.ndarray]
+#: (n, 3) voxel coordinates (z, y, x), by image whose label they are of and class.
+Foreground = dict[tuple[str, int], np.ndarray]
 
 #: Share of the free memory that the cases may take: the rest is for the training itself.
 _SHARE = 0.5
 
 
 class Stored(NamedTuple):
-    """What a record says of a case's arrays: its modalities in their order, its label."""
+    """What a record says of a case's arrays.
+
+    Its modalities in their order, the images that it has labels of, and their foreground.
+    """
 
     modalities: list[str]
-    label: str
+    labels: list[str]
     foreground: Foreground
+
+    def without_labels(self) -> "Stored":
+        """The same images, unlabelled: neither labels nor what is known from them."""
+        return self._replace(labels=[], foreground={})
 
 
 @dataclass(frozen=True)
@@ -38,14 +45,21 @@ class TrainingCase:
     Attributes:
         name: the case.
         image: (M, Z, Y, X) float16 or float32, the method's modalities in their order.
-        label: (Z, Y, X) uint8 class indices.
-        foreground: for each class that occurs, (n, 3) voxel coordinates (z, y, x) drawn from it.
+        labels: for each image whose label is wanted (Z, Y, X) uint8 class indices; none: the case
+            is unlabelled.
+        foreground: voxels drawn from each class that occurs in these labels.
     """
 
     name: str
     image: Tensor
-    label: Tensor
+    labels: dict[str, Tensor]
     foreground: Foreground
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Voxels (z, y, x)."""
+        z, y, x = self.image.shape[1:]
+        return z, y, x
 
 
 def usable_cases(folder: Path, names: Sequence[str]) -> dict[str, Stored]:
@@ -66,17 +80,8 @@ def usable_cases(folder: Path, names: Sequence[str]) -> dict[str, Stored]:
             )
         record = read_record(path)
         if record.ok:
-            [label] = record.details["labels"]
-            usable[name] = Stored(record.details["modalities"], label, _foreground(record, label))
+            usable[name] = _stored(record)
     return usable
-
-
-def incomplete_cases(
-    cases: Mapping[str, Stored], modalities: Sequence[str]
-) -> dict[str, list[str]]:
-    """The cases that a method with these modalities is not trained on, and what each lacks."""
-    found = {name: lacking(case.modalities, modalities) for name, case in cases.items()}
-    return {name: missing for name, missing in found.items() if missing}
 
 
 def require_foreground(
@@ -107,45 +112,62 @@ def load_cases(
     folder: Path,
     usable: Mapping[str, Stored],
     modalities: Sequence[str],
+    labels: Sequence[str],
     place: Place,
     device: torch.device,
 ) -> list[TrainingCase]:
     """Open cases: in the device's memory, in the host's, or mapped from their files.
 
     Args:
-        folder: holds `<case>.npy` and `<case>.label-<modality>.npy`.
+        folder: holds `<case>.npy` and for each of its labels `<case>.label-<image>.npy`.
         usable: the cases, as `usable_cases` gives them; each has all wanted modalities.
         modalities: the wanted ones, in the order of the method.
+        labels: the images whose labels are wanted. A case that lacks one is unlabelled, and none of
+            its labels is read.
         place: where the arrays are held.
         device: the training device.
 
     Raises:
-        UserError: an array is damaged or does not fit its label.
+        UserError: an array is damaged or does not fit its image.
     """
     cases = []
     for name, stored in usable.items():
+        wanted = list(labels) if has_labels(stored, labels) else []
         channels = [stored.modalities.index(modality) for modality in modalities]
         image = _mapped(folder / f"{name}.npy")
-        label = _mapped(folder / f"{name}.{label_name(stored.label)}.npy")
-        if image.shape != (len(stored.modalities), *label.shape):
-            raise UserError(
-                f"image {tuple(image.shape)} and label {tuple(label.shape)} do not fit",
-                where=str(folder / name),
-                remedy="run `remodal preprocess` for the case again",
+        masks = {label: _mapped(label_file(folder, name, label)) for label in wanted}
+        for label, mask in masks.items():
+            if image.shape != (len(stored.modalities), *mask.shape):
+                raise UserError(
+                    f"image {tuple(image.shape)} and label {tuple(mask.shape)} do not fit",
+                    where=str(label_file(folder, name, label)),
+                    remedy="run `remodal preprocess` for the case again",
+                )
+        cases.append(
+            TrainingCase(
+                name,
+                _held(_chosen(image, channels), place, device),
+                {label: _held(mask, place, device) for label, mask in masks.items()},
+                {key: voxels for key, voxels in stored.foreground.items() if key[0] in wanted},
             )
-        image = _chosen(image, channels)
-        if place != "disk":
-            image, label = image.copy(), label.copy()
-        held = [_tensor(array) for array in (image, label)]
-        if place == "device":
-            held = [tensor.to(device) for tensor in held]
-        cases.append(TrainingCase(name, *held, stored.foreground))
+        )
     return cases
+
+
+def label_file(folder: Path, case: str, image: str) -> Path:
+    """The file of the label that belongs to one of a case's images."""
+    return Path(folder) / f"{case}.{label_name(image)}.npy"
+
+
+def has_labels(stored: Stored, wanted: Iterable[str]) -> bool:
+    """Whether a case has all wanted labels: with some of them it is unlabelled."""
+    return set(wanted) <= set(stored.labels)
 
 
 def choose_place(
     folder: Path,
     usable: Mapping[str, Stored],
+    labels: Sequence[str],
     wanted: Literal["auto", "device", "host", "disk"],
     device: torch.device,
 ) -> Place:
@@ -158,10 +180,11 @@ def choose_place(
         UserError: `device` is wanted and too small.
     """
     on_gpu = device.type == "cuda"
-    files = [
-        Path(folder) / f"{name}.{part}"
+    files = [Path(folder) / f"{name}.npy" for name in usable]
+    files += [
+        label_file(folder, name, label)
         for name, stored in usable.items()
-        for part in ("npy", f"{label_name(stored.label)}.npy")
+        for label in (labels if has_labels(stored, labels) else ())
     ]
     needed = sum(file.stat().st_size for file in files if file.is_file())
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else free_memory()
@@ -223,7 +246,20 @@ def _chosen(image: np.ndarray, channels: Sequence[int]) -> np.ndarray:
     return image[first : first + count] if neighbours else image[list(channels)]
 
 
-def _foreground(record: Record, label: str) -> Foreground:
-    found = record.details["foreground"][label]
-    arrays = {int(k): np.asarray(v, dtype=np.int32).reshape(-1, 3) for k, v in found.items()}
-    return {index: voxels for index, voxels in sorted(arrays.items()) if len(voxels)}
+def _held(array: np.ndarray, place: Place, device: torch.device) -> Tensor:
+    tensor = _tensor(array if place == "disk" else array.copy())
+    return tensor.to(device) if place == "device" else tensor
+
+
+def _stored(record: Record) -> Stored:
+    foreground = {
+        (image, int(index)): np.asarray(voxels, dtype=np.int32).reshape(-1, 3)
+        for image, classes in record.details.get("foreground", {}).items()
+        for index, voxels in classes.items()
+        if voxels
+    }
+    return Stored(
+        record.details["modalities"],
+        record.details["labels"],
+        {key: foreground[key] for key in sorted(foreground)},
+    )

@@ -34,12 +34,18 @@ def make_fabric(recipe: RecipeSettings, compute: ComputeSettings) -> Fabric:
             f"{compute.devices} GPUs wanted, {torch.cuda.device_count()} there",
             where="compute.devices",
         )
-    if recipe.batch % compute.devices:
-        raise UserError(
-            f"a batch of {recipe.batch} cannot be shared by {compute.devices} devices",
-            where="recipe.batch",
-            expected="a multiple of compute.devices",
-        )
+    for pool in recipe.sources:
+        if pool.samples % compute.devices:
+            what = (
+                f"a pool of {pool.samples} samples"
+                if recipe.pools
+                else f"a batch of {recipe.batch}"
+            )
+            raise UserError(
+                f"{what} cannot be shared by {compute.devices} devices",
+                where="recipe.pools" if recipe.pools else "recipe.batch",
+                expected="a multiple of compute.devices",
+            )
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     fabric = Fabric(
         accelerator="cuda" if on_gpu else "cpu",

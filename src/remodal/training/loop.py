@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,21 @@ from remodal.results.files import write_json
 from remodal.results.provenance import git_state, hardware, versions
 from remodal.settings import RecipeSettings, Settings
 from remodal.settings.stages import depends_on
-from remodal.splits import read_fold
+from remodal.splits import Fold, read_fold, read_splits
 from remodal.tracking.live import live_view
 from remodal.training.cases import (
+    Stored,
     TrainingCase,
     choose_place,
-    incomplete_cases,
     load_cases,
     require_foreground,
     usable_cases,
 )
 from remodal.training.checkpoints import Progress, identity
+from remodal.training.choice import Choice, choose_cases
 from remodal.training.devices import make_fabric, peak_memory, precision, repeatable
 from remodal.training.fitting import Fitting
-from remodal.training.patches import TRAINING, VALIDATION, PatchSampler
+from remodal.training.patches import TRAINING, VALIDATION, PatchSampler, Pool
 
 
 @dataclass(frozen=True)
@@ -144,25 +146,21 @@ def _initial_method(task: _Task) -> Method:
 def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[str, Any]]:
     """Optimise the method; its progress, and what was trained on."""
     sets = read_fold(task.splits, task.fold)
-    found = {part: usable_cases(task.preprocessed, sets[part]) for part in ("train", "validation")}
-    incomplete = incomplete_cases(found["train"] | found["validation"], method.modalities)
-    usable = {
-        part: {name: case for name, case in cases.items() if name not in incomplete}
-        for part, cases in found.items()
-    }
-    names = [*usable["train"], *usable["validation"]]
-    place = choose_place(
-        task.preprocessed,
-        usable["train"] | usable["validation"],
-        task.settings.compute.cache,
-        fabric.device,
-    )
-    cases = {
-        part: load_cases(task.preprocessed, stored, method.modalities, place, fabric.device)
-        for part, stored in usable.items()
-    }
-    require_foreground(cases["train"], method.modalities, task.preprocessed)
-    known_as = _identity(task, names)
+    choice = _choose(task, method, sets)
+    used, labels = choice.used, task.settings.labels_of(task.method)
+    cache = task.settings.compute.cache
+    place = choose_place(task.preprocessed, used, labels, cache, fabric.device)
+
+    def opened(stored: Mapping[str, Stored]) -> list[TrainingCase]:
+        return load_cases(
+            task.preprocessed, stored, method.modalities, labels, place, fabric.device
+        )
+
+    of_pools = {"labelled": opened(choice.labelled), "unlabelled": opened(choice.unlabelled)}
+    require_foreground(of_pools["labelled"], method.modalities, task.preprocessed)
+    pools = [Pool(of_pools[pool.cases], pool.samples) for pool in task.recipe.sources]
+    watched = [Pool(opened(choice.validation), task.recipe.batch)] if choice.validation else []
+    known_as = _identity(task, list(used))
     with (
         repeatable(fabric.device),
         live_view(task.settings, task.method, task.fold, task.seed, known_as) as watch,
@@ -172,10 +170,8 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
             fabric,
             task.recipe,
             task.settings.compute,
-            _sampler(task, method, fabric, cases["train"], TRAINING),
-            _sampler(task, method, fabric, cases["validation"], VALIDATION)
-            if cases["validation"]
-            else None,
+            _sampler(task, method, fabric, pools, TRAINING),
+            _sampler(task, method, fabric, watched, VALIDATION) if watched else None,
             seed=task.seed,
             classes=list(task.settings.data.classes),
             folder=task.checkpoints / known_as,
@@ -183,25 +179,54 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
             watch=watch,
         )
         progress = fitting.run()
+    left = {*used, *choice.incomplete, *choice.unused}
     about = {
         "cache": place,
-        "cases": {part: list(stored) for part, stored in usable.items()},
-        "incomplete": incomplete,
-        "quarantined": sorted({*sets["train"], *sets["validation"]}.difference(names, incomplete)),
+        "cases": {
+            "train": list(choice.labelled),
+            "unlabelled": list(choice.unlabelled),
+            "validation": list(choice.validation),
+        },
+        "incomplete": choice.incomplete,
+        "unused": choice.unused,
+        "quarantined": sorted({*sets["train"], *sets["validation"]}.difference(left)),
     }
     return progress, about
 
 
+def _choose(task: _Task, method: Method, sets: Fold) -> Choice:
+    """The fold's cases by their use, as the recipe has it.
+
+    Raises:
+        UserError: the method cannot use samples without a label, or what `choose_cases` raises.
+    """
+    recipe = task.recipe
+    if any(pool.cases == "unlabelled" for pool in recipe.sources) and not method.takes_unlabelled:
+        raise UserError(
+            f"method `{task.method}` does not learn from unlabelled cases",
+            where="recipe.pools",
+            expected="a pool of labelled cases only",
+        )
+    return choose_cases(
+        usable_cases(task.preprocessed, sets["train"]),
+        usable_cases(task.preprocessed, sets["validation"]),
+        method.modalities,
+        task.settings.labels_of(task.method),
+        recipe,
+        known={*read_splits(task.splits)["modalities"], *chain.from_iterable(sets.values())},
+    )
+
+
 def _sampler(
-    task: _Task, method: Method, fabric: Fabric, cases: list[TrainingCase], purpose: int
+    task: _Task, method: Method, fabric: Fabric, pools: list[Pool], purpose: int
 ) -> PatchSampler:
     recipe = task.recipe
     return PatchSampler(
-        cases,
+        pools,
         method.modalities,
-        truth=task.settings.registration.fixed,
+        task.settings.labels_of(task.method),
         patch=recipe.patch,
-        batch=recipe.batch,
+        context=method.context,
         foreground=recipe.foreground,
         device=fabric.device,
         purpose=purpose,

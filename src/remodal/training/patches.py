@@ -8,16 +8,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from remodal.objectives.batch import Batch
+from remodal.objectives.batch import UNLABELLED, Batch
 from remodal.settings import AugmentationSettings
+from remodal.settings.sampling import PatchSettings
 from remodal.training.augmentation import Augmentation, draw_augmentation, mirroring
-from remodal.training.cases import TrainingCase
+from remodal.training.cases import Foreground, TrainingCase
 from remodal.training.resampling import Deformation, Shape, resample, source_box
 
 #: Purposes of a generator, so that validation patches are no training patches.
@@ -26,11 +28,27 @@ TRAINING, VALIDATION = 0, 1
 
 @dataclass(frozen=True)
 class Patch:
-    """A patch that has been decided on: its case, its first voxel and its augmentation."""
+    """A patch that has been decided on.
+
+    Attributes:
+        case: what it is cut from.
+        start: first voxel (z, y, x) of the part that is predicted; its context begins before it.
+        shape: voxels (z, y, x) of that part.
+        augmentation: how it is changed.
+    """
 
     case: TrainingCase
     start: Shape
+    shape: Shape
     augmentation: Augmentation
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Cases that `samples` of the samples of every batch come from, with replacement."""
+
+    cases: Sequence[TrainingCase]
+    samples: int
 
 
 def foreground_samples(batch: int, share: float) -> int:
@@ -49,16 +67,38 @@ def random_start(rng: np.random.Generator, size: Shape, patch: Shape) -> Shape:
 
 
 def foreground_start(
-    rng: np.random.Generator, foreground: dict[int, np.ndarray], size: Shape, patch: Shape
+    rng: np.random.Generator, foreground: Foreground, size: Shape, patch: Shape
 ) -> Shape:
     """First voxel of a patch around a random voxel of a random class of the case.
 
-    As nnU-Net, but the patch is kept inside the volume at both ends, not just at the lower one.
+    As nnU-Net, but the patch is kept inside the volume at both ends, not just at the lower one. A
+    class counts once in each label that it occurs in.
     """
-    voxels = foreground[rng.choice(sorted(foreground))]
+    classes = sorted(foreground)
+    voxels = foreground[classes[rng.choice(len(classes))]]
     low, high = _bounds(size, patch)
     start = voxels[rng.integers(len(voxels))] - np.array(patch) // 2
     return tuple(np.clip(start, low, high).tolist())
+
+
+def random_shape(
+    rng: np.random.Generator, settings: PatchSettings, sizes: Sequence[Shape]
+) -> Shape:
+    """Sides of a batch's patches: uniform over the allowed ones that fit into all its volumes.
+
+    A side for which a volume is too short is the least one. A shape of more than `voxels` is drawn
+    again.
+    """
+    sides = []
+    for least, most, step, *lengths in zip(
+        settings.least, settings.most, settings.multiple, *sizes
+    ):
+        longest = max(least, min(most, *lengths))
+        sides.append(range(least, longest + 1, step))
+    while True:
+        shape = tuple(side[rng.integers(len(side))] for side in sides)
+        if settings.voxels is None or prod(shape) <= settings.voxels:
+            return shape
 
 
 def _bounds(size: Shape, patch: Shape) -> tuple[np.ndarray, np.ndarray]:
@@ -86,12 +126,13 @@ class PatchSampler:
     """Makes batches of patches on a device.
 
     Args:
-        cases: cases that patches are drawn from, with replacement.
+        pools: where the samples of a batch come from, in this order.
         modalities: names of the images' channels.
-        truth: the image that the cases' labels belong to.
-        patch: (z, y, x) voxels.
-        batch: patches in a batch.
-        foreground: share of a batch that is centred on foreground.
+        labels: the images whose labels a labelled case has.
+        patch: size of what is predicted, fixed or drawn for every batch.
+        context: voxels (z, y, x) beyond that, at both ends, which images have and labels do not.
+            Outside the volume it is zero, as a patch larger than the volume is.
+        foreground: share of each pool's samples that is centred on foreground.
         device: where the batch is made.
         purpose: `TRAINING` or `VALIDATION`.
         seed: seed of the training.
@@ -100,81 +141,124 @@ class PatchSampler:
 
     def __init__(
         self,
-        cases: Sequence[TrainingCase],
+        pools: Sequence[Pool],
         modalities: Sequence[str],
+        labels: Sequence[str],
         *,
-        truth: str,
-        patch: Shape,
-        batch: int,
+        patch: PatchSettings,
         foreground: float,
         device: torch.device,
         purpose: int,
         seed: int,
+        context: Shape = (0, 0, 0),
         augmentation: AugmentationSettings | None = None,
     ) -> None:
-        self._cases, self._modalities, self._truth = list(cases), list(modalities), truth
-        self._patch, self._batch, self._device = patch, batch, device
-        self._centred = foreground_samples(batch, foreground)
+        self._modalities, self._labels = list(modalities), list(labels)
+        self._patch, self._context, self._device = patch, np.array(context), device
+        #: Of each sample: the cases that it comes from, and whether it is centred on foreground.
+        self._samples = [
+            (pool.cases, number >= pool.samples - foreground_samples(pool.samples, foreground))
+            for pool in pools
+            for number in range(pool.samples)
+        ]
         self._key, self._augmentation = (purpose, seed), augmentation
         self._scratch = torch.empty(0, device=device)
 
     def draw(self, epoch: int, iteration: int, sample: int) -> Patch:
         """Decide on one patch; nothing is read."""
-        rng = np.random.default_rng([*self._key, epoch, iteration, sample])
-        case = self._cases[rng.integers(len(self._cases))]
-        size = tuple(case.label.shape)
-        if sample >= self._batch - self._centred and case.foreground:
-            start = foreground_start(rng, case.foreground, size, self._patch)
-        else:
-            start = random_start(rng, size, self._patch)
-        if self._augmentation is None:
-            return Patch(case, start, Augmentation())
-        channels = len(self._modalities)
-        return Patch(case, start, draw_augmentation(rng, self._augmentation, self._patch, channels))
+        return self._draw(epoch, iteration, sample, self.shape(epoch, iteration))
+
+    def shape(self, epoch: int, iteration: int) -> Shape:
+        """Size of a batch's patches without their context: the same for every process."""
+        if self._patch.fixed:
+            return self._patch.least
+        numbers = range(len(self._samples))
+        sizes = [self._case(self._rng(epoch, iteration, n), n).size for n in numbers]
+        return random_shape(self._rng(epoch, iteration, len(numbers)), self._patch, sizes)
 
     def batch(self, epoch: int, iteration: int, samples: Sequence[int] | None = None) -> Batch:
         """Make a batch, or those of its samples that this process trains on."""
-        samples = range(self._batch) if samples is None else samples
-        channels = len(self._modalities)
-        images = torch.empty((channels, len(samples), 1, *self._patch), device=self._device)
-        labels = torch.empty((len(samples), *self._patch), dtype=torch.int64, device=self._device)
+        samples = range(len(self._samples)) if samples is None else samples
+        shape = self.shape(epoch, iteration)
+        whole = self._with_context(shape)
+        images = torch.empty((len(self._modalities), len(samples), 1, *whole), device=self._device)
+        labels = {
+            name: torch.empty((len(samples), *shape), dtype=torch.int64, device=self._device)
+            for name in self._labels
+        }
+        labelled = []
         for index, sample in enumerate(samples):
-            patch = self.draw(epoch, iteration, sample)
-            labels[index] = self._make(patch, images[:, index, 0])
-        labelled = torch.ones(len(samples), dtype=torch.bool, device=self._device)
-        return Batch(dict(zip(self._modalities, images)), {self._truth: labels}, labelled)
+            patch = self._draw(epoch, iteration, sample, shape)
+            made = self._make(patch, images[:, index, 0])
+            for name, label in labels.items():
+                label[index] = made.get(name, UNLABELLED)
+            labelled.append(bool(made))
+        return Batch(
+            dict(zip(self._modalities, images)),
+            labels,
+            torch.tensor(labelled, device=self._device),
+        )
 
-    def _make(self, patch: Patch, image: Tensor) -> Tensor:
-        """Cut and change one patch: the image into `image`, the label returned."""
+    def _rng(self, epoch: int, iteration: int, number: int) -> np.random.Generator:
+        """Generator of a sample; the number after the last sample's is the whole batch's."""
+        return np.random.default_rng([*self._key, epoch, iteration, number])
+
+    def _case(self, rng: np.random.Generator, sample: int) -> TrainingCase:
+        cases, _ = self._samples[sample]
+        return cases[rng.integers(len(cases))]
+
+    def _draw(self, epoch: int, iteration: int, sample: int, shape: Shape) -> Patch:
+        rng = self._rng(epoch, iteration, sample)
+        case = self._case(rng, sample)
+        _, centred = self._samples[sample]
+        if centred and case.foreground:
+            start = foreground_start(rng, case.foreground, case.size, shape)
+        else:
+            start = random_start(rng, case.size, shape)
+        if self._augmentation is None:
+            return Patch(case, start, shape, Augmentation())
+        drawn = draw_augmentation(
+            rng, self._augmentation, self._with_context(shape), len(self._modalities)
+        )
+        return Patch(case, start, shape, drawn)
+
+    def _with_context(self, shape: Shape) -> Shape:
+        return tuple((np.array(shape) + 2 * self._context).tolist())
+
+    def _make(self, patch: Patch, image: Tensor) -> dict[str, Tensor]:
+        """Cut and change one patch: the image into `image`, its labels returned."""
         augmentation = patch.augmentation
         if augmentation.deformation is None:
-            label = self._cut(patch, image)
+            labels = self._cut(patch, image)
         else:
-            label = self._deform(patch, augmentation.deformation, image)
+            labels = self._deform(patch, augmentation.deformation, image)
         for change in augmentation.changes:
             change(image)
-        return label
+        inner = tuple(slice(more, more + n) for more, n in zip(self._context, patch.shape))
+        return {name: label[inner] for name, label in zip(patch.case.labels, labels)}
 
-    def _cut(self, patch: Patch, image: Tensor) -> Tensor:
+    def _cut(self, patch: Patch, image: Tensor) -> list[Tensor]:
         axes = [axis - 3 for axis, flipped in enumerate(patch.augmentation.mirrored) if flipped]
-        volume, label = self._region(patch.case, patch.start, self._patch)
+        start = tuple((np.array(patch.start) - self._context).tolist())
+        volume, *labels = self._regions(patch.case, start, self._with_context(patch.shape))
         image.copy_(volume.flip(axes) if axes else volume)
-        return label.flip(axes) if axes else label
+        return [label.flip(axes) if axes else label for label in labels]
 
-    def _deform(self, patch: Patch, drawn: Deformation, image: Tensor) -> Tensor:
+    def _deform(self, patch: Patch, drawn: Deformation, image: Tensor) -> list[Tensor]:
         deformation = Deformation(
             drawn.matrix @ mirroring(patch.augmentation.mirrored), drawn.elastic
         )
-        centre = np.array(patch.start) + (np.array(self._patch) - 1) / 2
-        start, shape = source_box(deformation, centre, self._patch)
-        volume, label = self._region(patch.case, start, shape)
-        return resample(self._as_float(volume), label, deformation, centre - start, image)
+        centre = np.array(patch.start) + (np.array(patch.shape) - 1) / 2
+        start, shape = source_box(deformation, centre, self._with_context(patch.shape))
+        volume, *labels = self._regions(patch.case, start, shape)
+        return resample(self._as_float(volume), labels, deformation, centre - start, image)
 
-    def _region(self, case: TrainingCase, start: Shape, shape: Shape) -> tuple[Tensor, Tensor]:
-        return tuple(
+    def _regions(self, case: TrainingCase, start: Shape, shape: Shape) -> list[Tensor]:
+        """A box of the case's image and of each of its labels."""
+        return [
             self._on_device(read_region(volume, start, shape))
-            for volume in (case.image, case.label)
-        )
+            for volume in (case.image, *case.labels.values())
+        ]
 
     def _on_device(self, region: Tensor) -> Tensor:
         if region.device == self._device or self._device.type == "cpu":

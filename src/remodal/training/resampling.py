@@ -5,6 +5,7 @@ Positions are in voxels. A patch point `x` (relative to the patch's centre) is r
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,8 @@ class Elastic:
     """A smooth random displacement.
 
     Attributes:
-        noise: (3, K_z, K_y, K_x) standard normal numbers at knots one `sigma` apart.
+        noise: (3, K_z, K_y, K_x) standard normal numbers at knots one `sigma` apart; with one
+            plane of knots the displacement is the same in every slice.
         sigma: smoothness in voxels.
         amplitude: standard deviation of each component in voxels.
     """
@@ -71,6 +73,8 @@ def displacement(elastic: Elastic, matrix: np.ndarray, shape: Shape, device) -> 
         smoothing(length, elastic.sigma).to(device, non_blocking=True) for length in shape
     )
     field = along_y @ (field @ along_x.T)
+    if field.shape[1] == 1:
+        return field.expand(3, *shape).contiguous()
     return (along_z @ field.flatten(2)).view(3, *shape)
 
 
@@ -106,31 +110,36 @@ def coordinates(deformation: Deformation, centre: np.ndarray, shape: Shape, devi
 
 
 def resample(
-    image: Tensor, label: Tensor, deformation: Deformation, centre: np.ndarray, out: Tensor
-) -> Tensor:
+    image: Tensor,
+    labels: Sequence[Tensor],
+    deformation: Deformation,
+    centre: np.ndarray,
+    out: Tensor,
+) -> list[Tensor]:
     """Resample a source region into a patch.
 
     Args:
         image: (M, z, y, x) float32 source region.
-        label: (z, y, x) uint8 source region.
+        labels: (z, y, x) uint8 source regions.
         deformation: how the patch lies in it.
         centre: the patch's centre in the region, in voxels.
         out: (M, Z, Y, X) float32, takes the image.
 
     Returns:
-        The label, (Z, Y, X) uint8.
+        The labels, each (Z, Y, X) uint8.
     """
     shape = tuple(out.shape[1:])
     if deformation.separable:
-        return _resample_axes(image, label, deformation, centre, out)
+        return _resample_axes(image, labels, deformation, centre, out)
     positions = coordinates(deformation, centre, shape, image.device)
     if image.is_cuda:
-        return _resample_at_once(image, label, positions, out)
-    found = torch.empty(shape, dtype=label.dtype)
+        return _resample_at_once(image, labels, positions, out)
+    found = [torch.empty(shape, dtype=label.dtype) for label in labels]
     for first in range(0, shape[0], _PLANES):
         planes = slice(first, first + _PLANES)
         _resample_planes(image, positions[:, planes], out[:, planes])
-        found[planes] = nearest(label, positions[:, planes])
+        for patch, label in zip(found, labels):
+            patch[planes] = nearest(label, positions[:, planes])
     return found
 
 
@@ -142,13 +151,15 @@ def nearest(label: Tensor, positions: Tensor) -> Tensor:
     return label.flatten().index_select(0, index.flatten()).view(index.shape)
 
 
-def _resample_at_once(image: Tensor, label: Tensor, positions: Tensor, out: Tensor) -> Tensor:
+def _resample_at_once(
+    image: Tensor, labels: Sequence[Tensor], positions: Tensor, out: Tensor
+) -> list[Tensor]:
     grid = torch.stack(
         [position * (2 / (n - 1)) - 1 for position, n in zip(positions, image.shape[1:])][::-1], -1
     )
     sampled = F.grid_sample(image[None], grid[None], padding_mode="border", align_corners=True)
     out.copy_(sampled[0])
-    return nearest(label, positions)
+    return [nearest(label, positions) for label in labels]
 
 
 def _resample_planes(image: Tensor, positions: Tensor, out: Tensor) -> None:
@@ -177,10 +188,15 @@ def _resample_planes(image: Tensor, positions: Tensor, out: Tensor) -> None:
 
 
 def _resample_axes(
-    image: Tensor, label: Tensor, deformation: Deformation, centre: np.ndarray, out: Tensor
-) -> Tensor:
+    image: Tensor,
+    labels: Sequence[Tensor],
+    deformation: Deformation,
+    centre: np.ndarray,
+    out: Tensor,
+) -> list[Tensor]:
     """Linear interpolation axis by axis: the same result for a zoom, at a fraction of the work."""
     lower, weights = [], []
+    labels = list(labels)
     for axis, length in enumerate(out.shape[1:]):
         steps = torch.arange(length, dtype=torch.float64) - (length - 1) / 2
         position = float(centre[axis]) + float(deformation.matrix[axis, axis]) * steps
@@ -188,7 +204,8 @@ def _resample_axes(
         below = position.floor().clamp_(max=image.shape[axis + 1] - 2)
         lower.append(below.long().to(image.device))
         weights.append((position - below).float().to(image.device))
-        label = label.index_select(axis, position.round().long().to(label.device))
+        nearby = position.round().long()
+        labels = [label.index_select(axis, nearby.to(label.device)) for label in labels]
     # Along x a product with a two-tap matrix: gathering single numbers is slower.
     taps = image.new_zeros((image.shape[3], out.shape[3]))
     columns = torch.arange(out.shape[3], device=image.device)
@@ -199,7 +216,7 @@ def _resample_axes(
         slab = _between(image, 1, lower[0][planes], weights[0][planes].view(-1, 1, 1))
         slab = _between(slab, 2, lower[1], weights[1].view(-1, 1))
         out[:, planes] = slab @ taps
-    return label
+    return labels
 
 
 def _between(image: Tensor, axis: int, lower: Tensor, weight: Tensor) -> Tensor:
