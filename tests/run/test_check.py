@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from remodal.errors import UserError
-from remodal.run.check import check_methods_apart, check_study
+from remodal.run.check import check_names, check_study
 from remodal.settings import Settings
 from remodal.settings.composition import compose
 
@@ -18,7 +18,7 @@ def study(**options) -> Settings:
     return compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
 
 
-@pytest.mark.parametrize("check", [check_study, check_methods_apart])
+@pytest.mark.parametrize("check", [check_study, check_names])
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -33,7 +33,7 @@ def test_a_wrong_option_is_named_in_one_line(check, options, said):
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("check", [check_study, check_methods_apart])
+@pytest.mark.parametrize("check", [check_study, check_names])
 def test_an_unknown_method_is_named(check):
     settings = study()
     wrong = settings.methods["maml"].model_copy(update={"type": "mamll"})
@@ -44,15 +44,25 @@ def test_an_unknown_method_is_named(check):
 
 def test_a_right_study_is_summed_up():
     assert check_study(study(weights="repo")) == "6 cases of 6 patients, 7 methods: ok"
-    check_methods_apart(study(weights="repo"))
+    check_names(study(weights="repo"))
 
 
 def test_the_snakefile_imports_no_torch_for_it():
     program = (
-        "import sys; from remodal.run.check import check_methods_apart as check;"
+        "import sys; from remodal.run.check import check_names as check;"
         "from remodal.settings.composition import compose;"
         "check(compose({'study': 'liver', 'preset': 'smoke',"
         " 'methods': {'maml': {'options': {'ma': 'paper'}}}}));"
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("check", [check_study, check_names])
+def test_a_method_that_cannot_use_unlabelled_cases_is_not_given_any(check):
+    settings = study()
+    pools = [{"cases": "labelled", "samples": 1}, {"cases": "unlabelled", "samples": 1}]
+    given = settings.methods["maml"].model_copy(update={"recipe": {"pools": pools}})
+    settings = settings.model_copy(update={"methods": settings.methods | {"maml": given}})
+    with pytest.raises(UserError, match=r"methods\.maml, recipe\.pools: .*does not learn from"):
+        check(settings)

@@ -299,7 +299,8 @@ def test_a_method_is_trained_on_the_cases_that_have_all_its_images(study):
     assert records["nnunet"]["cases"]["validation"] == []
     assert records["nnunet"]["incomplete"] == {"b": ["arterial"], "d": ["arterial"]}
     assert records["nnunet"]["quarantined"] == []
-    assert records["nnunet_venous"]["cases"] == {"train": ["a", "b", "c"], "validation": ["d"]}
+    assert records["nnunet_venous"]["cases"]["train"] == ["a", "b", "c"]
+    assert records["nnunet_venous"]["cases"]["validation"] == ["d"]
     assert records["nnunet_venous"]["incomplete"] == {}
 
 

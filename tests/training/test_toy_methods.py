@@ -16,7 +16,9 @@ from remodal.settings.merging import merge
 from remodal.training import patches
 
 from .conftest import without_label, write_study
-from .toys import AnySize, Entropy, Slices
+from .toys.any_size import AnySize
+from .toys.entropy import Entropy
+from .toys.slices import Slices
 
 STREAMS = {
     "batch": 4,
@@ -169,7 +171,7 @@ def test_no_loss_uses_the_fill_of_an_unlabelled_sample(toy_study, monkeypatch):
 
 def test_a_method_that_cannot_use_unlabelled_samples_is_not_given_any(toy_study):
     study = toy_study("any_size", labelled=2, **STREAMS)
-    with pytest.raises(UserError, match=r"recipe\.pools: method `toy` does not learn from unl"):
+    with pytest.raises(UserError, match=r"methods\.toy, recipe\.pools: method `any_size` does not"):
         study.train("toy")
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remodal.methods.base import Method
-    from remodal.settings import NetworkSettings
+    from remodal.settings import NetworkSettings, RecipeSettings
 
 
 def method_names() -> list[str]:
@@ -101,6 +101,25 @@ def check_options(name: str, options: dict[str, Any], where: str = "") -> BaseMo
             expected=f"options {', '.join(known) or '(none)'}",
             remedy=f"did you mean `{near[0]}`?" if near else "",
         ) from error
+
+
+def check_unlabelled(name: str, recipe: "RecipeSettings", where: str) -> None:
+    """Check that a method that is given samples without labels can use them (imports the method).
+
+    Args:
+        name: the method.
+        recipe: how it is trained.
+        where: the setting that names the pools, for the message.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if recipe.takes_unlabelled and not _method_class(name).takes_unlabelled:
+        raise UserError(
+            f"method `{name}` does not learn from unlabelled cases",
+            where=where,
+            expected="pools of labelled cases only",
+        )
 
 
 def _method_class(name: str) -> "type[Method]":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
-from remodal.methods import check_options, require_method
+from remodal.methods import check_options, check_unlabelled, require_method
 from remodal.registration.ways import check_registration
 from remodal.settings import Settings
 from remodal.settings.composition import write_settings
@@ -15,7 +15,7 @@ from remodal.splits.completeness import lacking, require_enough_patients
 
 
 def check_study(settings: Settings) -> str:
-    """Check all that can be without its files; torch is imported where options are given.
+    """Check all that can be without its files; torch is imported where a method must be asked.
 
     Returns:
         One line on what was found.
@@ -28,6 +28,8 @@ def check_study(settings: Settings) -> str:
         require_method(method.type)
         if method.options:
             check_options(method.type, method.options, where=f"methods.{name}.options")
+        where = f"methods.{name}, recipe.pools"
+        check_unlabelled(method.type, settings.recipe_of(name), where)
     cases = cases_of(settings)
     require_enough_patients(settings, cases)
     patients = {case.patient for case in cases}
@@ -42,15 +44,19 @@ def check_names(settings: Settings) -> None:
 
     For the Snakefile.
 
-    Only a method knows its options, and it needs torch, which takes seconds and memory: where
-    options are given they are checked in a process of its own.
+    Only a method knows its options and whether it learns from unlabelled cases, and it needs torch,
+    which takes seconds and memory: where it must be asked, that is done in a process of its own.
 
     Raises:
-        UserError: an unknown method, or an option that it does not have or take.
+        UserError: an unknown method, an option that it does not have or take, or unlabelled samples
+            for a method that cannot use them.
     """
     for method in settings.methods.values():
         require_method(method.type)
-    if not any(method.options for method in settings.methods.values()):
+    if not any(
+        method.options or settings.recipe_of(name).takes_unlabelled
+        for name, method in settings.methods.items()
+    ):
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "settings.yaml"

@@ -63,6 +63,11 @@ class RecipeSettings(Section):
         """The pools, also where none is named."""
         return self.pools or [PoolSettings(cases="labelled", samples=self.batch)]
 
+    @property
+    def takes_unlabelled(self) -> bool:
+        """Whether some samples come from unlabelled cases."""
+        return any(pool.cases == "unlabelled" for pool in self.sources)
+
     @model_validator(mode="after")
     def _something_is_labelled(self) -> "RecipeSettings":
         if self.labelled in (0, []) or (isinstance(self.labelled, int) and self.labelled < 0):

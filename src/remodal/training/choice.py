@@ -65,7 +65,7 @@ def choose_cases(
     with_labels = [name for name, stored in complete.items() if has_labels(stored, labels)]
     chosen = _wanted(recipe.labelled, with_labels, complete, known)
     others = {n: stored.without_labels() for n, stored in complete.items() if n not in chosen}
-    pooled = any(pool.cases == "unlabelled" for pool in recipe.sources)
+    pooled = recipe.takes_unlabelled
     if pooled and not others:
         raise UserError(
             "no unlabelled training case for a pool of them",

@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 
 from remodal.errors import UserError
-from remodal.methods import build_method
+from remodal.methods import build_method, check_unlabelled
 from remodal.methods.base import Method
 from remodal.models.model_files import WEIGHTS, describe, load_model, save_model
 from remodal.preprocessing.fingerprint import read_fingerprint
@@ -131,6 +131,7 @@ def _require_inputs(task: _Task) -> None:
 def _initial_method(task: _Task) -> Method:
     """The method with its first weights, from the seed or from the models it starts from."""
     settings, chosen = task.settings, task.settings.methods[task.method]
+    check_unlabelled(chosen.type, task.recipe, f"methods.{task.method}, recipe.pools")
     torch.manual_seed(task.seed)
     method = build_method(
         chosen.type,
@@ -195,24 +196,13 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
 
 
 def _choose(task: _Task, method: Method, sets: Fold) -> Choice:
-    """The fold's cases by their use, as the recipe has it.
-
-    Raises:
-        UserError: the method cannot use samples without a label, or what `choose_cases` raises.
-    """
-    recipe = task.recipe
-    if any(pool.cases == "unlabelled" for pool in recipe.sources) and not method.takes_unlabelled:
-        raise UserError(
-            f"method `{task.method}` does not learn from unlabelled cases",
-            where="recipe.pools",
-            expected="a pool of labelled cases only",
-        )
+    """The fold's cases by their use, as the recipe has it."""
     return choose_cases(
         usable_cases(task.preprocessed, sets["train"]),
         usable_cases(task.preprocessed, sets["validation"]),
         method.modalities,
         task.settings.labels_of(task.method),
-        recipe,
+        task.recipe,
         known={*read_splits(task.splits)["modalities"], *chain.from_iterable(sets.values())},
     )
 
