@@ -55,6 +55,7 @@ def step_seconds(
     """Seconds of one step of the training loop, averaged over an epoch after a first one."""
     torch.manual_seed(0)
     method = build_method("nnunet", settings.data.modalities, 1, settings.network)
+    method.network.to(fabric.device)
     for run in ("warm-up", "measured"):
         fitting = Fitting(
             method,

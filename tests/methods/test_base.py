@@ -35,7 +35,7 @@ def test_every_trainable_weight_is_trained(build, make_batch, name, options):
     method.objective(make_batch(classes=2), FIRST)["loss"].backward()
     for key, parameter in method.network.named_parameters():
         assert (parameter.grad is not None) is parameter.requires_grad, key
-    (group,) = method.parameter_groups(RecipeSettings())
+    (group,) = method.optimisations(RecipeSettings())["loss"].parameters
     assert all(parameter.requires_grad for parameter in group["params"])
 
 
@@ -76,7 +76,7 @@ def test_the_result_is_the_same_in_training_and_in_evaluation(build, make_batch,
 def test_a_few_steps_lower_the_loss(build, make_batch, name):
     method, batch = build(name), make_batch()
     batch.label.copy_(batch.images["arterial"][:, 0] > 1)
-    optimiser = torch.optim.Adam(method.parameter_groups(RecipeSettings()), lr=0.01)
+    optimiser = torch.optim.Adam(method.optimisations(RecipeSettings())["loss"].parameters, lr=0.01)
     losses = []
     for _ in range(12):
         optimiser.zero_grad()

@@ -1,5 +1,6 @@
 """A tiny study on disk: preprocessed cases, a split and settings, trained in a second."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from remodal.results.records import Record, read_record, write_record
 from remodal.settings import ComputeSettings, Settings
 from remodal.settings.composition import compose, write_settings
 from remodal.training.loop import train
+from remodal.training.patches import PatchSampler
 
 CONFIG = Path(__file__).parents[2] / "config"
 SHAPE = (12, 20, 18)
@@ -127,3 +129,21 @@ def make_study() -> Callable[..., Study]:
 def study(tmp_path: Path) -> Study:
     """The tiny study."""
     return write_study(tmp_path)
+
+
+@pytest.fixture
+def signalled(monkeypatch):
+    """Send this process a signal while a batch is made."""
+
+    def install(number, epoch, iteration):
+        made = PatchSampler.batch
+
+        def batch(self, at_epoch, at_iteration, samples=None):
+            if (at_epoch, at_iteration) == (epoch, iteration):
+                os.kill(os.getpid(), number)
+            return made(self, at_epoch, at_iteration, samples)
+
+        monkeypatch.setattr(PatchSampler, "batch", batch)
+        return monkeypatch.undo
+
+    return install

@@ -18,7 +18,15 @@ CPU = torch.device("cpu")
 
 
 def test_a_checkpoint_comes_back_as_it_was(tmp_path):
-    progress = Progress(3, 7, {"loss": 0.1 + 0.2}, 0.5, [{"epoch": 1, "loss": None}], 12.5, 2)
+    progress = Progress(
+        epoch=3,
+        iteration=7,
+        sums={"loss": 0.1 + 0.2},
+        counts={"loss": 7},
+        curves=[{"epoch": 1, "loss": None}],
+        seconds=12.5,
+        resumed=2,
+    )
     weights = {"w": torch.randn(3, 4)}
     write_checkpoint(tmp_path, progress, {"weights": weights})
     found, states = read_checkpoint(tmp_path, CPU)

@@ -64,6 +64,35 @@ def test_the_polynomial_decay_ends_near_zero():
     assert found == pytest.approx([0.01 * (1 - epoch / 10) ** 0.9 for epoch in range(10)])
 
 
+def test_plain_adam_and_plain_momentum_are_settings():
+    _, adam, _ = parts(amsgrad=False)
+    assert adam.param_groups[0]["amsgrad"] is False
+    weight, sgd, _ = parts(
+        optimiser="sgd", momentum=0.9, nesterov=False, learning_rate=0.01, weight_decay=0
+    )
+    for _ in range(2):  # the second step adds 0.9 of the first
+        weight.grad = torch.tensor([1.0, 2.0])
+        sgd.step()
+    torch.testing.assert_close(weight.detach(), torch.tensor([1 - 0.029, 1 - 0.058]))
+
+
+def test_the_rate_falls_to_a_tenth_every_so_many_epochs_or_iterations():
+    steps = {"schedule": "step", "decay_every": 3, "learning_rate": 1.0}
+    for counted in ("epochs", "iterations"):
+        found = rates([1.0] * 7, schedule_in=counted, **steps)
+        assert found == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01])
+
+
+def test_a_polynomial_decay_in_iterations_ends_with_the_last_of_them():
+    found = rates([1.0] * 12, schedule="poly", schedule_in="iterations", epochs=3, iterations=4)
+    assert found == pytest.approx([3e-4 * (1 - number / 12) ** 0.9 for number in range(12)])
+
+
+def test_a_plateau_is_not_one_of_iterations():
+    with pytest.raises(ValueError, match="a plateau is one of epochs"):
+        RecipeSettings(schedule_in="iterations")
+
+
 def test_a_constant_rate_stays():
     assert rates([1.0] * 5, schedule="constant", learning_rate=0.01) == [0.01] * 5
 

@@ -55,13 +55,18 @@ def test_a_patient_is_segmented_from_both_phases_and_from_one(smoke_study):
         assert segmentation.GetDirection() == pytest.approx(scan.GetDirection(), abs=1e-5)
 
 
+def documented_method(tmp_path, number):
+    """The class of the page's first or second whole method."""
+    file = tmp_path / f"method{number}.py"
+    file.write_text(blocks(ROOT / "docs/add-a-method.md", "python")[number])
+    return runpy.run_path(str(file))["METHOD"]
+
+
 def test_the_example_of_a_method_is_a_working_method(tmp_path):
     from remodal.objectives.batch import Batch, Step
     from remodal.settings import NetworkSettings
 
-    (code,) = blocks(ROOT / "docs/add-a-method.md", "python")
-    (tmp_path / "shared_unet.py").write_text(code)
-    method_class = runpy.run_path(str(tmp_path / "shared_unet.py"))["METHOD"]
+    method_class = documented_method(tmp_path, 0)
     network = NetworkSettings(base_width=4, max_width=8, strides=[(2, 2, 2)])
     method = method_class(["arterial", "venous"], 1, network, method_class.Options())
     images = {name: torch.randn(1, 1, 8, 8, 8) for name in ("arterial", "venous")}
@@ -73,6 +78,25 @@ def test_the_example_of_a_method_is_a_working_method(tmp_path):
     with torch.no_grad():
         probabilities = method.probabilities({"venous": images["venous"]})
     torch.testing.assert_close(probabilities.sum(1), torch.ones(1, 8, 8, 8))
+
+
+def test_the_example_of_a_teacher_is_a_working_method(tmp_path):
+    from remodal.objectives.batch import Batch, Step
+    from remodal.settings import NetworkSettings
+
+    method_class = documented_method(tmp_path, 1)
+    network = NetworkSettings(base_width=4, max_width=8, strides=[(2, 2, 2)])
+    method = method_class(["venous"], 1, network, method_class.Options())
+    method.companions = method.build_companions(network)
+    image, label = torch.randn(1, 1, 8, 8, 8), torch.zeros(1, 8, 8, 8, dtype=torch.int64)
+    batch = Batch({"venous": image}, {"venous": label}, torch.ones(1, dtype=torch.bool))
+    step = Step(epoch=1, iteration=0, epochs=2, iterations=3)
+    losses = method.objective(batch, step)
+    losses["loss"].backward()
+    assert losses["consistency"] == 0  # the teacher is still the network
+    next(method.network.parameters()).data.add_(1.0)
+    method.after_step(step)
+    assert method.objective(batch, step)["consistency"] > 0
 
 
 def test_every_link_between_the_pages_leads_somewhere():

@@ -1,4 +1,4 @@
-"""What a method is: a network, an objective, optimisers and a prediction rule.
+"""What a method is: a network, an objective, what minimises it, and a prediction rule.
 
 A method is one file in this folder that holds one subclass of `Method` named `METHOD`; the file's
 name is the name that a study's YAML calls it by.
@@ -6,6 +6,7 @@ name is the name that a study's YAML calls it by.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, ClassVar, Literal
 
@@ -18,6 +19,9 @@ from remodal.networks.unet import Layout, plan_layout
 from remodal.objectives.batch import Batch, Step
 from remodal.objectives.deep_supervision import deeply_supervised_loss, level_weights
 from remodal.settings import NetworkSettings, RecipeSettings, Section
+
+#: Role of an input model whose weights a method starts from.
+START = "start"
 
 
 class NoOptions(Section):
@@ -44,8 +48,34 @@ class DeepSupervisionOptions(LossOptions):
     )
 
 
+@dataclass(frozen=True)
+class Optimisation:
+    """What is changed to minimise a loss, and how.
+
+    Attributes:
+        parameters: groups as torch's optimisers take them, with arguments of their own (`lr`,
+            `betas`) where they differ from the recipe. No other weight gets a gradient of the loss.
+        recipe: optimiser, learning rate, schedule and clipping.
+    """
+
+    parameters: list[dict[str, Any]]
+    recipe: RecipeSettings
+
+
 class Method(ABC):
     """One row of a table.
+
+    A training first builds the network, then gives it its starting weights (`load`, `start_from`),
+    then builds the companions. Each iteration it takes the losses of a batch (`objective`),
+    minimises those that `optimisations` names and calls `after_step`. The network alone is the
+    model that is saved.
+
+    Attributes:
+        network: predicts.
+        companions: networks that serve the training alone, such as a teacher or a discriminator,
+            by name. They are kept in checkpoints and lie on the training's device.
+        inputs: trained models, by role: frozen (evaluation mode, no gradients of their weights)
+            and on the training's device.
 
     Args:
         modalities: names of the inputs, in order. The method is trained on the cases that have all
@@ -83,6 +113,8 @@ class Method(ABC):
             )
         # Channels-last convolutions are the faster ones, on a CPU and on a GPU with bf16.
         self.network: nn.Module = channels_last(self.build(network))
+        self.companions: dict[str, nn.Module] = {}
+        self.inputs: dict[str, Method] = {}
 
     @property
     def name(self) -> str:
@@ -105,7 +137,10 @@ class Method(ABC):
 
     @abstractmethod
     def objective(self, batch: Batch, step: Step) -> dict[str, Tensor]:
-        """Losses of a batch: `loss` is minimised, any other entry is only logged.
+        """Losses of a batch, by name; their means are the curves.
+
+        Those that `optimisations` names are minimised, any other is only logged. One that is left
+        out is not minimised in this step: so losses may take turns.
 
         Args:
             batch: images of all the method's modalities, with their context, and labels.
@@ -132,12 +167,42 @@ class Method(ABC):
         """Maps worth showing, name to (B, 1, Z, Y, X), for example A_i; none by default."""
         return {}
 
-    def start_from(self, inputs: Mapping[str, "Method"]) -> None:
-        """Take over weights of other trained methods, by role (default: nothing to take)."""
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Start from weights of a file (default: the network's own, by name).
 
-    def parameter_groups(self, recipe: RecipeSettings) -> list[dict]:
-        """Parameter groups of the optimiser."""
-        return [{"params": [p for p in self.network.parameters() if p.requires_grad]}]
+        Raises:
+            RuntimeError: they do not fit.
+        """
+        self.network.load_state_dict(weights)
+
+    @property
+    def roles(self) -> set[str]:
+        """Roles that the method's input models may have (default: to start from its weights)."""
+        return {START}
+
+    def start_from(self, inputs: Mapping[str, "Method"]) -> None:
+        """Take over weights of trained models, by role (default: all of the one to start from).
+
+        Raises:
+            RuntimeError: they do not fit.
+        """
+        if START in inputs:
+            self.network.load_state_dict(inputs[START].network.state_dict())
+
+    def build_companions(self, network: NetworkSettings) -> dict[str, nn.Module]:
+        """Networks that serve the training alone, by name (default: none)."""
+        return {}
+
+    def optimisations(self, recipe: RecipeSettings) -> dict[str, Optimisation]:
+        """How each loss that is minimised is so; `loss` trains the network, and is always there.
+
+        Args:
+            recipe: the method's; what a second loss does not share is changed in a copy of it.
+        """
+        return {"loss": Optimisation([{"params": trainable(self.network)}], recipe)}
+
+    def after_step(self, step: Step) -> None:
+        """Called after every step of the optimisers, for moving averages (default: nothing)."""
 
     def in_order(self, images: Mapping[str, Tensor]) -> list[Tensor]:
         """The images of all the method's modalities, in its order."""
@@ -203,6 +268,11 @@ def channels_last(network: nn.Module) -> nn.Module:
         if weight.dim() in formats:
             weight.data = weight.data.to(memory_format=formats[weight.dim()])
     return network
+
+
+def trainable(network: nn.Module) -> list[nn.Parameter]:
+    """The weights of a network that are not frozen."""
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
 
 def layout_of(network: NetworkSettings) -> Layout:

@@ -61,7 +61,7 @@ def describe(
         "fold": fold,
         "seed": seed,
         "network": content["network"],
-        "recipe": settings.recipe_of(method).model_dump(mode="json"),
+        "recipe": settings.recipe_of(method).described(),
         "data": content["data"],
         "registration": completed(settings.registration),
         "preprocessing": content["preprocessing"],

@@ -8,6 +8,13 @@ from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.registry import require_metric
 from remodal.metrics.statistics import MOST_EXACT
 from remodal.registration.ways import described
+from remodal.report.recipe_text import (
+    checkpoint_sentence,
+    clipping_words,
+    optimiser_words,
+    schedule_words,
+    start_sentence,
+)
 from remodal.report.training_text import (
     Trained,
     listed,
@@ -19,13 +26,6 @@ from remodal.report.training_text import (
 from remodal.settings import Settings
 from remodal.splits.completeness import lacking
 
-_OPTIMISERS = {"adam": "Adam with AMSGrad", "sgd": "stochastic gradient descent with Nesterov 0.99"}
-_SCHEDULES = {
-    "plateau": "a learning rate lowered {factor:g}-fold whenever the smoothed training loss had "
-    "not improved for {patience} epochs",
-    "poly": "a polynomial decay of the learning rate (power 0.9)",
-    "constant": "a constant learning rate",
-}
 _CLIPPED = {
     "dataset_foreground": "clipped to the {low} and {high} percentiles of the training cases' "
     "foreground voxels",
@@ -81,18 +81,18 @@ def methods_text(
         intensity_sentence=_intensity_sentence(settings),
         split_sentence=_split_sentence(settings, splits),
         method_list=_method_list(settings),
-        optimiser=_OPTIMISERS[settings.recipe.optimiser],
-        schedule=_SCHEDULES[settings.recipe.schedule].format(
-            factor=1 / settings.recipe.plateau_factor,
-            patience=settings.recipe.patience,
-        ),
+        optimiser=optimiser_words(settings.recipe),
+        schedule=schedule_words(settings.recipe),
+        clipping=clipping_words(settings.recipe),
         training_sentences=_sentences(
             loss_sentence(trained),
             options_sentence(trained),
             _augmentation_sentence(settings),
             precision_sentence(trained),
+            start_sentence(settings.recipe),
             own_recipes_sentence(settings),
             _seeds_sentence(settings),
+            checkpoint_sentence(settings.recipe),
         ),
         exact_pairs=MOST_EXACT,
         evaluation_sentence=_evaluation_sentence(settings),

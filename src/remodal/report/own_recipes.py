@@ -10,11 +10,11 @@ def own_recipes(settings: Settings) -> dict[str, dict[str, Any]]:
 
     A key that a method sets to the study's own value is no difference.
     """
-    common = _flat(settings.recipe.model_dump(mode="json"))
+    common = _flat(settings.recipe.described())
     found = {}
     for method in settings.methods:
-        own = _flat(settings.recipe_of(method).model_dump(mode="json"))
-        if different := {key: value for key, value in own.items() if value != common[key]}:
+        own = _flat(settings.recipe_of(method).described())
+        if different := {key: value for key, value in own.items() if value != common.get(key)}:
             found[method] = different
     return found
 

@@ -14,7 +14,7 @@ def curve_row(
     epoch: int,
     learning_rate: float,
     losses: dict[str, float],
-    smoothed: float,
+    smoothed: float | None,
     dice: dict[str, float | None],
 ) -> Row:
     """One epoch's row.
@@ -23,7 +23,7 @@ def curve_row(
         epoch: number from 1.
         learning_rate: of the epoch.
         losses: mean over its batches, `loss` and whatever else the objective names.
-        smoothed: moving average of `loss`.
+        smoothed: moving average of `loss`; None: it has not occurred yet.
         dice: validation Dice of each class; empty in an epoch without validation.
     """
     known = [value for value in dice.values() if value is not None]

@@ -71,7 +71,7 @@ class SplitSettings(Section):
         ge=0,
         lt=1,
         description="Share of the training patients kept aside for the validation curve; "
-        "never used to choose a checkpoint.",
+        "it chooses a checkpoint only where `recipe.checkpoint` says so.",
     )
     stratify: bool = Field(
         True,

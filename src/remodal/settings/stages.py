@@ -81,7 +81,7 @@ def depends_on(settings: Settings, stage: str, method: str | None = None) -> str
     if method is not None:
         shown = {"label", "scenarios", "recipe"}
         parts["method"] = settings.methods[method].model_dump(mode="json", exclude=shown)
-        parts["recipe"] = settings.recipe_of(method).model_dump(mode="json")
+        parts["recipe"] = settings.recipe_of(method).described()
         parts["method code"] = _code(f"remodal.methods.{settings.methods[method].type}")
     return _digest(parts)
 

@@ -32,7 +32,9 @@ class Progress:
         epoch: finished epochs.
         iteration: finished iterations of the epoch after those.
         sums: sum over those iterations of each loss of the objective.
-        smoothed: moving average of the training loss.
+        counts: in how many of those iterations each loss occurred.
+        kept_epoch: number, from 1, of the epoch whose weights are the model so far.
+        best: mean validation Dice of that epoch; None: there was none yet.
         curves: a row for each finished epoch.
         seconds: time spent so far, interruptions left out.
         resumed: how often it was continued from a checkpoint.
@@ -41,7 +43,9 @@ class Progress:
     epoch: int = 0
     iteration: int = 0
     sums: dict[str, float] = field(default_factory=dict)
-    smoothed: float | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    kept_epoch: int = 0
+    best: float | None = None
     curves: list[Row] = field(default_factory=list)
     seconds: float = 0.0
     resumed: int = 0
@@ -62,8 +66,7 @@ def write_checkpoint(folder: Path, progress: Progress, states: dict[str, Any]) -
     Args:
         folder: the training's own folder.
         progress: how far it is.
-        states: state dictionaries: `weights`, and while it is not finished `optimiser`, `schedule`
-            and `precision`.
+        states: state dictionaries by name: `weights`, and of an unfinished training all others.
 
     Raises:
         EnvironmentProblem: full disk, or no permission to write.

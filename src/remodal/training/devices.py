@@ -50,7 +50,7 @@ def make_fabric(recipe: RecipeSettings, compute: ComputeSettings) -> Fabric:
     fabric = Fabric(
         accelerator="cuda" if on_gpu else "cpu",
         devices=compute.devices,
-        strategy="ddp_find_unused_parameters_true" if compute.devices > 1 else "auto",
+        strategy="ddp" if compute.devices > 1 else "auto",
         precision=precision(recipe, on_gpu),
         # One process per device, started here: not taken from Slurm's number of tasks.
         plugins=[LightningEnvironment()],

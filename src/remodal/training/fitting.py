@@ -1,16 +1,15 @@
 """The optimisation itself: epochs of batches, the validation curve, checkpoints and stopping."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
-from remodal.errors import UserError
 from remodal.methods.base import Method
 from remodal.objectives.batch import Batch, Step
 from remodal.process.progress import progress as shown
@@ -24,25 +23,13 @@ from remodal.training.checkpoints import (
 )
 from remodal.training.interruption import Interruption, interruptions
 from remodal.training.journal import Journal
-from remodal.training.optimisation import advance, make_optimiser, make_schedule, smooth
+from remodal.training.kept_weights import KeptWeights
+from remodal.training.minimising import make_minimisers, minimise, require_finite
 from remodal.training.patches import PatchSampler, ahead
 from remodal.training.validation import validation_dice
 
 #: Training batches for each validation batch (nnU-Net: 250 and 50).
 _PER_VALIDATION = 5
-
-
-class _Objective(nn.Module):
-    """A method's objective as a module: Fabric's precision and gradient exchange cover it all."""
-
-    def __init__(self, method: Method) -> None:
-        super().__init__()
-        self.network = method.network
-        self._method = method
-
-    def forward(self, batch: Mapping[str, Any], step: Mapping[str, int]) -> dict[str, Tensor]:
-        """The losses of a batch; records come as their fields: Fabric opens no frozen one."""
-        return self._method.objective(Batch(**batch), Step(**step))
 
 
 class Fitting:
@@ -82,12 +69,10 @@ class Fitting:
         self._training, self._validation = training, validation
         self._seed, self._classes = seed, list(classes)
         self._folder, self._report, self._watch = folder, report, watch
-        optimiser = make_optimiser(method.parameter_groups(recipe), recipe)
-        self._schedule = make_schedule(optimiser, recipe)
+        self._minimisers = make_minimisers(method.optimisations(recipe))
+        self._kept = KeptWeights(recipe.checkpoint, method.network)
         if compute.compile:
             method.network.compile()
-        self._module, self._optimiser = fabric.setup(_Objective(method), optimiser)
-        self._optimiser_state = optimiser
         share = range(fabric.global_rank, recipe.batch, fabric.world_size)
         self._samples = list(share)
         self._journal: Journal | None = None
@@ -97,14 +82,15 @@ class Fitting:
         """Train to the last epoch.
 
         Raises:
-            UserError: the loss is not finite.
+            UserError: a loss is not finite.
             Preempted: a signal asked to stop; the state was saved.
             KeyboardInterrupt: Ctrl-C; the state was saved.
         """
         self._journal = Journal(self._folder) if self._fabric.is_global_zero else None
         self._resume()
         began = time.monotonic() - self.progress.seconds
-        self._method.network.train()
+        for network in (self._method.network, *self._method.companions.values()):
+            network.train()
         with interruptions() as interruption:
             while self.progress.epoch < self._recipe.epochs:
                 self._batches(interruption, began)
@@ -125,7 +111,8 @@ class Fitting:
         title = f"epoch {progress.epoch + 1}/{recipe.epochs}"
         for batch in shown(batches, title, total=len(iterations)):
             for name, value in self._step(batch).items():
-                sums[name] = sums.get(name, _double(0.0, self._fabric)) + value.detach()
+                sums[name] = sums.get(name, _double(0.0, self._fabric)) + value
+                progress.counts[name] = progress.counts.get(name, 0) + 1
             progress.iteration += 1
             if self._stops(interruption):
                 progress.seconds = time.monotonic() - began
@@ -148,18 +135,13 @@ class Fitting:
         key = [self._seed, progress.epoch, progress.iteration, fabric.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
         step = Step(progress.epoch, progress.iteration, recipe.epochs, recipe.iterations)
-        losses = self._module(vars(batch), vars(step))
-        fabric.backward(losses["loss"])
-        # With a scaled 16-bit loss infinite gradients are part of the game: that step is skipped.
-        fabric.clip_gradients(
-            self._module,
-            self._optimiser,
-            max_norm=recipe.gradient_clip,
-            error_if_nonfinite=False,
-        )
-        self._optimiser.step()
-        self._optimiser.zero_grad()
-        return losses
+        with fabric.autocast():
+            losses = self._method.objective(batch, step)
+        minimise(self._minimisers, losses, fabric)
+        self._method.after_step(step)
+        for minimiser in self._minimisers.values():
+            minimiser.end_iteration()
+        return {name: value.detach() for name, value in losses.items()}
 
     def _stops(self, interruption: Interruption) -> bool:
         """Whether to stop after this iteration; all processes must agree on it."""
@@ -170,28 +152,24 @@ class Fitting:
 
     def _end_epoch(self) -> None:
         """Close the epoch: its means, the validation, the schedule, a row of the curves."""
-        progress, recipe = self.progress, self._recipe
+        progress = self.progress
         means = {
-            name: float(self._fabric.all_reduce(_double(value, self._fabric))) / recipe.iterations
+            name: float(self._fabric.all_reduce(_double(value, self._fabric)))
+            / progress.counts[name]
             for name, value in progress.sums.items()
         }
-        if not np.isfinite(means["loss"]):
-            raise UserError(
-                f"the training loss is not finite in epoch {progress.epoch + 1}",
-                where=str(self._folder),
-                remedy="lower recipe.learning_rate, or set recipe.precision to 32-true",
-            )
-        progress.smoothed = smooth(progress.smoothed, means["loss"], recipe.loss_smoothing)
-        row = curve_row(
-            progress.epoch + 1,
-            self._optimiser.param_groups[0]["lr"],
-            means,
-            progress.smoothed,
-            self._validate(),
-        )
-        advance(self._schedule, progress.smoothed)
+        require_finite(means, self._minimisers, progress.epoch + 1)
+        rate = self._minimisers["loss"].learning_rate
+        for name, minimiser in self._minimisers.items():
+            minimiser.end_epoch(means.get(name))
+        smoothed = self._minimisers["loss"].smoothed
+        row = curve_row(progress.epoch + 1, rate, means, smoothed, self._validate())
+        self._kept.end_epoch(progress, row["validation_dice"])
         progress.curves.append(row)
-        progress.epoch, progress.iteration, progress.sums = progress.epoch + 1, 0, {}
+        progress.epoch, progress.iteration = progress.epoch + 1, 0
+        progress.sums, progress.counts = {}, {}
+        if progress.epoch == self._recipe.epochs:
+            self._kept.put_back()
 
     def _validate(self) -> dict[str, float | None]:
         """Dice of each class on the fixed validation patches; empty when it is not their turn."""
@@ -216,12 +194,13 @@ class Fitting:
         write_progress(self._report, self.progress, epochs)
         self._watch(self.progress.curves)
         row = self.progress.curves[-1]
-        dice = row["validation_dice"]
-        self._say(
-            f"epoch {epoch}/{epochs}  loss {row['loss']:.4f}"
-            + ("" if dice is None else f"  validation Dice {dice:.4f}")
-            + f"  learning rate {row['learning_rate']:.3g}"
-        )
+        shown = (("loss", "loss", ".4f"), ("validation Dice", "validation_dice", ".4f"))
+        said = [
+            f"{words} {row[key]:{digits}}"
+            for words, key, digits in (*shown, ("learning rate", "learning_rate", ".3g"))
+            if row.get(key) is not None
+        ]
+        self._say("  ".join([f"epoch {epoch}/{epochs}", *said]))
 
     def _save(self) -> None:
         """Write the checkpoint; of a finished training the weights and curves are enough."""
@@ -229,9 +208,7 @@ class Fitting:
             return
         states = {"weights": self._method.network.state_dict()}
         if self.progress.epoch < self._recipe.epochs:
-            states["optimiser"] = self._optimiser_state.state_dict()
-            states["schedule"] = self._schedule.state_dict()
-            states["precision"] = self._fabric.strategy.precision.state_dict()
+            states |= {key: part.state_dict() for key, part in self._unfinished().items()}
         write_checkpoint(self._folder, self.progress, states)
 
     def _resume(self) -> None:
@@ -241,14 +218,22 @@ class Fitting:
             return
         self.progress, states = found
         self._method.network.load_state_dict(states["weights"])
-        if "optimiser" in states:
-            self._optimiser_state.load_state_dict(states["optimiser"])
-            self._schedule.load_state_dict(states["schedule"])
-            self._fabric.strategy.precision.load_state_dict(states["precision"])
+        if self.progress.epoch < self._recipe.epochs:
+            for key, part in self._unfinished().items():
+                part.load_state_dict(states[key])
             self.progress.resumed += 1
         self._say(
             f"continues after epoch {self.progress.epoch}, iteration {self.progress.iteration}"
         )
+
+    def _unfinished(self) -> dict[str, Any]:
+        """All that an unfinished training has a state of beside its weights, by a name for it."""
+        return {
+            "precision": self._fabric.strategy.precision,
+            "kept": self._kept,
+            **{f"companion {name}": net for name, net in self._method.companions.items()},
+            **{f"minimiser {name}": one for name, one in self._minimisers.items()},
+        }
 
     def _say(self, line: str) -> None:
         """Say a line once, whatever the number of processes."""

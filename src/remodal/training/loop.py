@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from remodal.errors import UserError
-from remodal.methods import build_method, check_unlabelled
+from remodal.methods import check_unlabelled
 from remodal.methods.base import Method
-from remodal.models.model_files import WEIGHTS, describe, load_model, save_model
+from remodal.models.model_files import WEIGHTS, describe, save_model
 from remodal.preprocessing.fingerprint import read_fingerprint
 from remodal.results.curves import write_curves
 from remodal.results.files import write_json
@@ -34,6 +35,7 @@ from remodal.training.choice import Choice, choose_cases
 from remodal.training.devices import make_fabric, peak_memory, precision, repeatable
 from remodal.training.fitting import Fitting
 from remodal.training.patches import TRAINING, VALIDATION, PatchSampler, Pool
+from remodal.training.starting import require_method, starting_method
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def train(
         preprocessed: folder of the fold's preprocessed cases.
         splits: splits.json.
         fingerprint: fingerprint.json of the fold.
-        inputs: folders of the trained models that the method starts from, by role.
+        inputs: folders of the trained models that the method is given, by role.
         output: folder that takes model.safetensors, model.json, curves.csv and training.json.
         checkpoints: folder for `progress.json` and the state of an unfinished training, which lies
             in a folder of its own, named by a digest of settings, code, data and inputs.
@@ -99,49 +101,18 @@ def train(
         dict(inputs),
         checkpoints,
     )
-    _require_inputs(task)
+    require_method(settings, method_name)
     description = describe(settings, method_name, fold, seed, read_fingerprint(fingerprint))
-    fabric = make_fabric(settings.recipe_of(method_name), settings.compute)
-    method = _initial_method(task)
+    kind = settings.methods[method_name].type
+    check_unlabelled(kind, task.recipe, f"methods.{method_name}, recipe.pools")
+    fabric = make_fabric(task.recipe, settings.compute)
+    method = starting_method(settings, method_name, seed, task.inputs, fabric.device)
     progress, about = _learn(task, method, fabric) if method.learns else (Progress(), {})
     if not fabric.is_global_zero:
         return
     write_curves(output / "curves.csv", progress.curves)
     write_json(output / "training.json", _record(task, method, fabric, progress) | about)
     save_model(output, method, description | {"options": method.options.model_dump(mode="json")})
-
-
-def _require_inputs(task: _Task) -> None:
-    if task.method not in task.settings.methods:
-        raise UserError(
-            f"unknown method `{task.method}`",
-            where="--method",
-            expected=f"one of {', '.join(task.settings.methods)}",
-        )
-    wanted = task.settings.methods[task.method].inputs
-    if set(wanted) != set(task.inputs):
-        raise UserError(
-            f"input models {sorted(task.inputs)} given for method `{task.method}`",
-            where="--input",
-            expected=", ".join(f"{role}=<folder of {name}>" for role, name in wanted.items())
-            or "none",
-        )
-
-
-def _initial_method(task: _Task) -> Method:
-    """The method with its first weights, from the seed or from the models it starts from."""
-    settings, chosen = task.settings, task.settings.methods[task.method]
-    check_unlabelled(chosen.type, task.recipe, f"methods.{task.method}, recipe.pools")
-    torch.manual_seed(task.seed)
-    method = build_method(
-        chosen.type,
-        settings.modalities_of(task.method),
-        len(settings.data.classes),
-        settings.network,
-        chosen.options,
-    )
-    method.start_from({role: load_model(path).method for role, path in task.inputs.items()})
-    return method
 
 
 def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[str, Any]]:
@@ -161,6 +132,12 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
     require_foreground(of_pools["labelled"], method.modalities, task.preprocessed)
     pools = [Pool(of_pools[pool.cases], pool.samples) for pool in task.recipe.sources]
     watched = [Pool(opened(choice.validation), task.recipe.batch)] if choice.validation else []
+    if task.recipe.checkpoint == "best_validation" and not watched:
+        raise UserError(
+            "there is no validation case to choose a checkpoint by",
+            where=str(task.splits),
+            remedy="set recipe.checkpoint to last, or splits.validation_fraction above 0",
+        )
     known_as = _identity(task, list(used))
     with (
         repeatable(fabric.device),
@@ -250,12 +227,13 @@ def _record(task: _Task, method: Method, fabric: Fabric, progress: Progress) -> 
         "seed": task.seed,
         "code": git_state(),
         "parameters": {
-            "recipe": recipe.model_dump(mode="json"),
+            "recipe": recipe.described(),
             "network": settings["network"],
             "method": settings["methods"][task.method],
         },
-        "parameter_count": sum(p.numel() for p in method.network.parameters()),
+        **_counts(method, recipe),
         "epochs": progress.epoch,
+        "checkpoint": {"rule": recipe.checkpoint, "epoch": progress.kept_epoch},
         "metrics": progress.curves[-1] if progress.curves else {},
         "seconds": round(progress.seconds, 1),
         "patches_per_second": round(patches / progress.seconds, 3) if patches else None,
@@ -270,3 +248,28 @@ def _record(task: _Task, method: Method, fabric: Fabric, progress: Progress) -> 
         "hardware": machine,
         "versions": versions(),
     }
+
+
+def _counts(method: Method, recipe: RecipeSettings) -> dict[str, Any]:
+    """Numbers of parameters: of the model, of what helped in its training, and as papers count.
+
+    Papers count every network that is trained: a discriminator, but no teacher that follows.
+    """
+    optimisations = method.optimisations(recipe).values() if method.learns else ()
+    trained = {id(p) for one in optimisations for group in one.parameters for p in group["params"]}
+    own = _count(method.network)
+    helping = {name: _count(network) for name, network in method.companions.items()}
+    counted = [
+        helping[name]
+        for name, network in method.companions.items()
+        if not trained.isdisjoint(map(id, network.parameters()))
+    ]
+    return {
+        "parameter_count": own,
+        "companion_parameter_counts": helping,
+        "trained_parameter_count": own + sum(counted),
+    }
+
+
+def _count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -5,24 +5,29 @@ plateau are the legacy nnU-Net trainer's, SGD with the polynomial decay is the r
 """
 
 from torch.optim import SGD, Adam, Optimizer
-from torch.optim.lr_scheduler import ConstantLR, LRScheduler, PolynomialLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    LRScheduler,
+    PolynomialLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
 
 from remodal.settings import RecipeSettings
 
-_MOMENTUM = 0.99
-_POWER = 0.9
+Schedule = LRScheduler | ReduceLROnPlateau
 
 
 def make_optimiser(groups: list[dict], recipe: RecipeSettings) -> Optimizer:
-    """Optimiser of a method's parameter groups."""
+    """Optimiser of parameter groups, which may hold arguments of their own, such as `betas`."""
     common = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     if recipe.optimiser == "adam":
-        return Adam(groups, amsgrad=True, **common)
-    return SGD(groups, momentum=_MOMENTUM, nesterov=True, **common)
+        return Adam(groups, amsgrad=recipe.amsgrad, **common)
+    return SGD(groups, momentum=recipe.momentum, nesterov=recipe.nesterov, **common)
 
 
-def make_schedule(optimiser: Optimizer, recipe: RecipeSettings) -> LRScheduler | ReduceLROnPlateau:
-    """Schedule that `advance` moves on after each epoch."""
+def make_schedule(optimiser: Optimizer, recipe: RecipeSettings) -> Schedule:
+    """Schedule that `advance` moves on, after each epoch or iteration as the recipe counts."""
     if recipe.schedule == "plateau":
         return ReduceLROnPlateau(
             optimiser,
@@ -32,12 +37,16 @@ def make_schedule(optimiser: Optimizer, recipe: RecipeSettings) -> LRScheduler |
             threshold_mode="abs",
         )
     if recipe.schedule == "poly":
-        return PolynomialLR(optimiser, total_iters=recipe.epochs, power=_POWER)
+        in_epochs = recipe.schedule_in == "epochs"
+        total = recipe.epochs if in_epochs else recipe.epochs * recipe.iterations
+        return PolynomialLR(optimiser, total_iters=total, power=recipe.poly_power)
+    if recipe.schedule == "step":
+        return StepLR(optimiser, step_size=recipe.decay_every, gamma=recipe.decay_factor)
     return ConstantLR(optimiser, factor=1.0, total_iters=0)
 
 
-def advance(schedule: LRScheduler | ReduceLROnPlateau, smoothed_loss: float) -> None:
-    """Set the next epoch's learning rate."""
+def advance(schedule: Schedule, smoothed_loss: float | None) -> None:
+    """Set the next learning rate; a plateau is seen in the smoothed loss."""
     if isinstance(schedule, ReduceLROnPlateau):
         schedule.step(smoothed_loss)
     else:

@@ -1,4 +1,4 @@
-"""The validation curve: Dice on fixed patches of validation cases; it chooses no model."""
+"""The validation curve: Dice on fixed patches of validation cases."""
 
 from collections.abc import Iterable
 

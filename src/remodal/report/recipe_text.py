@@ -1,0 +1,50 @@
+"""What the methods paragraph says of the study's recipe."""
+
+from remodal.settings import RecipeSettings
+
+
+def optimiser_words(recipe: RecipeSettings) -> str:
+    """The optimiser by its name."""
+    if recipe.optimiser == "adam":
+        return "Adam with AMSGrad" if recipe.amsgrad else "Adam"
+    kind = "Nesterov" if recipe.nesterov else "momentum"
+    with_momentum = f" with {kind} {recipe.momentum:g}" if recipe.momentum else ""
+    return f"stochastic gradient descent{with_momentum}"
+
+
+def schedule_words(recipe: RecipeSettings) -> str:
+    """How the learning rate changes."""
+    if recipe.schedule == "plateau":
+        return (
+            f"a learning rate lowered {1 / recipe.plateau_factor:g}-fold whenever the smoothed "
+            f"training loss had not improved for {recipe.patience} epochs"
+        )
+    if recipe.schedule == "poly":
+        return f"a polynomial decay of the learning rate (power {recipe.poly_power:g})"
+    if recipe.schedule == "step":
+        return (
+            f"a learning rate lowered {1 / recipe.decay_factor:g}-fold every "
+            f"{recipe.decay_every} {recipe.schedule_in}"
+        )
+    return "a constant learning rate"
+
+
+def clipping_words(recipe: RecipeSettings) -> str:
+    """Whether gradients were clipped."""
+    if recipe.gradient_clip is None:
+        return "no clipping of gradients"
+    return f"gradients clipped at norm {recipe.gradient_clip:g}"
+
+
+def start_sentence(recipe: RecipeSettings) -> str:
+    """The weights that networks started from, where they were not random."""
+    if recipe.starting_weights is None:
+        return ""
+    return f"Networks started from given weights (SHA-256 {recipe.starting_weights.sha256})."
+
+
+def checkpoint_sentence(recipe: RecipeSettings) -> str:
+    """Which weights are the model."""
+    if recipe.checkpoint == "last":
+        return "The last checkpoint was used."
+    return "The weights with the best Dice on validation patches were used."
