@@ -59,6 +59,15 @@ def leave_out(folder: Path, modality: str) -> None:
     (folder / f"{modality}.nii.gz").write_bytes(b"")
 
 
+def leave_unlabelled(folder: Path) -> None:
+    """Make a case an unlabelled one, as registration leaves it."""
+    path = folder / "registration.json"
+    record = read_record(path)
+    record.details["labels"].clear()
+    write_record(path, record)
+    (folder / "label-venous.nii.gz").write_bytes(b"")
+
+
 @pytest.fixture
 def registered(tmp_path: Path) -> Path:
     for seed, case in enumerate(CASES):

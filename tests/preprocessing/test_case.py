@@ -14,7 +14,7 @@ from remodal.results.files import sha256
 from remodal.results.records import Record, quarantine, read_record
 from remodal.settings import PreprocessingSettings
 
-from .conftest import Study, leave_out
+from .conftest import Study, leave_out, leave_unlabelled
 
 
 @pytest.fixture
@@ -171,3 +171,17 @@ def test_arrays_hold_the_modalities_that_the_case_has_and_no_others(registered, 
     assert record.details["modalities"] == list(record.details["intensities"]) == ["venous"]
     # Both images have the same body, so that the crop is the same.
     np.testing.assert_array_equal(np.load(fold / "d.npy"), complete[1:])
+
+
+def test_a_case_without_a_label_has_its_images_and_no_label(registered, fold) -> None:
+    labelled = preprocessed(registered, fold)
+    image = (fold / "d.npy").read_bytes()
+    leave_unlabelled(registered / "d")
+    record = preprocessed(registered, fold)
+    assert record.ok
+    assert (fold / "d.npy").read_bytes() == image
+    assert (fold / "d.label-venous.npy").stat().st_size == 0
+    assert labelled.details["labels"] == ["venous"]
+    assert record.details["labels"] == []
+    assert record.details["foreground"] == record.details["voxels"] == {}
+    assert set(record.details["sha256"]) == {"image"}

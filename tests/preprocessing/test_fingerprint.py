@@ -10,7 +10,7 @@ from remodal.results.files import read_json
 from remodal.results.records import Record, write_record
 from remodal.settings import PreprocessingSettings
 
-from .conftest import Study, leave_out, write_case
+from .conftest import Study, leave_out, leave_unlabelled, write_case
 
 
 def measured(registered: Path, splits: Path, study: Study | None = None) -> dict:
@@ -115,4 +115,22 @@ def test_a_modality_that_no_training_case_has_is_an_error(registered, splits) ->
     for case in ("a", "b"):
         leave_out(registered / case, "arterial")
     with pytest.raises(UserError, match="no training case has the arterial image"):
+        measured(registered, splits)
+
+
+def test_a_case_without_a_label_counts_for_the_spacing_and_for_no_intensity(registered, splits):
+    complete = measured(registered, splits)
+    leave_unlabelled(registered / "b")
+    found = measured(registered, splits)
+    assert (found["cases"], found["spacing"]) == (complete["cases"], complete["spacing"])
+    for modality in ("arterial", "venous"):
+        voxels = tumour_voxels(registered, ["a"], modality)
+        assert found["foreground"][modality]["voxels"] == len(voxels)
+        assert found["foreground"][modality]["mean"] == pytest.approx(voxels.mean())
+
+
+def test_training_cases_without_any_label_are_an_error(registered, splits):
+    for case in ("a", "b"):
+        leave_unlabelled(registered / case)
+    with pytest.raises(UserError, match="no training case has the arterial image with a label"):
         measured(registered, splits)

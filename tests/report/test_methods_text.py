@@ -20,8 +20,8 @@ NOTHING = Trained()
 
 @pytest.fixture
 def text_of(make_settings):
-    def write(trained=NOTHING, **overrides):
-        return methods_text(templates(), make_settings(**overrides), SPLITS, trained, versions())
+    def write(trained=NOTHING, split=SPLITS, **overrides):
+        return methods_text(templates(), make_settings(**overrides), split, trained, versions())
 
     return write
 
@@ -78,3 +78,25 @@ def test_nothing_is_said_of_models_that_are_not_there(text_of):
 
 def test_the_measures_are_listed_once(text_of):
     assert "Reported are Dice [%], ASSD [voxel] and MASD [voxel], mean" in text_of()
+
+
+@pytest.mark.parametrize(
+    ("quarantined", "said"),
+    [
+        ({}, "for training only."),
+        ({"x": "bad"}, "(1 more were excluded for their quality)."),
+        ({"y": "bare"}, "(1 more were excluded for lack of a label)."),
+        ({"x": "bad", "y": "bare"}, "(2 more were excluded for their quality or, 1 of them, for"),
+    ],
+)
+def test_unlabelled_cases_are_counted_in_use_and_out_of_it(text_of, quarantined, said):
+    splits = SPLITS | {
+        "patients": {"a": "a", "b": "b", "u": "u"},
+        "modalities": dict.fromkeys("abuxy", PHASES),
+        "labels": {"a": ["venous"], "b": ["venous"], "u": [], "x": ["venous"], "y": []},
+        "quarantined": quarantined,
+    }
+    text = text_of(split=splits)
+    assert "1 of them had no label, and served for training only" in text
+    assert said in text
+    assert "had no label" not in text_of()

@@ -210,6 +210,21 @@ def test_a_case_that_lacks_a_modality_is_listed_with_its_use_and_is_no_quarantin
 def test_without_such_cases_nothing_is_said_of_them(page):
     assert "lack a modality" not in page
     assert "without every modality" not in page
+    assert "without a label" not in page
+
+
+def test_cases_without_a_label_are_counted_in_the_table_of_the_folds(own_study, tmp_path):
+    settings, study, data = own_study
+    splits = read_json(study / "splits.json")
+    for case in ("patient801", "patient802"):
+        splits["patients"][case] = case
+        splits["modalities"][case], splits["labels"][case] = ["arterial", "venous"], []
+        splits["folds"][0]["train"].append(case)
+    write_json(study / "splits.json", splits)
+    page = made(settings, study, data, tmp_path)
+    [fold] = rows_of(page, "<b>Cases of each fold")
+    assert fold[1] == f"{len(splits['folds'][0]['train'])} (2 without a label)"
+    assert "2 without a label" in text_of(page)
 
 
 def test_with_metrics_of_some_methods_alone_the_rest_is_said_to_be_missing(own_study, tmp_path):

@@ -47,6 +47,19 @@ def test_a_right_study_is_summed_up():
     check_names(study(weights="repo"))
 
 
+def test_cases_without_a_label_are_counted(tmp_path):
+    sheet = tmp_path / "samples.tsv"
+    lines = ["case\tmodality\tpath\tlabel"]
+    for number, label in enumerate(["l", "l", "l", "", ""]):
+        lines += [f"c{number}\tarterial\ta\t", f"c{number}\tvenous\tv\t{label}"]
+    sheet.write_text("\n".join(lines[:-2]) + "\nc4\tvenous\tv\t\n")
+    data = {"source": "sheet", "sheet": str(sheet), "simulated": False}
+    change = {"study": "liver", "preset": "smoke", "data": data}
+    said = check_study(compose(change, folder=ROOT / "config"))
+    counted = "(1 without every modality; 2 unlabelled, left out)"
+    assert said == f"5 cases of 5 patients {counted}, 7 methods: ok"
+
+
 def test_the_snakefile_imports_no_torch_for_it():
     program = (
         "import sys; from remodal.run.check import check_names as check;"

@@ -53,6 +53,8 @@ def test_presets_write_to_folders_of_their_own():
         ({"registration": {"fixed": "portal"}}, "`portal` is not one of arterial, venous"),
         ({"methods": {"maml": {"type": "maml", "modalities": ["t1"]}}}, "`t1` is not one of"),
         ({"data": {"modalities": ["arterial", "venous", "label"]}}, "`label` is a word of our own"),
+        ({"data": {"modalities": ["venous", "label-venous"]}}, "`label-venous` is a word of our"),
+        ({"data": {"unlabelled": "train"}}, "no method has a pool of unlabelled cases to train on"),
         ({"data": {"modalities": ["arterial", "venous", "../x"]}}, "`../x` is no name"),
         ({"data": {"modalities": ["arterial", "venous", "t1+c"]}}, "`t1+c` is no name"),
         ({"data": {"modalities": ["arterial", "venous", ""]}}, "`` is no name"),

@@ -287,11 +287,11 @@ def test_a_split_that_leaves_a_method_without_a_case_is_refused(registered) -> N
     folder = registered(c=("venous",), d=("venous",))
     file = folder / "shared.json"
     file.write_text(json.dumps([{"train": ["c", "d"], "test": ["a1", "a2"]}]))
-    said = "no case of the training set of fold 0 has arterial and venous images.*method `nnunet`"
+    said = "no labelled case of the training set of fold 0 has arterial and venous images.*`nnunet`"
     with pytest.raises(UserError, match=said):
         split(folder, scheme="file", file=str(file), folds=1)
     file.write_text(json.dumps([{"train": ["a1", "a2"], "test": ["c", "d"]}]))
-    said = "no case of the test set has arterial and venous images.*scenario `both`"
+    said = "no labelled case of the test set has arterial and venous images.*scenario `both`"
     with pytest.raises(UserError, match=said):
         split(folder, scheme="file", file=str(file), folds=1)
     assert not (folder / "splits.json").exists()

@@ -1,4 +1,4 @@
-"""Cases that lack an image, from the sheet to the report: used where the others suffice."""
+"""Cases that lack an image or a label, from the sheet to the report."""
 
 import csv
 import re
@@ -17,16 +17,19 @@ REPORT = f"{STUDY}/report/index.html"
 COMPLETE = [f"c{number}" for number in range(4)]
 #: The path of an image is one cell of the sheet: empty where the case lacks it.
 LACKS = {"a": "venous", "v": "arterial"}
+#: It has both images; no method of this study takes samples without a label.
+UNLABELLED = "u"
 
 
 def write_sheet(workspace, lacks):
-    """Six cases; each label is drawn on an image that the case has."""
+    """Six cases, each label drawn on an image that the case has, and one without a label."""
     lines = ["case\tmodality\tpath\tlabel\tlabel_on"]
-    for case in (*COMPLETE, "a", "v"):
+    for case in (*COMPLETE, "a", "v", UNLABELLED):
         drawn_on = "arterial" if lacks.get(case) == "venous" else "venous"
         for modality in ("arterial", "venous"):
             path = "" if lacks.get(case) == modality else f"scans/{case}/{modality}.nii.gz"
-            label = f"scans/{case}/label.nii.gz" if modality == drawn_on else ""
+            labelled = modality == drawn_on and case != UNLABELLED
+            label = f"scans/{case}/label.nii.gz" if labelled else ""
             lines.append(f"{case}\t{modality}\t{path}\t{label}\t")
     (workspace.folder / "config/partial.tsv").write_text("\n".join(lines) + "\n")
 
@@ -35,7 +38,7 @@ def write_sheet(workspace, lacks):
 def finished(tmp_path_factory):
     """A study of two methods in three scenarios, run to its report."""
     workspace = Workspace(tmp_path_factory.mktemp("partial"))
-    for seed, case in enumerate((*COMPLETE, "a", "v")):
+    for seed, case in enumerate((*COMPLETE, "a", "v", UNLABELLED)):
         good_case(workspace.folder / "scans" / case, seed)
     write_sheet(workspace, LACKS)
     cells = [("maml", "both"), ("maml", "arterial"), ("nnunet_venous", "venous")]
@@ -72,8 +75,9 @@ def read(workspace, name):
 
 def test_an_incomplete_case_is_not_quarantined_but_split_with_its_modalities(finished):
     splits = read(finished, "splits.json")
-    assert splits["quarantined"] == {}
-    assert splits["modalities"] == {case: ["arterial", "venous"] for case in COMPLETE} | {
+    assert set(splits["quarantined"]) == {UNLABELLED}
+    whole = [*COMPLETE, UNLABELLED]
+    assert splits["modalities"] == {case: ["arterial", "venous"] for case in whole} | {
         "a": ["arterial"],
         "v": ["venous"],
     }
@@ -115,8 +119,22 @@ def test_tables_and_report_say_which_cases_are_where_and_why(finished):
     assert note in (finished.folder / STUDY / "tables/table.md").read_text()
     page = (finished.folder / REPORT).read_text()
     assert note in page
-    assert "No case was quarantined" in page
     assert "Cases that lack a modality" in page
+    assert "u: the label is missing; expected a label on one of its images" in page
+
+
+def test_a_case_without_a_label_is_prepared_without_one(finished):
+    prepared = finished.folder / STUDY / "preprocessed/fold0"
+    record = read_json(prepared / f"{UNLABELLED}.json")
+    assert (record["status"], record["details"]["labels"]) == ("ok", [])
+    assert (prepared / f"{UNLABELLED}.label-venous.npy").stat().st_size == 0
+    assert (prepared / f"{UNLABELLED}.npy").stat().st_size > 0
+    splits = read(finished, "splits.json")
+    assert splits["labels"] == {case: ["venous"] for case in (*COMPLETE, "v")} | {
+        "a": ["arterial"],
+        UNLABELLED: [],
+    }
+    assert UNLABELLED not in str(splits["folds"])
 
 
 def test_a_file_is_empty_where_there_is_no_image(finished):

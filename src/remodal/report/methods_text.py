@@ -24,6 +24,7 @@ from remodal.report.training_text import (
     precision_sentence,
 )
 from remodal.settings import Settings
+from remodal.splits import unlabelled_cases
 from remodal.splits.completeness import lacking
 
 _CLIPPED = {
@@ -115,8 +116,14 @@ def _data_sentence(settings: Settings, splits: dict[str, Any]) -> str:
     incomplete = sum(bool(lacking(splits["modalities"][case], wanted)) for case in cases)
     if incomplete:
         text += f"; {incomplete} of them lacked an image, and served where the others sufficed"
-    excluded = len(splits.get("quarantined", {}))
-    return text + (f" ({excluded} more were excluded for their quality)." if excluded else ".")
+    if unlabelled := len(unlabelled_cases(splits)):
+        text += f"; {unlabelled} of them had no label, and served for training only"
+    excluded = splits.get("quarantined", {})
+    bare = sum(not splits["labels"][case] for case in excluded)
+    reason = f"for their quality or, {bare} of them, for lack of a label"
+    if bare in (0, len(excluded)):
+        reason = "for lack of a label" if bare else "for their quality"
+    return text + (f" ({len(excluded)} more were excluded {reason})." if excluded else ".")
 
 
 def _intensity_sentence(settings: Settings) -> str:

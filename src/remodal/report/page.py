@@ -56,7 +56,7 @@ from remodal.results.provenance import data_hash, git_state, hardware, versions
 from remodal.results.records import case_records
 from remodal.settings import Settings
 from remodal.settings.stages import settings_digest
-from remodal.splits import converted_files, read_splits
+from remodal.splits import converted_files, read_splits, unlabelled_cases
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0", "": ""}
@@ -157,6 +157,7 @@ def _content(
         "compared_texts": compared_texts,
         "interval": interval_drawing,
         "folds": splits["folds"],
+        "unlabelled": unlabelled_cases(splits),
         "incomplete": incomplete,
         "quarantined": stopped,
         "faults": any(note.fault for note in stopped),
@@ -217,6 +218,8 @@ def _glance(
     counted = _counted(len(splits["patients"]), "case")
     if incomplete:
         counted += f", {len(incomplete)} without every modality"
+    if unlabelled := unlabelled_cases(splits):
+        counted += f", {len(unlabelled)} without a label"
     items = [
         Glance("Patients", str(len(patients)), counted),
         Glance("Test cases", str(len(tested)), _counted(len(splits["folds"]), "fold")),

@@ -35,7 +35,11 @@ def check_study(settings: Settings) -> str:
     patients = {case.patient for case in cases}
     incomplete = sum(bool(lacking(case.images, settings.data.modalities)) for case in cases)
     said = f"{len(cases)} cases of {len(patients)} patients"
-    said += f" ({incomplete} without every modality)" if incomplete else ""
+    unlabelled = sum(not case.labels for case in cases)
+    use = "for training only" if settings.data.unlabelled == "train" else "left out"
+    lack = {"without every modality": incomplete, f"unlabelled, {use}": unlabelled}
+    if any(lack.values()):
+        said += f" ({'; '.join(f'{count} {what}' for what, count in lack.items() if count)})"
     return f"{said}, {len(settings.methods)} methods: ok"
 
 

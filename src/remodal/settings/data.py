@@ -41,6 +41,11 @@ class DataSettings(Section):
         description="What is measured and shown: name, and the classes that it is the union of; "
         "regions may overlap. Empty: each class is one.",
     )
+    unlabelled: Literal["quarantine", "train"] = Field(
+        "quarantine",
+        description="What happens to a case without a label: it is left out and listed, or kept to "
+        "`train` methods with a pool of unlabelled cases; it is never validated or tested.",
+    )
     empty_label: Literal["quarantine", "keep"] = Field(
         "quarantine", description="What happens to a case whose label holds none of the classes."
     )

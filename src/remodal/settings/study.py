@@ -147,6 +147,16 @@ class Settings(Section):
             )
 
     @model_validator(mode="after")
+    def _unlabelled_cases_are_for_some_method(self) -> "Settings":
+        takes = (self.recipe_of(name).takes_unlabelled for name in self.methods)
+        if self.data.unlabelled == "train" and not any(takes):
+            raise ValueError(
+                "data.unlabelled: no method has a pool of unlabelled cases to train on; give one "
+                "its recipe.pools, or set it to `quarantine`"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _names_are_usable(self) -> "Settings":
         named = {
             "data.modalities": self.data.modalities,

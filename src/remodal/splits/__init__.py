@@ -19,6 +19,7 @@ from remodal.results.records import read_record
 from remodal.settings import Settings, SplitSettings
 from remodal.settings.names import label_name
 from remodal.splits.imported import SETS, Fold, imported, unused
+from remodal.splits.unlabelled import add_unlabelled, require_measurable
 
 
 class SplitCase(NamedTuple):
@@ -28,6 +29,7 @@ class SplitCase(NamedTuple):
     patient: str
     group: str = ""
     modalities: tuple[str, ...] = ()
+    labelled: bool = True
 
 
 def make_splits(
@@ -43,6 +45,7 @@ def make_splits(
     from the training patients. With `stratify`, each stratum's share of a set is within one patient
     of its share of all. A stratum is a group with the modalities that are there, so that complete
     cases are in all sets; a patient with cases of several strata counts as a stratum of its own.
+    That is of labelled cases: the others are in training sets only (`add_unlabelled`).
 
     Args:
         cases: every usable case.
@@ -58,8 +61,10 @@ def make_splits(
         UserError: too few patients, or a split file that does not fit the cases.
     """
     cases = sorted(cases)
+    labelled = [case for case in cases if case.labelled]
+    unlabelled = [case.case for case in cases if not case.labelled]
     members: dict[str, list[str]] = defaultdict(list)
-    for case in cases:
+    for case in labelled:
         members[case.patient].append(case.case)
     splits: dict[str, Any] = {
         "scheme": settings.scheme,
@@ -70,10 +75,12 @@ def make_splits(
     }
     if settings.scheme == "file":
         splits["folds"] = imported(splits["patients"], splits["quarantined"], settings)
+        for number, fold in enumerate(splits["folds"]):
+            require_measurable(fold, unlabelled, f"{settings.file}, fold {number}")
         splits["quarantined"] |= unused(splits, settings)
         return splits
 
-    strata = _strata(cases, settings.stratify)
+    strata = _strata(labelled, settings.stratify)
     needed = settings.folds if settings.scheme == "kfold" else 2
     _require_patients(len(strata), needed, splits["quarantined"])
     tests = _kfold(strata, settings) if settings.scheme == "kfold" else [_holdout(strata, settings)]
@@ -88,6 +95,7 @@ def make_splits(
         }
         fold = {part: sorted(case for p in patients[part] for case in members[p]) for part in SETS}
         splits["folds"].append(fold)
+    splits["quarantined"] |= add_unlabelled(splits["folds"], unlabelled, splits["patients"])
     return splits
 
 
@@ -208,6 +216,11 @@ def converted_files(splits: Mapping[str, Any]) -> dict[str, list[str]]:
     return {case: [*names, *drawn[case]] for case, names in splits["modalities"].items()}
 
 
+def unlabelled_cases(splits: Mapping[str, Any]) -> set[str]:
+    """The cases in use that have no label."""
+    return {case for case in splits["patients"] if not splits["labels"][case]}
+
+
 def read_fold(path: Path, fold: int) -> Fold:
     """One fold's sets of splits.json.
 
@@ -223,9 +236,10 @@ def read_fold(path: Path, fold: int) -> Fold:
 def split_study(settings: Settings, registered: Path, output: Path) -> None:
     """Split a study's usable cases and write splits.json.
 
-    Quarantined and unlabelled cases are left out of the folds and listed with their reasons. Beside
-    what `make_splits` gives the file holds the `modalities` of every case, usable or quarantined,
-    and its `labels`, by the images that they were drawn on.
+    Quarantined cases are left out of the folds and listed with their reasons; so are unlabelled
+    ones, unless `data.unlabelled` is `train`. Beside what `make_splits` gives the file holds the
+    `modalities` of every case, usable or quarantined, and its `labels`, by the images that they
+    were drawn on: none of an unlabelled case.
 
     Args:
         settings: the study.
@@ -248,12 +262,11 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
         record = read_record(path)
         if not record.ok:
             quarantined[source.case] = record.reason
-        elif not record.details["labels"]:
-            quarantined[source.case] = _unlabelled(source.case)
+        elif record.details["labels"] or settings.data.unlabelled == "train":
+            images, labelled = tuple(source.images), bool(record.details["labels"])
+            usable.append(SplitCase(source.case, source.patient, source.group, images, labelled))
         else:
-            usable.append(
-                SplitCase(source.case, source.patient, source.group, tuple(source.images))
-            )
+            quarantined[source.case] = _unlabelled(source.case)
     splits = make_splits(usable, settings.splits, quarantined)
     splits["modalities"] = {source.case: list(source.images) for source in sources}
     splits["labels"] = {source.case: list(source.labels) for source in sources}
@@ -268,6 +281,6 @@ def _unlabelled(case: str) -> str:
         "the label is missing",
         where=case,
         expected="a label on one of its images",
-        remedy="add it to the sample sheet or leave the case out",
+        remedy="add it to the sample sheet, leave the case out, or set data.unlabelled to `train`",
     )
     return str(error)

@@ -42,14 +42,14 @@ def require_enough_patients(settings: Settings, cases: Iterable[CaseSource]) -> 
     """Check, before anything runs, that every method and scenario can have its cases.
 
     Raises:
-        UserError: fewer than two patients have the images that one of them needs.
+        UserError: fewer than two patients have a label and the images that one of them needs.
     """
-    cases = list(cases)
+    cases = [case for case in cases if case.labels]
     for who, wanted in {**_methods(settings), **_scenarios(settings)}.items():
         patients = {case.patient for case in cases if not lacking(case.images, wanted)}
         if len(patients) < FEWEST_PATIENTS:
             raise UserError(
-                f"patients with {_listed(wanted)}, which {who} needs: {len(patients)}",
+                f"labelled patients with {_listed(wanted)}, which {who} needs: {len(patients)}",
                 where=f"data `{settings.data.name}`",
                 expected=f"at least {FEWEST_PATIENTS}, to train on one and test on the other",
                 remedy="add cases, or take it out of the study",
@@ -59,6 +59,8 @@ def require_enough_patients(settings: Settings, cases: Iterable[CaseSource]) -> 
 def require_usable_folds(settings: Settings, splits: Mapping[str, Any]) -> None:
     """Check that every method has a training case in each fold, and every scenario a test case.
 
+    Training cases without a label do not count.
+
     Args:
         settings: the study.
         splits: content of splits.json.
@@ -66,15 +68,15 @@ def require_usable_folds(settings: Settings, splits: Mapping[str, Any]) -> None:
     Raises:
         UserError: one has none.
     """
-    present, folds = splits["modalities"], splits["folds"]
+    present, labels, folds = splits["modalities"], splits["labels"], splits["folds"]
     sets = {f"training set of fold {n}": fold["train"] for n, fold in enumerate(folds)}
     wanted = [(who, needs, part) for who, needs in _methods(settings).items() for part in sets]
     sets["test set"] = [case for fold in folds for case in fold["test"]]
     wanted += [(who, needs, "test set") for who, needs in _scenarios(settings).items()]
     for who, needs, part in wanted:
-        if all(lacking(present[case], needs) for case in sets[part]):
+        if all(lacking(present[case], needs) or not labels[case] for case in sets[part]):
             raise UserError(
-                f"no case of the {part} has {_listed(needs)}, which {who} needs",
+                f"no labelled case of the {part} has {_listed(needs)}, which {who} needs",
                 where="splits",
                 expected="at least one",
                 remedy="add such cases, or change splits.folds, splits.test_fraction, "
