@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -184,3 +185,20 @@ def test_a_file_that_does_not_say_what_made_it_is_judged_by_its_values(
 def test_a_folder_without_a_model_is_an_error(study, tmp_path) -> None:
     with pytest.raises(UserError, match=r"model\.json"):
         predict_patient(tmp_path, images_of(study, "b"), tmp_path / "seg.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("truth", "target", "said"),
+    [
+        ("image", "", "which image is to be segmented?; expected one of --target arterial"),
+        ("image", "flair", "`flair` is not among the images"),
+        ("case", "venous", "share one truth"),
+    ],
+)
+def test_the_image_to_segment_is_named_where_each_has_a_truth(
+    study, tmp_path, truth, target, said
+) -> None:
+    data = study.settings.data.model_dump(mode="json") | {"truth": truth}
+    model = study.model("maml", data=data)
+    with pytest.raises(UserError, match=re.escape(said)):
+        predict_patient(model, images_of(study, "b"), tmp_path / "a.nii.gz", target=target)

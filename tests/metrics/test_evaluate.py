@@ -6,10 +6,11 @@ import pytest
 
 from remodal.errors import BadCase, FaultOfOurs, UserError
 from remodal.geometry.volume import Geometry, Volume
-from remodal.intake.nifti import write_volume
+from remodal.intake.nifti import read_volume, write_volume
 from remodal.metrics import evaluate as evaluate_module
 from remodal.metrics.cases import failed_cases, read_cases
 from remodal.metrics.evaluate import evaluate_predictions
+from remodal.metrics.statistics import summarise
 from remodal.results.files import write_json
 from remodal.settings import DataSettings
 from remodal.settings.composition import compose
@@ -152,6 +153,44 @@ def test_regions_are_unions_of_classes_and_may_lie_in_one_another(study):
     dice = cases.set_index("class")["dice"]
     assert dice["tumour_core"] == pytest.approx(200 * 6 / 15, abs=1e-6)
     assert dice["enhancing_tumour"] == 50
+
+
+def per_image(**overrides):
+    """The liver study as one whose images each have a truth."""
+    scenario = {"both": {"present": ["arterial", "venous"], "target": "arterial"}}
+    return settings_of(data={"truth": "image"}, scenarios=scenario, **overrides)
+
+
+def test_a_prediction_is_measured_by_the_label_of_the_image_that_was_segmented(study):
+    label = np.zeros(GEOMETRY.shape, dtype=np.uint8)
+    label[1:3, 2:4, 3:5] = 2  # just what is predicted
+    write_volume(study / "registered/p1/label-arterial.nii.gz", Volume(label, GEOMETRY))
+    for target, dice in (("arterial", 100), ("venous", 50)):
+        said = {"cases": {"p1": ""}, "target": target}
+        write_json(study / "predictions/predictions.json", said)
+        evaluate(study, per_image())
+        (row,) = read_cases(study / "metrics").to_dict("records")
+        assert row["dice"] == dice
+
+
+def test_a_case_with_foreign_images_has_a_row_for_each_case_that_they_are_of(study):
+    """With the images of p2 the prediction is right, with those of p3 it is empty."""
+    label = read_volume(study / "registered/p1/label-venous.nii.gz")
+    right = label.with_array((label.array == 2).astype(np.uint8))
+    write_volume(study / "predictions/foreign-p2/p1.nii.gz", right)
+    nothing = label.with_array(np.zeros_like(label.array))
+    write_volume(study / "predictions/foreign-p3/p1.nii.gz", nothing)
+    said = {"cases": {}, "pairs": {"p1": {"p3": "", "p2": ""}}}
+    write_json(study / "predictions/predictions.json", said)
+    path = evaluate(study)
+    assert path.read_text().startswith("case,patient,group,class,foreign,dice,")
+    rows = read_cases(study / "metrics")
+    assert list(zip(rows["case"], rows["foreign"], rows["dice"])) == [
+        ("p1", "p2", 100.0),
+        ("p1", "p3", 0.0),
+    ]
+    summary = summarise(rows, "dice")
+    assert (summary.mean, summary.n, summary.missed) == (50.0, 1, 1)
 
 
 def test_an_empty_prediction_is_missed_and_undefined(study):

@@ -60,6 +60,21 @@ def test_presets_write_to_folders_of_their_own():
         ({"data": {"modalities": ["arterial", "venous", ""]}}, "`` is no name"),
         ({"data": {"modalities": ["arterial", "venous", "venous"]}}, "`venous` is there twice"),
         ({"data": {"classes": {"a b": [1]}}}, "data.classes: `a b` is no name"),
+        ({"scenarios": {"both": {"present": []}}}, "at least 1 item"),
+        ({"scenarios": {"both": ["t1"]}}, "scenarios.both: `t1` is not one of arterial, venous"),
+        (
+            {"scenarios": {"both": {"present": ["venous"], "foreign": ["arterial"]}}},
+            "scenarios.both.foreign: `arterial` is not one of venous",
+        ),
+        (
+            {"scenarios": {"both": {"present": ["venous"], "foreign": ["venous"]}}},
+            "every image is another patient's",
+        ),
+        (
+            {"scenarios": {"both": {"present": ["venous"], "target": "venous"}}},
+            "the images of a case share one truth",
+        ),
+        ({"data": {"truth": "image"}}, "scenarios.both: each image has a truth of its own; say"),
         ({"data": {"classes": {"tumour": [2], "lesion": [2, 3]}}}, "under data.regions"),
         ({"data": {"classes": {"tumour": [2], "liver": []}}}, "`liver` is []; it needs values"),
         ({"data": {"classes": {"tumour": [0]}}}, "0 is the background"),
@@ -84,6 +99,19 @@ def test_a_wrong_setting_is_named_in_one_line(config, said):
         compose({"study": "liver", "preset": "smoke", **config}, CONFIG)
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_scenario_is_a_list_or_says_whose_images_and_which_is_segmented():
+    short = liver().scenarios["both"]
+    assert (short.present, short.target, short.foreign) == (["arterial", "venous"], "", [])
+    assert liver().target_of("both") == ""
+    scenarios = {
+        "both": {"present": ["arterial", "venous"], "target": "arterial"},
+        "mixed": {"present": ["arterial", "venous"], "foreign": ["venous"]},
+    }
+    settings = liver(data={"truth": "image"}, scenarios=scenarios)
+    assert settings.target_of("both") == settings.target_of("mixed") == "arterial"
+    assert settings.target_of("venous") == "venous"
 
 
 def test_without_regions_each_class_is_one():

@@ -154,6 +154,10 @@ def predict(
             "`venous=FILE`; repeatable."
         ),
     ] = None,
+    target: Annotated[
+        str,
+        typer.Option(help="The image to segment, where each image has a truth of its own."),
+    ] = "",
 ) -> None:
     """Segment a new patient: `--arterial DIR --venous DIR`.
 
@@ -162,7 +166,7 @@ def predict(
     from remodal.inference import predict_patient
 
     masks = {name: Path(path) for name, _, path in (one.partition("=") for one in mask or [])}
-    predict_patient(model, _modality_options(context.args), output, masks)
+    predict_patient(model, _modality_options(context.args), output, masks, target)
 
 
 def _modality_options(arguments: list[str]) -> dict[str, Path]:

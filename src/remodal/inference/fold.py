@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import FaultOfOurs, UserError
+from remodal.inference.foreign import Wanted, fitted
 from remodal.inference.model import Segmenter
 from remodal.intake.nifti import write_volume
 from remodal.preprocessing import restore_image, restore_probabilities
 from remodal.process.progress import progress
 from remodal.results.files import sha256, write_json
+from remodal.results.paths import prediction_file
 from remodal.results.records import Record, noting_faults, read_record
-from remodal.settings import Settings
-from remodal.splits import read_fold
-from remodal.splits.completeness import lacking
+from remodal.settings import ScenarioSettings, Settings
+from remodal.splits import read_fold, read_splits
+from remodal.splits.completeness import left_out_of, partners
 
 #: Attention is stored in steps of this: exact in binary, and far smaller when compressed.
 _ATTENTION_STEP = 1 / 256
@@ -39,11 +41,15 @@ def infer_fold(
 
     Writes `<case>.nii.gz` (uint8 class indices in the source's geometry) and, from methods that
     have attention maps and with all their modalities, `attention-<name>/<case>.nii.gz` (float32);
-    last predictions.json: `method`, `scenario`, the `modalities` used, `cases` with the sha256 of
-    their segmentations, `attention` (names of the maps), `not_applicable` (cases that the scenario
-    cannot be tried on, with the modalities of it that each lacks), `quarantined` cases with their
-    reasons, `failed` ones that have no segmentation by a fault of ours, and the sha256 of the
-    `weights`. A case is written while the next one is predicted.
+    last predictions.json: `method`, `scenario`, the `modalities` used, the `target` (see
+    `Settings.target_of`), `cases` with the sha256 of their segmentations, `attention` (names of the
+    maps), `not_applicable` (cases that the scenario cannot be tried on, with what each lacks),
+    `quarantined` cases with their reasons, `failed` ones that have no segmentation by a fault of
+    ours, and the sha256 of the `weights`. A case is written while the next one is predicted.
+
+    In a scenario with foreign images each case is segmented with those of every test case of other
+    patients, into `foreign-<other case>/<case>.nii.gz`; then `pairs` holds the sha256 by case and
+    other case, and `cases` is empty.
 
     Args:
         settings: the study; `inference`, `compute` and `scenarios` count.
@@ -59,22 +65,19 @@ def infer_fold(
         UserError: unknown scenario, a method that cannot do without a modality, a model that was
             trained on one of the test cases, or a case that is not preprocessed.
     """
-    segmenter = Segmenter(model, _present(settings, scenario), settings.inference, settings.compute)
+    chosen, target = _scenario(settings, scenario), settings.target_of(scenario)
+    segmenter = Segmenter(model, chosen.present, settings.inference, settings.compute, target)
     cases = read_fold(splits, fold)["test"]
     _require_unseen(segmenter, cases, model)
     records = {case: _record(preprocessed, case) for case in cases}
-    usable = [case for case in cases if records[case].ok]
-    missing = {
-        case: lacking(records[case].details["modalities"], settings.scenarios[scenario])
-        for case in usable
-    }
-    usable = [case for case in usable if not missing[case]]
+    missing = left_out_of(settings, read_splits(splits), scenario, fold)
+    usable = [case for case in cases if records[case].ok and not missing.get(case)]
+    wanted = _wanted(chosen, usable, read_splits(splits))
     failed: dict[str, str] = {}
     # A fault in all of them is not of one case.
     noting = partial(noting_faults, failed=failed, wanted=quarantine and len(usable) > 1)
-    attention = _segment(
-        segmenter, {c: records[c].details for c in usable}, preprocessed, output, noting
-    )
+    details = {case: record.details for case, record in records.items() if record.ok}
+    attention = _segment(segmenter, wanted, chosen.foreign, details, preprocessed, output, noting)
     if usable and len(failed) == len(usable):
         raise FaultOfOurs("every test case met a fault of ours; the tracebacks are above")
     for case in failed:
@@ -86,23 +89,55 @@ def infer_fold(
             "weights": segmenter.description["weights_sha256"],
             "scenario": scenario,
             "modalities": segmenter.modalities,
-            "cases": {c: sha256(output / f"{c}.nii.gz") for c in usable if c not in failed},
+            "target": target,
+            **_digests(output, [one for one in wanted if one.case not in failed]),
             "failed": failed,
             "attention": attention,
-            "not_applicable": {case: names for case, names in missing.items() if names},
+            "not_applicable": {c: missing[c] for c in cases if records[c].ok and missing.get(c)},
             "quarantined": {c: records[c].reason for c in cases if not records[c].ok},
         },
     )
 
 
+def _wanted(
+    scenario: ScenarioSettings, cases: list[str], splits: Mapping[str, Any]
+) -> list[Wanted]:
+    """What is to be segmented, in order: cases, or pairs where some images are another's."""
+    if not scenario.foreign:
+        return [Wanted(case) for case in cases]
+    return [
+        Wanted(case, other)
+        for case in cases
+        for other in partners(case, cases, splits, scenario.foreign)
+    ]
+
+
+def _digests(output: Path, written: list[Wanted]) -> dict[str, Any]:
+    """The sha256 of the segmentations, by case; or by case and the one whose images it had."""
+    cases: dict[str, str] = {}
+    pairs: dict[str, dict[str, str]] = {}
+    for case, foreign in written:
+        digest = sha256(prediction_file(output, case, foreign))
+        if foreign:
+            pairs.setdefault(case, {})[foreign] = digest
+        else:
+            cases[case] = digest
+    return {"cases": cases, "pairs": pairs}
+
+
 def _segment(
     segmenter: Segmenter,
-    cases: Mapping[str, dict[str, Any]],
+    wanted: list[Wanted],
+    foreign: list[str],
+    details: Mapping[str, dict[str, Any]],
     preprocessed: Path,
     output: Path,
     noting: Callable[[str], AbstractContextManager[None]],
 ) -> list[str]:
-    """Segment cases, given with their properties; the names of the attention maps written."""
+    """Segment cases with their images but the foreign ones; the names of the attention maps.
+
+    `details` are the properties of the prepared cases.
+    """
     attention: set[str] = set()
     exports: list[tuple[str, Future]] = []  # at most one case waits in memory
 
@@ -113,25 +148,28 @@ def _segment(
                 export.result()
 
     with ThreadPoolExecutor(max_workers=1) as exporter:
-        for case, properties in progress(cases.items(), "Segmenting", total=len(cases)):
-            with noting(case):
-                image = _read_image(preprocessed / f"{case}.npy", properties, segmenter.modalities)
-                probabilities, maps = segmenter.probabilities(image), segmenter.attention(image)
+        for one in progress(wanted, "Segmenting", total=len(wanted)):
+            with noting(one.case):
+                image = _read_images(preprocessed, one, foreign, details, segmenter.modalities)
+                probabilities = segmenter.probabilities(image)
+                maps = {} if one.foreign else segmenter.attention(image)
                 attention |= set(maps)
                 finish()
-                export = exporter.submit(_export, output, case, probabilities, maps, properties)
-                exports.append((case, export))
+                export = exporter.submit(
+                    _export, output, one, probabilities, maps, details[one.case]
+                )
+                exports.append((one.case, export))
         finish()
     return sorted(attention)
 
 
 def _remove(output: Path, case: str) -> None:
     """What was written of a case before it failed."""
-    for path in [output / f"{case}.nii.gz", *output.glob(f"attention-*/{case}.nii.gz")]:
+    for path in [prediction_file(output, case), *output.glob(f"*/{case}.nii.gz")]:
         path.unlink(missing_ok=True)
 
 
-def _present(settings: Settings, scenario: str) -> list[str]:
+def _scenario(settings: Settings, scenario: str) -> ScenarioSettings:
     if scenario not in settings.scenarios:
         raise UserError(
             f"unknown scenario `{scenario}`", expected=f"one of {', '.join(settings.scenarios)}"
@@ -157,22 +195,47 @@ def _record(preprocessed: Path, case: str) -> Record:
     return read_record(path)
 
 
-def _read_image(path: Path, properties: dict[str, Any], modalities: list[str]) -> np.ndarray:
-    """The wanted modalities of a stored case, (M, z, y, x); the others are not read."""
-    channels = [properties["modalities"].index(name) for name in modalities]
-    return np.load(path, mmap_mode="r")[channels]
+def _read_images(
+    preprocessed: Path,
+    wanted: Wanted,
+    foreign: list[str],
+    details: Mapping[str, dict[str, Any]],
+    modalities: list[str],
+) -> np.ndarray:
+    """The wanted modalities of a stored case, (M, z, y, x); the others are not read.
+
+    Foreign ones are another case's, brought to this one's shape about the centre.
+    """
+    if not wanted.foreign:
+        return _channels(preprocessed, wanted.case, details, modalities)
+    images = []
+    for name in modalities:
+        owner = wanted.foreign if name in foreign else wanted.case
+        image = _channels(preprocessed, owner, details, [name])[0]
+        images.append(fitted(image, tuple(details[wanted.case]["shape"])))
+    return np.stack(images)
+
+
+def _channels(
+    preprocessed: Path, case: str, details: Mapping[str, dict[str, Any]], modalities: list[str]
+) -> np.ndarray:
+    channels = [details[case]["modalities"].index(name) for name in modalities]
+    return np.load(preprocessed / f"{case}.npy", mmap_mode="r")[channels]
 
 
 def _export(
     output: Path,
-    case: str,
+    wanted: Wanted,
     probabilities: np.ndarray,
     maps: dict[str, np.ndarray],
     properties: dict[str, Any],
 ) -> None:
     """Bring a case's results back to the source's geometry and write them."""
-    write_volume(output / f"{case}.nii.gz", restore_probabilities(probabilities, properties))
+    segmentation = restore_probabilities(probabilities, properties)
+    write_volume(prediction_file(output, *wanted), segmentation)
     for name, values in maps.items():
         restored = restore_image(values, properties)
         stepped = np.round(restored.array / _ATTENTION_STEP) * np.float32(_ATTENTION_STEP)
-        write_volume(output / f"attention-{name}" / f"{case}.nii.gz", restored.with_array(stepped))
+        write_volume(
+            output / f"attention-{name}" / f"{wanted.case}.nii.gz", restored.with_array(stepped)
+        )

@@ -1,6 +1,7 @@
 """A trained model, ready to segment prepared cases."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from math import lcm
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ class Segmenter:
     Args:
         folder: of the trained model.
         present: names of the modalities that are there; the method is given those that it knows.
+        target: the image to segment, where each has a truth of its own; empty: all share one.
         settings: window step, mirroring, precision.
         compute: device, windows at once.
 
@@ -38,7 +40,9 @@ class Segmenter:
         present: Iterable[str],
         settings: InferenceSettings,
         compute: ComputeSettings,
+        target: str = "",
     ) -> None:
+        self._target = target
         self._settings, self._windows = settings, compute.windows
         self._device = choose_device(compute.device)
         self._precision = choose_precision(settings.precision, self._device)
@@ -61,7 +65,8 @@ class Segmenter:
         Returns:
             (C, z, y, x) float32, background first.
         """
-        return self._over_windows(self._method.probabilities, image, self._settings.mirror, track)
+        network_pass = partial(self._method.probabilities_of, target=self._target)
+        return self._over_windows(network_pass, image, self._settings.mirror, track)
 
     def attention(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """The method's attention maps of a prepared case with all its modalities.

@@ -37,6 +37,7 @@ def predict_patient(
     images: Mapping[str, Path],
     output: Path,
     masks: Mapping[str, Path] | None = None,
+    target: str = "",
 ) -> None:
     """Segment one patient with a trained model, and nothing else of its study.
 
@@ -51,11 +52,13 @@ def predict_patient(
         output: segmentation to write (NIfTI, NRRD or MHA), uint8 class indices.
         masks: modality to a file whose voxels other than 0 are the structure by which the model's
             images were registered or cropped; needed where they were.
+        target: the image to segment, for a model whose images each have a truth of their own; empty
+            where only one is given.
 
     Raises:
         UserError: no model, no image, an unknown modality or output format, modalities that the
-            method cannot predict from, an image of another DICOM modality than the model's, or no
-            mask where the model needs one.
+            method cannot predict from, an image of another DICOM modality than the model's, no
+            mask where the model needs one, or no word on which image to segment.
         BadCase: an image that cannot be used.
     """
     if not output.name.lower().endswith(_FORMATS):
@@ -65,7 +68,8 @@ def predict_patient(
     description = read_description(model)
     order = _wanted(images, description)
     settings = _section(InferenceSettings, description, "inference")
-    segmenter = Segmenter(model, order, settings, ComputeSettings())
+    target = _target(target, order, description)
+    segmenter = Segmenter(model, order, settings, ComputeSettings(), target)
     structures = _read_masks(masks or {}, order)
     volumes = _on_one_grid(
         {modality: _read(images[modality], modality, description) for modality in order},
@@ -100,6 +104,30 @@ def _wanted(images: Mapping[str, Path], description: Mapping[str, Any]) -> list[
                 "does not exist", where=f"--{modality} {path}", expected="a folder or image file"
             )
     return [modality for modality in known if modality in images]
+
+
+def _target(target: str, given: list[str], description: Mapping[str, Any]) -> str:
+    """The image to segment; empty for a model whose images share one truth.
+
+    Raises:
+        UserError: the model needs a word on it and has none, or has one and needs none.
+    """
+    if description["data"]["truth"] == "case":
+        if target:
+            raise UserError(
+                "the images of this model's cases share one truth, so there is nothing to choose",
+                where=f"--target {target}",
+                remedy="leave it out",
+            )
+        return ""
+    chosen = target or (given[0] if len(given) == 1 else "")
+    if chosen not in given:
+        raise UserError(
+            f"`{chosen}` is not among the images" if chosen else "which image is to be segmented?",
+            where="predict",
+            expected="one of " + ", ".join(f"--target {name}" for name in given),
+        )
+    return chosen
 
 
 def _section(kind: type, description: Mapping[str, Any], name: str) -> Any:

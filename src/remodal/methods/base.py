@@ -159,6 +159,17 @@ class Method(ABC):
             UserError: this method cannot predict from these modalities.
         """
 
+    def probabilities_of(self, images: Mapping[str, Tensor], target: str) -> Tensor:
+        """As `probabilities`, of one image of several that each have a truth of their own.
+
+        Default: the same whichever is asked for, as of a method that knows one truth.
+
+        Args:
+            images: as for `probabilities`.
+            target: the modality to segment; empty where all images share one truth.
+        """
+        return self.probabilities(images)
+
     def supports(self, present: Iterable[str]) -> bool:
         """Whether the method can predict from these modalities (default: from all, no others)."""
         return set(self.modalities) == set(present)

@@ -29,6 +29,10 @@ COUNTS = (
     "missed",
 )
 
+#: Column with the case whose images stood in for some of a case's own, where a scenario says so:
+#: there a case has one row for each such case.
+FOREIGN = "foreign"
+
 #: Column with the reason why a case has no value, a fault of ours; empty for the others.
 FAILED = "failed"
 
@@ -36,13 +40,18 @@ FAILED = "failed"
 def write_cases(
     path: Path, metrics: Sequence[str], rows: Iterable[Mapping[str, str | int | float]]
 ) -> None:
-    """Write per-case rows: keys, metrics (six decimals, undefined empty), counts, `FAILED`."""
-    columns = [*KEYS, *metrics, *COUNTS]
+    """Write per-case rows: keys, metrics (six decimals, undefined empty), counts, `FAILED`.
+
+    Rows with foreign images have `FOREIGN` after the keys.
+    """
+    rows = list(rows)
+    foreign = [FOREIGN] if any(FOREIGN in row for row in rows) else []
+    columns = [*KEYS, *foreign, *metrics, *COUNTS]
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow([*columns, FAILED])
     table.writerows(
-        [*(_cell(row[column]) for column in columns), row.get(FAILED, "")] for row in rows
+        [*(_cell(row.get(column, "")) for column in columns), row.get(FAILED, "")] for row in rows
     )
     write_text(path, text.getvalue())
 
@@ -67,7 +76,8 @@ def read_cases(metrics: Path) -> "pd.DataFrame":
 
     Returns:
         One row for each method, fold, seed, scenario, case and region, in this order, with those
-        columns, `patient`, `group`, the metrics (NaN: undefined) and the counts.
+        columns, `patient`, `group`, the metrics (NaN: undefined) and the counts; `foreign` where
+        a scenario has foreign images, empty in the others.
 
     Raises:
         UserError: there is no table, or one lacks its columns.
@@ -81,7 +91,7 @@ def read_cases(metrics: Path) -> "pd.DataFrame":
             continue
         table = pd.read_csv(
             path,
-            dtype=dict.fromkeys((*KEYS, FAILED), str),
+            dtype=dict.fromkeys((*KEYS, FOREIGN, FAILED), str),
             keep_default_na=False,
             na_values=_empty_where_numeric(path),
             float_precision="round_trip",
@@ -94,6 +104,8 @@ def read_cases(metrics: Path) -> "pd.DataFrame":
             "holds no per-case table", where=str(metrics), remedy="run the evaluate stage first"
         )
     cases = pd.concat(tables, ignore_index=True)
+    if FOREIGN in cases:
+        cases[FOREIGN] = cases[FOREIGN].fillna("")
     order = ["method", "fold", "seed", "scenario", *KEYS]
     return cases[[*order, *(name for name in cases.columns if name not in order)]]
 
@@ -105,4 +117,4 @@ def _empty_where_numeric(path: Path) -> dict[str, list[str]]:
     missing = [name for name in (*KEYS, *COUNTS, FAILED) if name not in columns]
     if missing:
         raise UserError(f"lacks the columns {', '.join(missing)}", where=str(path))
-    return {name: [""] for name in columns if name not in (*KEYS, FAILED)}
+    return {name: [""] for name in columns if name not in (*KEYS, FOREIGN, FAILED)}

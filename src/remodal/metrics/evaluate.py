@@ -1,18 +1,20 @@
 """The evaluate stage: one model's predictions in one scenario, measured case by case."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import nan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from remodal.errors import BadCase, FaultOfOurs, UserError
 from remodal.intake.nifti import read_volume
-from remodal.metrics.cases import COUNTS, FAILED, write_cases
+from remodal.metrics.cases import COUNTS, FAILED, FOREIGN, write_cases
 from remodal.metrics.pair import MaskPair
 from remodal.metrics.registry import CaseMetric, require_case_metric
 from remodal.process.progress import progress
 from remodal.results.files import read_json
+from remodal.results.paths import prediction_file
 from remodal.results.records import noting_faults
 from remodal.settings import Settings
 
@@ -35,8 +37,8 @@ def evaluate_predictions(
 
     Args:
         settings: `metrics`, `data.classes` and `data.regions` count.
-        predictions: folder with `predictions.json`, whose `cases` are measured, and a
-            `<case>.nii.gz` of class indices for each.
+        predictions: folder with `predictions.json`, whose `cases` and `pairs` are measured, each by
+            the label of the `target`, and a segmentation of class indices for each.
         registered: folder with `<case>/label-<modality>.nii.gz`, which hold the sources' label
             values.
         splits: splits.json, for the cases' patients and groups.
@@ -50,15 +52,18 @@ def evaluate_predictions(
     metrics = [require_case_metric(name, "metrics.names") for name in settings.metrics.names]
     split = read_json(splits)
     patients, groups = split["patients"], split.get("groups", {})
-    predicted, failed = _predicted_cases(predictions)
+    said = _predicted(predictions)
+    predicted, failed = sorted({*said["cases"], *said["pairs"]}), said["failed"]
+    label = settings.label_file(said["target"] or settings.registration.fixed)
     measured: dict[str, list[Row]] = {}
     faults: dict[str, str] = {}
     for case in progress(predicted, "measuring"):
         # A fault in all of them is not of one case.
         with noting_faults(case, faults, wanted=quarantine and len(predicted) > 1):
             measured[case] = [
-                {"class": name} | measure(pair, metrics, settings.metrics.lesion_overlap)
-                for name, pair in _pairs(settings, case, predictions, registered)
+                keys | {"class": name} | measure(pair, metrics, settings.metrics.lesion_overlap)
+                for keys, path in _files(predictions, said["pairs"], case)
+                for name, pair in _pairs(settings, case, path, registered / case / label)
             ]
     if predicted and not measured:
         raise FaultOfOurs("every case met a fault of ours; the tracebacks are above")
@@ -104,23 +109,33 @@ def measure(pair: MaskPair, metrics: Sequence[CaseMetric], lesion_overlap: float
     }
 
 
-def _predicted_cases(predictions: Path) -> tuple[list[str], dict[str, str]]:
-    """The cases that have a prediction, and the reasons of those that failed."""
+def _predicted(predictions: Path) -> dict[str, Any]:
+    """What predictions.json says."""
     index = predictions / "predictions.json"
     if not index.is_file():
         raise UserError(
             "is missing", where=str(index), remedy="run the infer stage for this model first"
         )
-    said = read_json(index)
-    return sorted(said["cases"]), said.get("failed", {})
+    return {"target": "", "cases": {}, "pairs": {}, "failed": {}} | read_json(index)
+
+
+def _files(
+    predictions: Path, pairs: Mapping[str, Iterable[str]], case: str
+) -> list[tuple[Row, Path]]:
+    """A case's predictions: one, or one with the images of each foreign case, which it names."""
+    if case not in pairs:
+        return [({}, prediction_file(predictions, case))]
+    return [
+        ({FOREIGN: other}, prediction_file(predictions, case, other))
+        for other in sorted(pairs[case])
+    ]
 
 
 def _pairs(
-    settings: Settings, case: str, predictions: Path, registered: Path
+    settings: Settings, case: str, predicted: Path, truth: Path
 ) -> Iterator[tuple[str, MaskPair]]:
     """Name and masks of each region; the k-th class has index k in the prediction."""
-    prediction = read_volume(predictions / f"{case}.nii.gz")
-    label = read_volume(registered / case / settings.label_file(settings.registration.fixed))
+    prediction, label = read_volume(predicted), read_volume(truth)
     if not prediction.geometry.agrees_with(label.geometry):
         raise BadCase(
             "the prediction is on another grid than the label",
@@ -129,9 +144,9 @@ def _pairs(
             remedy="run the infer stage again",
         )
     for name in settings.data.regions:
-        predicted = _any_of(prediction.array, settings.data.indices_of(name))
-        truth = _any_of(label.array, settings.data.values_of(name))
-        yield name, MaskPair(predicted, truth, label.geometry.spacing_zyx)
+        found = _any_of(prediction.array, settings.data.indices_of(name))
+        true = _any_of(label.array, settings.data.values_of(name))
+        yield name, MaskPair(found, true, label.geometry.spacing_zyx)
 
 
 def _any_of(array: np.ndarray, values: Sequence[int]) -> np.ndarray:

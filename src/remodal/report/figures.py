@@ -77,7 +77,7 @@ def attention_examples(source: Source, cases: pd.DataFrame, count: int = 2) -> l
 
 def _multimodal_cells(settings: Settings) -> Iterator[tuple[str, str]]:
     """Cells with several modalities, the tables' reference methods first."""
-    several = [name for name, present in settings.scenarios.items() if len(present) > 1]
+    several = [name for name, chosen in settings.scenarios.items() if len(chosen.present) > 1]
     for table in settings.tables.values():
         yield from ((method, s) for s, method in table.reference.items() if s in several)
     yield from (
@@ -154,13 +154,13 @@ def single_modality_rivals(settings: Settings) -> dict[str, tuple[str, str]]:
         for scenario, ours in table.reference.items():
             cells = [cell for row in settings.cells_of(table) for cell in row if cell.metric]
             others = [c.method for c in cells if c.scenario == scenario and c.method != ours]
-            if len(settings.scenarios[scenario]) == 1 and others:
+            if len(settings.scenarios[scenario].present) == 1 and others:
                 found.setdefault(scenario, (others[0], ours))
     return found
 
 
 def _alone(settings: Settings, scenario: str) -> str:
-    return f"With the {settings.scenarios[scenario][0]} image alone"
+    return f"With the {settings.scenarios[scenario].present[0]} image alone"
 
 
 def _measured(cases: pd.DataFrame, method: str, scenario: str) -> list[Measured]:
@@ -220,7 +220,7 @@ def _failure_row(
     scenario: str,
     methods: Sequence[str],
 ) -> Row:
-    modality = source.settings.scenarios[scenario][0]
+    modality = source.settings.scenarios[scenario].present[0]
     image = view.image_panel(modality)
     panels = [
         image,

@@ -57,8 +57,7 @@ def _hours(details: Mapping[str, Any]) -> float | None:
 NUMBERS = {
     "parameters": _Number("Parameters [M]", 2, _millions),
     "hours": _Number("Training [h]", 2, _hours),
-    "training_cases": _Number("Training cases", 0, _count("train")),
-    "labelled": _Number("Labelled", 0, _count("labelled")),
+    "labelled": _Number("Labelled", 0, _count("train")),
     "unlabelled": _Number("Unlabelled", 0, _count("unlabelled")),
 }
 
@@ -111,7 +110,7 @@ def recorded(
     """
     kind, _, name = cell.record.partition(".")
     if cell.modality:
-        there = cell.modality in settings.scenarios[cell.scenario]
+        there = cell.modality in settings.scenarios[cell.scenario].present
         return Recorded(nan, PRESENT if there else ABSENT)
     if cell.record.startswith(OPTION):
         found = options(cell.method)

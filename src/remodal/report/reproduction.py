@@ -66,7 +66,7 @@ def _row(
     committed: Path,
 ) -> list[str]:
     label = settings.methods[row.method].label or row.method
-    present = " + ".join(settings.scenarios[row.scenario])
+    present = " + ".join(settings.scenarios[row.scenario].present)
     lines = [f"### {label}, {present}", "", row.definition, "", f"- **Source:** {row.source}"]
     values = [
         f"{require_metric(key[5]).title} {_spread(value.mean, value.sd)}"

@@ -84,6 +84,12 @@ def prediction_folder(study: Path, training: Training, scenario: str) -> Path:
     return study / "predictions" / training.folder / scenario
 
 
+def prediction_file(predictions: Path, case: str, foreign: str = "") -> Path:
+    """A case's segmentation in a folder of predictions; `foreign`: with images of that case."""
+    folder = predictions / f"foreign-{foreign}" if foreign else predictions
+    return folder / f"{case}.nii.gz"
+
+
 def metrics_file(study: Path, training: Training, scenario: str) -> Path:
     """What those predictions are worth, case by case."""
     return study / "metrics" / training.folder / f"{scenario}.csv"

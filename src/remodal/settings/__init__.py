@@ -8,6 +8,7 @@ from remodal.settings.masks import MaskSettings
 from remodal.settings.network import NetworkSettings
 from remodal.settings.preparation import PreprocessingSettings, RegistrationSettings, SplitSettings
 from remodal.settings.recipe import RecipeSettings
+from remodal.settings.scenarios import ScenarioSettings
 from remodal.settings.section import Section
 from remodal.settings.study import Settings
 from remodal.settings.tables import (
@@ -37,6 +38,7 @@ __all__ = [
     "RecipeSettings",
     "RegistrationSettings",
     "RowSettings",
+    "ScenarioSettings",
     "Section",
     "Selection",
     "Settings",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 #: A modality's name is that of a file beside these, and an option beside those of `predict`.
-RESERVED = {"registration", "model", "output", "mask"}
+RESERVED = {"registration", "model", "output", "mask", "target"}
 
 _LABEL = "label"
 

@@ -20,6 +20,7 @@ from remodal.settings.names import (
 from remodal.settings.network import NetworkSettings
 from remodal.settings.preparation import PreprocessingSettings, RegistrationSettings, SplitSettings
 from remodal.settings.recipe import RecipeSettings
+from remodal.settings.scenarios import ScenarioSettings, require_segmentable
 from remodal.settings.section import Section
 from remodal.settings.tables import (
     ClaimSettings,
@@ -55,7 +56,7 @@ class Settings(Section):
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     methods: dict[str, MethodSettings] = Field(min_length=1)
-    scenarios: dict[str, list[str]] = Field(min_length=1)
+    scenarios: dict[str, ScenarioSettings] = Field(min_length=1)
     tables: dict[str, TableSettings] = Field(default_factory=dict)
     claims: list[ClaimSettings] = Field(default_factory=list)
 
@@ -103,8 +104,13 @@ class Settings(Section):
         """The scenarios that a method is evaluated in."""
         own = set(self.modalities_of(method))
         return self.methods[method].scenarios or [
-            name for name, present in self.scenarios.items() if set(present) == own
+            name for name, chosen in self.scenarios.items() if set(chosen.present) == own
         ]
+
+    def target_of(self, scenario: str) -> str:
+        """The image that is segmented; empty where the images of a case share one truth."""
+        chosen = self.scenarios[scenario]
+        return (chosen.target or chosen.own[0]) if self.data.truth == "image" else ""
 
     def trainings(self, method: str | None = None) -> Iterator[Training]:
         """All trainings of the study, or of one of its methods, in the settings' order."""
@@ -179,8 +185,8 @@ class Settings(Section):
             require_known(f"methods.{name}.modalities", method.modalities, known)
             require_known(f"methods.{name}.scenarios", method.scenarios, self.scenarios)
             require_known(f"methods.{name}.inputs", method.inputs.values(), self.methods)
-        for name, modalities in self.scenarios.items():
-            require_known(f"scenarios.{name}", modalities, known)
+        for name, scenario in self.scenarios.items():
+            require_segmentable(name, scenario, self.data.modalities, self.data.truth)
         for name, table in self.tables.items():
             self._require_known_cells(name, table)
             require_known(f"tables.{name}.reference", table.reference, self.scenarios)

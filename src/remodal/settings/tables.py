@@ -40,8 +40,8 @@ class Selection(Section):
     record: str = Field(
         "",
         pattern=_NAME,
-        description="In place of a metric: `parameters`, `hours`, `training_cases`, `labelled` or "
-        "`unlabelled` of the trained model, `option.<name>` of the method, or `present.<modality>` "
+        description="In place of a metric: `parameters`, `hours`, `labelled` or `unlabelled` "
+        "(cases) of the trained model, `option.<name>` of the method, or `present.<modality>` "
         "of the scenario.",
     )
 

@@ -27,15 +27,57 @@ def left_out(settings: Settings, splits: Mapping[str, Any]) -> dict[str, dict[st
         settings: the study.
         splits: content of splits.json.
     """
-    tested = sorted({case for fold in splits["folds"] for case in fold["test"]})
-    missing = {
-        scenario: {case: lacking(splits["modalities"][case], named) for case in tested}
-        for scenario, named in settings.scenarios.items()
-    }
+    folds = range(len(splits["folds"]))
     return {
-        scenario: {case: names for case, names in of_cases.items() if names}
-        for scenario, of_cases in missing.items()
+        scenario: dict(
+            sorted(
+                (case, names)
+                for fold in folds
+                for case, names in left_out_of(settings, splits, scenario, fold).items()
+            )
+        )
+        for scenario in settings.scenarios
     }
+
+
+def left_out_of(
+    settings: Settings, splits: Mapping[str, Any], scenario: str, fold: int
+) -> dict[str, list[str]]:
+    """The test cases of a fold that a scenario cannot be tried on, with what each lacks.
+
+    That is an image of its own, the label of the image to segment, or another patient's image.
+    """
+    chosen, tested = settings.scenarios[scenario], splits["folds"][fold]["test"]
+    target = settings.target_of(scenario)
+    found = {}
+    for case in tested:
+        lacks = lacking(splits["modalities"][case], chosen.own)
+        if target and target not in splits["labels"][case]:
+            lacks.append(f"the label of {target}")
+        if chosen.foreign and not partners(case, tested, splits, chosen.foreign):
+            lacks.append(f"{' and '.join(chosen.foreign)} of another patient")
+        if lacks:
+            found[case] = lacks
+    return found
+
+
+def partners(
+    case: str, tested: Iterable[str], splits: Mapping[str, Any], foreign: Iterable[str]
+) -> list[str]:
+    """Whose images may stand in for a case's own: other patients' of the same test set, by name.
+
+    Args:
+        case: a test case.
+        tested: the test cases of its fold, of which none was trained on.
+        splits: content of splits.json.
+        foreign: the images that are to come from another patient.
+    """
+    patients, present, wanted = splits["patients"], splits["modalities"], list(foreign)
+    return sorted(
+        other
+        for other in tested
+        if patients[other] != patients[case] and not lacking(present[other], wanted)
+    )
 
 
 def require_enough_patients(settings: Settings, cases: Iterable[CaseSource]) -> None:
@@ -96,7 +138,7 @@ def _methods(settings: Settings) -> dict[str, list[str]]:
 def _scenarios(settings: Settings) -> dict[str, list[str]]:
     """What each scenario needs in which a method is evaluated."""
     return {
-        f"scenario `{name}`": settings.scenarios[name]
+        f"scenario `{name}`": settings.scenarios[name].present
         for method in settings.methods
         for name in settings.scenarios_of(method)
     }

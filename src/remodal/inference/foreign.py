@@ -1,0 +1,27 @@
+"""A case with some images of another patient, as if the wrong ones had been picked."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Wanted(NamedTuple):
+    """One prediction: of a case, with its own images or with some of another case's."""
+
+    case: str
+    foreign: str = ""
+
+
+def fitted(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """An image (z, y, x) cut or padded about its centre to another's shape.
+
+    Padding has the image's least value, which is air or background.
+    """
+    result = np.full(shape, image.min(), image.dtype)
+    into, out_of = [], []
+    for have, want in zip(image.shape, shape, strict=True):
+        both = min(have, want)
+        into.append(slice((want - both) // 2, (want - both) // 2 + both))
+        out_of.append(slice((have - both) // 2, (have - both) // 2 + both))
+    result[tuple(into)] = image[tuple(out_of)]
+    return result
