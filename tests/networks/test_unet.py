@@ -47,6 +47,32 @@ def test_the_parameters_of_the_published_network_written_out():
     assert parameters(unet) == sum(encoder) + sum(decoder) + 1_600 == 31_194_784
 
 
+@pytest.mark.parametrize(
+    ("strides", "base", "counted"),
+    [
+        (NNUNET_STRIDES, 32, 31_195_594),
+        (NNUNET_STRIDES, 16, 16_592_970),
+        ([(1, 2, 2), (1, 2, 2), *NNUNET_STRIDES[2:]], 32, 30_748_554),
+        ([(1, 2, 2), (1, 2, 2), *NNUNET_STRIDES[2:]], 16, 16_481_066),
+    ],
+)
+def test_the_unet_of_nnunet_v2_has_its_parameters(strides, base, counted):
+    """Counted in dynamic-network-architectures 0.3.1, PlainConvUNet, one image and two classes."""
+    layout = plan_layout(base, 320, strides, anisotropic=True, version="v2")
+    with torch.device("meta"):
+        assert parameters(UNet(1, 2, layout)) == counted
+
+
+def test_the_versions_of_nnunet_differ_in_biases_and_decoder_kernels():
+    strides = [(1, 2, 2), (2, 2, 2)]
+    v1, v2 = (UNet(1, 2, plan_layout(4, 8, strides, True, version)) for version in ("v1", "v2"))
+    assert set(v2.state_dict()) - set(v1.state_dict()) == {
+        f"{part}.{level}.bias" for part in ("decoder.up", "heads") for level in (0, 1)
+    }
+    kernels = [unet.decoder.stages[0].first.conv.kernel_size for unet in (v1, v2)]
+    assert kernels == [(3, 3, 3), (1, 3, 3)]
+
+
 def as_dyn_unet(unet, layout, inputs, outputs):
     """MONAI's re-implementation of nnU-Net with the same weights."""
     peer = DynUNet(

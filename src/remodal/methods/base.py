@@ -289,7 +289,11 @@ def trainable(network: nn.Module) -> list[nn.Parameter]:
 def layout_of(network: NetworkSettings) -> Layout:
     """Sizes of a U-Net's stages, from the settings."""
     return plan_layout(
-        network.base_width, network.max_width, network.strides, network.anisotropic_kernels
+        network.base_width,
+        network.max_width,
+        network.strides,
+        network.anisotropic_kernels,
+        network.version,
     )
 
 

@@ -1,12 +1,14 @@
 """The 3-D U-Net of nnU-Net, in the parts that the multi-modal networks are built from.
 
-Source: MIC-DKFZ/nnUNet, planner v21 and generic U-Net (widths, strides, blocks, initialisation);
-the MAML paper, 2.1, uses it for each modality.
+Source: MIC-DKFZ/nnUNet, branch nnunetv1, planner v21 and generic U-Net (widths, strides, blocks,
+initialisation); for v2 its master and MIC-DKFZ/dynamic-network-architectures, unet_decoder.py; the
+MAML paper, 2.1, uses it for each modality.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from remodal.networks.instance_norm import InstanceNorm
 
 Triple = tuple[int, int, int]
+Version = Literal["v1", "v2"]
 
 SLOPE = 0.01  # of every LeakyReLU, and `a` of the He initialisation
 
@@ -25,13 +28,26 @@ class Layout:
     Attributes:
         widths: channels of each stage.
         strides: down-sampling (z, y, x) into each stage after the first.
-        kernels: convolution kernel (z, y, x) of each encoder stage; a decoder stage has that of the
-            encoder stage below it, as in nnU-Net v1.
+        kernels: convolution kernel (z, y, x) of each encoder stage.
+        version: what nnU-Net v1 and v2 differ in. v1: a decoder stage has the kernel of the encoder
+            stage below it; up-convolutions and heads have no bias. v2: the kernel of its own
+            level; biases.
     """
 
     widths: tuple[int, ...]
     strides: tuple[Triple, ...]
     kernels: tuple[Triple, ...]
+    version: Version = "v1"
+
+    @property
+    def decoder_kernels(self) -> tuple[Triple, ...]:
+        """Kernel of each decoder stage, full resolution first."""
+        return self.kernels[1:] if self.version == "v1" else self.kernels[:-1]
+
+    @property
+    def biased(self) -> bool:
+        """Whether up-convolutions and heads have a bias."""
+        return self.version == "v2"
 
     @property
     def factor(self) -> Triple:
@@ -41,7 +57,11 @@ class Layout:
 
 
 def plan_layout(
-    base_width: int, max_width: int, strides: Sequence[Triple], anisotropic: bool = False
+    base_width: int,
+    max_width: int,
+    strides: Sequence[Triple],
+    anisotropic: bool = False,
+    version: Version = "v1",
 ) -> Layout:
     """Widths that double at each stage up to a cap, and the kernels.
 
@@ -55,7 +75,8 @@ def plan_layout(
     for stride in strides:
         reached = [known or step > 1 for known, step in zip(reached, stride)]
         kernels.append(tuple(3 if known else 1 for known in reached))
-    return Layout(widths, tuple(tuple(stride) for stride in strides), (*kernels, (3, 3, 3)))
+    down = tuple(tuple(stride) for stride in strides)
+    return Layout(widths, down, (*kernels, (3, 3, 3)), version)
 
 
 def convolve_parts(conv: nn.Conv3d, parts: Sequence[Tensor]) -> Tensor:
@@ -129,13 +150,13 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The way up: transposed convolution (kernel = stride, no bias), skip, stage."""
+    """The way up: transposed convolution (kernel = stride), skip, stage."""
 
     def __init__(self, layout: Layout) -> None:
         super().__init__()
-        levels = list(zip(layout.widths, layout.widths[1:], layout.strides, layout.kernels[1:]))
+        levels = list(zip(layout.widths, layout.widths[1:], layout.strides, layout.decoder_kernels))
         self.up = nn.ModuleList(
-            nn.ConvTranspose3d(below, width, stride, stride, bias=False)
+            nn.ConvTranspose3d(below, width, stride, stride, bias=layout.biased)
             for width, below, stride, _ in levels
         )
         self.stages = nn.ModuleList(
@@ -153,11 +174,11 @@ class Decoder(nn.Module):
 
 
 class Heads(nn.ModuleList):
-    """A 1 x 1 x 1 convolution to logits, without bias, for each of the first `count` levels."""
+    """A 1 x 1 x 1 convolution to logits for each of the first `count` levels."""
 
     def __init__(self, outputs: int, layout: Layout, count: int | None = None) -> None:
         widths = layout.widths[:-1][:count]
-        super().__init__(nn.Conv3d(width, outputs, 1, bias=False) for width in widths)
+        super().__init__(nn.Conv3d(width, outputs, 1, bias=layout.biased) for width in widths)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Logits (B, outputs, Z, Y, X) of each of the given levels, full resolution first."""

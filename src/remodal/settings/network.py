@@ -1,6 +1,7 @@
 """The networks' size."""
 
 from math import prod
+from typing import Literal
 
 from pydantic import Field
 
@@ -21,6 +22,11 @@ class NetworkSettings(Section):
         False,
         description="Kernels of 1 along an axis until its first down-sampling (1 x 3 x 3, as "
         "nnU-Net plans for thick slices), instead of 3 x 3 x 3 everywhere.",
+    )
+    version: Literal["v1", "v2"] = Field(
+        "v1",
+        description="Whose U-Net: nnU-Net `v1` (as in the MAML paper's time), or `v2`, where "
+        "up-convolutions and heads have biases and a decoder stage has its own level's kernel.",
     )
 
     @property
