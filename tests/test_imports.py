@@ -22,7 +22,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "masks": {"geometry", "intake", "results", "settings"},
     "registration": {"geometry", "intake", "masks", "process", "results", "settings"},
     "phantom": {"geometry", "intake", "results", "settings"},
-    "preprocessing": {"geometry", "intake", "process", "results", "settings", "splits"},
+    "preprocessing": {
+        *("geometry", "intake", "masks", "process", "results", "settings"),
+        "splits",
+    },
     "methods": {"networks", "objectives", "settings"},
     "models": {"methods", "registration", "results", "settings"},
     "metrics": {"intake", "process", "results", "settings"},

@@ -46,7 +46,7 @@ def test_the_description_is_enough_for_a_new_patient(trained, tmp_path):
     assert description["recipe"]["patch"] == [16, 32, 32]
     assert description["fingerprint"] == {"spacing": [5.0, 1.0, 1.0]}
     assert description["registration"]["fixed"] == "venous"
-    assert description["preprocessing"]["percentiles"] == [0.5, 99.5]
+    assert description["preprocessing"]["clip"]["percentiles"] == [0.5, 99.5]
     assert description["inference"]["step"] == 0.5
     assert (description["method"], description["fold"], description["seed"]) == ("nnunet", 2, 7)
 

@@ -125,7 +125,7 @@ def test_a_label_on_another_grid_is_quarantined(registered, fold) -> None:
 
 
 def test_what_a_label_loses_is_said(registered, fold) -> None:
-    study = Study(PreprocessingSettings(crop="nonzero", clip="none"))
+    study = Study(PreprocessingSettings.model_validate({"crop": "nonzero", "clip": "none"}))
     image = read_volume(registered / "d" / "venous.nii.gz")
     image = image.with_array(np.where(image.array == -1000, 0, np.abs(image.array) + 1))
     for modality in ("arterial", "venous"):

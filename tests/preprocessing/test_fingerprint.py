@@ -77,7 +77,7 @@ def test_validation_and_test_cases_change_nothing(registered, splits) -> None:
 def test_without_dataset_percentiles_no_intensity_is_measured(registered, splits) -> None:
     for name in ("venous", "label-venous"):
         (registered / "a" / f"{name}.nii.gz").unlink()
-    study = Study(PreprocessingSettings(clip="case"))
+    study = Study(PreprocessingSettings.model_validate({"clip": "case"}))
     assert "foreground" not in measured(registered, splits, study)
 
 

@@ -1,11 +1,16 @@
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from remodal.errors import BadCase
 from remodal.preprocessing.intensity import normalise
 from remodal.settings import PreprocessingSettings
 
 BOUNDS = {"lower": 0.0, "upper": 100.0}
+
+
+def settings_of(**changes) -> PreprocessingSettings:
+    return PreprocessingSettings.model_validate(changes)
 
 
 def test_dataset_clip_takes_mean_and_sd_strictly_inside_the_bounds() -> None:
@@ -21,7 +26,7 @@ def test_dataset_clip_takes_mean_and_sd_strictly_inside_the_bounds() -> None:
 
 def test_case_clip_takes_the_cases_own_percentiles() -> None:
     image = np.arange(1001, dtype=np.float32).reshape(1, 7, 143)
-    settings = PreprocessingSettings(clip="case", percentiles=(1, 99))
+    settings = settings_of(clip={"by": "case", "percentiles": (1, 99)})
     result, done = normalise(image, settings, None)
     assert (done.lower, done.upper) == (10, 990)
     assert result.min() == pytest.approx((10 - done.mean) / done.sd)
@@ -30,7 +35,7 @@ def test_case_clip_takes_the_cases_own_percentiles() -> None:
 
 def test_no_clip_gives_zero_mean_and_unit_variance() -> None:
     image = np.random.default_rng(0).normal(300, 40, (6, 7, 8))
-    result, done = normalise(image, PreprocessingSettings(clip="none"), None)
+    result, done = normalise(image, settings_of(clip="none"), None)
     assert (done.lower, done.upper) == (None, None)
     assert (result.mean(), result.std()) == pytest.approx((0, 1), abs=1e-5)
 
@@ -38,7 +43,7 @@ def test_no_clip_gives_zero_mean_and_unit_variance() -> None:
 def test_zero_voxels_of_a_masked_image_count_nowhere_and_stay_zero() -> None:
     image = np.random.default_rng(0).normal(300, 40, (6, 7, 8))
     image[:3] = 0
-    settings = PreprocessingSettings(clip="none", normalise="case_nonzero")
+    settings = settings_of(clip="none", normalise="case_nonzero")
     result, _ = normalise(image, settings, None)
     assert not result[:3].any()
     assert (result[3:].mean(), result[3:].std()) == pytest.approx((0, 1), abs=1e-5)
@@ -47,7 +52,7 @@ def test_zero_voxels_of_a_masked_image_count_nowhere_and_stay_zero() -> None:
 @pytest.mark.parametrize("clip", ["case", "none"])
 def test_a_constant_image_becomes_zero(clip: str) -> None:
     image = np.full((3, 4, 5), 7, np.int16)
-    result, done = normalise(image, PreprocessingSettings(clip=clip), None)
+    result, done = normalise(image, settings_of(clip=clip), None)
     assert not result.any()
     assert done.sd == 1
 
@@ -70,3 +75,82 @@ def test_the_source_is_not_changed() -> None:
     before = image.copy()
     normalise(image, PreprocessingSettings(), BOUNDS)
     np.testing.assert_array_equal(image, before)
+
+
+def test_a_given_range_is_the_same_for_every_case() -> None:
+    """As the pancreas papers: [-125, 275] HU, then the mean and deviation of the whole crop."""
+    image = np.array([[[-1000, -125, 0, 75, 275, 3000]]], np.int16)
+    result, done = normalise(
+        image, settings_of(clip={"range": [-125, 275]}, normalise="crop"), None
+    )
+    clipped = np.array([-125, -125, 0, 75, 275, 275])
+    assert (done.lower, done.upper) == (-125, 275)
+    assert (done.mean, done.sd) == pytest.approx((clipped.mean(), clipped.std()))
+    np.testing.assert_allclose(
+        result.ravel(), (clipped - clipped.mean()) / clipped.std(), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("normalised", "expected"),
+    [
+        ("unit", [0, 0, 0.28, 1, 1]),
+        ("symmetric", [-1, -1, -0.44, 1, 1]),
+        ("none", [-70, -70, 0, 180, 180]),
+    ],
+)
+def test_a_range_is_scaled_by_its_limits(normalised: str, expected: list[float]) -> None:
+    image = np.array([[[-1000, -70, 0, 180, 3000]]], np.int16)
+    settings = settings_of(clip={"range": [-70, 180]}, normalise=normalised)
+    result, done = normalise(image, settings, None)
+    np.testing.assert_allclose(result.ravel(), expected, atol=1e-6)
+    np.testing.assert_allclose((np.clip(image, -70, 180) - done.mean) / done.sd, result, atol=1e-6)
+
+
+def test_without_clipping_an_image_is_scaled_by_its_own_ends() -> None:
+    image = np.array([[[10.0, 20.0, 50.0]]])
+    result, done = normalise(image, settings_of(clip="none", normalise="unit"), None)
+    np.testing.assert_allclose(result.ravel(), [0, 0.25, 1], atol=1e-6)
+    assert (done.lower, done.upper) == (None, None)
+    constant, _ = normalise(np.full((1, 1, 3), 7), settings_of(clip="none", normalise="unit"), None)
+    assert not constant.any()
+
+
+def test_the_training_cases_mean_and_sd_may_normalise_every_case() -> None:
+    measured = {"lower": 0.0, "upper": 100.0, "mean": 60.0, "sd": 20.0}
+    image = np.array([[[-50, 60, 80, 500]]], np.int16)
+    result, _ = normalise(image, settings_of(normalise="dataset_foreground"), measured)
+    np.testing.assert_allclose(result.ravel(), [-3, 0, 1, 2], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"clip": {"range": [180, -70]}}, "the lower limit of .* is not below the upper"),
+        ({"clip": {"by": "case", "range": [0, 1]}}, "`range` and `by: range` belong together"),
+        ({"clip": "range"}, "`range` and `by: range` belong together"),
+        ({"clip": "percentile"}, "clip.by"),
+        ({"crop": "mask"}, "`mask` and `by: mask` belong together"),
+        ({"crop": {"by": "body", "mask": {"label": [1]}}}, "`mask` and `by: mask` belong"),
+        ({"crop": {"mask": {"label": [1]}, "margin": -1}}, "greater than or equal to 0"),
+    ],
+)
+def test_settings_that_contradict_themselves_are_an_error(content, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        settings_of(**content)
+
+
+@pytest.mark.parametrize(
+    ("content", "of_fold"),
+    [
+        ({}, True),
+        ({"clip": "case"}, True),
+        ({"spacing": [1, 1, 1]}, True),
+        ({"spacing": [1, 1, 1], "clip": "case"}, False),
+        ({"spacing": [1, 1, 1], "clip": "none", "normalise": "unit"}, False),
+        ({"spacing": [1, 1, 1], "clip": {"range": [-70, 180]}}, False),
+        ({"spacing": [1, 1, 1], "clip": "none", "normalise": "dataset_foreground"}, True),
+    ],
+)
+def test_what_is_measured_on_training_cases_depends_on_the_fold(content, of_fold: bool) -> None:
+    assert settings_of(**content).depends_on_fold is of_fold

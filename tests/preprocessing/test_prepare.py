@@ -3,6 +3,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from tests.orientations import ORIENTATIONS, Orientation
 
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry, Volume, to_sitk
@@ -17,7 +18,7 @@ from remodal.results.files import write_json
 from remodal.results.records import Record, read_record, write_record
 from remodal.settings import PreprocessingSettings
 
-SETTINGS = PreprocessingSettings(clip="none")
+SETTINGS = PreprocessingSettings.model_validate({"clip": "none"})
 ORIGIN = (-31.0, 12.5, 700.0)
 
 _TILT = np.radians(17)
@@ -136,7 +137,7 @@ def test_a_prepared_voxel_lies_where_its_properties_say(direction) -> None:
 def test_an_attention_map_comes_back_in_place() -> None:
     image, label = body_and_label(geometry_along(DIRECTIONS[37]))
     image = image.with_array(np.maximum(image.array, 0))
-    settings = PreprocessingSettings(clip="none", crop="nonzero")
+    settings = PreprocessingSettings.model_validate({"clip": "none", "crop": "nonzero"})
     prepared = prepare({"venous": image}, fingerprint((1.3, 0.9, 0.8)), settings)
     indices = prepare_label(class_indices(label, CLASSES), prepared.properties)
     restored = restore_image((indices > 0).astype(np.float32), prepared.properties, outside=-1)
@@ -194,3 +195,49 @@ def test_probabilities_of_another_grid_are_refused(tmp_path) -> None:
     write_json(tmp_path / "plain.json", properties)  # plain JSON values
     with pytest.raises(ValueError, match="prepared grid"):
         restore_probabilities(np.zeros((2, 3, 4, 5), np.float32), properties)
+
+
+def cropped_by(**crop) -> PreprocessingSettings:
+    content = {"clip": "none", "normalise": "none", "crop": {"mask": {"label": [1]}, **crop}}
+    return PreprocessingSettings.model_validate(content | {"spacing": [1, 1, 1]})
+
+
+def block(orientation: Orientation) -> tuple[Volume, Volume]:
+    """An image of whole numbers at 1 mm, and a mask of one block of it, stored in some order."""
+    geometry = Geometry((10, 12, 14), (1.0, 1.0, 1.0))
+    image = np.arange(1680, dtype=np.int16).reshape(geometry.shape)
+    mask = np.zeros(geometry.shape, bool)
+    mask[3:6, 4:9, 5:11] = True
+    return orientation.store(Volume(image, geometry)), orientation.store(Volume(mask, geometry))
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS[::11], ids=lambda found: found.code)
+def test_a_case_is_cropped_by_its_mask_however_it_is_stored(orientation) -> None:
+    image, mask = block(orientation)
+    expected = np.arange(1680).reshape(10, 12, 14)[2:7, 3:10, 4:12]
+    prepared = prepare({"venous": image}, {}, cropped_by(margin=1), mask)
+    np.testing.assert_array_equal(prepared.array[0], expected)
+    assert prepared.properties["cropped_by"] == "mask"
+    restored = restore_image(prepared.array[0], prepared.properties, outside=-1)
+    assert restored.geometry.agrees_with(image.geometry)
+    assert (restored.array == image.array).sum() == expected.size
+
+
+def test_voxels_outside_the_mask_get_the_given_value() -> None:
+    image, mask = block(ORIENTATIONS[13])
+    prepared = prepare({"venous": image}, {}, cropped_by(margin=1, outside=-99), mask)
+    assert (prepared.array[0] == -99).sum() == 5 * 7 * 8 - 3 * 5 * 6
+    inside = np.arange(1680).reshape(10, 12, 14)[3:6, 4:9, 5:11]
+    np.testing.assert_array_equal(prepared.array[0, 1:-1, 1:-1, 1:-1], inside)
+
+
+def test_an_empty_mask_keeps_the_body_or_stops_the_case() -> None:
+    image, mask = block(ORIENTATIONS[13])
+    nothing = mask.with_array(np.zeros_like(mask.array))
+    for given in (None, nothing):
+        prepared = prepare({"venous": image}, {}, cropped_by(outside=-99), given)
+        assert prepared.properties["cropped_by"] == "body"
+        assert prepared.array.shape == (1, 10, 12, 14)
+        assert not (prepared.array == -99).any()
+        with pytest.raises(BadCase, match="cropped by is empty, or there is none"):
+            prepare({"venous": image}, {}, cropped_by(empty="quarantine"), given)

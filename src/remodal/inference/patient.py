@@ -71,13 +71,17 @@ def predict_patient(
     target = _target(target, order, description)
     segmenter = Segmenter(model, order, settings, ComputeSettings(), target)
     structures = _read_masks(masks or {}, order)
+    registration = _section(RegistrationSettings, description, "registration")
     volumes = _on_one_grid(
         {modality: _read(images[modality], modality, description) for modality in order},
-        _section(RegistrationSettings, description, "registration"),
+        registration,
         structures,
     )
     preprocessing = _section(PreprocessingSettings, description, "preprocessing")
-    prepared = prepare(volumes, description["fingerprint"], preprocessing)
+    reference = _reference(volumes, registration)
+    _require_masks(preprocessing.crop.mask, [reference], structures, "it is cropped by")
+    structure = structures.get(reference)
+    prepared = prepare(volumes, description["fingerprint"], preprocessing, structure)
     probabilities = segmenter.probabilities(
         prepared.array, partial(progress, description="Segmenting")
     )
@@ -166,8 +170,8 @@ def _on_one_grid(
         return dict(volumes)
     from remodal.registration.alignment import Images  # a single image needs no registration
 
-    _require_masks(mask_of(registration), volumes, masks, "its images are registered by")
-    reference = registration.fixed if registration.fixed in volumes else next(iter(volumes))
+    _require_masks(mask_of(registration), volumes, masks, "its images are laid on each other by")
+    reference = _reference(volumes, registration)
     fixed = volumes[reference]
     return {
         modality: volume
@@ -179,6 +183,11 @@ def _on_one_grid(
         )
         for modality, volume in volumes.items()
     }
+
+
+def _reference(names: Iterable[str], registration: RegistrationSettings) -> str:
+    """The image whose grid the others are brought to: the fixed one, or else the first."""
+    return registration.fixed if registration.fixed in names else next(iter(names))
 
 
 def _registered(images: "Images", modality: str, settings: RegistrationSettings) -> Volume:

@@ -1,13 +1,13 @@
-"""Boxes that hold all that matters of an image."""
+"""Boxes that hold all that matters of an image, each by its name in the settings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import ndimage
 
 from remodal.errors import BadCase
 from remodal.geometry.volume import Vector
-from remodal.settings import PreprocessingSettings
+from remodal.settings import CropSettings, PreprocessingSettings
 
 Box = tuple[slice, slice, slice]
 
@@ -15,24 +15,61 @@ Box = tuple[slice, slice, slice]
 _COARSE = 4.0
 
 
-def crop_box(arrays: Sequence[np.ndarray], spacing: Vector, settings: PreprocessingSettings) -> Box:
+def crop_box(
+    arrays: Sequence[np.ndarray],
+    spacing: Vector,
+    settings: PreprocessingSettings,
+    mask: np.ndarray | None = None,
+) -> Box:
     """Box to keep, as `settings.crop` says, over all of a case's modalities.
 
     Args:
         arrays: the modalities, (z, y, x) on one grid.
         spacing: of the axes, in mm.
         settings: kind of crop and body threshold.
+        mask: for a crop by mask, on the same grid; None or empty: the body is kept.
 
     Raises:
         BadCase: the body, or any non-zero voxel, is nowhere to be found.
     """
-    if settings.crop == "none":
-        return tuple(slice(0, length) for length in arrays[0].shape)
-    if settings.crop == "nonzero":
-        if not any(array.any() for array in arrays):
-            raise BadCase("all voxels are zero", expected="an image that is not empty")
-        return _union([bounding_box(array != 0) for array in arrays if array.any()])
-    return _body_box(arrays, spacing, settings.body_threshold)
+    by = settings.crop.by
+    if by == "mask":
+        if mask is not None and mask.any():
+            return mask_box(mask, spacing, settings.crop)
+        by = "body"
+    return _BOXES[by](arrays, spacing, settings.body_threshold)
+
+
+def mask_box(mask: np.ndarray, spacing: Vector, crop: CropSettings) -> Box:
+    """Box of a mask that is not empty, with its margin, at least as large as wanted.
+
+    A box below the least size grows to both sides, and where it meets the image's end to the other.
+
+    Args:
+        mask: (z, y, x).
+        spacing: of the axes, in mm.
+        crop: margin, least size and their unit.
+    """
+    margins = crop.margin if isinstance(crop.margin, tuple) else (crop.margin,) * 3
+    leasts = crop.least if isinstance(crop.least, tuple) else (crop.least,) * 3
+    units = (1.0,) * 3 if crop.unit == "voxel" else spacing
+    return tuple(
+        slice(0, length)
+        if margin is None
+        else _widened(side, round(margin / unit), round(least / unit), length)
+        for side, margin, least, unit, length in zip(
+            bounding_box(mask), margins, leasts, units, mask.shape
+        )
+    )
+
+
+def _widened(side: slice, margin: int, least: int, length: int) -> slice:
+    start, stop = max(0, side.start - margin), min(length, side.stop + margin)
+    lacking = min(least, length) - (stop - start)
+    if lacking > 0:
+        start = min(max(0, start - lacking // 2), length - min(least, length))
+        stop = start + min(least, length)
+    return slice(start, stop)
 
 
 def bounding_box(mask: np.ndarray) -> Box:
@@ -49,6 +86,16 @@ def _union(boxes: Sequence[Box]) -> Box:
         slice(min(side.start for side in sides), max(side.stop for side in sides))
         for sides in zip(*boxes)
     )
+
+
+def _all(arrays: Sequence[np.ndarray], spacing: Vector, threshold: float) -> Box:
+    return tuple(slice(0, length) for length in arrays[0].shape)
+
+
+def _nonzero_box(arrays: Sequence[np.ndarray], spacing: Vector, threshold: float) -> Box:
+    if not any(array.any() for array in arrays):
+        raise BadCase("all voxels are zero", expected="an image that is not empty")
+    return _union([bounding_box(array != 0) for array in arrays if array.any()])
 
 
 def _body_box(arrays: Sequence[np.ndarray], spacing: Vector, threshold: float) -> Box:
@@ -76,3 +123,10 @@ def _body_box(arrays: Sequence[np.ndarray], spacing: Vector, threshold: float) -
         slice(max(0, (side.start - 2) * step), min(length, (side.stop + 2) * step))
         for side, step, length in zip(bounding_box(pieces == largest), steps, arrays[0].shape)
     )
+
+
+_BOXES: dict[str, Callable[[Sequence[np.ndarray], Vector, float], Box]] = {
+    "body": _body_box,
+    "nonzero": _nonzero_box,
+    "none": _all,
+}

@@ -31,7 +31,8 @@ def fingerprint_fold(
     The file holds `fold`, `cases` and their number `n`, the target `spacing` (z, y, x) in mm (the
     settings', else the median of each axis), the median `shape` of the uncropped cases at that
     spacing, `acquired` (by modality: what made the images and where their intensities lie, which
-    `predict` compares a patient's with), and, for the clip `dataset_foreground`, `foreground`: for
+    `predict` compares a patient's with), and, where intensities are clipped or normalised by
+    `dataset_foreground`, `foreground`: for
     each modality the `lower` and `upper` percentile, `mean` and `sd` of the voxels of the classes
     in the cases that have it and its label, and how many were used.
 
@@ -63,7 +64,7 @@ def fingerprint_fold(
         "shape": [round(length) for length in _median(shapes)],
     }
     fingerprint["acquired"] = _acquired(settings.data.modalities, cases, registered)
-    if settings.preprocessing.clip == "dataset_foreground":
+    if _measures_foreground(settings.preprocessing):
         fingerprint["foreground"] = _percentiles(values, settings.preprocessing)
     write_json(output, fingerprint)
 
@@ -81,13 +82,17 @@ def _median(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
     return tuple(np.median(np.array(rows, float), axis=0).tolist())
 
 
+def _measures_foreground(settings: PreprocessingSettings) -> bool:
+    return "dataset_foreground" in (settings.clip.by, settings.normalise)
+
+
 def _measure(settings: Settings, folder: Path) -> tuple[Vector, Shape, dict[str, np.ndarray]]:
     """Canonical spacing and shape of a case, and the foreground voxels of its labelled images."""
     told = read_record(folder / "registration.json").details
     geometry = read_geometry(folder / f"{told['modalities'][0]}.nii.gz")
     orientation = Orientation.of(geometry)
     grid = orientation.spacing(geometry), orientation.shape(geometry)
-    if settings.preprocessing.clip != "dataset_foreground":
+    if not _measures_foreground(settings.preprocessing):
         return *grid, {}
     voxels = {name: _foreground(settings, folder, name, geometry) for name in told["labels"]}
     samples = {}
@@ -138,7 +143,7 @@ def _percentiles(
                 where="fingerprint",
                 remedy="check data.classes against the labels' values",
             )
-        lower, upper = np.percentile(sample, settings.percentiles)
+        lower, upper = np.percentile(sample, settings.clip.percentiles)
         measured[modality] = {
             "lower": float(lower),
             "upper": float(upper),

@@ -1,19 +1,23 @@
-"""Clipping and normalisation of intensities."""
+"""Clipping and normalisation of intensities, each by its name in the settings."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from remodal.errors import BadCase
-from remodal.settings import PreprocessingSettings
+from remodal.settings import ClipSettings, PreprocessingSettings
+
+Limits = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Intensity:
     """What was done to one modality: clipped to [lower, upper], then (value - mean) / sd.
 
-    `lower` and `upper` are None where nothing was clipped; `sd` is 1 for a constant image.
+    `lower` and `upper` are None where nothing was clipped; `sd` is 1 for a constant image. Where
+    intensities were brought to a fixed range, `mean` is what becomes 0 and `sd` what becomes 1.
     """
 
     lower: float | None
@@ -23,19 +27,19 @@ class Intensity:
 
 
 def normalise(
-    image: np.ndarray, settings: PreprocessingSettings, measured: dict[str, Any] | None
+    image: np.ndarray, settings: PreprocessingSettings, measured: Mapping[str, Any] | None
 ) -> tuple[np.ndarray, Intensity]:
-    """Clip an image and give it zero mean and unit variance.
+    """Clip an image and normalise it.
 
-    As nnU-Net's scheme CT2, mean and standard deviation are those of the voxels
+    With `case`, as nnU-Net's scheme CT2, mean and standard deviation are those of the voxels
     strictly inside the clipping range. With `case_nonzero` zero voxels are background: they count
     nowhere and stay zero.
 
     Args:
         image: cropped image, (z, y, x).
-        settings: kind of clipping and normalisation, percentiles.
-        measured: the modality's entry in the fingerprint: `lower` and `upper`; needed for the clip
-            `dataset_foreground` only.
+        settings: kind of clipping and normalisation.
+        measured: the modality's entry in the fingerprint: `lower`, `upper`, `mean` and `sd`; needed
+            where one of the kinds is `dataset_foreground`.
 
     Returns:
         float32 image, and what was done.
@@ -48,40 +52,94 @@ def normalise(
         raise BadCase("holds NaN or infinite values", expected="finite intensities")
     background = image == 0 if settings.normalise == "case_nonzero" else None
     inside = np.ones(image.shape, bool) if background is None else ~background
-    lower, upper = _range(image, inside, settings, measured)
-    if lower is not None:
+    limits = _LIMITS[settings.clip.by](image[inside], settings.clip, measured)
+    if limits is not None:
+        lower, upper = limits
         if lower < upper:
             inside &= (image > lower) & (image < upper)
         np.clip(image, lower, upper, out=image)
-    values = image[inside]
-    if not values.size:
-        raise BadCase(
-            "no voxel lies inside the clipping range"
-            + ("" if lower is None else f" of {lower:g} to {upper:g}"),
-            expected="the intensities of the training cases (CT in HU)",
-            remedy="check the image's rescale slope and intercept, or preprocessing.clip",
-        )
-    mean, sd = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+    mean, sd = _SCALES[settings.normalise](image, inside, limits, measured)
     sd = sd if sd > 0 else 1.0
     image -= np.float32(mean)
     image /= np.float32(sd)
     if background is not None:
         image[background] = 0
-    return image, Intensity(lower, upper, mean, sd)
+    return image, Intensity(*(limits or (None, None)), mean, sd)
 
 
-def _range(
-    image: np.ndarray,
-    inside: np.ndarray,
-    settings: PreprocessingSettings,
-    measured: dict[str, Any] | None,
-) -> tuple[float | None, float | None]:
-    """Clipping range; None, None for no clipping."""
-    if settings.clip == "none" or not inside.any():
-        return None, None
-    if settings.clip == "case":
-        lower, upper = np.percentile(image[inside], settings.percentiles)
-        return float(lower), float(upper)
+def _of_case(values: np.ndarray, clip: ClipSettings, measured: Any) -> Limits | None:
+    if not values.size:
+        return None
+    lower, upper = np.percentile(values, clip.percentiles)
+    return float(lower), float(upper)
+
+
+def _of_dataset(
+    values: np.ndarray, clip: ClipSettings, measured: Mapping[str, Any] | None
+) -> Limits | None:
+    if not values.size:
+        return None
     if measured is None:
         raise ValueError("clip `dataset_foreground` needs the fingerprint's percentiles")
     return float(measured["lower"]), float(measured["upper"])
+
+
+#: Limits of the clipping, or None, from the voxels that count.
+_LIMITS: dict[str, Callable[[np.ndarray, ClipSettings, Any], Limits | None]] = {
+    "none": lambda values, clip, measured: None,
+    "range": lambda values, clip, measured: clip.range,
+    "case": _of_case,
+    "dataset_foreground": _of_dataset,
+}
+
+
+def _statistics(values: np.ndarray, limits: Limits | None) -> tuple[float, float]:
+    """Mean and standard deviation.
+
+    Raises:
+        BadCase: of no value.
+    """
+    if not values.size:
+        raise BadCase(
+            "no voxel lies inside the clipping range"
+            + ("" if limits is None else f" of {limits[0]:g} to {limits[1]:g}"),
+            expected="the intensities of the training cases (CT in HU)",
+            remedy="check the image's rescale slope and intercept, or preprocessing.clip",
+        )
+    return float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+
+
+def _measured_statistics(
+    image: np.ndarray, inside: np.ndarray, limits: Any, measured: Mapping[str, Any] | None
+) -> tuple[float, float]:
+    if measured is None:
+        raise ValueError("normalise `dataset_foreground` needs the fingerprint's mean and sd")
+    return float(measured["mean"]), float(measured["sd"])
+
+
+def _ends(image: np.ndarray, limits: Limits | None) -> Limits:
+    return limits or (float(image.min()), float(image.max()))
+
+
+def _to_unit(image: np.ndarray, inside: Any, limits: Any, measured: Any) -> tuple[float, float]:
+    lower, upper = _ends(image, limits)
+    return lower, upper - lower
+
+
+def _to_symmetric(
+    image: np.ndarray, inside: Any, limits: Any, measured: Any
+) -> tuple[float, float]:
+    lower, upper = _ends(image, limits)
+    return (lower + upper) / 2, (upper - lower) / 2
+
+
+#: What is subtracted from the clipped image, and what it is divided by.
+_SCALES: dict[str, Callable[..., tuple[float, float]]] = {
+    "case": lambda image, inside, limits, measured: _statistics(image[inside], limits),
+    "case_nonzero": lambda image, inside, limits, measured: _statistics(image[inside], limits),
+    "crop": lambda image, inside, limits, measured: _statistics(image, limits),
+    "dataset_foreground": _measured_statistics,
+    "unit": _to_unit,
+    "symmetric": _to_symmetric,
+    "none": lambda image, inside, limits, measured: (0.0, 1.0),
+}

@@ -8,7 +8,8 @@ import numpy as np
 
 from remodal.errors import BadCase
 from remodal.geometry.orientation import Orientation
-from remodal.geometry.volume import Geometry, Volume
+from remodal.geometry.volume import Geometry, Vector, Volume
+from remodal.masks.placing import on_grid
 from remodal.preprocessing.cropping import Box, crop_box
 from remodal.preprocessing.intensity import normalise
 from remodal.preprocessing.resampling import (
@@ -25,6 +26,19 @@ from remodal.settings import PreprocessingSettings
 
 
 @dataclass(frozen=True)
+class Cropped:
+    """A case oriented and cropped: what is the same whatever its intensities and spacing become.
+
+    `arrays` maps a modality to its cropped voxels (z, y, x), as they came; `properties` are those
+    of `Prepared` that are known so far, and `spacing` that of the source.
+    """
+
+    arrays: dict[str, np.ndarray]
+    spacing: Vector
+    properties: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A network's input, and all that it takes to go back.
 
@@ -36,6 +50,7 @@ class Prepared:
             `Geometry`).
         orientation: `axes` and `flips` of `Orientation`.
         box: first and past-the-last voxel of each canonical axis that were kept.
+        cropped_by: what the box is of: `body`, `nonzero`, `mask` or `none`.
         spacing: of the prepared grid, (z, y, x) in mm: the target's, up to whole voxels.
         shape: of the prepared grid.
         coarse_axis: the axis along which slices were not mixed, or None.
@@ -47,20 +62,27 @@ class Prepared:
 
 
 def prepare(
-    volumes: Mapping[str, Volume], fingerprint: Mapping[str, Any], settings: PreprocessingSettings
+    volumes: Mapping[str, Volume],
+    fingerprint: Mapping[str, Any],
+    settings: PreprocessingSettings,
+    mask: Volume | None = None,
 ) -> Prepared:
-    """Orient, crop, clip, normalise and resample a case.
+    """Orient, crop, clip, normalise and resample a case: `crop_case`, then `scale`."""
+    return scale(crop_case(volumes, settings, mask), fingerprint, settings)
 
-    Intensities are clipped and normalised before resampling, so that no cubic spline rings from
-    metal or from the border of a masked image into tissue.
+
+def crop_case(
+    volumes: Mapping[str, Volume], settings: PreprocessingSettings, mask: Volume | None = None
+) -> Cropped:
+    """Orient and crop a case.
 
     Args:
         volumes: the modalities that are present, on one grid.
-        fingerprint: of the training cases; see `fingerprint_fold`.
         settings: what to do.
+        mask: for a crop by mask: bool, on a grid of its own; None: there is none.
 
     Raises:
-        BadCase: different grids, no body, or intensities that cannot be normalised.
+        BadCase: different grids, no body, or no mask where one is demanded.
     """
     geometry = next(iter(volumes.values())).geometry
     for name, volume in volumes.items():
@@ -69,32 +91,69 @@ def prepare(
                 f"`{name}` is on another grid than `{next(iter(volumes))}`",
                 expected="registered modalities",
             )
+    crop = settings.crop
     orientation = Orientation.of(geometry)
     spacing = orientation.spacing(geometry)
     arrays = {name: orientation.apply(volume.array) for name, volume in volumes.items()}
-    box = crop_box(list(arrays.values()), spacing, settings)
-    cropped = tuple(side.stop - side.start for side in box)
-    target = tuple(fingerprint["spacing"])
-    shape = resampled_shape(cropped, spacing, target)
-    coarse = coarse_axis(spacing, target)
-
-    prepared = np.empty((len(arrays), *shape), np.float32)
-    intensities = {}
-    for index, (name, array) in enumerate(arrays.items()):
-        try:
-            image, done = normalise(
-                array[box], settings, fingerprint.get("foreground", {}).get(name)
-            )
-        except BadCase as error:
-            raise BadCase(f"`{name}` {error}") from error
-        prepared[index] = resample(image, shape, orders(CUBIC, coarse))
-        intensities[name] = asdict(done)
+    inside = orientation.apply(on_grid(mask, geometry)) if crop.by == "mask" and mask else None
+    if inside is not None and not inside.any():
+        inside = None
+    if crop.by == "mask" and inside is None and crop.empty == "quarantine":
+        raise BadCase(
+            "the mask that the image is cropped by is empty, or there is none",
+            expected="a mask of the structure",
+            remedy="set preprocessing.crop.empty to `body`",
+        )
+    box = crop_box(list(arrays.values()), spacing, settings, inside)
+    kept = {name: array[box] for name, array in arrays.items()}
+    if inside is not None and crop.outside is not None:
+        kept = {
+            name: np.where(inside[box], array, array.dtype.type(crop.outside))
+            for name, array in kept.items()
+        }
     properties = {
         "modalities": list(arrays),
         "original": _plain(geometry),
         "orientation": _plain(orientation),
         "box": [[side.start, side.stop] for side in box],
-        "spacing": [old * was / now for old, was, now in zip(spacing, cropped, shape)],
+        "cropped_by": "body" if crop.by == "mask" and inside is None else crop.by,
+    }
+    return Cropped(kept, spacing, properties)
+
+
+def scale(
+    cropped: Cropped, fingerprint: Mapping[str, Any], settings: PreprocessingSettings
+) -> Prepared:
+    """Clip, normalise and resample a cropped case.
+
+    Intensities are clipped and normalised before resampling, so that no cubic spline rings from
+    metal or from the border of a masked image into tissue.
+
+    Args:
+        cropped: see `crop_case`.
+        fingerprint: of the training cases; see `fingerprint_fold`. Nothing of it is used where the
+            settings do not depend on the fold.
+        settings: what to do.
+
+    Raises:
+        BadCase: intensities that cannot be normalised.
+    """
+    shape_before = next(iter(cropped.arrays.values())).shape
+    target = tuple(settings.spacing or fingerprint["spacing"])
+    shape = resampled_shape(shape_before, cropped.spacing, target)
+    coarse = coarse_axis(cropped.spacing, target)
+    prepared = np.empty((len(cropped.arrays), *shape), np.float32)
+    intensities = {}
+    for index, (name, array) in enumerate(cropped.arrays.items()):
+        try:
+            image, done = normalise(array, settings, fingerprint.get("foreground", {}).get(name))
+        except BadCase as error:
+            raise BadCase(f"`{name}` {error}") from error
+        prepared[index] = resample(image, shape, orders(CUBIC, coarse))
+        intensities[name] = asdict(done)
+    sides = zip(cropped.spacing, shape_before, shape)
+    properties = cropped.properties | {
+        "spacing": [old * was / now for old, was, now in sides],
         "shape": list(shape),
         "coarse_axis": coarse,
         "intensities": intensities,

@@ -7,7 +7,7 @@ from jinja2 import Environment
 from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.registry import require_metric
 from remodal.metrics.statistics import MOST_EXACT
-from remodal.registration.ways import described
+from remodal.report.preparation_text import preparation_text
 from remodal.report.recipe_text import (
     checkpoint_sentence,
     clipping_words,
@@ -27,16 +27,6 @@ from remodal.settings import Settings
 from remodal.splits import unlabelled_cases
 from remodal.splits.completeness import lacking
 
-_CLIPPED = {
-    "dataset_foreground": "clipped to the {low} and {high} percentiles of the training cases' "
-    "foreground voxels",
-    "case": "clipped to the {low} and {high} percentiles of each case",
-    "none": "not clipped",
-}
-_NORMALISED = {
-    "case": "{voxels} of each case",
-    "case_nonzero": "the non-zero {voxels} of each case",
-}
 #: What each probability of the augmentation does, in the order in which it is done.
 _AUGMENTED = {
     "rotation_probability": "rotated",
@@ -78,8 +68,7 @@ def methods_text(
         settings=settings,
         versions=versions,
         data_sentence=_data_sentence(settings, splits),
-        registration_sentence=described(settings.registration),
-        intensity_sentence=_intensity_sentence(settings),
+        preparation=preparation_text(settings),
         split_sentence=_split_sentence(settings, splits),
         method_list=_method_list(settings),
         optimiser=optimiser_words(settings.recipe),
@@ -124,23 +113,6 @@ def _data_sentence(settings: Settings, splits: dict[str, Any]) -> str:
     if bare in (0, len(excluded)):
         reason = "for lack of a label" if bare else "for their quality"
     return text + (f" ({len(excluded)} more were excluded {reason})." if excluded else ".")
-
-
-def _intensity_sentence(settings: Settings) -> str:
-    chosen = settings.preprocessing
-    low, high = chosen.percentiles
-    voxels = "voxels" if chosen.clip == "none" else "voxels inside these limits"
-    clipped = _CLIPPED[chosen.clip].format(low=low, high=high)
-    spacing = (
-        " x ".join(str(length) for length in chosen.spacing) + " mm (z, y, x)"
-        if chosen.spacing
-        else "the training cases' median spacing"
-    )
-    return (
-        f"Intensities were {clipped} and normalised by the mean and standard deviation of "
-        f"{_NORMALISED[chosen.normalise].format(voxels=voxels)}; images were resampled to "
-        f"{spacing}."
-    )
 
 
 def _augmentation_sentence(settings: Settings) -> str:

@@ -32,6 +32,7 @@ from remodal.report.formats import FORMATS
 from remodal.report.incomplete import IncompleteCase, incomplete_cases, training_cases
 from remodal.report.intervals import interval_drawing
 from remodal.report.methods_text import methods_text
+from remodal.report.preparation_text import label_use
 from remodal.report.quality import failed_predictions, quarantined, registration_quality, warnings
 from remodal.report.runs import Run, trained_runs
 from remodal.report.slices import OUTLINES
@@ -147,6 +148,7 @@ def _content(
     return {
         "settings": settings,
         "simulated": f" {SIMULATED}" if settings.data.simulated else "",
+        "label_use": label_use(settings),
         "regions": len(settings.data.regions),
         "sections": _sections(tables),
         "glance": _glance(cases, splits, runs, claims, len(stopped), incomplete),

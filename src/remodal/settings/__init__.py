@@ -6,7 +6,13 @@ from remodal.settings.data import DataSettings, PhantomSettings
 from remodal.settings.evaluation import InferenceSettings, MetricsSettings, TrackingSettings
 from remodal.settings.masks import MaskSettings
 from remodal.settings.network import NetworkSettings
-from remodal.settings.preparation import PreprocessingSettings, RegistrationSettings, SplitSettings
+from remodal.settings.preparation import (
+    ClipSettings,
+    CropSettings,
+    PreprocessingSettings,
+    RegistrationSettings,
+    SplitSettings,
+)
 from remodal.settings.recipe import RecipeSettings
 from remodal.settings.scenarios import ScenarioSettings
 from remodal.settings.section import Section
@@ -25,8 +31,10 @@ __all__ = [
     "AugmentationSettings",
     "Cell",
     "ClaimSettings",
+    "ClipSettings",
     "ColumnSettings",
     "ComputeSettings",
+    "CropSettings",
     "DataSettings",
     "InferenceSettings",
     "MaskSettings",

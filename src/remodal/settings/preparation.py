@@ -1,11 +1,14 @@
 """What happens to the cases before a network sees them."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from remodal.settings.masks import MaskSettings
 from remodal.settings.section import Section
+
+Margin = Annotated[float, Field(ge=0)]
 
 
 class RegistrationSettings(Section):
@@ -29,31 +32,107 @@ class RegistrationSettings(Section):
     )
 
 
-class PreprocessingSettings(Section):
-    """Intensities, spacing and cropping."""
+class ClipSettings(Section):
+    """Clipping of intensities; `clip: case` is short for `clip: {by: case}`."""
 
-    clip: Literal["dataset_foreground", "case", "none"] = Field(
+    by: Literal["dataset_foreground", "case", "range", "none"] = Field(
         "dataset_foreground",
-        description="Where the percentiles of the clipping come from: the foreground voxels of the "
-        "training cases (nnU-Net's CT2), each case itself, or no clipping. "
+        description="Where the limits come from: percentiles of the foreground voxels of the "
+        "training cases (nnU-Net's CT2) or of each case itself, a given `range`, or no clipping. "
         "The MAML paper does not say which.",
     )
     percentiles: tuple[float, float] = Field((0.5, 99.5), description="Lower and upper percentile.")
-    normalise: Literal["case", "case_nonzero"] = Field(
+    range: tuple[float, float] | None = Field(
+        None, description="Limits for all cases, such as [-70, 180]; alone, `by` is not needed."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "range" in content and "by" not in content:
+            return content | {"by": "range"}
+        return {"by": content} if isinstance(content, str) else content
+
+    @model_validator(mode="after")
+    def _range_where_it_is_used(self) -> "ClipSettings":
+        if (self.range is not None) != (self.by == "range"):
+            raise ValueError("`range` and `by: range` belong together")
+        if self.range and not self.range[0] < self.range[1]:
+            raise ValueError(f"range: the lower limit of {list(self.range)} is not below the upper")
+        return self
+
+
+class CropSettings(Section):
+    """The box that is kept of an image; `crop: none` is short for `crop: {by: none}`."""
+
+    by: Literal["body", "nonzero", "mask", "none"] = Field(
+        "body",
+        description="The patient's body, the non-zero voxels, the box of a mask, or all.",
+    )
+    mask: MaskSettings | None = Field(
+        None, description="The mask, on the image that was fixed; alone, `by` is not needed."
+    )
+    margin: Margin | tuple[Margin | None, Margin | None, Margin | None] = Field(
+        0.0,
+        description="Kept around the mask: one number or (z, y, x), empty: all of the axis.",
+    )
+    least: Margin | tuple[Margin, Margin, Margin] = Field(
+        0.0, description="Smallest side of the box, as far as the image goes."
+    )
+    unit: Literal["mm", "voxel"] = Field(
+        "mm", description="Unit of `margin` and `least`: mm, or voxels of the image as it came."
+    )
+    outside: float | None = Field(
+        None, description="Intensity that voxels outside the mask get; empty: they keep theirs."
+    )
+    empty: Literal["body", "quarantine"] = Field(
+        "body",
+        description="What happens without a mask, or where it is empty: the body is kept and the "
+        "record says so, or the case is quarantined.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "mask" in content and "by" not in content:
+            return content | {"by": "mask"}
+        return {"by": content} if isinstance(content, str) else content
+
+    @model_validator(mode="after")
+    def _mask_where_it_is_used(self) -> "CropSettings":
+        if (self.mask is not None) != (self.by == "mask"):
+            raise ValueError("`mask` and `by: mask` belong together")
+        return self
+
+
+class PreprocessingSettings(Section):
+    """Intensities, spacing and cropping."""
+
+    clip: ClipSettings = Field(default_factory=ClipSettings)
+    normalise: Literal[
+        "case", "case_nonzero", "crop", "dataset_foreground", "unit", "symmetric", "none"
+    ] = Field(
         "case",
-        description="Zero mean and unit variance over each case: voxels inside the clipping "
-        "range, or the non-zero voxels (MR).",
+        description="Zero mean and unit variance over the voxels inside the clipping range "
+        "(`case`), the non-zero ones of these (`case_nonzero`: MR), all that was kept of the image "
+        "(`crop`), or the foreground voxels of the training cases (`dataset_foreground`: nnU-Net's "
+        "CT); the clipping range, or else that of the image, to 0 to 1 (`unit`) or to -1 to 1 "
+        "(`symmetric`); or `none`.",
     )
     spacing: tuple[float, float, float] | None = Field(
         None, description="Target spacing (z, y, x) in mm; empty: the training cases' median."
     )
-    crop: Literal["body", "nonzero", "none"] = Field(
-        "body", description="Box that is kept: the patient's body, the non-zero voxels, or all."
-    )
+    crop: CropSettings = Field(default_factory=CropSettings)
     body_threshold: float = Field(-300.0, description="Intensity above which a voxel is body.")
     storage: Literal["float16", "float32"] = Field(
         "float16", description="Number format of the stored arrays."
     )
+
+    @property
+    def depends_on_fold(self) -> bool:
+        """Whether something is measured on a fold's training cases, so that folds differ."""
+        of_fold = "dataset_foreground"
+        return self.spacing is None or of_fold in (self.clip.by, self.normalise)
 
 
 class SplitSettings(Section):
