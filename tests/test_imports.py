@@ -44,8 +44,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "status": {"cluster", "intake", "process", "results", "settings"},
     "run": {
-        *("cluster", "intake", "methods", "process", "registration", "results", "settings"),
-        *("splits", "status"),
+        *("cluster", "intake", "masks", "methods", "process", "registration", "results"),
+        *("settings", "splits", "status"),
     },
     "sharing": {"intake", "process", "results", "settings"},
 }

@@ -202,3 +202,47 @@ def test_the_image_to_segment_is_named_where_each_has_a_truth(
     model = study.model("maml", data=data)
     with pytest.raises(UserError, match=re.escape(said)):
         predict_patient(model, images_of(study, "b"), tmp_path / "a.nii.gz", target=target)
+
+
+MASKED = {"clip": "case", "spacing": [4, 4, 4], "crop": {"mask": {"label": [1]}, "margin": 20}}
+
+
+def test_a_model_of_cropped_images_needs_a_mask_of_the_patient(study, tmp_path) -> None:
+    paths = images_of(study, "b")
+    unregistered = study.settings.registration.model_copy(update={"method": "none"})
+    changes = {"registration": unregistered.model_dump(mode="json"), "preprocessing": MASKED}
+    model = study.model("maml", fold=5, **changes)
+    with pytest.raises(UserError, match="needs a mask of the venous image: it is cropped by masks"):
+        predict_patient(model, paths, tmp_path / "seg.nii.gz")
+    venous = read_volume(paths["venous"])
+    mask = np.zeros(venous.array.shape, np.uint8)
+    mask[8:18, 6:14, 10:24] = 3
+    write_volume(tmp_path / "mask.nii.gz", venous.with_array(mask))
+    given = {"venous": tmp_path / "mask.nii.gz"}
+    predict_patient(model, paths, tmp_path / "seg.nii.gz", given)
+    found = read_volume(tmp_path / "seg.nii.gz")
+    assert found.geometry.agrees_with(venous.geometry)
+    # 20 mm are 3 to 5 voxels of 4 to 6 mm.
+    assert found.array[3:23, 2:18, 7:27].any()
+    found.array[3:23, 1:19, 5:29] = 0
+    assert not found.array.any()
+    with pytest.raises(UserError, match="there is no portal image to this mask"):
+        predict_patient(model, paths, tmp_path / "seg.nii.gz", {"portal": given["venous"]})
+
+
+def test_a_model_of_images_laid_on_each_other_by_masks_needs_both(study, tmp_path) -> None:
+    paths = images_of(study, "b")
+    venous, arterial = (read_volume(paths[name]) for name in ("venous", "arterial"))
+    content = {"method": "centroid", "options": {"centroid": {"mask": {"label": [1]}}}}
+    registration = study.settings.registration.model_copy(update=content)
+    model = study.model("maml", fold=6, registration=registration.model_dump(mode="json"))
+    given = {}
+    mask = np.zeros(venous.array.shape, np.uint8)
+    mask[8:18, 6:14, 10:24] = 1
+    for name, image in (("arterial", arterial), ("venous", venous)):
+        with pytest.raises(UserError, match=f"needs a mask of the {name} image: its images are"):
+            predict_patient(model, paths, tmp_path / "seg.nii.gz", given)
+        write_volume(tmp_path / f"{name}.nii.gz", image.with_array(mask))
+        given[name] = tmp_path / f"{name}.nii.gz"
+    predict_patient(model, paths, tmp_path / "seg.nii.gz", given)
+    assert read_volume(tmp_path / "seg.nii.gz").geometry == venous.geometry

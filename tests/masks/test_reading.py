@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from tests.first_study import GRID
 
 from remodal.errors import UserError
 from remodal.geometry.volume import Volume
@@ -11,8 +12,6 @@ from remodal.masks.prediction import mask_states
 from remodal.masks.reading import read_mask
 from remodal.results.files import read_json, write_json
 from remodal.settings import MaskSettings
-
-from .conftest import GRID
 
 
 @pytest.mark.parametrize(("classes", "values"), [([], [1, 2]), (["organ"], [2]), (["tumour"], [1])])

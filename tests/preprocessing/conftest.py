@@ -45,7 +45,7 @@ def write_case(folder: Path, seed: int, spacing: tuple[float, float, float]) -> 
     label[6:16, 6:18, 6:20] = 1
     label[8:12, 9:14, 10:16] = 2
     write_volume(folder / "label-venous.nii.gz", Volume(label, geometry))
-    details = {"modalities": ["arterial", "venous"], "labels": ["venous"]}
+    details = {"modalities": ["arterial", "venous"], "labels": ["venous"], "fixed": "venous"}
     record = Record(case=folder.name, stage="register", details=details)
     write_record(folder / "registration.json", record)
 

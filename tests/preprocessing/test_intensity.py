@@ -132,7 +132,7 @@ def test_the_training_cases_mean_and_sd_may_normalise_every_case() -> None:
         ({"clip": "percentile"}, "clip.by"),
         ({"crop": "mask"}, "`mask` and `by: mask` belong together"),
         ({"crop": {"by": "body", "mask": {"label": [1]}}}, "`mask` and `by: mask` belong"),
-        ({"crop": {"mask": {"label": [1]}, "margin": -1}}, "greater than or equal to 0"),
+        ({"crop": {"mask": {"label": [1]}, "margin": -1}}, "margin: -1.0 is negative"),
     ],
 )
 def test_settings_that_contradict_themselves_are_an_error(content, said: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from remodal.run.check import check_names
+from remodal.run.check import check_masks, check_names
 from remodal.splits.completeness import require_enough_patients
 from remodal.settings.composition import compose, write_settings
 from remodal.errors import RemodalError
@@ -28,6 +28,7 @@ try:
     INDEX = read_index(SETTINGS.data.sheet)
     if workflow.is_main_process:
         check_names(SETTINGS)
+        check_masks(SETTINGS, CASES.values(), paths.STUDIES)
         require_enough_patients(SETTINGS, CASES.values())
         print(adopt_pulled(), end="", file=sys.stderr)
 except RemodalError as error:
@@ -139,6 +140,13 @@ def registration_masks(wildcards):
     case = CASES[wildcards.case]
     mask = mask_of(SETTINGS.registration)
     return mask_states(mask, case.case, case.images, paths.STUDIES)
+
+
+def crop_mask(wildcards):
+    case = CASES[wildcards.case]
+    fixed = SETTINGS.registration.reference(case.images)
+    mask = SETTINGS.preprocessing.crop.mask
+    return mask_states(mask, case.case, [fixed], paths.STUDIES)
 
 
 def shared_split_file():

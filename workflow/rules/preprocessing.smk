@@ -41,11 +41,14 @@ rule preprocess:
         settings=STUDY_SETTINGS,
         registered=subpath(input.record, parent=True),
         fingerprints=expand("--fingerprint {file}", file=fingerprints()),
+        studies=paths.STUDIES,
+        masks=crop_mask,
         quarantine=quarantine_option(),
         depends_on=of_stage("preprocess"),
     shell:
         "remodal preprocess --settings {params.settings} --case {wildcards.case}"
-        " --registered {params.registered} {params.fingerprints} {params.quarantine} > {log} 2>&1"
+        " --registered {params.registered} {params.fingerprints} {params.quarantine}"
+        " --studies {params.studies} > {log} 2>&1"
 
 
 # Two small files stand for all cases of a fold, in place of some hundred inputs of every training

@@ -173,6 +173,7 @@ def preprocess(
         typer.Option(help="Fingerprint of a fold, beside which its arrays go; repeatable."),
     ],
     quarantine: Quarantine = False,
+    studies: Studies = STUDIES,
 ) -> None:
     """Clip, normalise, resample and crop one case for each fold, for fast random patches."""
     from remodal.preprocessing import preprocess_case
@@ -180,7 +181,9 @@ def preprocess(
 
     study = read_settings(settings)
     for of_fold in fingerprint:
-        preprocess_case(study, case, registered, of_fold, of_fold.parent, quarantine=quarantine)
+        preprocess_case(
+            study, case, registered, of_fold, of_fold.parent, studies, quarantine=quarantine
+        )
 
 
 @commands.command()

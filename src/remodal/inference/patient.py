@@ -78,7 +78,7 @@ def predict_patient(
         structures,
     )
     preprocessing = _section(PreprocessingSettings, description, "preprocessing")
-    reference = _reference(volumes, registration)
+    reference = registration.reference(volumes)
     _require_masks(preprocessing.crop.mask, [reference], structures, "it is cropped by")
     structure = structures.get(reference)
     prepared = prepare(volumes, description["fingerprint"], preprocessing, structure)
@@ -171,7 +171,7 @@ def _on_one_grid(
     from remodal.registration.alignment import Images  # a single image needs no registration
 
     _require_masks(mask_of(registration), volumes, masks, "its images are laid on each other by")
-    reference = _reference(volumes, registration)
+    reference = registration.reference(volumes)
     fixed = volumes[reference]
     return {
         modality: volume
@@ -183,11 +183,6 @@ def _on_one_grid(
         )
         for modality, volume in volumes.items()
     }
-
-
-def _reference(names: Iterable[str], registration: RegistrationSettings) -> str:
-    """The image whose grid the others are brought to: the fixed one, or else the first."""
-    return registration.fixed if registration.fixed in names else next(iter(names))
 
 
 def _registered(images: "Images", modality: str, settings: RegistrationSettings) -> Volume:

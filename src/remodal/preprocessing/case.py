@@ -10,9 +10,11 @@ import numpy as np
 from remodal.errors import BadCase
 from remodal.geometry.volume import Volume
 from remodal.intake.nifti import read_volume
+from remodal.masks.reading import Mask, read_mask
 from remodal.preprocessing.fingerprint import read_fingerprint
 from remodal.preprocessing.prepare import class_indices, crop_label, prepare, prepare_label
 from remodal.results.files import atomic_path, sha256
+from remodal.results.paths import STUDIES
 from remodal.results.records import (
     Record,
     read_record,
@@ -34,6 +36,7 @@ def preprocess_case(
     registered: Path,
     fingerprint: Path,
     output: Path,
+    studies: Path = STUDIES,
     *,
     quarantine: bool = False,
 ) -> Record:
@@ -53,6 +56,7 @@ def preprocess_case(
         registered: its folder of registered images.
         fingerprint: fingerprint.json of the fold.
         output: folder to write to.
+        studies: folder of the studies, one of which may predict the mask that a case is cropped by.
         quarantine: go on with a bad case, by a record of its reason and empty arrays.
 
     Raises:
@@ -66,7 +70,7 @@ def preprocess_case(
         source = read_record(registered / "registration.json")
         require_ok([source])
         record, array, labels = _preprocessed(
-            settings, source, registered, read_fingerprint(fingerprint)
+            settings, source, registered, read_fingerprint(fingerprint), studies
         )
         _save(images, array.astype(settings.preprocessing.storage))
         record.details["sha256"] = {"image": sha256(images)}
@@ -82,16 +86,25 @@ def preprocess_case(
 
 
 def _preprocessed(
-    settings: Settings, source: Record, registered: Path, fingerprint: Mapping[str, Any]
+    settings: Settings,
+    source: Record,
+    registered: Path,
+    fingerprint: Mapping[str, Any],
+    studies: Path,
 ) -> tuple[Record, np.ndarray, dict[str, np.ndarray]]:
     """The record, the images (M, z, y, x), and each label (z, y, x) by the image it belongs to."""
     volumes = {
         modality: read_volume(registered / f"{modality}.nii.gz")
         for modality in source.details["modalities"]
     }
-    prepared = prepare(volumes, fingerprint, settings.preprocessing)
+    mask = _mask(settings, source, registered, studies)
+    volume = mask.volume if mask else None
+    prepared = prepare(volumes, fingerprint, settings.preprocessing, volume)
     record = Record(case=source.case, stage="preprocess", details=dict(prepared.properties))
     record.details |= {"labels": source.details["labels"], "foreground": {}, "voxels": {}}
+    if mask:
+        record.details["mask"] = mask.origin
+        record.warnings += _fallback(mask, prepared.properties)
     labels = {}
     for name in source.details["labels"]:
         label = read_volume(registered / f"{label_name(name)}.nii.gz")
@@ -108,6 +121,18 @@ def _preprocessed(
     return record, prepared.array, labels
 
 
+def _mask(settings: Settings, source: Record, registered: Path, studies: Path) -> Mask | None:
+    """The mask that the case is cropped by, where it lies as the registered images do."""
+    wanted = settings.preprocessing.crop.mask
+    if wanted is None:
+        return None
+    fixed = source.details["fixed"]
+    truth = settings.truth_of(fixed)
+    there = truth in source.details["labels"]
+    label = registered / f"{label_name(truth)}.nii.gz" if there else None
+    return read_mask(wanted, source.case, fixed, label, studies)
+
+
 def _foreground(
     case: str, indices: np.ndarray, classes: int
 ) -> tuple[dict[str, list], dict[str, int]]:
@@ -121,6 +146,14 @@ def _foreground(
             positions = np.sort(generator.choice(positions, _LISTED_VOXELS, replace=False))
         listed[str(index)] = np.column_stack(np.unravel_index(positions, indices.shape)).tolist()
     return listed, counts
+
+
+def _fallback(mask: Mask, properties: Mapping[str, Any]) -> list[str]:
+    """What was done without a mask, in words."""
+    if properties["cropped_by"] == "mask":
+        return []
+    why = mask.origin.get("missing", "it is empty")
+    return [f"cropped to the body, since there is no mask: {why}"]
 
 
 def _losses(

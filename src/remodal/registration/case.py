@@ -152,8 +152,7 @@ def _register(
     studies: Path,
 ) -> Record:
     present = record.details["modalities"]
-    wanted = settings.registration.fixed
-    fixed_name = wanted if wanted in present else present[0]
+    fixed_name = settings.registration.reference(present)
     fixed = read_volume(converted / f"{fixed_name}.nii.gz")
     details: dict[str, Any] = {"fixed": fixed_name, "method": settings.registration.method}
     masks = _masks(settings, record.case, present, drawn_on, converted, studies)

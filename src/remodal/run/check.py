@@ -3,12 +3,14 @@
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from remodal.errors import UserError
-from remodal.intake.datasets import cases_of
+from remodal.intake.datasets import CaseSource, cases_of
+from remodal.masks.prediction import mask_states
 from remodal.methods import check_options, check_unlabelled, require_method
-from remodal.registration.ways import check_registration
+from remodal.registration.ways import check_registration, mask_of
 from remodal.settings import Settings
 from remodal.settings.composition import write_settings
 from remodal.splits.completeness import lacking, require_enough_patients
@@ -41,6 +43,19 @@ def check_study(settings: Settings) -> str:
     if any(lack.values()):
         said += f" ({'; '.join(f'{count} {what}' for what, count in lack.items() if count)})"
     return f"{said}, {len(settings.methods)} methods: ok"
+
+
+def check_masks(settings: Settings, cases: Iterable[CaseSource], studies: Path) -> None:
+    """Check that another study has predicted the masks that cases are registered or cropped by.
+
+    Raises:
+        UserError: it was not run, or no model of it may make the mask of a case.
+    """
+    registering, cropping = mask_of(settings.registration), settings.preprocessing.crop.mask
+    for case in cases:
+        mask_states(registering, case.case, case.images, studies)
+        reference = settings.registration.reference(case.images)
+        mask_states(cropping, case.case, [reference], studies)
 
 
 def check_names(settings: Settings) -> None:

@@ -1,14 +1,13 @@
 """What happens to the cases before a network sees them."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from remodal.settings.masks import MaskSettings
 from remodal.settings.section import Section
-
-Margin = Annotated[float, Field(ge=0)]
 
 
 class RegistrationSettings(Section):
@@ -30,6 +29,11 @@ class RegistrationSettings(Section):
         description="Options by way, such as `elastix: {iterations: 100}`; those of other ways "
         "than the chosen one change nothing.",
     )
+
+    def reference(self, modalities: Iterable[str]) -> str:
+        """The image of a case that the others are brought to: the fixed one, or else the first."""
+        present = list(modalities)
+        return self.fixed if self.fixed in present else present[0]
 
 
 class ClipSettings(Section):
@@ -72,11 +76,11 @@ class CropSettings(Section):
     mask: MaskSettings | None = Field(
         None, description="The mask, on the image that was fixed; alone, `by` is not needed."
     )
-    margin: Margin | tuple[Margin | None, Margin | None, Margin | None] = Field(
+    margin: float | tuple[float | None, float | None, float | None] = Field(
         0.0,
         description="Kept around the mask: one number or (z, y, x), empty: all of the axis.",
     )
-    least: Margin | tuple[Margin, Margin, Margin] = Field(
+    least: float | tuple[float, float, float] = Field(
         0.0, description="Smallest side of the box, as far as the image goes."
     )
     unit: Literal["mm", "voxel"] = Field(
@@ -102,6 +106,11 @@ class CropSettings(Section):
     def _mask_where_it_is_used(self) -> "CropSettings":
         if (self.mask is not None) != (self.by == "mask"):
             raise ValueError("`mask` and `by: mask` belong together")
+        for name in ("margin", "least"):
+            value = getattr(self, name)
+            lengths = value if isinstance(value, tuple) else (value,)
+            if any(length is not None and length < 0 for length in lengths):
+                raise ValueError(f"{name}: {value} is negative")
         return self
 
 
