@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from remodal.errors import UserError
+from remodal.metrics.claim_kinds.within_noise import noise_floor
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
 from remodal.settings import Cell, ClaimSettings
 
@@ -144,3 +145,57 @@ def test_mistakes_in_a_claim():
     one_cell = ClaimSettings(text="t", kind="smaller_gap", first=[cell("a")], second=[cell("b")])
     with pytest.raises(UserError, match="2 each for `smaller_gap`"):
         evaluate(one_cell, measured(a=1, b=1))
+
+
+def of_seeds(means):
+    """Rows of twelve cases whose Dice is the mean of their (method, seed), and a little more."""
+    spread = np.linspace(-1, 1, 12)
+    frames = [
+        pd.DataFrame(
+            {"method": method, "scenario": "both", "fold": 0, "seed": seed, "class": "tumour"}
+            | {"case": [f"case{i:02}" for i in range(12)], "dice": mean + spread}
+        )
+        for (method, seed), mean in means.items()
+    ]
+    cases = pd.concat(frames, ignore_index=True)
+    return cases.assign(patient=cases["case"])
+
+
+def test_the_noise_floor_is_the_mean_gap_of_trainings_of_a_fold():
+    """Seeds 80, 81, 83: gaps 1, 3, 2; a second fold with one seed says nothing."""
+    rows = of_seeds({("a", 0): 80.0, ("a", 1): 81.0, ("a", 2): 83.0})
+    assert noise_floor(rows, "dice") == pytest.approx(2)
+    other = of_seeds({("a", 0): 70.0}).assign(fold=1)
+    assert noise_floor(pd.concat([rows, other]), "dice") == pytest.approx(2)
+    assert np.isnan(noise_floor(other, "dice"))
+
+
+NOISE = ClaimSettings(
+    text="No difference.", kind="within_noise", first=[cell("a")], second=[cell("b")]
+)
+
+
+def test_a_difference_within_the_noise_floor():
+    """Gaps of 4 on average, a difference of 0.1, and much less chance in the means of 20 seeds."""
+    seeds = {seed: 80 + 3 * (-1) ** seed for seed in range(20)}
+    means = {("a", seed): mean for seed, mean in seeds.items()}
+    means |= {("b", seed): mean + 0.1 for seed, mean in seeds.items()}
+    found = evaluate(NOISE, of_seeds(means))
+    floor = 6 * 100 / 190  # of 190 pairs of seeds 100 differ, by 6
+    assert found["estimate"] == pytest.approx(floor - 0.1)
+    assert found["verdict"] == HOLDS
+    assert found["low"] < found["estimate"] < found["high"] <= floor
+    assert "difference below the noise floor by 3.06 %" in found["evidence"]
+
+
+def test_a_difference_far_beyond_the_noise_floor():
+    means = {("a", seed): 80 + seed / 10 for seed in range(3)}
+    means |= {("b", seed): 70 + seed / 10 for seed in range(3)}
+    found = evaluate(NOISE, of_seeds(means))
+    assert found["verdict"] == DOES_NOT_HOLD
+    assert found["estimate"] == pytest.approx(0.4 / 3 - 10)
+
+
+def test_without_a_second_training_there_is_no_noise_floor():
+    found = evaluate(NOISE, of_seeds({("a", 0): 80.0, ("b", 0): 80.0}))
+    assert (found["verdict"], found["estimate"]) == (UNDECIDED, None)

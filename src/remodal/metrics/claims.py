@@ -12,13 +12,8 @@ from typing import Any
 import pandas as pd
 
 from remodal.errors import UserError
-from remodal.metrics.contrasts import (
-    FEWEST_TRAININGS,
-    Contrast,
-    Term,
-    contrast,
-    smaller_in_size,
-)
+from remodal.metrics.claim_kinds import KINDS
+from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.registry import Metric, require_case_metric
 from remodal.metrics.statistics import FEWEST_PAIRS, holm
 from remodal.settings import Cell, ClaimSettings
@@ -34,9 +29,7 @@ def evaluate_claims(
 ) -> list[dict[str, Any]]:
     """Test a study's claims together.
 
-    `better`: the mean difference of the two cells. `smaller_gap`: how much smaller the absolute
-    difference of the first pair's means is than that of the second pair's, on the cases that all
-    four have.
+    What each kind measures is in `remodal.metrics.claim_kinds`.
 
     Args:
         claims: of the study's settings.
@@ -67,8 +60,8 @@ def _measure(claim: ClaimSettings, cases: pd.DataFrame) -> dict[str, Any]:
     metric = require_case_metric(claim.metric, f"claim `{claim.text}`")
     _require_cells(claim)
     rows = [_rows(cases, cell, metric) for cell in (*claim.first, *claim.second)]
-    measure = _better if claim.kind == "better" else _smaller_gap
-    (estimate, low, high, p), found = measure(rows, metric)
+    measured = KINDS[claim.kind].measure(rows, metric)
+    found = measured.behind
     return {
         "text": claim.text,
         "kind": claim.kind,
@@ -78,10 +71,10 @@ def _measure(claim: ClaimSettings, cases: pd.DataFrame) -> dict[str, Any]:
             cell.model_dump(exclude_defaults=True) | {"mean": _mean(of_cell, metric)}
             for cell, of_cell in zip((*claim.first, *claim.second), rows)
         ],
-        "estimate": _number(estimate),
-        "low": _number(low),
-        "high": _number(high),
-        "p": _number(p),
+        "estimate": _number(measured.estimate),
+        "low": _number(measured.low),
+        "high": _number(measured.high),
+        "p": _number(measured.p),
         "cases": found.cases,
         "patients": found.patients,
         "trainings": found.trainings,
@@ -89,7 +82,7 @@ def _measure(claim: ClaimSettings, cases: pd.DataFrame) -> dict[str, Any]:
 
 
 def _require_cells(claim: ClaimSettings) -> None:
-    expected = 1 if claim.kind == "better" else 2
+    expected = KINDS[claim.kind].cells
     if {len(claim.first), len(claim.second)} != {expected}:
         raise UserError(
             f"`first` and `second` have {len(claim.first)} and {len(claim.second)} cells",
@@ -109,24 +102,6 @@ def _rows(cases: pd.DataFrame, cell: Cell, metric: Metric) -> pd.DataFrame:
     if metric.direction == "zero":
         rows = rows.assign(**{metric.name: rows[metric.name].abs()})
     return rows
-
-
-Measured = tuple[tuple[float, float, float, float], Contrast]
-
-
-def _better(rows: Sequence[pd.DataFrame], metric: Metric) -> Measured:
-    first, second = rows if metric.direction == "higher" else reversed(rows)
-    found = contrast([Term(1, first), Term(-1, second)], metric.name)
-    return (found.estimate, found.low, found.high, found.p), found
-
-
-def _smaller_gap(rows: Sequence[pd.DataFrame], metric: Metric) -> Measured:
-    weights = {"difference": (-1, 1, 1, -1), "total": (1, -1, 1, -1)}
-    difference, total = (
-        contrast([Term(weight, of_cell) for weight, of_cell in zip(chosen, rows)], metric.name)
-        for chosen in weights.values()
-    )
-    return smaller_in_size(difference, total), difference
 
 
 def _mean(rows: pd.DataFrame, metric: Metric) -> float | None:
@@ -157,9 +132,8 @@ def _evidence(result: Mapping[str, Any], preset: str) -> str:
     )
     parts = []
     if result["low"] is not None:
-        about = "advantage" if result["kind"] == "better" else "gap smaller by"
         parts.append(
-            f"{about} {result['estimate']:.2f} {result['unit']} "
+            f"{KINDS[result['kind']].about} {result['estimate']:.2f} {result['unit']} "
             f"(95 % interval {result['low']:.2f} to {result['high']:.2f})"
         )
     if result["p_holm"] is not None:

@@ -51,6 +51,7 @@ class Contrast:
         cases: cases that all cells have.
         trainings: the least number of trainings behind a cell; below `FEWEST_TRAININGS` interval
             and p are about these trainings only: they hold no term for another one.
+        sources: the sources of chance in the estimate.
     """
 
     estimate: float
@@ -60,6 +61,7 @@ class Contrast:
     differences: np.ndarray
     cases: int
     trainings: int
+    sources: tuple[Variance, ...] = ()
 
     @property
     def patients(self) -> int:
@@ -98,7 +100,9 @@ def contrast(terms: Sequence[Term], metric: str, level: float = 0.95) -> Contras
     values = differences.to_numpy(float).round(_ROUNDING_DECIMALS)
     sources = _sources(terms, tables, differences, trainings)
     low, high, p = student(values.mean(), sources, level)
-    return Contrast(float(values.mean()), low, high, p, values, len(common), trainings)
+    return Contrast(
+        float(values.mean()), low, high, p, values, len(common), trainings, tuple(sources)
+    )
 
 
 def _by_training(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":

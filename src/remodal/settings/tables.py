@@ -138,9 +138,10 @@ class ClaimSettings(Section):
 
     text: str = Field(description="The claim in one sentence.")
     metric: str = Field("dice", description="The metric it is about.")
-    kind: Literal["better", "smaller_gap"] = Field(
+    kind: Literal["better", "smaller_gap", "within_noise"] = Field(
         description="`better`: first beats second. `smaller_gap`: the absolute difference of the "
-        "first pair of cells is smaller than that of the second pair."
+        "first pair of cells is smaller than that of the second pair. `within_noise`: first and "
+        "second differ by less than two trainings of one method do."
     )
-    first: list[Cell] = Field(description="One cell (`better`) or a pair (`smaller_gap`).")
+    first: list[Cell] = Field(description="One cell, or a pair for `smaller_gap`.")
     second: list[Cell] = Field(description="As `first`.")

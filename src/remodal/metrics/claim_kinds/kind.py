@@ -1,0 +1,46 @@
+"""A kind of claim: how many cells it compares, and by how much the claim is ahead."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from remodal.metrics.contrasts import Contrast
+from remodal.metrics.registry import Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How far a claim is ahead.
+
+    Attributes:
+        estimate: positive in favour of the claim, in the metric's unit.
+        low: lower end of its 95 % interval.
+        high: upper end.
+        p: two-sided p of its test.
+        behind: the contrast, for the numbers of cases, patients and trainings.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    p: float
+    behind: Contrast
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of claim.
+
+    Attributes:
+        cells: in `first`, and in `second`.
+        about: what the estimate is, in words.
+        measure: from the per-case rows of all cells, first ones first, and the metric; a signed
+            metric's values are sizes already.
+    """
+
+    cells: int
+    about: str
+    measure: Callable[[Sequence["pd.DataFrame"], Metric], Measured]

@@ -1,0 +1,73 @@
+"""`within_noise`: the means of two cells differ by less than trainings of one method do.
+
+The noise floor is the mean absolute difference of two trainings of the same method on the same
+fold, averaged over folds and over both methods. Differences below it say nothing of the methods.
+The floor is taken as it is: its own chance is in no interval.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from math import isnan, nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from remodal.metrics.claim_kinds.kind import Kind, Measured
+from remodal.metrics.contrasts import Contrast, Term, contrast, student
+from remodal.metrics.registry import Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def noise_floor(rows: "pd.DataFrame", metric: str) -> float:
+    """Mean absolute difference of the means of two seeds of a fold, averaged over folds.
+
+    Args:
+        rows: per-case rows of one cell.
+        metric: column of values.
+
+    Returns:
+        NaN where no fold was trained twice.
+    """
+    means = rows.groupby(["fold", "seed"])[metric].mean()
+    of_folds = []
+    for _, seeds in means.groupby(level="fold"):
+        gaps = [abs(one - other) for one, other in combinations(seeds.dropna(), 2)]
+        if gaps:
+            of_folds.append(np.mean(gaps))
+    return float(np.mean(of_folds)) if of_folds else nan
+
+
+def _measure(rows: Sequence["pd.DataFrame"], metric: Metric) -> Measured:
+    first, second = rows
+    found = contrast([Term(1, first), Term(-1, second)], metric.name)
+    floor = float(np.mean([noise_floor(of_cell, metric.name) for of_cell in rows]))
+    if isnan(found.low) or isnan(floor):
+        return Measured(nan, nan, nan, nan, found)
+    crosses = found.low <= 0 <= found.high
+    least = 0.0 if crosses else min(abs(found.low), abs(found.high))
+    most = max(abs(found.low), abs(found.high))
+    return Measured(
+        floor - abs(found.estimate), floor - most, floor - least, _p(found, floor), found
+    )
+
+
+def _p(found: Contrast, floor: float) -> float:
+    """Two-sided p that the difference is on the side of the floor where it seems to be.
+
+    Inside, both ends must be ruled out (two one-sided tests, Schuirmann 1987); beyond, the nearer.
+    """
+    upper = _one_sided(found, floor)
+    lower = _one_sided(found, -floor)
+    if abs(found.estimate) < floor:
+        return min(1.0, 2 * max(upper, lower))
+    return min(1.0, 2 * min(upper, lower))
+
+
+def _one_sided(found: Contrast, value: float) -> float:
+    """P that the difference is on the other side of a value than its estimate."""
+    return student(found.estimate - value, found.sources)[2] / 2
+
+
+KIND = Kind(1, "difference below the noise floor by", _measure)
