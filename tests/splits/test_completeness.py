@@ -12,6 +12,7 @@ from remodal.splits.completeness import (
     lacking,
     left_out,
     require_enough_patients,
+    require_usable_folds,
 )
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -70,3 +71,40 @@ def test_fewer_are_refused_in_one_line(cases, said):
     with pytest.raises(UserError, match=f"{said}.*at least 2, to train on one and test") as raised:
         require_enough_patients(liver(), cases)
     assert "\n" not in str(raised.value)
+
+
+def of_both(*labels: tuple[str, ...]) -> list[CaseSource]:
+    """A patient with both images for each, with labels of these."""
+    images = {modality: Path(modality) for modality in BOTH}
+    return [
+        CaseSource(f"c{n}", f"p{n}", "", images, {m: LabelSource((Path("l"),)) for m in drawn})
+        for n, drawn in enumerate(labels)
+    ]
+
+
+def test_patients_without_a_label_do_not_count():
+    require_enough_patients(liver(), of_both(("venous",), ("arterial",)))
+    with pytest.raises(UserError, match=r"labelled patients with arterial and venous images.*: 1;"):
+        require_enough_patients(liver(), of_both(("venous",), ()))
+
+
+def test_where_each_image_has_its_truth_the_label_of_the_target_must_be_there():
+    study = liver(
+        data={"truth": "image"},
+        scenarios={"both": {"present": [*BOTH], "target": "venous"}},
+    )
+    methods = {"nnunet_venous": study.methods["nnunet_venous"]}
+    study = study.model_copy(update={"methods": methods})
+    require_enough_patients(study, of_both(("venous",), BOTH, ("arterial",)))
+    said = "labelled patients with venous image and the label of venous, which method.*: 1;"
+    with pytest.raises(UserError, match=said):
+        require_enough_patients(study, of_both(("venous",), ("arterial",), ("arterial",)))
+    splits = {
+        "folds": [{"train": ["a"], "validation": [], "test": ["b"]}],
+        "modalities": {"a": BOTH, "b": BOTH},
+        "labels": {"a": ["venous"], "b": ["arterial"]},
+    }
+    said = "no labelled case of the test set has venous image and the label of venous.*scenario"
+    with pytest.raises(UserError, match=said):
+        require_usable_folds(study, splits)
+    require_usable_folds(study, splits | {"labels": {"a": ["venous"], "b": BOTH}})

@@ -1,11 +1,12 @@
-"""Which cases train a method and are tested in a scenario: those that have all its modalities.
+"""Which cases train a method and are tested in a scenario: those that have all that it needs.
 
 A case may lack a modality. Nothing stands in for an image that is not there: a method is trained on
 the cases that have all of its own modalities, a scenario is tested on those that have all it names.
+So it is with labels, where each image has its own.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource
@@ -84,14 +85,14 @@ def require_enough_patients(settings: Settings, cases: Iterable[CaseSource]) -> 
     """Check, before anything runs, that every method and scenario can have its cases.
 
     Raises:
-        UserError: fewer than two patients have a label and the images that one of them needs.
+        UserError: fewer than two patients have the images and the labels that one of them needs.
     """
-    cases = [case for case in cases if case.labels]
-    for who, wanted in {**_methods(settings), **_scenarios(settings)}.items():
-        patients = {case.patient for case in cases if not lacking(case.images, wanted)}
+    cases = list(cases)
+    for who, needs in {**_methods(settings), **_scenarios(settings)}.items():
+        patients = {case.patient for case in cases if needs.met(case.images, case.labels)}
         if len(patients) < FEWEST_PATIENTS:
             raise UserError(
-                f"labelled patients with {_listed(wanted)}, which {who} needs: {len(patients)}",
+                f"labelled patients with {needs}, which {who} needs: {len(patients)}",
                 where=f"data `{settings.data.name}`",
                 expected=f"at least {FEWEST_PATIENTS}, to train on one and test on the other",
                 remedy="add cases, or take it out of the study",
@@ -116,9 +117,9 @@ def require_usable_folds(settings: Settings, splits: Mapping[str, Any]) -> None:
     sets["test set"] = [case for fold in folds for case in fold["test"]]
     wanted += [(who, needs, "test set") for who, needs in _scenarios(settings).items()]
     for who, needs, part in wanted:
-        if all(lacking(present[case], needs) or not labels[case] for case in sets[part]):
+        if not any(needs.met(present[case], labels[case]) for case in sets[part]):
             raise UserError(
-                f"no labelled case of the {part} has {_listed(needs)}, which {who} needs",
+                f"no labelled case of the {part} has {needs}, which {who} needs",
                 where="splits",
                 expected="at least one",
                 remedy="add such cases, or change splits.folds, splits.test_fraction, "
@@ -126,24 +127,40 @@ def require_usable_folds(settings: Settings, splits: Mapping[str, Any]) -> None:
             )
 
 
-def _methods(settings: Settings) -> dict[str, list[str]]:
+class Needs(NamedTuple):
+    """What a labelled case must have: images, and labels of some; without any, one label at all."""
+
+    images: list[str]
+    labels: list[str]
+
+    def __str__(self) -> str:
+        said = f"{' and '.join(self.images)} image{'s' if len(self.images) > 1 else ''}"
+        return f"{said} and the label of {' and '.join(self.labels)}" if self.labels else said
+
+    def met(self, images: Collection[str], labels: Collection[str]) -> bool:
+        """Whether a case with these images and labels has them."""
+        lacks = lacking(images, self.images) or lacking(labels, self.labels)
+        return bool(labels) and not lacks
+
+
+def _methods(settings: Settings) -> dict[str, Needs]:
     """What each method needs to be trained; one that starts from others may not need any case."""
     return {
-        f"method `{name}`": settings.modalities_of(name)
+        f"method `{name}`": Needs(
+            settings.modalities_of(name),
+            settings.labels_of(name) if settings.data.truth == "image" else [],
+        )
         for name, chosen in settings.methods.items()
         if not chosen.inputs
     }
 
 
-def _scenarios(settings: Settings) -> dict[str, list[str]]:
+def _scenarios(settings: Settings) -> dict[str, Needs]:
     """What each scenario needs in which a method is evaluated."""
     return {
-        f"scenario `{name}`": settings.scenarios[name].present
+        f"scenario `{name}`": Needs(
+            settings.scenarios[name].present, list(filter(None, [settings.target_of(name)]))
+        )
         for method in settings.methods
         for name in settings.scenarios_of(method)
     }
-
-
-def _listed(modalities: Iterable[str]) -> str:
-    names = list(modalities)
-    return f"{' and '.join(names)} image{'s' if len(names) > 1 else ''}"
