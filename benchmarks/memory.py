@@ -41,7 +41,7 @@ def study(small: bool) -> Settings:
     chosen = {
         "study": "liver",
         "preset": "paper",
-        "phantom": SMALL if small else SIZE,
+        "simulation": {"phantom": SMALL if small else SIZE},
         "network": NETWORK,
         # One short training: what counts is a model of the published patch to predict with.
         "recipe": {"epochs": 1, "iterations": 1, "precision": "32-true"},

@@ -32,13 +32,14 @@ import SimpleITK as sitk
 
 from remodal.geometry.volume import Volume, to_sitk
 from remodal.intake.convert import convert_image, convert_label
+from remodal.intake.datasets.phantom import PhantomOptions
 from remodal.intake.label_source import LabelSource
 from remodal.intake.nifti import read_volume, write_volume
-from remodal.phantom.simulate import simulate_case
+from remodal.intake.simulation import simulation_options
+from remodal.phantom.dual_phase import simulate_patient
 from remodal.registration.elastix import default_parameter_map
 from remodal.registration.quality import body_mask
 from remodal.registration.transforms import parameter_text
-from remodal.settings import PhantomSettings
 from remodal.settings.composition import compose, write_settings
 
 COMMAND = Path(sys.executable).parent / "remodal"
@@ -55,9 +56,9 @@ OURS, DEFAULT, PEER = "remodal register", "elastix, default", "elastix, tuned"
 SIZE = {"matrix": 128, "slices": (46, 50), "slice_spacing": 4.5}
 
 
-def make_pair(folder: Path, phantom: PhantomSettings) -> None:
+def make_pair(folder: Path, phantom: PhantomOptions) -> None:
     """Simulate a patient into `folder` and convert both phases and the label."""
-    simulate_case(phantom, 1, folder)
+    simulate_patient(phantom, 1, folder)
     for modality in ("arterial", "venous"):
         image, record = folder / f"{modality}.nii.gz", folder / f"{modality}.json"
         convert_image(folder / modality, image, record, case=CASE, modality=modality)
@@ -159,7 +160,7 @@ def main() -> None:
     if shutil.which("elastix") is None:
         raise SystemExit("elastix is not installed: `apt-get install elastix`, then run again")
     preset = "smoke" if small else "demo"
-    phantom = compose({"study": "liver", "preset": preset}, CONFIG).phantom
+    phantom = simulation_options(compose({"study": "liver", "preset": preset}, CONFIG))
     phantom = phantom.model_copy(update={"layouts": ["axial"]})
     if not small:
         phantom = phantom.model_copy(update=SIZE)

@@ -10,7 +10,7 @@ STAGES = [
     *("settings", "check", "simulate", "convert", "convert-label", "register", "split"),
     *("fingerprint", "preprocess", "inventory", "train", "infer", "evaluate", "tabulate"),
     *("report", "faults", "track", "status"),
-    *("predict", "methods", "describe-settings", "fetch-real-ct"),
+    *("predict", "methods", "describe-settings", "fetch"),
 ]
 
 

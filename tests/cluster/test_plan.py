@@ -9,7 +9,7 @@ from remodal.cluster.planned import PlannedJob, Submission, _gpus
 from remodal.cluster.slurm import Limits, minutes
 
 STUDY = (
-    *("--config", "preset=paper", "phantom={cases: 30}"),
+    *("--config", "preset=paper", "simulation={phantom: {cases: 30}}"),
     *("splits={scheme: kfold, folds: 5}", "seeds=[0]"),
 )
 

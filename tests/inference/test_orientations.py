@@ -18,8 +18,9 @@ from remodal.intake.convert import convert_image, convert_label
 from remodal.intake.datasets.phantom import LAYOUTS, MODALITIES
 from remodal.intake.label_source import LabelSource
 from remodal.intake.nifti import read_geometry, read_volume, write_volume
+from remodal.intake.simulation import simulation_options
 from remodal.metrics.evaluate import evaluate_predictions
-from remodal.phantom.simulate import simulate_case
+from remodal.phantom.dual_phase import simulate_patient
 from remodal.preprocessing import preprocess_case
 from remodal.registration.case import register_case
 from remodal.results.files import write_json
@@ -114,7 +115,8 @@ def test_a_simulated_patient_has_the_same_dice_in_every_layout(study, tmp_path):
     dice, predictions = {}, {}
     for name, layout in LAYOUTS.items():
         folder = tmp_path / name
-        simulate_case(study.settings.phantom.model_copy(update={"layouts": [name]}), 0, folder)
+        options = simulation_options(study.settings).model_copy(update={"layouts": [name]})
+        simulate_patient(options, 0, folder)
         sources = {modality: folder / layout.file_of(modality) for modality in MODALITIES}
         sources["label"] = folder / layout.label
         found = through_the_pipeline(study, "elastix", sources, folder)

@@ -9,13 +9,13 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from remodal.phantom.simulate import simulate_case
-from remodal.settings import PhantomSettings
+from remodal.intake.datasets.phantom import PhantomOptions
+from remodal.phantom.dual_phase import simulate_patient
 
 
 @pytest.fixture(scope="session")
-def settings() -> PhantomSettings:
-    return PhantomSettings(
+def settings() -> PhantomOptions:
+    return PhantomOptions(
         cases=10,
         matrix=64,
         slices=(22, 24),
@@ -34,7 +34,7 @@ def patient(settings, tmp_path_factory) -> Callable[[int], Path]:
     def folder(index: int) -> Path:
         path = root / str(index)
         if not path.exists():
-            simulate_case(settings, index, path)
+            simulate_patient(settings, index, path)
         return path
 
     return folder

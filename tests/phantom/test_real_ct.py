@@ -6,7 +6,7 @@ from tests.orientations import BY_CODE, rotation, tilted
 from remodal.errors import EnvironmentProblem, UserError
 from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import write_volume
-from remodal.phantom.real_ct import fetch_real_ct, read_real_ct, simulate_on_ct
+from remodal.phantom.real_ct import fetch, read_real_ct, simulate_on_ct
 
 
 def _ct() -> tuple[Volume, np.ndarray]:
@@ -108,17 +108,17 @@ def test_a_ct_of_ones_own_needs_two_files(tmp_path):
 def test_without_a_package_index_the_user_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(EnvironmentProblem, match="demo-real needs a network"):
-        fetch_real_ct(tmp_path)
+        fetch(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.network
 def test_the_real_ct_becomes_a_patient(settings, tmp_path, read_series, details):
     try:
-        ct, liver = fetch_real_ct(tmp_path / "source")
+        ct, liver = fetch(tmp_path / "source")
     except EnvironmentProblem as problem:
         pytest.skip(str(problem))
-    assert fetch_real_ct(tmp_path / "source") == (ct, liver)
+    assert fetch(tmp_path / "source") == (ct, liver)
     volume, mask, organs = read_real_ct(tmp_path / "source")
     assert volume.array.shape == (20, 512, 512)
     assert 85 < np.median(volume.array[mask]) < 95

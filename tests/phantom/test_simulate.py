@@ -13,7 +13,8 @@ import SimpleITK as sitk
 
 from remodal.errors import UserError
 from remodal.intake.datasets.phantom import LAYOUTS, LESION_TYPES
-from remodal.phantom.simulate import simulate, simulate_case
+from remodal.phantom.dual_phase import simulate_patient
+from remodal.phantom.simulate import simulate
 from remodal.settings.composition import compose
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -38,7 +39,7 @@ def _truth(folder: Path) -> sitk.Image:
 
 def test_the_same_patient_twice_has_the_same_bytes(patient, settings, tmp_path):
     more = settings.model_copy(update={"cases": 300})
-    simulate_case(more, 0, tmp_path / "again")
+    simulate_patient(more, 0, tmp_path / "again")
     assert _digests(tmp_path / "again") == _digests(patient(0))
 
 
@@ -51,7 +52,7 @@ def test_patients_share_no_identifier_and_no_image(patient, details):
 
 def test_simulating_again_leaves_no_slice_of_the_patient_before(patient, settings, tmp_path):
     folder = shutil.copytree(patient(1), tmp_path / "case")
-    simulate_case(settings, 0, folder)
+    simulate_patient(settings, 0, folder)
     assert _digests(folder) == _digests(patient(0))
 
 
@@ -130,7 +131,7 @@ def in_each_layout(settings, tmp_path_factory) -> dict[str, Path]:
     folders = {}
     for name in LAYOUTS:
         folders[name] = tmp_path_factory.mktemp(name)
-        simulate_case(settings.model_copy(update={"layouts": [name]}), 0, folders[name])
+        simulate_patient(settings.model_copy(update={"layouts": [name]}), 0, folders[name])
     return folders
 
 
@@ -171,7 +172,7 @@ def test_layouts_differ_in_axes_and_some_are_oblique(in_each_layout, read_series
 
 def test_another_layout_leaves_no_file_of_the_one_before(in_each_layout, settings, tmp_path):
     for name in ("axial", "nifti"):
-        simulate_case(settings.model_copy(update={"layouts": [name]}), 0, tmp_path / "case")
+        simulate_patient(settings.model_copy(update={"layouts": [name]}), 0, tmp_path / "case")
     assert _digests(tmp_path / "case") == _digests(in_each_layout["nifti"])
 
 
@@ -279,10 +280,10 @@ def test_a_dicom_validator_finds_no_error(in_each_layout, name):
 def test_an_unknown_case_or_source_is_the_users_mistake(tmp_path):
     study = compose({"study": "liver", "preset": "smoke"}, CONFIG)
     with pytest.raises(UserError, match="patient999"):
-        simulate(study, "patient999", None, tmp_path)
+        simulate(study, "patient999", tmp_path, tmp_path / "case")
     sheet = compose({"study": "liver", "preset": "smoke", "data": {"source": "sheet"}}, CONFIG)
     with pytest.raises(UserError, match="not simulated"):
-        simulate(sheet, "patient001", None, tmp_path)
+        simulate(sheet, "patient001", tmp_path, tmp_path / "case")
     real = compose({"study": "liver_real_ct", "preset": "demo"}, CONFIG)
-    with pytest.raises(UserError, match="--source"):
-        simulate(real, "patient001", None, tmp_path)
+    with pytest.raises(UserError, match="run `remodal fetch`"):
+        simulate(real, "patient001", tmp_path, tmp_path / "case")

@@ -12,7 +12,8 @@ from remodal.geometry.volume import Geometry, Volume, to_sitk
 from remodal.intake.convert import convert_image
 from remodal.intake.datasets.phantom import layout_of
 from remodal.intake.nifti import read_volume
-from remodal.phantom.simulate import simulate_case
+from remodal.intake.simulation import simulation_options
+from remodal.phantom.dual_phase import simulate_patient
 from remodal.registration import elastix
 from remodal.registration.alignment import Alignment, Images
 from remodal.registration.alignment import align as align_images
@@ -76,11 +77,12 @@ def test_runs_are_bit_identical_whatever_ran_before(abdomen, quick, aligned):
 def test_a_simulated_patient_meets_the_bar(tmp_path: Path):
     """Mean error in the liver at most 1.5 mm or a third of the motion, at the demo's size."""
     settings = compose({"study": "liver", "preset": "demo"})
-    simulate_case(settings.phantom, 1, tmp_path)
+    options = simulation_options(settings)
+    simulate_patient(options, 1, tmp_path)
     volumes = {}
     for modality in ("arterial", "venous"):
         image, record = tmp_path / f"{modality}.nii", tmp_path / f"{modality}.json"
-        source = tmp_path / layout_of(settings.phantom, 1).file_of(modality)
+        source = tmp_path / layout_of(options, 1).file_of(modality)
         convert_image(source, image, record, case="a", modality=modality)
         volumes[modality] = read_volume(image)
     fixed = volumes["venous"]

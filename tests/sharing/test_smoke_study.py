@@ -116,7 +116,7 @@ def test_a_changed_parameter_plans_the_jobs_that_it_concerns(clone):
 
 
 def test_a_changed_parameter_of_what_was_not_shared_is_seen(clone):
-    assert "simulate" in planned(clone, "--config", "phantom={seed: 77}")
+    assert "simulate" in planned(clone, "--config", "simulation={phantom: {seed: 77}}")
 
 
 def test_a_changed_line_of_a_stages_code_plans_that_stage(clone):

@@ -13,6 +13,7 @@ from remodal.errors import RemodalError
 from remodal.masks.prediction import mask_states
 from remodal.registration.ways import mask_of
 from remodal.intake.datasets import cases_of
+from remodal.intake.simulation import simulation_of
 from remodal.intake.source_index import read_index, source_state
 from remodal.sharing.adoption import adopt_pulled
 from remodal.results import paths
@@ -25,6 +26,7 @@ signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 try:
     SETTINGS = compose(config)
     CASES = {case.case: case for case in cases_of(SETTINGS)}
+    SIMULATION = simulation_of(SETTINGS)
     INDEX = read_index(SETTINGS.data.sheet)
     if workflow.is_main_process:
         check_names(SETTINGS)
@@ -80,13 +82,13 @@ def quarantine_option():
 
 
 def simulation_source():
-    if SETTINGS.data.source != "real_ct":
-        return []
-    return [data_file(f"source/{name}.nii.gz") for name in ("ct", "liver", "organs")]
+    return data_file("source") if SIMULATION and SIMULATION.fetches else []
 
 
-def simulation_source_option():
-    return f"--source {data_file('source')}" if simulation_source() else ""
+def simulation_depends_on():
+    return (
+        depends_on(SETTINGS, "simulate", module=SIMULATION.module) if SIMULATION else ""
+    )
 
 
 # What Snakemake tracks of a source is its state, by content where the sheet has an index. The paths
@@ -112,12 +114,12 @@ def label_state(wildcards):
 
 
 def state_of(sources):
-    return "simulated" if SETTINGS.data.simulated else source_state(sources, INDEX)
+    return "simulated" if SIMULATION else source_state(sources, INDEX)
 
 
 # Sources are no inputs: a clone that has what was made from them does not need them.
 def simulated_scans(wildcards):
-    return [data_file(f"scans/{wildcards.case}")] if SETTINGS.data.simulated else []
+    return [data_file(f"scans/{wildcards.case}")] if SIMULATION else []
 
 
 def converted_records(wildcards):

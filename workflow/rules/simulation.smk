@@ -1,38 +1,36 @@
 # Simulated patients as hospitals send them: only for data sets that are simulated.
 
 
-rule fetch_real_ct:
+rule fetch:
     output:
-        ct="results/data/{data}/source/ct.nii.gz",
-        liver="results/data/{data}/source/liver.nii.gz",
-        organs="results/data/{data}/source/organs.nii.gz",
+        directory(DATA / "source"),
     log:
-        "results/data/{data}/logs/fetch.log",
+        paths.log_file(DATA, "fetch"),
     localrule: True
     conda:
         "../../envs/remodal.yaml"
     params:
-        folder=subpath(output.ct, parent=True),
+        settings=DATA_SETTINGS,
     shell:
-        "remodal fetch-real-ct --output {params.folder} > {log} 2>&1"
+        "remodal fetch --settings {params.settings} --output {output} > {log} 2>&1"
 
 
 rule simulate:
     input:
-        source=simulation_source(),
+        simulation_source(),
     output:
-        directory("results/data/{data}/scans/{case}"),
+        directory(DATA / "scans/{case}"),
     log:
-        "results/data/{data}/logs/simulate/{case}.log",
+        paths.log_file(DATA, "simulate", "{case}"),
     benchmark:
-        "results/data/{data}/benchmarks/simulate/{case}.tsv"
+        paths.benchmark_file(DATA, "simulate", "{case}")
     conda:
         "../../envs/remodal.yaml"
     params:
-        settings="results/data/{data}/settings.yaml",
-        source=simulation_source_option(),
+        settings=DATA_SETTINGS,
+        source=data_file("source"),
         quarantine=quarantine_option(),
-        depends_on=of_stage("simulate"),
+        depends_on=simulation_depends_on(),
     shell:
-        "remodal simulate --settings {params.settings} --case {wildcards.case} {params.source}"
-        " {params.quarantine} --output {output} > {log} 2>&1"
+        "remodal simulate --settings {params.settings} --case {wildcards.case}"
+        " --source {params.source} {params.quarantine} --output {output} > {log} 2>&1"

@@ -30,8 +30,8 @@ def simulate(
     case: Case,
     output: Output,
     source: Annotated[
-        Path | None, typer.Option(help="Folder of the real CT that lesions are simulated in.")
-    ] = None,
+        Path, typer.Option(help="Folder of what `remodal fetch` brought, where that is needed.")
+    ] = Path("source"),
     quarantine: Quarantine = False,
 ) -> None:
     """Simulate one patient: DICOM or image files with a label, as a hospital would send them."""
@@ -41,12 +41,13 @@ def simulate(
     simulate(read_settings(settings), case, source, output, quarantine=quarantine)
 
 
-@commands.command("fetch-real-ct")
-def fetch_real_ct(output: Output) -> None:
-    """Fetch a real abdominal CT and its liver mask from a published package, for `demo-real`."""
-    from remodal.phantom.real_ct import fetch_real_ct as fetch
+@commands.command()
+def fetch(settings: SettingsFile, output: Output) -> None:
+    """Fetch what a data set's simulation starts from, such as a real CT."""
+    from remodal.phantom.simulate import fetch
+    from remodal.settings.composition import read_settings
 
-    fetch(output)
+    fetch(read_settings(settings), output)
 
 
 @commands.command()

@@ -35,11 +35,12 @@ def settings(
 @commands.command("describe-settings")
 def describe_settings(output: Output) -> None:
     """Write the reference of all settings (config/README.md)."""
+    from remodal.intake.simulation import simulations
     from remodal.registration.ways import way_options
     from remodal.results.files import write_text
     from remodal.settings.reference import reference
 
-    write_text(output, reference(way_options()))
+    write_text(output, reference(simulations() | way_options()))
 
 
 @commands.command("describe-reproduction")
@@ -77,11 +78,11 @@ def check(
 
 @commands.command()
 def methods() -> None:
-    """List the registered methods and their options."""
-    from remodal.methods import method_names, method_options
+    """List the methods, the packages that they come from, and their options."""
+    from remodal.methods import method_options, method_origins
 
-    for name in method_names():
-        typer.echo(name)
+    for name, origin in method_origins().items():
+        typer.echo(f"{name} ({origin})")
         for option in method_options(name):
             typer.echo(f"  {option.name} = {option.default}: {option.description}")
 

@@ -60,10 +60,10 @@ def megabytes(jobs: list[PlannedJob], settings: Settings) -> float:
 
 def _size(settings: Settings) -> float:
     """Size of a volume in the paper's; a real one counts as such."""
-    if not settings.data.simulated or settings.data.source != "phantom":
+    drawn = settings.simulation.get(settings.data.source, {})
+    if not {"matrix", "slices"} <= drawn.keys():
         return 1.0
-    phantom = settings.phantom
-    return phantom.matrix**2 * fmean(phantom.slices) / _PAPER_VOLUME
+    return drawn["matrix"] ** 2 * fmean(drawn["slices"]) / _PAPER_VOLUME
 
 
 def free_megabytes(folder: Path) -> float:

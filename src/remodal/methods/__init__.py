@@ -1,13 +1,12 @@
-"""Methods, one file each; listing them imports none of them (and no torch)."""
+"""Methods, one file each, and those of other packages; listing imports none of them (no torch)."""
 
 from difflib import get_close_matches
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from remodal.errors import UserError
+from remodal.extensions import Extension, available, load, require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,10 +15,17 @@ if TYPE_CHECKING:
     from remodal.settings import NetworkSettings, RecipeSettings
 
 
+_GROUP = "remodal.methods"
+
+
 def method_names() -> list[str]:
-    """Names of the registered methods: the modules of this folder."""
-    folder = Path(__file__).parent
-    return sorted(f.stem for f in folder.glob("*.py") if f.stem not in {"__init__", "base"})
+    """Names of the registered methods: the modules of this folder, and other packages' ones."""
+    return list(available(_GROUP))
+
+
+def method_origins() -> dict[str, str]:
+    """For each registered method the package that it comes from."""
+    return {name: extension.origin for name, extension in available(_GROUP).items()}
 
 
 def require_method(name: str) -> None:
@@ -28,12 +34,7 @@ def require_method(name: str) -> None:
     Raises:
         UserError: unknown method.
     """
-    if name not in method_names():
-        raise UserError(
-            f"unknown method `{name}`",
-            expected=f"one of {', '.join(method_names())}",
-            remedy="a new method is a new file in src/remodal/methods/",
-        )
+    _required(name)
 
 
 class Option(NamedTuple):
@@ -123,8 +124,12 @@ def check_unlabelled(name: str, recipe: "RecipeSettings", where: str) -> None:
 
 
 def _method_class(name: str) -> "type[Method]":
-    require_method(name)
-    return import_module(f"remodal.methods.{name}").METHOD
+    return load(_required(name), "METHOD").METHOD
+
+
+def _required(name: str) -> Extension:
+    remedy = "a new method is a new file in src/remodal/methods/, or an entry point"
+    return require(_GROUP, name, "method", remedy=remedy)
 
 
 def _type_name(annotation: Any) -> str:

@@ -118,7 +118,7 @@ class Method(ABC):
 
     @property
     def name(self) -> str:
-        """Name that a study calls the method by."""
+        """Name of the module that holds the method, as messages call it."""
         return type(self).__module__.rpartition(".")[2]
 
     @property

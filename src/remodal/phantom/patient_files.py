@@ -17,7 +17,7 @@ import numpy as np
 
 from remodal.geometry.volume import Volume
 from remodal.intake.datasets import phantom as cohort
-from remodal.intake.datasets.phantom import Layout
+from remodal.intake.datasets.phantom import Layout, PhantomOptions
 from remodal.intake.nifti import write_volume
 from remodal.phantom.breathing import Displacement, write_displacement
 from remodal.phantom.canvas import Canvas
@@ -43,7 +43,6 @@ from remodal.phantom.scanner import (
 )
 from remodal.results.files import sha256
 from remodal.results.records import Record, write_record
-from remodal.settings import PhantomSettings
 
 _LEAST_SHARE = 0.5
 
@@ -69,7 +68,7 @@ class Painted:
     facts: dict
 
 
-def stream(settings: PhantomSettings, index: int, purpose: str) -> np.random.Generator:
+def stream(settings: PhantomOptions, index: int, purpose: str) -> np.random.Generator:
     """Random numbers for one purpose of one case: no purpose, and no case, disturbs another."""
     return np.random.default_rng([settings.seed, index, *purpose.encode()])
 
@@ -80,7 +79,7 @@ def paint_lesions(
     box: tuple[slice, slice, slice],
     tissues: Tissues,
     scan: Scan,
-    settings: PhantomSettings,
+    settings: PhantomOptions,
     index: int,
     texture: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> list[dict]:
@@ -124,7 +123,7 @@ def paint_lesions(
     return described
 
 
-def write_patient(painted: Painted, settings: PhantomSettings, index: int, output: Path) -> Record:
+def write_patient(painted: Painted, settings: PhantomOptions, index: int, output: Path) -> Record:
     """Scan a painted patient in both phases and write everything of the layout above."""
     output = Path(output)
     canvas, scan = painted.canvas, painted.scan

@@ -18,6 +18,8 @@ import numpy as np
 from remodal.errors import EnvironmentProblem, UserError
 from remodal.geometry.orientation import Orientation
 from remodal.geometry.volume import Geometry, Volume, from_sitk, to_sitk
+from remodal.intake.datasets import phantom as cohort
+from remodal.intake.datasets.phantom import PhantomOptions
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.phantom.breathing import TrunkFrame, draw_breathing, linear_sample
 from remodal.phantom.canvas import Canvas
@@ -28,7 +30,6 @@ from remodal.phantom.scanner import Scan
 from remodal.phantom.shapes import Waves
 from remodal.results.files import sha256
 from remodal.results.records import Record
-from remodal.settings import PhantomSettings
 
 # The CT is among the test files of a published package, which holds an abdominal series from a
 # real scanner and the organs that its own network found in it.
@@ -44,7 +45,7 @@ _ARTERIAL_CHANGE = {52: 130.0, 1: 32.0, 2: 15.0, 3: 15.0, 7: 14.0, 63: -15.0, 64
 _FAT, _BODY = -30.0, -300.0
 
 
-def fetch_real_ct(folder: Path) -> tuple[Path, Path]:
+def fetch(folder: Path) -> tuple[Path, Path]:
     """Fetch a real abdominal CT and its liver mask from a package, by name and version.
 
     Args:
@@ -131,12 +132,17 @@ def _read_reference_files(series: Path, labels: Path) -> tuple[Volume, Volume]:
 
 
 def read_real_ct(folder: Path) -> tuple[Volume, np.ndarray, np.ndarray | None]:
-    """Read what `fetch_real_ct` wrote, or a CT of the user's own under the same names.
+    """Read what `fetch` wrote, or a CT of the user's own under the same names.
 
     Returns:
         The CT, its liver as booleans (z, y, x), and its organ labels if they are there.
+
+    Raises:
+        UserError: there is no CT.
     """
     folder = Path(folder)
+    if not (folder / "ct.nii.gz").is_file():
+        raise UserError("holds no CT", where=str(folder), remedy="run `remodal fetch` first")
     organs = folder / "organs.nii.gz"
     return (
         read_volume(folder / "ct.nii.gz"),
@@ -145,15 +151,21 @@ def read_real_ct(folder: Path) -> tuple[Volume, np.ndarray, np.ndarray | None]:
     )
 
 
+def simulate_case(options: PhantomOptions, case: str, output: Path, source: Path) -> Record:
+    """Simulate the patient of a name into the CT of the folder `source` (see intake.simulation)."""
+    volume, liver, organs = read_real_ct(source)
+    return simulate_on_ct(volume, liver, options, cohort.index_of(case, options), output, organs)
+
+
 def simulate_on_ct(
     volume: Volume,
     liver: np.ndarray,
-    settings: PhantomSettings,
+    settings: PhantomOptions,
     index: int,
     output: Path,
     organs: np.ndarray | None = None,
 ) -> Record:
-    """Simulate one patient into a real CT; writes what `simulate.simulate_case` writes.
+    """Simulate one patient into a real CT; writes what `dual_phase` writes.
 
     The slices are the CT's own; `settings.matrix` is the in-plane size that is written, of a square
     around the body. `settings.slices`, `slice_spacing` and `field_of_view` do not apply.
@@ -240,7 +252,7 @@ def _cropped(person: _Person) -> _Person:
 
 
 def _bent(
-    person: _Person, settings: PhantomSettings, rng: np.random.Generator
+    person: _Person, settings: PhantomOptions, rng: np.random.Generator
 ) -> tuple[Canvas, np.ndarray, int]:
     """The person stretched and bent into another.
 

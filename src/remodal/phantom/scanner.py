@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from remodal.geometry.volume import Geometry, Volume
+from remodal.intake.datasets.phantom import PhantomOptions
 from remodal.phantom.breathing import Displacement, linear_sample
 from remodal.phantom.canvas import Canvas
-from remodal.settings import PhantomSettings
 
 # Finest painted voxel in mm: below the resolution of a soft reconstruction kernel.
 _FINEST = 1.4
@@ -24,7 +24,7 @@ class Scan:
 
 
 def plan_scan(
-    settings: PhantomSettings,
+    settings: PhantomOptions,
     field_of_view: float,
     middle: tuple[float, float],
     z_range: tuple[float, float],

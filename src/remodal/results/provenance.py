@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,15 @@ NO_RECORDS = "no records of a conversion"
 
 
 def code_hash(module: str) -> str:
-    """Digest of the source of a module and of every remodal module that it imports.
+    """Digest of the source of a module and of every module of remodal that it imports.
 
     Imports are found in the syntax tree, wherever they stand (also inside functions), and followed
     through the package; importing `remodal.a.b` counts `remodal/a/__init__.py` too. Modules that a
     name chosen at run time loads (a method, a data source) are not seen: hash them by themselves.
 
     Args:
-        module: dotted name, such as `remodal.training.loop`.
+        module: dotted name, such as `remodal.training.loop`; of a method from another package
+            that package's modules count too.
 
     Returns:
         16 hexadecimal digits; the same on every machine, whatever its line endings.
@@ -75,7 +77,11 @@ def code_hash(module: str) -> str:
         UserError: there is no such module.
     """
     if _source_file(module) is None:
-        raise UserError(f"no module `{module}`", where=str(_PACKAGE), expected="a remodal module")
+        raise UserError(
+            f"no module `{module}`",
+            where=str(_PACKAGE),
+            expected="a module of remodal or of a package that extends it",
+        )
     digest = hashlib.sha256()
     for name in sorted(_reachable(module)):
         digest.update(f"{name}\0{_source(name)}\0".encode())
@@ -109,7 +115,8 @@ def _imports(module: str) -> frozenset[str]:
         else:
             candidates = [alias.name for alias in node.names]
         for name in candidates:
-            if _source_file(name) is not None:
+            followed = name.partition(".")[0] in ("remodal", module.partition(".")[0])
+            if followed and _source_file(name) is not None:
                 names.update([name, *_packages_of(name)])
     return frozenset(names)
 
@@ -145,16 +152,28 @@ def _absolute(module: str, node: ast.ImportFrom) -> str:
 
 @cache
 def _source_file(module: str) -> Path | None:
-    """The file of a remodal module; None for any other name."""
-    if module.partition(".")[0] != "remodal":
-        return None
+    """The file of a module of remodal or of a package that extends it; None where there is none."""
     folder = _folder(module)
+    if folder is None:
+        return None
     candidates = (folder / "__init__.py", folder.with_suffix(".py"))
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _folder(module: str) -> Path:
-    return _PACKAGE.joinpath(*module.split(".")[1:])
+def _folder(module: str) -> Path | None:
+    top, *below = module.split(".")
+    base = _PACKAGE if top == "remodal" else _other_package(top)
+    return base.joinpath(*below) if base else None
+
+
+@cache
+def _other_package(name: str) -> Path | None:
+    """Folder of an installed package, or its one file without the suffix; nothing is imported."""
+    spec = find_spec(name) if name else None
+    if spec is None or not (spec.has_location and spec.origin):
+        return None
+    file = Path(spec.origin)
+    return file.parent if spec.submodule_search_locations else file.with_suffix("")
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from remodal.settings.augmentation import AugmentationSettings
 from remodal.settings.compute import ComputeSettings
-from remodal.settings.data import DataSettings, PhantomSettings
+from remodal.settings.data import DataSettings
 from remodal.settings.evaluation import InferenceSettings, MetricsSettings, TrackingSettings
 from remodal.settings.masks import MaskSettings
 from remodal.settings.network import NetworkSettings
@@ -41,7 +41,6 @@ __all__ = [
     "MethodSettings",
     "MetricsSettings",
     "NetworkSettings",
-    "PhantomSettings",
     "PreprocessingSettings",
     "RecipeSettings",
     "RegistrationSettings",

@@ -1,4 +1,4 @@
-"""The data set: where its cases come from, and those that are simulated."""
+"""The data set: where its cases come from and what their labels mean."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -101,45 +101,3 @@ class DataSettings(Section):
         """The indices of a region's classes in a prediction, where the first class is 1."""
         order = list(self.classes)
         return [order.index(name) + 1 for name in self.regions[region]]
-
-
-class PhantomSettings(Section):
-    """The simulated patients."""
-
-    cases: int = Field(ge=2, description="Number of patients.")
-    matrix: int = Field(ge=32, description="Rows and columns of a slice (512 on a scanner).")
-    slices: tuple[int, int] = Field(description="Fewest and most slices of a series.")
-    field_of_view: tuple[float, float] = Field(
-        (287.0, 466.0),
-        description="In-plane field of view in mm, least and most "
-        "(0.56 to 0.91 mm pixels at a matrix of 512, as in the MAML paper).",
-    )
-    slice_spacing: float = Field(gt=0, description="Slice spacing in mm (1.5 in the MAML paper).")
-    lesions: tuple[int, int] = Field((1, 4), description="Fewest and most lesions of a patient.")
-    lesion_diameter: tuple[float, float] = Field(
-        (12.0, 60.0), description="Smallest and largest lesion diameter in mm."
-    )
-    noise: tuple[float, float] = Field(
-        (8.0, 16.0), description="Least and most standard deviation of the noise in HU."
-    )
-    breathing: tuple[float, float] = Field(
-        (4.0, 14.0), description="Least and most head-foot shift of the liver between phases, mm."
-    )
-    layouts: list[Literal["axial", "oblique", "coronal", "sagittal", "nifti", "mixed"]] = Field(
-        ["axial", "oblique", "coronal", "sagittal", "nifti", "mixed"],
-        min_length=1,
-        description="How the patients' files are stored, in turn: DICOM slices of that orientation "
-        "(`oblique` and `sagittal`: of a patient who lies askew), `nifti`: oblique files in RAS, "
-        "`mixed`: the arterial phase as a file in LAS, the venous one as axial DICOM.",
-    )
-    seed: int = Field(2021, ge=0, description="Seed of the whole data set.")
-
-    @model_validator(mode="after")
-    def _least_before_most(self) -> "PhantomSettings":
-        for name in ("slices", "field_of_view", "lesions", "lesion_diameter", "noise", "breathing"):
-            least, most = getattr(self, name)
-            if not 0 <= least <= most:
-                raise ValueError(f"{name}: the least, {least}, is negative or above {most}")
-        if self.slices[0] < 4 or self.lesion_diameter[0] <= 0:
-            raise ValueError("slices must be at least 4 and lesion_diameter above 0")
-        return self

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from remodal.extensions import require
 from remodal.results.files import sha256
 from remodal.results.provenance import code_hash
 from remodal.settings import Settings
@@ -30,7 +31,7 @@ class Stage(NamedTuple):
 _DATA = ("data.modalities", "data.truth", "data.classes", "data.empty_label")
 
 STAGES = {
-    "simulate": Stage("remodal.phantom.simulate", ("phantom", "data.source")),
+    "simulate": Stage("remodal.phantom.simulate", ("simulation", "data.source")),
     "convert": Stage("remodal.intake.convert"),
     "register": Stage(
         "remodal.registration.case",
@@ -60,7 +61,9 @@ STAGES = {
 }
 
 
-def depends_on(settings: Settings, stage: str, method: str | None = None) -> str:
+def depends_on(
+    settings: Settings, stage: str, method: str | None = None, module: str | None = None
+) -> str:
     """Digest of all that a stage's result depends on beside its input files.
 
     `compute` is in none: it changes no result.
@@ -69,6 +72,7 @@ def depends_on(settings: Settings, stage: str, method: str | None = None) -> str
         settings: effective settings.
         stage: key of `STAGES`.
         method: for `train`, the method: its own settings and file and its recipe count too.
+        module: for a stage that works by a module that the settings choose, its dotted name.
     """
     described = STAGES[stage]
     parts: dict[str, Any] = {key: _read(settings, key) for key in described.reads}
@@ -82,7 +86,10 @@ def depends_on(settings: Settings, stage: str, method: str | None = None) -> str
         shown = {"label", "scenarios", "recipe"}
         parts["method"] = settings.methods[method].model_dump(mode="json", exclude=shown)
         parts["recipe"] = settings.recipe_of(method).described()
-        parts["method code"] = _code(f"remodal.methods.{settings.methods[method].type}")
+        chosen = require("remodal.methods", settings.methods[method].type, "method")
+        parts["method code"] = _code(chosen.module)
+    if module is not None:
+        parts["module code"] = _code(module)
     return _digest(parts)
 
 

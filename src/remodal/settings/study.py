@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from itertools import chain, product
+from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
 from remodal.results.paths import Training
 from remodal.settings.compute import ComputeSettings
-from remodal.settings.data import DataSettings, PhantomSettings
+from remodal.settings.data import DataSettings
 from remodal.settings.evaluation import InferenceSettings, MetricsSettings, TrackingSettings
 from remodal.settings.layout import cells_of, columns_of
 from remodal.settings.merging import merge, problems
@@ -45,7 +46,10 @@ class Settings(Section):
     )
     seeds: list[int] = Field([0], min_length=1, description="Training seeds.")
     data: DataSettings
-    phantom: PhantomSettings
+    simulation: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Options of the simulated data sets, each under its name; the sections below.",
+    )
     registration: RegistrationSettings
     preprocessing: PreprocessingSettings = Field(default_factory=PreprocessingSettings)
     splits: SplitSettings = Field(default_factory=SplitSettings)

@@ -16,6 +16,7 @@ from remodal.intake.datasets.phantom import (
     lesion_type,
 )
 from remodal.intake.label_source import LabelSource
+from remodal.intake.simulation import simulation_options
 from remodal.settings.composition import compose
 
 CONFIG = Path(__file__).parents[3] / "config"
@@ -23,6 +24,10 @@ CONFIG = Path(__file__).parents[3] / "config"
 
 def _study(**changes):
     return compose({"study": "liver", "preset": "paper", **changes}, CONFIG)
+
+
+def _options(**changes):
+    return simulation_options(_study(simulation={"phantom": changes}))
 
 
 def test_every_patient_is_a_case_with_both_phases_and_an_annotation_of_the_venous_one():
@@ -37,7 +42,7 @@ def test_every_patient_is_a_case_with_both_phases_and_an_annotation_of_the_venou
 
 
 def test_six_successive_patients_are_stored_in_six_ways():
-    settings = _study().phantom
+    settings = _options()
     for first in range(0, 30, 6):
         layouts = [layout_of(settings, first + place) for place in range(6)]
         assert all(layout in layouts for layout in LAYOUTS.values())
@@ -47,7 +52,7 @@ def test_six_successive_patients_are_stored_in_six_ways():
 
 def test_files_and_folders_are_named_by_their_layout():
     cases = cases_of(_study())
-    settings = _study().phantom
+    settings = _options()
     names = {}
     for index, case in enumerate(cases[:6]):
         names[layout_of(settings, index)] = tuple(path.name for path in case.paths)
@@ -66,15 +71,15 @@ def test_lesion_types_are_balanced_and_not_in_a_fixed_order():
 
 
 def test_the_type_of_a_patient_does_not_change_with_the_number_of_patients():
-    few = _study(phantom={"cases": 12}).phantom
-    many = _study().phantom
+    few = _options(cases=12)
+    many = _options()
     assert [lesion_type(few, i) for i in range(12)] == [lesion_type(many, i) for i in range(12)]
-    other = _study(phantom={"seed": 1}).phantom
+    other = _options(seed=1)
     assert [lesion_type(other, i) for i in range(50)] != [lesion_type(many, i) for i in range(50)]
 
 
 def test_names_and_numbers_are_inverse():
-    settings = _study().phantom
+    settings = _options()
     for index, case in enumerate(case_names(settings)):
         assert index_of(case, settings) == index
 
@@ -82,7 +87,7 @@ def test_names_and_numbers_are_inverse():
 @pytest.mark.parametrize("case", ["patient000", "patient328", "patient1", "patient-1", "x", ""])
 def test_a_name_of_no_patient_is_refused(case):
     with pytest.raises(UserError, match="patient001 to patient327"):
-        index_of(case, _study().phantom)
+        index_of(case, _options())
 
 
 def test_a_modality_that_is_not_simulated_is_refused():

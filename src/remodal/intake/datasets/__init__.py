@@ -1,23 +1,26 @@
 """Data sets, one file each: where cases come from and what their labels mean.
 
 A module of this folder is a data source: it defines `cases(settings) -> list[CaseSource]` and is
-chosen by `data.source`. Adding a data set is adding a file here; nothing else is edited. Importing
-a source must be light (no numpy, torch or SimpleITK), since the Snakefile does it.
+chosen by `data.source`; one whose cases are simulated defines `SIMULATION` too (intake.simulation).
+Adding a data set is adding a file here, or an entry point elsewhere; nothing else is edited.
+Importing a source must be light (no numpy, torch or SimpleITK), since the Snakefile does it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from remodal.errors import UserError
+from remodal.extensions import Extension, available, load, require
 from remodal.intake.label_source import LabelSource
 from remodal.settings.names import label_name
 
 if TYPE_CHECKING:
     from remodal.settings import Settings
+
+_GROUP = "remodal.datasets"
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,18 @@ class CaseSource:
         return [path for paths in self.sources.values() for path in paths]
 
 
-def sources() -> list[str]:
-    """Names that `data.source` may have: the modules of this folder."""
-    return sorted(module.name for module in iter_modules(__path__))
+def sources() -> dict[str, Extension]:
+    """What `data.source` may name: the modules of this folder, and other packages' ones."""
+    return available(_GROUP)
+
+
+def data_source(name: str) -> ModuleType:
+    """The module of a data source.
+
+    Raises:
+        UserError: there is none of this name, or it cannot be used.
+    """
+    return load(require(_GROUP, name, "data source", where="data.source"), "cases")
 
 
 def cases_of(settings: "Settings") -> list[CaseSource]:
@@ -62,13 +74,7 @@ def cases_of(settings: "Settings") -> list[CaseSource]:
         UserError: unknown source, no case at all, or what the source finds wrong.
     """
     name = settings.data.source
-    if name not in sources():
-        raise UserError(
-            f"unknown data source `{name}`",
-            where="data.source",
-            expected=f"one of {', '.join(sources())}",
-        )
-    cases = import_module(f"{__name__}.{name}").cases(settings)
+    cases = data_source(name).cases(settings)
     if not cases:
         raise UserError(f"data source `{name}` has no case", where="data")
     for case in cases:

@@ -1,20 +1,24 @@
 """Simulated patients: their names, lesion types and files' layouts, without drawing anything.
 
-Only the standard library is used, since the Snakefile asks for the cases before anything runs.
+Light, since the Snakefile asks for the cases before anything runs.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pydantic import Field, model_validator
 
 from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource
 from remodal.intake.label_source import LabelSource
+from remodal.intake.simulation import Simulation, simulation_options
 from remodal.results.paths import data_folder
+from remodal.settings.section import Section
 
 if TYPE_CHECKING:
-    from remodal.settings import PhantomSettings, Settings
+    from remodal.settings import Settings
 
 LESION_TYPES = ("HCC", "metastasis", "cyst", "FNH", "haemangioma")
 """The five types of the MPCT-FLLs data set; all lesions of a patient are of one type."""
@@ -68,7 +72,52 @@ LAYOUTS = {
     "nifti": Layout(Stored("RAS", ".nii.gz"), Stored("RAS", ".nii.gz"), askew=True),
     "mixed": Layout(Stored("LAS", ".nii.gz"), Stored("LPS")),
 }
-"""By the names that `phantom.layouts` may hold."""
+"""By the names that `simulation.phantom.layouts` may hold."""
+
+
+class PhantomOptions(Section):
+    """Options of the simulated dual-phase CT (`simulation.phantom`)."""
+
+    cases: int = Field(ge=2, description="Number of patients.")
+    matrix: int = Field(ge=32, description="Rows and columns of a slice (512 on a scanner).")
+    slices: tuple[int, int] = Field(description="Fewest and most slices of a series.")
+    field_of_view: tuple[float, float] = Field(
+        (287.0, 466.0),
+        description="In-plane field of view in mm, least and most "
+        "(0.56 to 0.91 mm pixels at a matrix of 512, as in the MAML paper).",
+    )
+    slice_spacing: float = Field(gt=0, description="Slice spacing in mm (1.5 in the MAML paper).")
+    lesions: tuple[int, int] = Field((1, 4), description="Fewest and most lesions of a patient.")
+    lesion_diameter: tuple[float, float] = Field(
+        (12.0, 60.0), description="Smallest and largest lesion diameter in mm."
+    )
+    noise: tuple[float, float] = Field(
+        (8.0, 16.0), description="Least and most standard deviation of the noise in HU."
+    )
+    breathing: tuple[float, float] = Field(
+        (4.0, 14.0), description="Least and most head-foot shift of the liver between phases, mm."
+    )
+    layouts: list[Literal["axial", "oblique", "coronal", "sagittal", "nifti", "mixed"]] = Field(
+        ["axial", "oblique", "coronal", "sagittal", "nifti", "mixed"],
+        min_length=1,
+        description="How the patients' files are stored, in turn: DICOM slices of that orientation "
+        "(`oblique` and `sagittal`: of a patient who lies askew), `nifti`: oblique files in RAS, "
+        "`mixed`: the arterial phase as a file in LAS, the venous one as axial DICOM.",
+    )
+    seed: int = Field(2021, ge=0, description="Seed of the whole data set.")
+
+    @model_validator(mode="after")
+    def _least_before_most(self) -> "PhantomOptions":
+        for name in ("slices", "field_of_view", "lesions", "lesion_diameter", "noise", "breathing"):
+            least, most = getattr(self, name)
+            if not 0 <= least <= most:
+                raise ValueError(f"{name}: the least, {least}, is negative or above {most}")
+        if self.slices[0] < 4 or self.lesion_diameter[0] <= 0:
+            raise ValueError("slices must be at least 4 and lesion_diameter above 0")
+        return self
+
+
+SIMULATION = Simulation("phantom", PhantomOptions, "remodal.phantom.dual_phase")
 
 
 def cases(settings: "Settings") -> list[CaseSource]:
@@ -84,16 +133,17 @@ def cases(settings: "Settings") -> list[CaseSource]:
                 where="data.modalities",
                 expected=" and ".join(MODALITIES),
             )
-    return [_case(settings, index) for index in range(settings.phantom.cases)]
+    options = simulation_options(settings)
+    return [_case(settings, options, index) for index in range(options.cases)]
 
 
-def _case(settings: "Settings", index: int) -> CaseSource:
-    case, layout = case_name(index), layout_of(settings.phantom, index)
+def _case(settings: "Settings", options: PhantomOptions, index: int) -> CaseSource:
+    case, layout = case_name(index), layout_of(options, index)
     root = data_folder(settings.data_id) / "scans" / case
     return CaseSource(
         case=case,
         patient=case,
-        group=lesion_type(settings.phantom, index),
+        group=lesion_type(options, index),
         images={modality: root / layout.file_of(modality) for modality in settings.data.modalities},
         labels={MODALITIES[-1]: LabelSource((root / layout.label,))},
     )
@@ -104,12 +154,12 @@ def case_name(index: int) -> str:
     return f"patient{index + 1:03d}"
 
 
-def case_names(settings: "PhantomSettings") -> list[str]:
+def case_names(settings: PhantomOptions) -> list[str]:
     """Names of all cases in order."""
     return [case_name(index) for index in range(settings.cases)]
 
 
-def index_of(case: str, settings: "PhantomSettings") -> int:
+def index_of(case: str, settings: PhantomOptions) -> int:
     """Number (from 0) of a case.
 
     Raises:
@@ -120,17 +170,18 @@ def index_of(case: str, settings: "PhantomSettings") -> int:
     if not 0 <= index < settings.cases or case_name(index) != case:
         raise UserError(
             f"no simulated patient `{case}`",
-            expected=f"{case_name(0)} to {case_name(settings.cases - 1)} (phantom.cases)",
+            where="simulation.phantom.cases",
+            expected=f"{case_name(0)} to {case_name(settings.cases - 1)}",
         )
     return index
 
 
-def lesion_type(settings: "PhantomSettings", index: int) -> str:
+def lesion_type(settings: PhantomOptions, index: int) -> str:
     """Lesion type of a case."""
     return _balanced(LESION_TYPES, settings.seed, index)
 
 
-def layout_of(settings: "PhantomSettings", index: int) -> Layout:
+def layout_of(settings: PhantomOptions, index: int) -> Layout:
     """How the files of a case are stored."""
     return LAYOUTS[_balanced(settings.layouts, settings.seed, index, "stored/")]
 

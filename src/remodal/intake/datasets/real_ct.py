@@ -1,5 +1,8 @@
 """Simulated lesions, arterial phase and breathing in one real CT: patients of the same names."""
 
-from remodal.intake.datasets.phantom import cases
+from remodal.intake.datasets.phantom import PhantomOptions, cases
+from remodal.intake.simulation import Simulation
 
-__all__ = ["cases"]
+SIMULATION = Simulation("phantom", PhantomOptions, "remodal.phantom.real_ct", fetches=True)
+
+__all__ = ["SIMULATION", "cases"]

@@ -1,0 +1,84 @@
+"""Simulation belongs to a data set: a source of simulated cases says how they are made.
+
+Such a source (a module of intake/datasets, or of another package) holds a `SIMULATION` beside its
+`cases`. Light, since the Snakefile imports it.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from remodal.errors import UserError
+from remodal.extensions import OURS
+from remodal.intake.datasets import data_source, sources
+from remodal.settings.section import Section
+
+if TYPE_CHECKING:
+    from remodal.settings import Settings
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """How the cases of a data source are made.
+
+    Attributes:
+        part: key of the settings' section `simulation` that it reads; sources may share one.
+        options: the model that checks and completes that part.
+        module: dotted name of the module whose `simulate_case(options, case, output, source)` makes
+            a case, in the folder `output`, and returns its record. `source` is the folder of the
+            fetched files. The same options and case give the same bytes.
+        fetches: whether it starts from files, which the module's `fetch(folder)` brings.
+    """
+
+    part: str
+    options: type[Section]
+    module: str
+    fetches: bool = False
+
+
+def simulation_of(settings: "Settings") -> Simulation | None:
+    """How a study's cases are made; None: they are not simulated, or not by us.
+
+    Raises:
+        UserError: an unknown source, or one whose cases are simulated in a study that does not say
+            so.
+    """
+    simulation = getattr(data_source(settings.data.source), "SIMULATION", None)
+    if simulation is not None and not settings.data.simulated:
+        raise UserError(
+            f"the cases of `{settings.data.source}` are simulated, and the study does not say so",
+            where="data.simulated",
+            expected="true",
+        )
+    return simulation
+
+
+def simulation_options(settings: "Settings") -> Section:
+    """The checked options of a study's simulation.
+
+    Raises:
+        UserError: the study's cases are not simulated, or one line for each wrong option.
+    """
+    simulation = simulation_of(settings)
+    if simulation is None:
+        raise UserError(f"`{settings.data.source}` is not simulated", where="data.source")
+    where = f"simulation.{simulation.part}"
+    try:
+        return simulation.options.model_validate(settings.simulation.get(simulation.part, {}))
+    except ValidationError as error:
+        raise UserError("; ".join(map(_line, error.errors())), where=where) from error
+
+
+def _line(problem: dict) -> str:
+    key = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return f"`{key}` is not an option (misspelt?)"
+    return f"`{key}`: {problem['msg'].removeprefix('Value error, ')}" if key else problem["msg"]
+
+
+def simulations() -> dict[str, type[Section]]:
+    """The model of each simulation's options, by the key that holds them; remodal's own ones."""
+    ours = [name for name, source in sources().items() if source.origin == OURS]
+    found = (getattr(data_source(name), "SIMULATION", None) for name in ours)
+    return {f"simulation.{one.part}": one.options for one in found if one}
