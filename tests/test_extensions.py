@@ -86,7 +86,7 @@ def test_a_name_that_is_taken_is_the_other_packages_mistake(tmp_path):
 
 
 def test_a_module_that_cannot_be_used_is_told_with_its_package(tmp_path):
-    with pytest.raises(UserError, match="no_such_module.* of theirs 1"):
+    with pytest.raises(UserError, match=r"no_such_module.* of theirs 1"):
         load(Extension("no_such_module", "theirs 1"), "METHOD")
     with pytest.raises(UserError, match="has no `METHOD`"):
         load(Extension("json", "theirs 1"), "METHOD")
