@@ -7,8 +7,8 @@ SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 # One line shows how far a run is; VERBOSE=1 shows all that Snakemake says.
 RUN = REMODAL_COMMAND="make $@" $(SNAKEMAKE) --cores $(CORES) $(if $(VERBOSE),--verbose)
 
-# The longest trainings begin first: one that is left for the end leaves the other cores idle.
-FIRST = --prioritize $(foreach method,ms_ma maml,$(1)/models/$(method)/fold0-seed0/model.safetensors)
+# The study of `make demo STUDY=...`; without it the one of config/config.yaml.
+STUDY ?= $(shell sed -n 's/^study: *//p' config/config.yaml)
 
 .PHONY: help environment develop demo-first demo demo-real test test-faults lint bench clean
 
@@ -44,18 +44,21 @@ envs/remodal.yaml: envs/requirements.txt envs/itk.txt
 	  echo "dependencies:"; echo "  - python=3.11"; echo "  - pip"; echo "  - pip:"; \
 	  sed 's/^/      - /' $^; } > $@
 
+define demo
+@$(RUN) --config study=$(1) preset=demo \
+  $$($(BIN)/remodal first --config '{study: $(1), preset: demo}')
+@echo "Report: $(CURDIR)/results/studies/$(1)-demo/report/index.html"
+@$(BIN)/remodal compare results/studies/$(1)-demo docs/results/$(1)-demo
+endef
+
 demo-first:
 	@echo "Simulated patients, from DICOM to the report: some ten minutes on two cores."
 
 demo: demo-first environment  ## simulated patients to report, at most 12 minutes on two cores
-	@$(RUN) --config study=liver preset=demo $(call FIRST,results/studies/liver-demo)
-	@echo "Report: $(CURDIR)/results/studies/liver-demo/report/index.html"
-	@$(BIN)/remodal compare results/studies/liver-demo docs/results/liver-demo
+	$(call demo,$(STUDY))
 
 demo-real: demo-first environment  ## the same on simulated lesions in a real CT (fetched from a package)
-	@$(RUN) --config study=liver_real_ct preset=demo $(call FIRST,results/studies/liver_real_ct-demo)
-	@echo "Report: $(CURDIR)/results/studies/liver_real_ct-demo/report/index.html"
-	@$(BIN)/remodal compare results/studies/liver_real_ct-demo docs/results/liver_real_ct-demo
+	$(call demo,$(STUDY)_real_ct)
 
 # UTF-8 whatever the shell's locale is, and whatever a library under test makes of it.
 test: develop  ## all tests, at most 25 minutes on two cores

@@ -249,3 +249,11 @@ def test_outside_the_project_s_folder_it_is_said_where_to_run(tmp_path, monkeypa
     expected = r"config/studies: there is no such folder here; expected the project's folder"
     with pytest.raises(UserError, match=expected):
         compose({"study": "liver", "preset": "smoke"})
+
+
+def test_methods_that_begin_first_are_known_and_change_no_result():
+    with pytest.raises(UserError, match=r"compute.first: `mamal` is not one of"):
+        liver(compute={"first": ["mamal"]})
+    usual, other = liver(), liver(compute={"first": []})
+    assert usual.compute.first
+    assert depends_on(usual, "train", "maml") == depends_on(other, "train", "maml")

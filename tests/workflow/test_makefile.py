@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    for name in ("Makefile", "pyproject.toml", "envs"):
+    for name in ("Makefile", "pyproject.toml", "envs", "config"):
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / name)
     path = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
@@ -57,12 +57,18 @@ def test_the_demo_says_first_what_it_does_and_last_whether_its_tables_are_the_kn
     snakemake.write_text('#!/bin/sh\necho "$REMODAL_COMMAND: $*"\n')
     snakemake.chmod(0o755)
     remodal = tmp_path / ".venv/bin/remodal"
-    remodal.write_text('#!/bin/sh\necho "remodal $*"\n')
+    remodal.write_text(
+        '#!/bin/sh\ncase $1 in first) echo "--prioritize this";; *) echo "remodal $*";; esac\n'
+    )
     remodal.chmod(0o755)
     shutil.copy(snakemake, tmp_path / ".venv/ready")  # newer than what it is made of
     first, second, *_, last = make(tmp_path, "demo").stdout.splitlines()
     assert "ten minutes" in first
     assert second.startswith("make demo: --cores ")
+    assert second.endswith("--config study=liver preset=demo --prioritize this")
     assert "--verbose" not in second
     assert last == "remodal compare results/studies/liver-demo docs/results/liver-demo"
+    other = make(tmp_path, "demo", "STUDY=other").stdout
+    assert "--config study=other preset=demo" in other
+    assert "results/studies/other-demo/report" in other
     assert "--verbose" in make(tmp_path, "demo", "VERBOSE=1").stdout

@@ -32,6 +32,26 @@ def settings(
     write_settings(output, compose(content, overrides=assignments(change or [])))
 
 
+@commands.command()
+def first(
+    config: Annotated[str, typer.Option(help="Content of a config.yaml, as YAML or JSON.")],
+) -> None:
+    """Print Snakemake's option for the trainings that begin first (setting `compute.first`)."""
+    from remodal.results.paths import model_folder, study_folder
+    from remodal.settings.composition import compose, parse_yaml
+
+    study = compose(parse_yaml(config, where="--config"))
+    folders = [
+        model_folder(study_folder(study.study_id), training)
+        for method in study.compute.first
+        for training in study.trainings(method)
+    ]
+    if folders:
+        typer.echo(
+            " ".join(["--prioritize", *(f"{folder}/model.safetensors" for folder in folders)])
+        )
+
+
 @commands.command("describe-settings")
 def describe_settings(output: Output) -> None:
     """Write the reference of all settings (config/README.md)."""

@@ -22,4 +22,9 @@ class ComputeSettings(Section):
     )
     compile: bool = Field(False, description="Compile the network (pays on a GPU).")
     checkpoint_every: int = Field(10, ge=1, description="Epochs between checkpoints.")
+    first: list[str] = Field(
+        default_factory=list,
+        description="Methods whose training begins first: the longest ones, which would leave the "
+        "other cores idle at the end.",
+    )
     windows: int = Field(4, ge=1, description="Windows of a prediction evaluated together.")

@@ -189,6 +189,7 @@ class Settings(Section):
             require_known(f"methods.{name}.modalities", method.modalities, known)
             require_known(f"methods.{name}.scenarios", method.scenarios, self.scenarios)
             require_known(f"methods.{name}.inputs", method.inputs.values(), self.methods)
+        require_known("compute.first", self.compute.first, self.methods)
         for name, scenario in self.scenarios.items():
             require_segmentable(name, scenario, self.data.modalities, self.data.truth)
         for name, table in self.tables.items():
