@@ -1,7 +1,7 @@
 """A tiny study on disk: preprocessed cases, a split and settings, trained in a second."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from remodal.extensions import available
 from remodal.results.files import write_json
 from remodal.results.records import Record, read_record, write_record
-from remodal.settings import ComputeSettings, Settings
+from remodal.settings import ComputeSettings, MethodSettings, Settings
 from remodal.settings.composition import compose, write_settings
 from remodal.training.loop import train
 from remodal.training.patches import PatchSampler
 
 CONFIG = Path(__file__).parents[2] / "config"
 SHAPE = (12, 20, 18)
+TOYS = ("teacher", "adversary", "student")
 
 
 def write_case(folder: Path, name: str, seed: int, shape: tuple[int, int, int] = SHAPE) -> None:
@@ -129,6 +131,32 @@ def make_study() -> Callable[..., Study]:
 def study(tmp_path: Path) -> Study:
     """The tiny study."""
     return write_study(tmp_path)
+
+
+@pytest.fixture
+def make_toys(tmp_path, monkeypatch) -> Iterator[Callable[..., Study]]:
+    """Writes the tiny study with a method `toy`: `make_toys(type, folder, options, inputs, ...)`.
+
+    The toys are installed as another package's methods would be.
+    """
+    about = tmp_path / "installed/toys-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n")
+    points = [f"{name} = toys.{name}" for name in TOYS]
+    (about / "entry_points.txt").write_text("\n".join(["[remodal.methods]", *points]))
+    for folder in (about.parent, Path(__file__).parent):
+        monkeypatch.syspath_prepend(folder)
+    available.cache_clear()
+
+    def make(kind: str, folder: str = "study", **changes: Any) -> Study:
+        own = {key: changes.pop(key) for key in ("options", "inputs") if key in changes}
+        study = write_study(tmp_path / folder, **changes)
+        methods = study.settings.methods | {"toy": MethodSettings(type=kind, **own)}
+        study.settings = study.settings.model_copy(update={"methods": methods})
+        return study
+
+    yield make
+    available.cache_clear()
 
 
 @pytest.fixture
