@@ -115,8 +115,31 @@ def test_a_view_has_a_mask_for_each_region_of_truth_and_prediction(make_settings
         }
     )
     source = Source(settings, tmp_path / "study", tmp_path / "data")
-    write_volume(source.label("a"), Volume(label, geometry))
+    write_volume(source.label("a", "venous"), Volume(label, geometry))
     write_volume(tmp_path / "predictions" / "a.nii.gz", Volume(predicted, geometry))
-    view = View(source, "a")
-    assert [int(mask.sum()) for mask in view.truth()] == [16, 4]
+    view = View(source, "a", "venous")
+    assert [int(mask.sum()) for mask in view.truth("arterial")] == [16, 4]
     assert [int(mask.sum()) for mask in view.prediction(tmp_path / "predictions")] == [16, 1]
+
+
+def test_each_image_is_shown_with_its_own_truth_where_it_has_one(make_settings, tmp_path):
+    geometry = Geometry((3, 8, 8), (1.0, 1.0, 1.0))
+    settings = make_settings()
+    each = settings.data.model_copy(update={"truth": "image"})
+    source = Source(settings.model_copy(update={"data": each}), tmp_path / "study", tmp_path)
+    for plane, modality in enumerate(("arterial", "venous")):
+        label = np.zeros(geometry.shape, np.uint8)
+        label[plane, : 3 + plane, :3] = 2
+        write_volume(source.label("a", modality), Volume(label, geometry))
+        write_volume(source.image("a", modality), Volume(label, geometry))
+    assert source.has_images("a")
+    for modality, voxels in (("arterial", 9), ("venous", 12)):
+        view = View(source, "a", modality)
+        (truth,) = view.truth(modality)
+        assert truth.sum() == voxels
+        shown = view.crop(truth)
+        assert shown.any()
+        other = "venous" if modality == "arterial" else "arterial"
+        assert not view.crop(view.truth(other)[0]).any()
+    source.label("a", "arterial").write_bytes(b"")
+    assert not source.has_images("a")

@@ -101,7 +101,8 @@ def _attention_example(
     folder: Path,
     maps: Mapping[str, Path],
 ) -> Example:
-    view = View(source, run.case)
+    settings = source.settings
+    view = View(source, run.case, settings.target_of(scenario) or settings.registration.fixed)
     values = {name: read_axial(path)[0] for name, path in maps.items()}
     shown = np.concatenate([view.crop(array).ravel() for array in values.values()])
     limits = (float(np.percentile(shown, 1)), float(np.percentile(shown, 99)))
@@ -198,10 +199,11 @@ def _failure_example(
     failed: Measured,
     rivals: Mapping[str, tuple[str, str]],
 ) -> Example:
-    view = View(source, chosen.case)
+    modality = source.settings.scenarios[scenario].present[0]
+    view = View(source, chosen.case, modality)
     rival, ours = rivals[scenario]
     folder = source.run(rival, chosen.fold, chosen.seed, scenario)
-    view.look_at(view.left_out(folder))
+    view.look_at(view.left_out(folder, modality))
     rows = [_failure_row(source, cases, view, chosen, other, rivals[other]) for other in rivals]
     group = f" ({chosen.group})" if chosen.group else ""
     text = (
@@ -224,7 +226,7 @@ def _failure_row(
     image = view.image_panel(modality)
     panels = [
         image,
-        view.panel(modality, "Ground truth", "true outline", outlines=view.truth()),
+        view.panel(modality, "Ground truth", "true outline", outlines=view.truth(modality)),
     ]
     for method, whose in zip(methods, ("Single modality", "Ours"), strict=True):
         folder = source.run(method, chosen.fold, chosen.seed, scenario)

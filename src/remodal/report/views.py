@@ -35,19 +35,19 @@ class Source:
         """A registered image."""
         return self.data / "registered" / case / f"{modality}.nii.gz"
 
-    def label(self, case: str) -> Path:
-        """The ground truth of a registered case's fixed image, in the values of its source."""
-        file = self.settings.label_file(self.settings.registration.fixed)
-        return self.data / "registered" / case / file
+    def label(self, case: str, modality: str) -> Path:
+        """The ground truth of a registered image, in the values of its source."""
+        return self.data / "registered" / case / self.settings.label_file(modality)
 
     def run(self, method: str, fold: int, seed: int, scenario: str) -> Path:
         """The predictions of one trained model in one scenario."""
         return prediction_folder(self.study, Training(method, fold, seed), scenario)
 
     def has_images(self, case: str) -> bool:
-        """Whether a case's label and all its registered images are there."""
-        images = (self.image(case, modality) for modality in self.settings.data.modalities)
-        return all(written(path) for path in (self.label(case), *images))
+        """Whether all images of a registered case are there, each with its truth."""
+        named = self.settings.data.modalities
+        files = [of(case, modality) for of in (self.image, self.label) for modality in named]
+        return all(map(written, files))
 
     def title(self, method: str) -> str:
         """The method's name in the tables."""
@@ -55,19 +55,22 @@ class Source:
 
 
 class View:
-    """One slice of one case: images, ground truth and predictions share its crop and window."""
+    """One slice of one case: images, ground truth and predictions share its crop and window.
 
-    def __init__(self, source: Source, case: str) -> None:
+    Args:
+        source: where the files are.
+        case: the case.
+        modality: the image whose truth says which slice is shown, and how much of it.
+    """
+
+    def __init__(self, source: Source, case: str, modality: str) -> None:
         self._source, self._case = source, case
         self._data = source.settings.data
-        label, self._spacing = read_axial(source.label(case))
-        self._labelled = label > 0
-        self._truths = [
-            np.isin(label, self._data.values_of(region)) for region in self._data.regions
-        ]
-        self._truth = np.logical_or.reduce(self._truths)
-        self._index = slice_of_most(self._truth)
         self._images: dict[str, np.ndarray] = {}
+        self._truths: dict[Path, list[np.ndarray]] = {}
+        label, self._spacing = read_axial(source.label(case, modality))
+        self._labelled = label > 0
+        self._index = slice_of_most(self._any_truth(modality))
 
     def image(self, modality: str) -> np.ndarray:
         """A modality of the case (z, y, x), read once."""
@@ -95,18 +98,26 @@ class View:
             self._index = slice_of_most(mask)
             self.__dict__.pop("_box", None)
 
-    def truth(self) -> list[np.ndarray]:
-        """Ground truth of each region (z, y, x)."""
-        return self._truths
+    def truth(self, modality: str) -> list[np.ndarray]:
+        """Ground truth of each region of an image (z, y, x), read once."""
+        path = self._source.label(self._case, modality)
+        if path not in self._truths:
+            label, _ = read_axial(path)
+            values = map(self._data.values_of, self._data.regions)
+            self._truths[path] = [np.isin(label, wanted) for wanted in values]
+        return self._truths[path]
+
+    def _any_truth(self, modality: str) -> np.ndarray:
+        return np.logical_or.reduce(self.truth(modality))
 
     def prediction(self, folder: Path) -> list[np.ndarray]:
         """The predicted mask of each region (z, y, x)."""
         array, _ = read_axial(folder / f"{self._case}.nii.gz")
         return [np.isin(array, self._data.indices_of(region)) for region in self._data.regions]
 
-    def left_out(self, folder: Path) -> np.ndarray:
-        """What is in a true region and in no predicted one (z, y, x)."""
-        return self._truth & ~np.logical_or.reduce(self.prediction(folder))
+    def left_out(self, folder: Path, modality: str) -> np.ndarray:
+        """What is in a true region of an image and in no predicted one (z, y, x)."""
+        return self._any_truth(modality) & ~np.logical_or.reduce(self.prediction(folder))
 
     def panel(
         self,
@@ -124,7 +135,7 @@ class View:
             self._spacing[1:],
             grey_range(image),
             outlines=[mask[self._index][self._box] for mask in outlines],
-            arrow=self._arrow,
+            arrow=self._arrow(modality),
         )
         return Panel(picture, heading, description, note)
 
@@ -141,9 +152,9 @@ class View:
         """The shown part of a map (z, y, x)."""
         return values[self._index][self._box]
 
-    @property
-    def _arrow(self) -> Arrow | None:
-        return arrow_to(self._truth[self._index][self._box], self._spacing[1:])
+    def _arrow(self, modality: str) -> Arrow | None:
+        shown = self._any_truth(modality)[self._index][self._box]
+        return arrow_to(shown, self._spacing[1:])
 
 
 def written(path: Path) -> bool:
