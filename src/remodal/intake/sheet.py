@@ -15,12 +15,12 @@ from pathlib import Path
 
 from remodal.errors import UserError
 from remodal.intake.label_source import LabelSource, parse_label, parse_structures
+from remodal.settings.names import PSEUDONYM
 
 REQUIRED = ("case", "modality", "path")
 COLUMNS = (*REQUIRED, "label", "label_on", "group", "patient", "structures")
 _OF_CASE = ("group", "patient")
 _OF_LABEL = ("label", "structures")
-_PSEUDONYM = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LONGEST_GROUP = 64
 
 
@@ -176,9 +176,9 @@ def _bad_cells(row: _Row, modalities: Sequence[str]) -> Iterator[str]:
     """What is wrong within one line."""
     cells = row.cells
     pseudonym = "1 to 64 letters, digits, `_` or `-` (it names folders)"
-    if not _PSEUDONYM.fullmatch(cells["case"]):
+    if not PSEUDONYM.fullmatch(cells["case"]):
         yield row.bad("case", _seen(cells["case"]), pseudonym)
-    if cells["patient"] and not _PSEUDONYM.fullmatch(cells["patient"]):
+    if cells["patient"] and not PSEUDONYM.fullmatch(cells["patient"]):
         yield row.bad("patient", _seen(cells["patient"]), pseudonym)
     known = f"one of {', '.join(modalities)}"
     if cells["modality"] not in modalities:

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 #: A modality's name is that of a file beside these, and an option beside those of `predict`.
 RESERVED = {"registration", "model", "output", "mask", "target"}
 
+#: What a case or a patient may be called: it names folders, and may be no path.
+PSEUDONYM = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
 _LABEL = "label"
 
 

@@ -45,6 +45,25 @@ def test_a_source_gives_no_case_without_an_image_or_without_the_labelled_one(
         cases_of(_settings(None))
 
 
+@pytest.mark.parametrize(
+    ("case", "patient", "modality", "said"),
+    [
+        ("../a", "p", "venous", r"data: `\.\./a` is no name of a case; expected 1 to 64 letters"),
+        ("a", "Doe, Jane", "venous", "data: `Doe, Jane` is no name of a patient"),
+        ("a", "p", "t1", "a: has a t1 image; expected one of arterial, venous"),
+        ("b", "p", "venous", "b: the case is there 2 times; expected once"),
+    ],
+)
+def test_the_names_of_any_source_are_checked(monkeypatch, case, patient, modality, said):
+    from remodal.intake.datasets import sheet
+
+    good = CaseSource("b", "b", "", {"venous": Path("v")}, {})
+    wrong = CaseSource(case, patient, "", {modality: Path("v")}, {})
+    monkeypatch.setattr(sheet, "cases", lambda settings: [good, wrong])
+    with pytest.raises(UserError, match=f"^{said}"):
+        cases_of(_settings(None))
+
+
 def test_each_image_may_have_its_label_where_the_study_says_so(monkeypatch):
     from remodal.intake.datasets import sheet
 

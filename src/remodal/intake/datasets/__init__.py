@@ -6,6 +6,7 @@ Adding a data set is adding a file here, or an entry point elsewhere; nothing el
 Importing a source must be light (no numpy, torch or SimpleITK), since the Snakefile does it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from remodal.errors import UserError
 from remodal.extensions import Extension, available, load, require
 from remodal.intake.label_source import LabelSource
-from remodal.settings.names import label_name
+from remodal.settings.names import PSEUDONYM, label_name
 
 if TYPE_CHECKING:
     from remodal.settings import Settings
@@ -77,15 +78,34 @@ def cases_of(settings: "Settings") -> list[CaseSource]:
     cases = data_source(name).cases(settings)
     if not cases:
         raise UserError(f"data source `{name}` has no case", where="data")
+    _require_names(cases)
     for case in cases:
-        _require_images(case)
+        _require_images(case, settings.data.modalities)
         require_labels(list(case.labels), settings, case.case)
     return cases
 
 
-def _require_images(case: CaseSource) -> None:
+def _require_names(cases: Sequence[CaseSource]) -> None:
+    """See that the names of cases and patients can be folders, and that no case is there twice."""
+    expected = "1 to 64 letters, digits, `_` or `-`"
+    for case in cases:
+        for kind, name in (("case", case.case), ("patient", case.patient)):
+            if not PSEUDONYM.fullmatch(name):
+                raise UserError(f"`{name}` is no name of a {kind}", where="data", expected=expected)
+    for name, count in Counter(case.case for case in cases).items():
+        if count > 1:
+            raise UserError(f"the case is there {count} times", where=name, expected="once")
+
+
+def _require_images(case: CaseSource, modalities: Sequence[str]) -> None:
+    known = ", ".join(modalities)
     if not case.images:
-        raise UserError("the case has no image", where=case.case, expected="one at least")
+        raise UserError(
+            "the case has no image", where=case.case, expected=f"one at least of {known}"
+        )
+    for modality in case.images:
+        if modality not in modalities:
+            raise UserError(f"has a {modality} image", where=case.case, expected=f"one of {known}")
     for modality in case.labels:
         if modality not in case.images:
             raise UserError(
