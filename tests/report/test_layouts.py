@@ -289,9 +289,9 @@ def test_options_are_ticks_of_an_ablation_or_words(study):
 
 def test_a_published_number_is_found_for_any_cell(study, tmp_path, monkeypatch):
     lines = [
-        "table1,ours,t1,whole,cyst,dice,,70.5,,none,B,printed",
-        "table1,ours,,,,,parameters,9.44,,none,A,printed",
-        "table1,ours,t1,whole,,dice,,80.2,1.1,folds,B,printed",
+        "table1,ours,t1,whole,cyst,dice,,,70.5,,none,B,printed",
+        "table1,ours,,,,,parameters,,9.44,,none,A,printed",
+        "table1,ours,t1,whole,,dice,,,80.2,1.1,folds,B,printed",
     ]
     (tmp_path / "toy.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
     monkeypatch.setattr(comparison, "read_published", lambda name: read_published("toy", tmp_path))
@@ -373,6 +373,27 @@ def test_a_claim_may_be_about_a_region_and_a_group():
     (found,) = evaluate_claims([claim], both, "trend")
     (alone,) = evaluate_claims([claim], cases, "trend")
     assert found["estimate"] == alone["estimate"] == pytest.approx(5, abs=0.6)
+
+
+def test_what_another_scenario_costs_is_a_difference_case_by_case(
+    study, case_row, write_cell, tmp_path
+):
+    """a: 80 and 70 on average with other images, b: 90 and 86; so 10 and 4. c has no partner."""
+    rows = [
+        case_row(case, dice=dice, foreign=other, **{"class": "whole"})
+        for case, other, dice in (("a", "b", 60.0), ("a", "c", 80.0), ("b", "a", 86.0))
+    ]
+    write_cell(tmp_path / "metrics", "ours", "t2", rows)
+    own = {("a", "whole"): 80.0, ("b", "whole"): 90.0, ("c", "whole"): 50.0}
+    row = {"method": "ours", "region": "whole"}
+    columns = [
+        {"scenario": "t1", "metric": "dice"},
+        {"scenario": "t1", "minus": "t2", "metric": "dice", "title": "Reduction"},
+    ]
+    table = study({"rows": [row], "columns": columns}, {("ours", "t1", 0, 0): own})
+    assert ours(table) == [["73.33 ± 20.82", "7.00 ± 4.24"]]
+    assert table.rows[0].entries[1].summary.n == 2
+    assert table.columns[1].direction == ""  # a reduction is neither better nor worse by itself
 
 
 def test_records_are_shown_without_a_spread(study):

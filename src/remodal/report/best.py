@@ -30,7 +30,7 @@ def with_best(rows: Sequence["Row"]) -> list["Row"]:
 
 
 def _marked(entry: "Entry", rivals: Sequence["Entry"]) -> "Entry":
-    if entry.metric is None:
+    if entry.metric is None or not entry.column.ranked:
         return entry
     counts = {e.summary.n for e in rivals if e.summary is not None}
     comparable = _same_cases(rivals) and len(counts) == 1

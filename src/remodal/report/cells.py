@@ -26,6 +26,7 @@ class Column:
         mean: over what its means are.
         spread: over what their standard deviations are.
         marks: whether its cells are marks, which no published number stands beside.
+        ranked: whether one of its values is better than another; not of differences.
     """
 
     name: str
@@ -36,11 +37,12 @@ class Column:
     mean: Mean = "cases"
     spread: Spread = "cases"
     marks: bool = False
+    ranked: bool = True
 
     @property
     def direction(self) -> str:
         """Which of its values are better; empty where that differs or does not matter."""
-        return self.metric.direction if self.metric else ""
+        return self.metric.direction if self.metric and self.ranked else ""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from remodal.metrics.contrasts import Contrast, Term, contrast
-from remodal.metrics.registry import StudyMetric, require_metric
+from remodal.metrics.registry import StudyMetric, require_case_metric, require_metric
 from remodal.metrics.statistics import holm, signed_rank, summarise
 from remodal.report.best import with_best
+from remodal.report.cell_rows import rows_of
 from remodal.report.cells import Column, Entry, Row, Table
 from remodal.report.choices import model_options
 from remodal.report.published import Key, Published, key_of, read_published
@@ -124,6 +125,7 @@ def _column(settings: Settings, table: TableSettings, chosen: ColumnSettings) ->
         chosen.mean or table.mean,
         chosen.spread or table.spread,
         marks=bool(chosen.record) and not is_number(chosen.record),
+        ranked=not (chosen.minus or any(row.minus for row in table.rows)),
     )
 
 
@@ -136,6 +138,7 @@ def _name(settings: Settings, chosen: Selection) -> str:
         chosen.group,
         require_metric(chosen.metric).title if chosen.metric else "",
         record_title(chosen.record) if chosen.record else "",
+        f"minus {heading(chosen.minus)}" if chosen.minus else "",
     ]
     return ": ".join(filter(None, parts))
 
@@ -173,8 +176,10 @@ def _measured(
     published: Published | None,
 ) -> Entry:
     metric = require_metric(cell.metric)
-    of_cell = _cell(cases, cell, cell.method)
-    of_models = _cell(cases, cell.model_copy(update={"group": ""}), cell.method)
+    if cell.minus:
+        require_case_metric(cell.metric, f"tables, `{cell.name}`")
+    of_cell = rows_of(cases, cell, cell.method)
+    of_models = rows_of(cases, cell.model_copy(update={"group": ""}), cell.method)
     counted = isinstance(metric, StudyMetric) or metric.name in of_cell
     return Entry(
         column,
@@ -187,18 +192,6 @@ def _measured(
         published,
         table.reference.get(cell.scenario, ""),
     )
-
-
-def _cell(cases: pd.DataFrame, cell: Selection, method: str) -> pd.DataFrame:
-    """The per-case rows of a cell, with the method that is given."""
-    chosen = (
-        (cases["method"] == method)
-        & (cases["scenario"] == cell.scenario)
-        & (cases["class"] == cell.region)
-    )
-    if cell.group:
-        chosen &= cases["group"] == cell.group
-    return cases[chosen]
 
 
 def _with_comparisons(rows: Sequence[Row], cases: pd.DataFrame) -> list[Row]:
@@ -239,7 +232,7 @@ def _comparison(entry: Entry, cases: pd.DataFrame) -> Contrast | None:
         return None
     terms = []
     for weight, method in ((1, entry.cell.method), (-1, entry.reference)):
-        of_cell = _cell(cases, entry.cell, method)
+        of_cell = rows_of(cases, entry.cell, method)
         if metric.direction == "zero":
             of_cell = of_cell.assign(**{metric.name: of_cell[metric.name].abs()})
         terms.append(Term(weight, of_cell))

@@ -18,6 +18,7 @@ COLUMNS = (
     "group",
     "metric",
     "record",
+    "minus",
     "mean",
     "sd",
     "spread",
@@ -38,8 +39,8 @@ REPRODUCIBILITY: dict[str, str] = {
 SPREADS = {"cases": "cases", "folds": "folds", "seeds": "seeds", "none": ""}
 
 #: Table, and what its cell selects.
-Key = tuple[str, str, str, str, str, str, str]
-_CELL = COLUMNS[1:7]
+Key = tuple[str, str, str, str, str, str, str, str]
+_CELL = COLUMNS[1:8]
 
 
 @dataclass(frozen=True)

@@ -216,6 +216,8 @@ class Settings(Section):
             if cell.scenario:
                 known = self.scenarios_of(cell.method) if cell.method else self.scenarios
                 require_known(where, [cell.scenario], known)
+            if cell.minus:
+                require_known(f"{where}, minus", [cell.minus], self.scenarios_of(cell.method))
             if cell.region:
                 require_known(where, [cell.region], self.data.regions)
             if modality := cell.modality:

@@ -45,10 +45,17 @@ class Selection(Section):
         "of the scenario.",
     )
 
+    minus: str = Field(
+        "",
+        description="Scenario whose value is taken off, case by case: what it costs to be in that "
+        "one, such as with another patient's image.",
+    )
+
     @property
     def name(self) -> str:
         """What is selected, in one word: a part of a file's name and of a key."""
-        said = (self.method, self.scenario, self.region, self.group, self.metric, self.record)
+        said = [self.method, self.scenario, self.region, self.group, self.metric, self.record]
+        said += [f"minus-{self.minus}"] if self.minus else []
         return ".".join(part.replace("/", "-") for part in said if part)
 
     @property

@@ -1,0 +1,35 @@
+"""The per-case rows that a cell of a table is made of."""
+
+import pandas as pd
+
+from remodal.settings import Selection
+
+_PREDICTION = ["fold", "seed", "case"]
+
+
+def rows_of(cases: pd.DataFrame, cell: Selection, method: str) -> pd.DataFrame:
+    """The rows of a cell, with the method that is given.
+
+    Where the cell says `minus`, the metric is that of the cell's scenario minus that of the other
+    one, prediction by prediction; images of other cases are averaged over first.
+    """
+    rows = _of_scenario(cases, cell, method, cell.scenario)
+    if not cell.minus or cell.metric not in rows:
+        return rows
+    taken = _of_scenario(cases, cell, method, cell.minus)
+    first = rows.groupby(_PREDICTION)[cell.metric].mean()
+    second = taken.groupby(_PREDICTION)[cell.metric].mean()
+    difference = (first - second).reindex(first.index.intersection(second.index))
+    rows = rows.drop_duplicates(_PREDICTION).set_index(_PREDICTION).loc[difference.index]
+    return rows.assign(**{cell.metric: difference}).reset_index()
+
+
+def _of_scenario(cases: pd.DataFrame, cell: Selection, method: str, scenario: str) -> pd.DataFrame:
+    chosen = (
+        (cases["method"] == method)
+        & (cases["scenario"] == scenario)
+        & (cases["class"] == cell.region)
+    )
+    if cell.group:
+        chosen &= cases["group"] == cell.group
+    return cases[chosen]
