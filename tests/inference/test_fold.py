@@ -246,6 +246,7 @@ def per_image(study, scenarios) -> Settings:
     """The study as one whose images each have a truth, with these scenarios."""
     content = study.settings.model_dump()
     content["data"]["truth"] = "image"
+    content["compute"]["first"] = []
     methods = {"maml": content["methods"]["maml"] | {"scenarios": list(scenarios)}}
     content |= {"scenarios": scenarios, "methods": methods, "tables": {}, "claims": []}
     return Settings.model_validate(content)

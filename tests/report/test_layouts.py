@@ -74,6 +74,7 @@ def toy_settings(settings, table, options, folds=1, seeds=(0,), regions=REGIONS)
     }
     content |= {
         "published": "",
+        "compute": {},
         "seeds": list(seeds),
         "registration": content["registration"] | {"fixed": "t1"},
         "scenarios": SUBSETS,

@@ -15,6 +15,7 @@ from remodal.report.page import write_report
 from remodal.report.tables import tabulate
 from remodal.results.files import read_json, write_json
 from remodal.results.records import Record, write_record
+from remodal.settings import Settings
 
 VOID = {"meta", "link", "img", "br", "path", "use", "rect", "line", "circle"}
 
@@ -265,3 +266,26 @@ def test_neither_tables_nor_report_import_torch():
     code = "import sys, remodal.report.page, remodal.report.tables; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_table_with_marks_records_and_headings_over_its_columns(own_study, tmp_path):
+    settings, study, data = own_study
+    content = settings.model_dump()
+    columns = [
+        {"record": "present.arterial"},
+        {"record": "present.venous"},
+        {"method": "maml", "metric": "dice", "heading": "Overlap"},
+        {"method": "maml", "metric": "jaccard", "heading": "Overlap"},
+        {"method": "maml", "record": "parameters"},
+    ]
+    rows = [{"scenario": "arterial"}, {"scenario": "both"}]
+    content["tables"] = {"pivot": {"title": "A pivot", "rows": rows, "columns": columns}}
+    text = made(Settings.model_validate(content), study, data, tmp_path)
+    assert 'colspan="2">Overlap</th>' in text
+    table = text_of(text[text.index('<section id="pivot">') :])
+    assert "Arterial ● ○" in table
+    assert "Both ● ●" in table
+    assert "31.19" in table
+    outline = Outline()
+    outline.feed(text)
+    assert outline.open == []
