@@ -311,7 +311,7 @@ def incomplete_cohorts(draw: st.DrawFn) -> list[SplitCase]:
 def test_kfold_trains_on_a_complete_case_in_every_fold(cases, folds, seed) -> None:
     assume(len(cases) >= folds)
     settings = SplitSettings(scheme="kfold", folds=folds, seed=seed, validation_fraction=0)
-    complete = {case.case for case in cases if case.modalities == PHASES}
+    complete = {case.case for case in cases if case.present == PHASES}
     for fold in make_splits(cases, settings)["folds"]:
         assert complete & set(fold["train"])
         tested = len(complete & set(fold["test"]))
@@ -322,7 +322,29 @@ def test_complete_cases_are_split_as_if_there_were_no_modalities_to_lack() -> No
     """What the strata are of decides no order: groups of one name's beginnings, and of several."""
     names = ["A", "AB", "A B", "", "\u00e9"]
     plain = [SplitCase(f"c{n}", f"p{n // 2}", names[n * 7 % 5]) for n in range(40)]
-    complete = [case._replace(modalities=PHASES) for case in plain]
+    complete = [case._replace(present=PHASES) for case in plain]
     for scheme in ("holdout", "kfold"):
         settings = SplitSettings(scheme=scheme)
         assert make_splits(complete, settings)["folds"] == make_splits(plain, settings)["folds"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_each_image_has_its_label_all_sets_have_cases_with_both(monkeypatch, tmp_path, seed):
+    images = {name: Path("scan") for name in PHASES}
+    sources = []
+    for number in range(8):
+        drawn = PHASES if number < 2 else PHASES[1:]
+        labels = {name: LabelSource((Path("mask"),)) for name in drawn}
+        sources.append(CaseSource(f"c{number}", f"p{number}", "", images, labels))
+        record = Record(case=f"c{number}", stage="register", details={"labels": [*drawn]})
+        write_record(tmp_path / f"c{number}" / "registration.json", record)
+    monkeypatch.setattr(datasets, "cases_of", lambda settings: sources)
+    change = {
+        "data": {"truth": "image"},
+        "scenarios": {"both": {"present": [*PHASES], "target": "venous"}},
+        "splits": {"test_fraction": 0.5, "validation_fraction": 0, "seed": seed},
+    }
+    settings = compose({"study": "liver", "preset": "smoke"} | change, CONFIG)
+    split_study(settings, tmp_path, tmp_path / "splits.json")
+    test = read_fold(tmp_path / "splits.json", 0)["test"]
+    assert (len(test), len({"c0", "c1"} & set(test))) == (4, 1)

@@ -164,7 +164,7 @@ class SplitSettings(Section):
     stratify: bool = Field(
         True,
         description="Keep the shares of the groups equal, where groups are given, and those of the "
-        "cases that lack a modality.",
+        "cases that lack a modality (or, with `data.truth: image`, a label).",
     )
     seed: int = Field(12345, description="Seed of the shuffling.")
     file: Path | None = Field(None, description="Split file to import, for scheme `file`.")

@@ -38,7 +38,7 @@ STAGES = {
         ("registration", *_DATA),
         loads="remodal.registration.ways.{settings.registration.method}",
     ),
-    "split": Stage("remodal.splits", ("splits", "data.name", "data.unlabelled")),
+    "split": Stage("remodal.splits", ("splits", "data.name", "data.truth", "data.unlabelled")),
     "fingerprint": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
     "preprocess": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
     "inventory": Stage("remodal.preprocessing.inventory"),

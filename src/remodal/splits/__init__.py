@@ -23,12 +23,15 @@ from remodal.splits.unlabelled import add_unlabelled, require_measurable
 
 
 class SplitCase(NamedTuple):
-    """What a split looks at of a case; an empty group is none."""
+    """What a split looks at of a case; an empty group is none.
+
+    `present` names its images and, where each image has its own, its labels.
+    """
 
     case: str
     patient: str
     group: str = ""
-    modalities: tuple[str, ...] = ()
+    present: tuple[str, ...] = ()
     labelled: bool = True
 
 
@@ -43,9 +46,9 @@ def make_splits(
     to the nearest number (the MAML paper's 327 patients give 65 for test and 262 for
     training); k-fold tests every patient exactly once. Validation patients are cut
     from the training patients. With `stratify`, each stratum's share of a set is within one patient
-    of its share of all. A stratum is a group with the modalities that are there, so that complete
-    cases are in all sets; a patient with cases of several strata counts as a stratum of its own.
-    That is of labelled cases: the others are in training sets only (`add_unlabelled`).
+    of its share of all. A stratum is a group with the images and labels that are there, so that
+    complete cases are in all sets; a patient with cases of several strata counts as a stratum of
+    its own. That is of labelled cases: the others are in training sets only (`add_unlabelled`).
 
     Args:
         cases: every usable case.
@@ -103,7 +106,7 @@ def _strata(cases: Sequence[SplitCase], stratify: bool) -> dict[str, str]:
     """Stratum of each patient; patients in alphabetical order."""
     strata: dict[str, set[tuple]] = defaultdict(set)
     for case in cases:
-        strata[case.patient].add((case.modalities, case.group) if stratify else ())
+        strata[case.patient].add((case.present, case.group) if stratify else ())
     return {patient: json.dumps(sorted(strata[patient])) for patient in sorted(strata)}
 
 
@@ -263,8 +266,12 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
         if not record.ok:
             quarantined[source.case] = record.reason
         elif record.details["labels"] or settings.data.unlabelled == "train":
-            images, labelled = tuple(source.images), bool(record.details["labels"])
-            usable.append(SplitCase(source.case, source.patient, source.group, images, labelled))
+            # Labels that each image has by itself may be lacking, as images may.
+            present = source.sources if settings.data.truth == "image" else source.images
+            labelled = bool(record.details["labels"])
+            usable.append(
+                SplitCase(source.case, source.patient, source.group, tuple(present), labelled)
+            )
         else:
             quarantined[source.case] = _unlabelled(source.case)
     splits = make_splits(usable, settings.splits, quarantined)
