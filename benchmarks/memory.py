@@ -108,11 +108,12 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
             ],
         )
     registered = ["--registered", f"{folder}/registered"]
-    fingerprint, prepared = f"{folder}/fold0/fingerprint.json", f"{folder}/fold0"
+    fingerprint, prepared = f"{folder}/fold0.fingerprint.json", f"{folder}/fold0"
     yield "fingerprint", ["fingerprint", *settings, *splits, *registered, "-o", fingerprint]
     for case in CASES:
         of_case = ["--case", case, "--registered", f"{folder}/registered/{case}"]
-        yield "preprocess", ["preprocess", *settings, *of_case, "--fingerprint", fingerprint]
+        measured = ["--fingerprint", fingerprint, "--output", str(folder)]
+        yield "preprocess", ["preprocess", *settings, *of_case, *measured]
     model = f"{folder}/models/maml/fold0-seed0"
     fold = [*splits, "--preprocessed", prepared]
     learnt = ["--method", "maml", "--seed", "0", "--fingerprint", fingerprint]

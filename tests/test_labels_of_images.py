@@ -17,7 +17,7 @@ from remodal.preprocessing import fingerprint_fold, preprocess_case
 from remodal.registration.case import register_case
 from remodal.results.files import read_json, write_json
 from remodal.results.records import Record
-from remodal.settings import Settings
+from remodal.settings import ClipSettings, Settings
 from remodal.settings.composition import compose
 
 CONFIG = Path(__file__).parents[1] / "config"
@@ -31,7 +31,11 @@ STUDY = {
         **{"fixed": "t2", "body_threshold": None, "outside": 0.0},
         "options": {"elastix": {"transforms": ["rigid"]}},
     },
-    "preprocessing": {"percentiles": [0, 100], "crop": "none", "spacing": [6.0, 5.0, 4.0]},
+    "preprocessing": {
+        "clip": {"by": "dataset_foreground", "percentiles": [0, 100]},
+        "crop": "none",
+        "spacing": [6.0, 5.0, 4.0],
+    },
     "methods": {"one": {"type": "nnunet"}},
     "scenarios": {"both": BOTH},
 }
@@ -86,9 +90,9 @@ def preprocessed(settings: Settings, folder: Path, registered: Path) -> Record:
     fold = {"train": ["a"], "validation": [], "test": []}
     known = {"patients": {"a": "a"}, "modalities": {"a": BOTH}, "labels": {"a": BOTH}}
     write_json(folder / "splits.json", {"folds": [fold]} | known)
-    fingerprint = folder / "fold0/fingerprint.json"
+    fingerprint = folder / "fold0.fingerprint.json"
     fingerprint_fold(settings, folder / "splits.json", 0, registered, fingerprint)
-    return preprocess_case(settings, "a", registered / "a", fingerprint, fingerprint.parent)
+    return preprocess_case(settings, "a", registered / "a", [fingerprint], folder)[0]
 
 
 def rigid_of_elastix(path: Path) -> sitk.Euler3DTransform:
@@ -154,7 +158,7 @@ def test_without_registration_each_label_stays_and_measures_its_own_image(tmp_pa
     source, output = converted(tmp_path), tmp_path / "registered/a"
     register_case(settings, "a", source, output, BOTH, BOTH)
     preprocessed(settings, tmp_path, tmp_path / "registered")
-    measured = read_json(tmp_path / "fold0/fingerprint.json")["foreground"]
+    measured = read_json(tmp_path / "fold0.fingerprint.json")["foreground"]
     for name in BOTH:
         assert (output / f"label-{name}.nii.gz").samefile(source / f"label-{name}.nii.gz")
         image, label = (
@@ -175,7 +179,7 @@ def test_an_image_without_a_label_is_no_foreground_and_has_an_empty_file(tmp_pat
     assert (output / "label-t1.nii.gz").stat().st_size == 0
     with pytest.raises(Exception, match="no training case has the t1 image with a label"):
         preprocessed(settings, tmp_path, tmp_path / "registered")
-    plain = settings.preprocessing.model_copy(update={"clip": "case"})
+    plain = settings.preprocessing.model_copy(update={"clip": ClipSettings(by="case")})
     settings = settings.model_copy(update={"preprocessing": plain})
     record = preprocessed(settings, tmp_path, tmp_path / "registered")
     assert record.details["labels"] == list(record.details["foreground"]) == ["t2"]

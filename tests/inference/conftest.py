@@ -36,7 +36,11 @@ class Study:
 
     @property
     def preprocessed(self) -> Path:
-        return self.folder / "preprocessed"
+        return self.folder / "preprocessed/fold0"
+
+    @property
+    def fingerprint(self) -> Path:
+        return self.folder / "preprocessed/fold0.fingerprint.json"
 
     @property
     def splits(self) -> Path:
@@ -53,7 +57,7 @@ class Study:
             self.settings.network,
             self.settings.methods[method].options,
         )
-        fingerprint = read_json(self.preprocessed / "fingerprint.json")
+        fingerprint = read_json(self.fingerprint)
         description = describe(self.settings, method, fold, 0, fingerprint)
         save_model(folder, built, description | changes)
         return folder
@@ -95,8 +99,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
             "labels": {case: ["venous"] for case in CASES},
         },
     )
-    fingerprint = made.preprocessed / "fingerprint.json"
-    fingerprint_fold(settings, made.splits, 0, made.registered, fingerprint)
+    fingerprint_fold(settings, made.splits, 0, made.registered, made.fingerprint)
     for case in CASES:
-        preprocess_case(settings, case, made.registered / case, fingerprint, made.preprocessed)
+        preprocess_case(
+            settings, case, made.registered / case, [made.fingerprint], made.preprocessed.parent
+        )
     return made

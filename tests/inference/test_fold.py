@@ -208,7 +208,7 @@ def test_a_fault_in_every_case_or_of_the_machine_fails_the_job(
 
 
 def test_a_model_that_saw_a_test_case_is_refused(study, tmp_path) -> None:
-    fingerprint = read_json(study.preprocessed / "fingerprint.json") | {"cases": ["c"]}
+    fingerprint = read_json(study.fingerprint) | {"cases": ["c"]}
     model = study.model("nnunet", fold=1, fingerprint=fingerprint)
     with pytest.raises(UserError, match="trained on the test case `c`"):
         infer(study, "nnunet", "both", tmp_path, model=model)

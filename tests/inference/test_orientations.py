@@ -49,7 +49,7 @@ def through_the_pipeline(
     registration = study.settings.registration.model_copy(update={"method": method})
     settings = study.settings.model_copy(update={"registration": registration})
     converted, registered = folder / "converted", folder / "registered"
-    preprocessed, predictions = folder / "preprocessed", folder / "predictions"
+    preprocessed, predictions = folder / "preprocessed/fold0", folder / "predictions"
     for name in ("arterial", "venous"):
         image, record = converted / f"{name}.nii.gz", converted / f"{name}.json"
         convert_image(sources[name], image, record, case="b", modality=name)
@@ -59,8 +59,8 @@ def through_the_pipeline(
         LabelSource((sources["label"],)), *reference, *target, case="b", drawn_on="venous"
     )
     register_case(settings, "b", converted, registered / "b", labels=["venous"])
-    fingerprint = study.preprocessed / "fingerprint.json"
-    preprocess_case(settings, "b", registered / "b", fingerprint, preprocessed)
+    fingerprint = study.fingerprint
+    preprocess_case(settings, "b", registered / "b", [fingerprint], preprocessed.parent)
     splits = folder / "splits.json"
     fold = {"train": ["a"], "validation": [], "test": ["b"]}
     modalities = {"a": ["arterial", "venous"], "b": ["arterial", "venous"]}

@@ -144,7 +144,7 @@ def test_a_wrong_command_is_one_clear_line(
 
 def of_ct(study: Study) -> Path:
     acquired = {"modalities": ["CT"], "lower": [-1000, -1000], "upper": [100, 120]}
-    fingerprint = read_json(study.preprocessed / "fingerprint.json")
+    fingerprint = read_json(study.fingerprint)
     return study.model("maml", fold=4, fingerprint=fingerprint | {"acquired": {"venous": acquired}})
 
 

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,8 @@ import pytest
 from remodal.errors import BadCase, UserError
 from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import read_volume, write_volume
-from remodal.preprocessing import case as case_module
-from remodal.preprocessing import fingerprint_fold, preprocess_case
-from remodal.results.files import sha256
+from remodal.preprocessing import fingerprint_fold, labels, preprocess_case, source
+from remodal.results.files import read_json, sha256, write_json
 from remodal.results.records import Record, quarantine, read_record
 from remodal.settings import PreprocessingSettings
 
@@ -19,10 +19,9 @@ from .conftest import Study, leave_out, leave_unlabelled
 
 @pytest.fixture
 def fold(registered: Path, splits: Path) -> Path:
-    """Folder of the fold, with its fingerprint."""
-    folder = splits.parent / "fold0"
-    fingerprint_fold(Study(), splits, 0, registered, folder / "fingerprint.json")
-    return folder
+    """Folder of the fold, beside its fingerprint."""
+    fingerprint_fold(Study(), splits, 0, registered, splits.parent / "fold0.fingerprint.json")
+    return splits.parent / "fold0"
 
 
 def preprocessed(
@@ -32,10 +31,15 @@ def preprocessed(
     study: Study | None = None,
     quarantine: bool = True,
 ):
-    fingerprint = fold / "fingerprint.json"
-    return preprocess_case(
-        study or Study(), case, registered / case, fingerprint, fold, quarantine=quarantine
+    (record,) = preprocess_case(
+        study or Study(),
+        case,
+        registered / case,
+        [fold.with_suffix(".fingerprint.json")],
+        fold.parent,
+        quarantine=quarantine,
     )
+    return record
 
 
 def test_arrays_are_mapped_and_lie_on_one_grid(registered, fold) -> None:
@@ -77,7 +81,7 @@ def test_listed_foreground_voxels_are_those_of_the_class(registered, fold, monke
     np.testing.assert_array_equal(listed, np.argwhere(label == 1))
     assert record.details["voxels"] == {"venous": {"1": int((label == 1).sum())}}
 
-    monkeypatch.setattr(case_module, "_LISTED_VOXELS", 20)
+    monkeypatch.setattr(labels, "_LISTED_VOXELS", 20)
     record = preprocessed(registered, fold)
     some = record.details["foreground"]["venous"]["1"]
     assert len({tuple(voxel) for voxel in some}) == 20
@@ -85,7 +89,7 @@ def test_listed_foreground_voxels_are_those_of_the_class(registered, fold, monke
 
 
 def test_the_same_input_gives_the_same_bytes(registered, fold, monkeypatch) -> None:
-    monkeypatch.setattr(case_module, "_LISTED_VOXELS", 20)
+    monkeypatch.setattr(labels, "_LISTED_VOXELS", 20)
     digests = []
     for _ in range(2):
         preprocessed(registered, fold)
@@ -140,7 +144,9 @@ def test_what_a_label_loses_is_said(registered, fold) -> None:
     label.array[:] = 0
     label.array[10, 12, 13] = 2
     coarse = Study(study.preprocessing.model_copy(update={"spacing": (6, 6, 6)}))
-    fingerprint_fold(coarse, fold.parent / "splits.json", 0, registered, fold / "fingerprint.json")
+    fingerprint_fold(
+        coarse, fold.parent / "splits.json", 0, registered, fold.with_suffix(".fingerprint.json")
+    )
     assert warnings_of(registered, fold, coarse, label) == [
         "label-venous: all 1 voxels of `tumour` vanish at the target spacing"
     ]
@@ -152,7 +158,7 @@ def warnings_of(registered: Path, fold: Path, study: Study, label: Volume) -> li
 
 
 def test_a_missing_fingerprint_is_an_error(registered, fold) -> None:
-    (fold / "fingerprint.json").unlink()
+    fold.with_suffix(".fingerprint.json").unlink()
     with pytest.raises(UserError, match="remodal fingerprint"):
         preprocessed(registered, fold)
 
@@ -185,3 +191,67 @@ def test_a_case_without_a_label_has_its_images_and_no_label(registered, fold) ->
     assert record.details["labels"] == []
     assert record.details["foreground"] == record.details["voxels"] == {}
     assert set(record.details["sha256"]) == {"image"}
+
+
+@pytest.fixture
+def two_folds(registered, splits, monkeypatch):
+    """Preprocess `d` for two folds; what is read and resampled meanwhile is counted."""
+    content = read_json(splits)
+    content["folds"].append({"train": ["c", "d"], "validation": [], "test": ["a", "b"]})
+    write_json(splits, content)
+    counted = Counter()
+
+    def counting(module, name: str) -> None:
+        original = getattr(module, name)
+
+        def counted_call(*arguments):
+            counted[name] += 1
+            return original(*arguments)
+
+        monkeypatch.setattr(module, name, counted_call)
+
+    counting(source, "read_volume")
+    counting(labels, "resample_labels")
+
+    def run(**preprocessing) -> tuple[list[Record], Counter]:
+        study = Study(PreprocessingSettings.model_validate(preprocessing))
+        files = [splits.parent / f"fold{fold}.fingerprint.json" for fold in range(2)]
+        for fold, file in enumerate(files):
+            fingerprint_fold(study, splits, fold, registered, file)
+        counted.clear()
+        output = splits.parent / "preprocessed"
+        return preprocess_case(study, "d", registered / "d", files, output), counted
+
+    return run
+
+
+def folders(splits: Path) -> list[str]:
+    return sorted(path.name for path in (splits.parent / "preprocessed").iterdir())
+
+
+def test_folds_that_do_not_differ_share_what_is_stored(two_folds, splits) -> None:
+    records, _ = two_folds(clip={"range": [-100, 200]}, spacing=[1.5, 1, 1])
+    assert len(records) == 1
+    assert folders(splits) == ["all"]
+    names = {path.name for path in (splits.parent / "preprocessed/all").iterdir()}
+    assert names == {"d.npy", "d.label-venous.npy", "d.json"}
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "resampled"), [({"spacing": [1.5, 1, 1]}, 1), ({"clip": "case"}, 2)]
+)
+def test_what_folds_have_in_common_is_made_once(two_folds, splits, preprocessing, resampled):
+    records, counted = two_folds(**preprocessing)
+    assert folders(splits) == ["fold0", "fold1"]
+    assert counted == {"read_volume": 3, "resample_labels": resampled}
+    assert len(records) == 2
+    first, second = (record.details["intensities"]["venous"]["lower"] for record in records)
+    assert (first != second) is ("clip" not in preprocessing)
+
+
+def test_folds_that_differ_need_their_fingerprints(registered, tmp_path) -> None:
+    with pytest.raises(UserError, match="expected --fingerprint of each fold"):
+        preprocess_case(Study(), "d", registered / "d", [], tmp_path)
+    shared = Study(PreprocessingSettings.model_validate({"clip": "none", "spacing": [1, 1, 1]}))
+    (record,) = preprocess_case(shared, "d", registered / "d", [], tmp_path)
+    assert record == read_record(tmp_path / "all/d.json")

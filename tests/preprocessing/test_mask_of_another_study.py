@@ -31,10 +31,11 @@ def first(registered, tmp_path):
 @pytest.fixture
 def preprocessed(registered, splits, first, tmp_path):
     def run(study: Study, case: str = "a"):
-        fingerprint = tmp_path / "fold0/fingerprint.json"
+        fingerprint = tmp_path / "fold0.fingerprint.json"
         fingerprint_fold(study, splits, 0, registered, fingerprint)
         folder = registered / case
-        return preprocess_case(study, case, folder, fingerprint, tmp_path / "out", first.studies)
+        output = tmp_path / "preprocessed"
+        return preprocess_case(study, case, folder, [fingerprint], output, first.studies)[0]
 
     return run
 

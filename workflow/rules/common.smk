@@ -169,7 +169,14 @@ def registered_folder(wildcards):
 
 
 def preprocessed_folder(wildcards):
-    return study_file(f"preprocessed/fold{wildcards.fold}")
+    folder = SETTINGS.preprocessing.folder_of(wildcards.fold)
+    return str(paths.preprocessed_folder(THIS_STUDY, folder))
+
+
+# One for each fold, or one for all of them.
+def preprocessed_folders(study):
+    names = dict.fromkeys(SETTINGS.preprocessing.folder_of(fold) for fold in folds())
+    return [paths.preprocessed_folder(study, name) for name in names]
 
 
 def registered_cases():
@@ -180,13 +187,14 @@ def folds():
     return range(SETTINGS.splits.fold_count)
 
 
-def fingerprints():
-    return [study_file(f"preprocessed/fold{fold}/fingerprint.json") for fold in folds()]
+def fingerprints_used():
+    used = SETTINGS.preprocessing.depends_on_fold
+    return [paths.fingerprint_file(THIS_STUDY, fold) for fold in folds() if used]
 
 
 def inventories():
     return [
-        study_file(f"preprocessed/fold{fold}.{part}.json")
+        paths.inventory_file(THIS_STUDY, fold, part)
         for fold in folds()
         for part in ("training", "test")
     ]
@@ -194,16 +202,14 @@ def inventories():
 
 def preprocessed_cases():
     return [
-        study_file(f"preprocessed/fold{fold}/{case}.json")
-        for fold in folds()
+        folder / f"{case}.json"
+        for folder in preprocessed_folders(THIS_STUDY)
         for case in CASES
     ]
 
 
 def cases_of_fold(wildcards):
-    return [
-        study_file(f"preprocessed/fold{wildcards.fold}/{case}.json") for case in CASES
-    ]
+    return [Path(preprocessed_folder(wildcards)) / f"{case}.json" for case in CASES]
 
 
 # Models that one starts from, of the same fold and seed, by role.

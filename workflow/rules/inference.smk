@@ -4,7 +4,7 @@
 rule infer:
     input:
         splits=SPLITS,
-        cases="results/studies/{study}/preprocessed/fold{fold}.test.json",
+        cases=paths.inventory_file(STUDY, "{fold}", "test"),
         weights=MODEL / "model.safetensors",
     output:
         directory(PREDICTIONS),

@@ -1,5 +1,6 @@
 # Intensities, spacing and cropping, with statistics of a fold's training cases only. One job per case
-# prepares it for every fold: jobs are what costs in a study of hundreds of cases.
+# prepares it for every fold: jobs are what costs in a study of hundreds of cases. Where folds do not
+# differ they share one folder.
 
 
 rule fingerprint:
@@ -7,7 +8,7 @@ rule fingerprint:
         splits=SPLITS,
         records=registered_cases(),
     output:
-        "results/studies/{study}/preprocessed/fold{fold}/fingerprint.json",
+        paths.fingerprint_file(STUDY, "{fold}"),
     log:
         "results/studies/{study}/logs/fingerprint-fold{fold}.log",
     conda:
@@ -23,14 +24,14 @@ rule fingerprint:
 
 rule preprocess:
     input:
-        fingerprints=fingerprints(),
+        fingerprints=fingerprints_used(),
         record=data_file("registered/{case}/registration.json"),
     output:
-        expand(
-            "results/studies/{{study}}/preprocessed/fold{fold}/{{case}}{end}",
-            fold=folds(),
-            end=[".npy", *(f".{name}.npy" for name in label_names()), ".json"],
-        ),
+        [
+            folder / f"{{case}}{end}"
+            for folder in preprocessed_folders(STUDY)
+            for end in [".npy", *(f".{name}.npy" for name in label_names()), ".json"]
+        ],
     log:
         "results/studies/{study}/logs/preprocess/{case}.log",
     benchmark:
@@ -40,7 +41,8 @@ rule preprocess:
     params:
         settings=STUDY_SETTINGS,
         registered=subpath(input.record, parent=True),
-        fingerprints=expand("--fingerprint {file}", file=fingerprints()),
+        fingerprints=expand("--fingerprint {file}", file=fingerprints_used()),
+        output=str(paths.preprocessed_folder(STUDY)),
         studies=paths.STUDIES,
         masks=crop_mask,
         quarantine=quarantine_option(),
@@ -48,7 +50,7 @@ rule preprocess:
     shell:
         "remodal preprocess --settings {params.settings} --case {wildcards.case}"
         " --registered {params.registered} {params.fingerprints} {params.quarantine}"
-        " --studies {params.studies} > {log} 2>&1"
+        " --studies {params.studies} --output {params.output} > {log} 2>&1"
 
 
 # Two small files stand for all cases of a fold, in place of some hundred inputs of every training
@@ -58,8 +60,8 @@ rule inventory:
         splits=SPLITS,
         cases=cases_of_fold,
     output:
-        training="results/studies/{study}/preprocessed/fold{fold}.training.json",
-        test="results/studies/{study}/preprocessed/fold{fold}.test.json",
+        training=paths.inventory_file(STUDY, "{fold}", "training"),
+        test=paths.inventory_file(STUDY, "{fold}", "test"),
     log:
         "results/studies/{study}/logs/inventory-fold{fold}.log",
     localrule: True

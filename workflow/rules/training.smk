@@ -6,8 +6,8 @@
 rule train:
     input:
         splits=SPLITS,
-        fingerprint="results/studies/{study}/preprocessed/fold{fold}/fingerprint.json",
-        cases="results/studies/{study}/preprocessed/fold{fold}.training.json",
+        fingerprint=paths.fingerprint_file(STUDY, "{fold}"),
+        cases=paths.inventory_file(STUDY, "{fold}", "training"),
         models=input_weights,
     output:
         weights=MODEL / "model.safetensors",
@@ -25,7 +25,7 @@ rule train:
         gpu=gpus(SETTINGS.compute.device, SETTINGS.compute.devices),
     params:
         settings=STUDY_SETTINGS,
-        preprocessed=subpath(input.fingerprint, parent=True),
+        preprocessed=preprocessed_folder,
         folder=subpath(output.weights, parent=True),
         checkpoints=str(paths.checkpoint_folder(STUDY, TRAINING)),
         inputs=input_options,

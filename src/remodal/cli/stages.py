@@ -169,22 +169,27 @@ def preprocess(
     settings: SettingsFile,
     case: Case,
     registered: Annotated[Path, typer.Option(help="Folder of the registered case.")],
+    output: Annotated[Path, typer.Option(help="Folder of the study's preprocessed cases.")],
     fingerprint: Annotated[
-        list[Path],
-        typer.Option(help="Fingerprint of a fold, beside which its arrays go; repeatable."),
-    ],
+        list[Path] | None,
+        typer.Option(help="Fingerprint of a fold, where folds differ; repeatable."),
+    ] = None,
     quarantine: Quarantine = False,
     studies: Studies = STUDIES,
 ) -> None:
-    """Clip, normalise, resample and crop one case for each fold, for fast random patches."""
+    """Crop, clip, normalise and resample one case for every fold, for fast random patches."""
     from remodal.preprocessing import preprocess_case
     from remodal.settings.composition import read_settings
 
-    study = read_settings(settings)
-    for of_fold in fingerprint:
-        preprocess_case(
-            study, case, registered, of_fold, of_fold.parent, studies, quarantine=quarantine
-        )
+    preprocess_case(
+        read_settings(settings),
+        case,
+        registered,
+        fingerprint or [],
+        output,
+        studies,
+        quarantine=quarantine,
+    )
 
 
 @commands.command()

@@ -7,11 +7,10 @@ serves patients outside any study. Nothing here imports torch.
 from remodal.preprocessing.case import preprocess_case
 from remodal.preprocessing.fingerprint import fingerprint_fold, read_fingerprint
 from remodal.preprocessing.inventory import write_inventory
+from remodal.preprocessing.labels import class_indices, prepare_label
 from remodal.preprocessing.prepare import (
     Prepared,
-    class_indices,
     prepare,
-    prepare_label,
     restore_image,
     restore_probabilities,
 )

@@ -1,175 +1,139 @@
 """One case of a study, preprocessed and stored so that a random patch can be read fast."""
 
-import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from remodal.errors import BadCase
-from remodal.geometry.volume import Volume
-from remodal.intake.nifti import read_volume
-from remodal.masks.reading import Mask, read_mask
+from remodal.errors import UserError
 from remodal.preprocessing.fingerprint import read_fingerprint
-from remodal.preprocessing.prepare import class_indices, crop_label, prepare, prepare_label
+from remodal.preprocessing.labels import PreparedLabel, describe_label
+from remodal.preprocessing.prepare import scale
+from remodal.preprocessing.source import Source, read_source
 from remodal.results.files import atomic_path, sha256
 from remodal.results.paths import STUDIES
-from remodal.results.records import (
-    Record,
-    read_record,
-    require_ok,
-    with_quarantine,
-    write_empty,
-    write_record,
-)
+from remodal.results.records import Record, with_quarantine, write_empty, write_record
 from remodal.settings import Settings
 from remodal.settings.names import label_name
-
-#: Foreground voxels of a class that are listed for the sampler.
-_LISTED_VOXELS = 10_000
 
 
 def preprocess_case(
     settings: Settings,
     case: str,
     registered: Path,
-    fingerprint: Path,
+    fingerprints: Sequence[Path],
     output: Path,
     studies: Path = STUDIES,
     *,
     quarantine: bool = False,
-) -> Record:
-    """Preprocess one registered case.
+) -> list[Record]:
+    """Preprocess one registered case for every fold: once where folds do not differ.
 
-    Writes `<case>.npy` (M, z, y, x; float16 or float32; only the modalities that the case has),
-    for each of `settings.labels` `<case>.label-<modality>.npy` (z, y, x; uint8 class indices; an
-    empty file where the case has no such label), all uncompressed so that they can be mapped into
-    memory, and a record, `<case>.json`.
+    Each fold has a folder of its own, or all of them share one: `PreprocessingSettings.folder_of`.
+    Written there are `<case>.npy` (M, z, y, x; float16 or float32; only the modalities that the
+    case has), for each of `settings.labels` `<case>.label-<modality>.npy` (z, y, x; uint8 class
+    indices; an empty file where the case has no such label), all uncompressed so that they can be
+    mapped into memory, and a record, `<case>.json`.
     Its details are the properties of `Prepared`, the `labels` that there are, by label and class
-    index `foreground` (up to 10,000 voxels [z, y, x], drawn with a fixed seed) and `voxels` (how
-    many there are), and `sha256` of the arrays' files.
+    index `foreground` and `voxels` (see `PreparedLabel`), where the case is cropped by a mask the
+    `mask`'s origin, and `sha256` of the arrays' files.
 
     Args:
         settings: the study.
         case: name of the case.
         registered: its folder of registered images.
-        fingerprint: fingerprint.json of the fold.
-        output: folder to write to.
+        fingerprints: of the folds; not needed where nothing is measured on them.
+        output: folder of the study's preprocessed cases, in which the folds' folders lie.
         studies: folder of the studies, one of which may predict the mask that a case is cropped by.
         quarantine: go on with a bad case, by a record of its reason and empty arrays.
+
+    Returns:
+        A record for each folder.
 
     Raises:
         BadCase: the case cannot be used, and no quarantine is wanted.
         UserError: no fingerprint.
     """
-    path, images = output / f"{case}.json", output / f"{case}.npy"
-    files = {name: output / f"{case}.{label_name(name)}.npy" for name in settings.labels}
+    # What no fold changes is read, cropped and resampled once.
+    source = cache(partial(read_source, settings, registered, studies))
+    labels: dict[tuple, PreparedLabel] = {}
+    records = []
+    for folder, fingerprint in _folders(settings, fingerprints, output).items():
+        path, image = folder / f"{case}.json", folder / f"{case}.npy"
+        files = {name: folder / f"{case}.{label_name(name)}.npy" for name in settings.labels}
+        work = partial(_preprocess, settings, source, labels, fingerprint, path, image, files)
+        blank = Record(case=case, stage="preprocess")
+        outputs = [image, *files.values()]
+        records.append(with_quarantine(work, path, blank, outputs, wanted=quarantine))
+    return records
 
-    def work() -> Record:
-        source = read_record(registered / "registration.json")
-        require_ok([source])
-        record, array, labels = _preprocessed(
-            settings, source, registered, read_fingerprint(fingerprint), studies
+
+def _folders(
+    settings: Settings, fingerprints: Sequence[Path], output: Path
+) -> dict[Path, dict[str, Any]]:
+    """Each folder to fill, with the fingerprint that its arrays depend on.
+
+    Raises:
+        UserError: no fingerprint.
+    """
+    preprocessing = settings.preprocessing
+    if not preprocessing.depends_on_fold:
+        return {output / preprocessing.folder_of(0): {}}
+    if not fingerprints:
+        raise UserError(
+            "the settings measure something on a fold's training cases",
+            where="preprocess",
+            expected="--fingerprint of each fold",
         )
-        _save(images, array.astype(settings.preprocessing.storage))
-        record.details["sha256"] = {"image": sha256(images)}
-        for name, label in labels.items():
-            _save(files[name], label)
-            record.details["sha256"][label_name(name)] = sha256(files[name])
-        write_empty(file for name, file in files.items() if name not in labels)
-        write_record(path, record)
-        return record
-
-    blank = Record(case=case, stage="preprocess")
-    return with_quarantine(work, path, blank, [images, *files.values()], wanted=quarantine)
+    measured = [read_fingerprint(path) for path in fingerprints]
+    return {output / preprocessing.folder_of(one["fold"]): one for one in measured}
 
 
-def _preprocessed(
+def _preprocess(
     settings: Settings,
-    source: Record,
-    registered: Path,
+    source_of: Callable[[], Source],
+    labels: dict[tuple, PreparedLabel],
     fingerprint: Mapping[str, Any],
-    studies: Path,
-) -> tuple[Record, np.ndarray, dict[str, np.ndarray]]:
-    """The record, the images (M, z, y, x), and each label (z, y, x) by the image it belongs to."""
-    volumes = {
-        modality: read_volume(registered / f"{modality}.nii.gz")
-        for modality in source.details["modalities"]
-    }
-    mask = _mask(settings, source, registered, studies)
-    volume = mask.volume if mask else None
-    prepared = prepare(volumes, fingerprint, settings.preprocessing, volume)
-    record = Record(case=source.case, stage="preprocess", details=dict(prepared.properties))
-    record.details |= {"labels": source.details["labels"], "foreground": {}, "voxels": {}}
-    if mask:
-        record.details["mask"] = mask.origin
-        record.warnings += _fallback(mask, prepared.properties)
-    labels = {}
-    for name in source.details["labels"]:
-        label = read_volume(registered / f"{label_name(name)}.nii.gz")
-        if not label.geometry.agrees_with(next(iter(volumes.values())).geometry):
-            raise BadCase(
-                f"{label_name(name)} is on another grid than the images", expected="one grid"
-            )
-        indices = class_indices(label, settings.data.classes)
-        labels[name] = prepare_label(indices, prepared.properties)
-        foreground, counts = _foreground(source.case, labels[name], len(settings.data.classes))
-        record.details["foreground"][name], record.details["voxels"][name] = foreground, counts
-        losses = _losses(indices, list(settings.data.classes), prepared.properties, counts)
-        record.warnings += [f"{label_name(name)}: {loss}" for loss in losses]
-    return record, prepared.array, labels
+    path: Path,
+    image: Path,
+    files: Mapping[str, Path],
+) -> Record:
+    """Write a case's arrays and record for one fold.
 
-
-def _mask(settings: Settings, source: Record, registered: Path, studies: Path) -> Mask | None:
-    """The mask that the case is cropped by, where it lies as the registered images do."""
-    wanted = settings.preprocessing.crop.mask
-    if wanted is None:
-        return None
-    fixed = source.details["fixed"]
-    truth = settings.truth_of(fixed)
-    there = truth in source.details["labels"]
-    label = registered / f"{label_name(truth)}.nii.gz" if there else None
-    return read_mask(wanted, source.case, fixed, label, studies)
-
-
-def _foreground(
-    case: str, indices: np.ndarray, classes: int
-) -> tuple[dict[str, list], dict[str, int]]:
-    """Voxels of each class for the sampler, and how many there are, by class index."""
-    listed, counts = {}, {}
-    for index in range(1, classes + 1):
-        positions = np.flatnonzero(indices == index)
-        counts[str(index)] = len(positions)
-        if len(positions) > _LISTED_VOXELS:
-            generator = np.random.default_rng([zlib.crc32(case.encode()), index])
-            positions = np.sort(generator.choice(positions, _LISTED_VOXELS, replace=False))
-        listed[str(index)] = np.column_stack(np.unravel_index(positions, indices.shape)).tolist()
-    return listed, counts
-
-
-def _fallback(mask: Mask, properties: Mapping[str, Any]) -> list[str]:
-    """What was done without a mask, in words."""
-    if properties["cropped_by"] == "mask":
-        return []
-    why = mask.origin.get("missing", "it is empty")
-    return [f"cropped to the body, since there is no mask: {why}"]
-
-
-def _losses(
-    indices: Volume, classes: list[str], properties: Mapping[str, Any], counts: Mapping[str, int]
-) -> list[str]:
-    """What cropping and resampling cost the label, in words."""
-    cropped = crop_label(indices, properties)
-    losses = []
-    for index, name in enumerate(classes, 1):
-        whole = np.count_nonzero(indices.array == index)
-        kept = np.count_nonzero(cropped == index)
-        if kept < whole:
-            losses.append(f"{whole - kept} of {whole} voxels of `{name}` lie outside the crop")
-        if kept and not counts[str(index)]:
-            losses.append(f"all {kept} voxels of `{name}` vanish at the target spacing")
-    return losses
+    Args:
+        settings: the study.
+        source_of: gives the case as every fold has it.
+        labels: those that were brought onto a grid before, by label and grid; added to.
+        fingerprint: of the fold.
+        path: record to write.
+        image: array to write.
+        files: label arrays to write, by the image that a label belongs to.
+    """
+    source = source_of()
+    prepared = scale(source.cropped, fingerprint, settings.preprocessing)
+    record = Record(case=source.case, stage="preprocess", warnings=source.warnings)
+    details = record.details
+    details |= prepared.properties | {"labels": list(source.labels)}
+    details |= {"foreground": {}, "voxels": {}, "sha256": {}}
+    if source.mask:
+        details["mask"] = source.mask.origin
+    _save(image, prepared.array.astype(settings.preprocessing.storage))
+    details["sha256"]["image"] = sha256(image)
+    grid = (*details["shape"], details["coarse_axis"])
+    classes = list(settings.data.classes)
+    for name, indices in source.labels.items():
+        if (name, grid) not in labels:
+            labels[name, grid] = describe_label(source.case, indices, classes, details)
+        label = labels[name, grid]
+        _save(files[name], label.array)
+        details["foreground"][name], details["voxels"][name] = label.foreground, label.voxels
+        details["sha256"][label_name(name)] = sha256(files[name])
+        record.warnings.extend(f"{label_name(name)}: {loss}" for loss in label.losses)
+    write_empty(file for name, file in files.items() if name not in source.labels)
+    write_record(path, record)
+    return record
 
 
 def _save(path: Path, array: np.ndarray) -> None:

@@ -18,7 +18,6 @@ from remodal.preprocessing.resampling import (
     coarse_axis,
     orders,
     resample,
-    resample_labels,
     resample_probabilities,
     resampled_shape,
 )
@@ -161,35 +160,6 @@ def scale(
     return Prepared(prepared, properties)
 
 
-def class_indices(label: Volume, classes: Mapping[str, list[int]]) -> Volume:
-    """A label's source values as class indices: 1 for the first of `classes`, 0 for the rest."""
-    indices = np.zeros(label.array.shape, np.uint8)
-    for index, values in enumerate(classes.values(), 1):
-        indices[np.isin(label.array, values)] = index
-    return label.with_array(indices)
-
-
-def crop_label(indices: Volume, properties: Mapping[str, Any]) -> np.ndarray:
-    """Oriented and cropped as the images were, still at the source's spacing; (z, y, x)."""
-    return _orientation(properties).apply(indices.array)[_box(properties)]
-
-
-def prepare_label(indices: Volume, properties: Mapping[str, Any]) -> np.ndarray:
-    """Bring class indices onto the prepared grid.
-
-    Each class is interpolated linearly by itself and the strongest wins: values are never averaged.
-
-    Args:
-        indices: on the grid of the images; see `class_indices`.
-        properties: of the prepared images.
-
-    Returns:
-        (z, y, x) uint8.
-    """
-    linear = orders(LINEAR, properties["coarse_axis"])
-    return resample_labels(crop_label(indices, properties), tuple(properties["shape"]), linear)
-
-
 def restore_probabilities(probabilities: np.ndarray, properties: Mapping[str, Any]) -> Volume:
     """Segmentation in the source's geometry from class probabilities on the prepared grid.
 
@@ -204,7 +174,7 @@ def restore_probabilities(probabilities: np.ndarray, properties: Mapping[str, An
         uint8 class indices.
     """
     _require_shape(probabilities.shape[1:], properties)
-    box = _box(properties)
+    box = box_of(properties)
     shape = tuple(side.stop - side.start for side in box)
     linear = orders(LINEAR, properties["coarse_axis"])
     return _pasted(resample_probabilities(probabilities, shape, linear), properties, np.uint8(0))
@@ -222,7 +192,7 @@ def restore_image(image: np.ndarray, properties: Mapping[str, Any], outside: flo
         float32 volume.
     """
     _require_shape(image.shape, properties)
-    box = _box(properties)
+    box = box_of(properties)
     shape = tuple(side.stop - side.start for side in box)
     linear = orders(LINEAR, properties["coarse_axis"])
     return _pasted(resample(image, shape, linear), properties, np.float32(outside))
@@ -231,9 +201,9 @@ def restore_image(image: np.ndarray, properties: Mapping[str, Any], outside: flo
 def _pasted(array: np.ndarray, properties: Mapping[str, Any], outside: np.generic) -> Volume:
     """Undo cropping and orientation."""
     geometry = geometry_from(properties["original"])
-    orientation = _orientation(properties)
+    orientation = orientation_of(properties)
     whole = np.full(geometry.shape, outside)
-    orientation.apply(whole)[_box(properties)] = array
+    orientation.apply(whole)[box_of(properties)] = array
     return Volume(whole, geometry)
 
 
@@ -247,11 +217,13 @@ def geometry_from(content: Mapping[str, Any]) -> Geometry:
     return Geometry(**{field: tuple(values) for field, values in content.items()})
 
 
-def _orientation(properties: Mapping[str, Any]) -> Orientation:
+def orientation_of(properties: Mapping[str, Any]) -> Orientation:
+    """How the case's axes lay in its source."""
     return Orientation(**{key: tuple(value) for key, value in properties["orientation"].items()})
 
 
-def _box(properties: Mapping[str, Any]) -> Box:
+def box_of(properties: Mapping[str, Any]) -> Box:
+    """The box that was kept, in canonical axes."""
     return tuple(slice(start, stop) for start, stop in properties["box"])
 
 

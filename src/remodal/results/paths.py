@@ -69,6 +69,21 @@ def splits_file(study: Path) -> Path:
     return study / "splits.json"
 
 
+def preprocessed_folder(study: Path, folder: str = "") -> Path:
+    """Preprocessed cases: of one fold, or of all of them (`PreprocessingSettings.folder_of`)."""
+    return study / "preprocessed" / folder
+
+
+def fingerprint_file(study: Path, fold: int | str) -> Path:
+    """What was measured on a fold's training cases."""
+    return study / "preprocessed" / f"fold{fold}.fingerprint.json"
+
+
+def inventory_file(study: Path, fold: int | str, part: str) -> Path:
+    """The preprocessed cases that a fold's `training` or `test` reads."""
+    return study / "preprocessed" / f"fold{fold}.{part}.json"
+
+
 def model_folder(study: Path, training: Training) -> Path:
     """A trained model: model.safetensors, model.json, curves.csv, training.json."""
     return study / "models" / training.folder

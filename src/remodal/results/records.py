@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from remodal.errors import BadCase, QuarantinedBefore, concerns_one_case
 from remodal.results.files import atomic_path, read_json, write_json
+from remodal.results.paths import preprocessed_folder
 
 
 class Record(BaseModel):
@@ -60,7 +61,7 @@ def case_records(study: Path, data: Path, converted: Mapping[str, Iterable[str]]
             an earlier sheet.
     """
     cases = {case: sorted(converted[case]) for case in sorted(converted)}
-    folds = sorted((study / "preprocessed").glob("fold*/"))
+    folds = sorted(preprocessed_folder(study).glob("*/"))
     paths = [
         *(data / "scans" / case / "record.json" for case in cases),
         *(data / "converted" / case / f"{name}.json" for case in cases for name in cases[case]),

@@ -143,6 +143,10 @@ class PreprocessingSettings(Section):
         of_fold = "dataset_foreground"
         return self.spacing is None or of_fold in (self.clip.by, self.normalise)
 
+    def folder_of(self, fold: int | str) -> str:
+        """Folder of a fold's preprocessed cases; all folds share one where they do not differ."""
+        return f"fold{fold}" if self.depends_on_fold else "all"
+
 
 class SplitSettings(Section):
     """Which cases train and which test: always by patient."""

@@ -10,9 +10,11 @@ from remodal.intake.datasets import CaseSource, cases_of
 from remodal.process.stage_log import ending, shows_life
 from remodal.results.paths import (
     data_of,
+    fingerprint_file,
     metrics_file,
     model_folder,
     prediction_folder,
+    preprocessed_folder,
     splits_file,
 )
 from remodal.results.records import Record, read_record
@@ -92,15 +94,14 @@ def _stages(
         data.glob("registered/*/registration.json"),
     )
     yield "split", [splits_file(study)], of_study.glob("split.log"), ()
-    prepared = study / "preprocessed"
-    fingerprints = [prepared / f"fold{fold}/fingerprint.json" for fold in folds]
+    fingerprints = [fingerprint_file(study, fold) for fold in folds]
     yield "fingerprint", fingerprints, of_study.glob("fingerprint-*.log"), ()
-    last_fold = f"fold{folds[-1]}"
+    prepared = preprocessed_folder(study, settings.preprocessing.folder_of(folds[-1]))
     yield (
         "preprocess",
-        _each(cases, lambda c: [prepared / f"{last_fold}/{c.case}.json"]),
+        _each(cases, lambda c: [prepared / f"{c.case}.json"]),
         of_study.glob("preprocess/*.log"),
-        [path for path in prepared.glob(f"{last_fold}/*.json") if path.name != "fingerprint.json"],
+        prepared.glob("*.json"),
     )
     trained = [model_folder(study, model) / "model.safetensors" for model in models]
     yield "train", trained, of_study.glob("train/*.log"), ()
