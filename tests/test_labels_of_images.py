@@ -37,7 +37,7 @@ STUDY = {
         "spacing": [6.0, 5.0, 4.0],
     },
     "methods": {"one": {"type": "nnunet"}},
-    "scenarios": {"both": BOTH},
+    "scenarios": {"both": {"present": BOTH, "target": "t2"}},
 }
 
 
@@ -183,5 +183,5 @@ def test_an_image_without_a_label_is_no_foreground_and_has_an_empty_file(tmp_pat
     settings = settings.model_copy(update={"preprocessing": plain})
     record = preprocessed(settings, tmp_path, tmp_path / "registered")
     assert record.details["labels"] == list(record.details["foreground"]) == ["t2"]
-    assert (tmp_path / "fold0/a.label-t1.npy").stat().st_size == 0
-    assert len(np.load(tmp_path / "fold0/a.npy")) == 2
+    assert (tmp_path / "all/a.label-t1.npy").stat().st_size == 0
+    assert len(np.load(tmp_path / "all/a.npy")) == 2
