@@ -26,6 +26,11 @@ def install(folder: Path, name: str, points: str, **modules: str) -> None:
     package.mkdir(parents=True)
     for module, text in {"__init__": "", **modules}.items():
         (package / f"{module}.py").write_text(text)
+    describe_package(folder, name, points)
+
+
+def describe_package(folder: Path, name: str, points: str) -> None:
+    """What an installer writes of a package: its name, version and entry points."""
     about = folder / f"{name}-1.5.dist-info"
     about.mkdir()
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")

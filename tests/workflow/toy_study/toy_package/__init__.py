@@ -1,0 +1,1 @@
+"""A package that adds a data set and a method to remodal, as a user's own would."""
