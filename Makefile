@@ -10,7 +10,7 @@ RUN = REMODAL_COMMAND="make $@" $(SNAKEMAKE) --cores $(CORES) $(if $(VERBOSE),--
 # The study of `make demo STUDY=...`; without it the one of config/config.yaml.
 STUDY ?= $(shell sed -n 's/^study: *//p' config/config.yaml)
 
-.PHONY: help environment develop demo-first demo demo-real test test-faults lint bench clean
+.PHONY: help environment develop demo-first demo demo-real test test-faults lint bench bench-gpu clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,9 @@ lint: develop  ## formatting and static checks
 
 bench: develop  ## our code beside its peers; writes docs/benchmarks.md
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/run.py
+
+bench-gpu:  ## step time, data, memory, inference and resume on one GPU, in some eight minutes
+	PYTHONPATH=src $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) benchmarks/gpu.py
 
 clean:  ## remove everything that was made, except the environment
 	rm -rf results .snakemake

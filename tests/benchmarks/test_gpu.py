@@ -1,0 +1,62 @@
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "benchmarks/gpu.py"
+#: What the environment of a user has and a machine that only has PyTorch has not.
+MISSING = (
+    *("SimpleITK", "itk", "pydicom", "highdicom", "pandas", "scipy", "skimage", "mlflow", "dvc"),
+    *("snakemake", "typer", "yaml", "matplotlib", "monai"),
+)
+BARE = f"""
+import runpy, sys
+for name in {MISSING}:
+    sys.modules[name] = None
+sys.argv = [sys.argv[1], *sys.argv[2:]]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", BARE, str(SCRIPT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def test_it_runs_without_what_only_the_rest_of_the_pipeline_needs(tmp_path):
+    done = run("--tiny", "--device", "cpu", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "benchmarks-gpu.json").read_text())
+    for steps in found["steps"].values():
+        assert steps["synthetic"]["bf16-mixed"]["seconds"] > 0
+        assert steps["real"].keys() == {"device", "host", "disk"}
+    assert found["resumes"] is True
+    assert all(len(losses) == 1 for losses in found["curves"].values())
+    page = (tmp_path / "benchmarks-gpu.md").read_text()
+    assert "these figures mean nothing" in page
+    assert "equal bit for bit" in page
+
+
+def test_what_there_was_no_time_for_is_said(tmp_path):
+    done = run("--tiny", "--device", "cpu", "--minutes", "0", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "benchmarks-gpu.md").read_text()
+    assert "No time was left for inference" in page
+    assert "not tried" in page
+
+
+@pytest.mark.skipif("__import__('torch').cuda.is_available()", reason="there is a GPU")
+def test_without_a_gpu_it_says_so():
+    done = run()
+    assert done.returncode == 1
+    assert done.stderr.strip() == "no GPU here; `--tiny` tries the program on a CPU"
+
+
+def test_hours_are_those_of_all_of_the_paper_s_steps():
+    assert runpy.run_path(str(SCRIPT))["PAPER_STEPS"] == 150_000
