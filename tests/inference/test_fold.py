@@ -9,8 +9,9 @@ import torch
 
 from remodal.errors import FaultOfOurs, UserError
 from remodal.inference import fold as fold_module
-from remodal.inference import infer_fold, sliding_window
+from remodal.inference.fold import infer_fold
 from remodal.inference.foreign import fitted
+from remodal.inference.sliding_window import sliding_window
 from remodal.intake.nifti import read_volume
 from remodal.methods.base import Method
 from remodal.models.model_files import load_model

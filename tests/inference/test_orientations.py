@@ -13,7 +13,7 @@ from tests.orientations import LPS, ORIENTATIONS, Orientation, each_orientation,
 
 from remodal.geometry.orientation import Orientation as CanonicalOrientation
 from remodal.geometry.volume import Geometry, Volume
-from remodal.inference import infer_fold
+from remodal.inference.fold import infer_fold
 from remodal.intake.convert import convert_image, convert_label
 from remodal.intake.datasets.phantom import LAYOUTS, MODALITIES
 from remodal.intake.label_source import LabelSource

@@ -8,7 +8,8 @@ import SimpleITK as sitk
 
 from remodal.errors import BadCase, UserError
 from remodal.geometry.volume import Geometry, Volume, to_sitk
-from remodal.inference import infer_fold, predict_patient
+from remodal.inference.fold import infer_fold
+from remodal.inference.patient import predict_patient
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.registration import alignment
 from remodal.registration.alignment import Images

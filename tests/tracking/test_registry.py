@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from tests.inference.conftest import Study
 from tests.inference.conftest import study as tiny_study  # noqa: F401
 
-from remodal.inference import predict_patient
+from remodal.inference.patient import predict_patient
 from remodal.intake.nifti import read_volume
 from remodal.results.files import read_json, write_json, write_text
 from remodal.tracking.merge import track

@@ -267,7 +267,7 @@ def infer(
     """Segment a fold's test cases with the modalities of one scenario."""
     import torch
 
-    from remodal.inference import infer_fold
+    from remodal.inference.fold import infer_fold
     from remodal.settings.composition import read_settings
 
     torch.set_num_threads(threads)

@@ -184,7 +184,7 @@ def predict(
 
     One option per modality; any may be missing.
     """
-    from remodal.inference import predict_patient
+    from remodal.inference.patient import predict_patient
 
     masks = {name: Path(path) for name, _, path in (one.partition("=") for one in mask or [])}
     predict_patient(model, _modality_options(context.args), output, masks, target)

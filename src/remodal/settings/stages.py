@@ -43,7 +43,7 @@ STAGES = {
     "preprocess": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
     "inventory": Stage("remodal.preprocessing.inventory"),
     "train": Stage("remodal.training.loop", ("network", "registration", *_DATA)),
-    "infer": Stage("remodal.inference", ("inference", "scenarios")),
+    "infer": Stage("remodal.inference.fold", ("inference", "scenarios")),
     "evaluate": Stage(
         "remodal.metrics.evaluate",
         ("metrics.names", "metrics.lesion_overlap", "data.classes", "data.regions"),

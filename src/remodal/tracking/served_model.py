@@ -12,7 +12,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 from remodal.errors import RemodalError
-from remodal.inference import predict_patient
+from remodal.inference.patient import predict_patient
 from remodal.models.model_files import read_description
 
 
