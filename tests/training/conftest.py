@@ -58,6 +58,19 @@ def without_label(folder: Path, name: str) -> None:
     (folder / f"{name}.label-venous.npy").write_bytes(b"")
 
 
+def label_both(folder: Path, name: str) -> None:
+    """Give a case's images a truth each: the arterial one is both the other way round."""
+    image = np.load(folder / f"{name}.npy")
+    image[0] = image[0, ::-1, ::-1, ::-1]
+    mask = np.load(folder / f"{name}.label-venous.npy")[::-1, ::-1, ::-1]
+    np.save(folder / f"{name}.npy", image)
+    np.save(folder / f"{name}.label-arterial.npy", mask)
+    record = read_record(folder / f"{name}.json")
+    record.details["labels"] = ["arterial", "venous"]
+    record.details["foreground"]["arterial"] = {"1": np.argwhere(mask == 1).tolist()}
+    write_record(folder / f"{name}.json", record)
+
+
 @dataclass
 class Study:
     """Folders of the tiny study."""

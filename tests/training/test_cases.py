@@ -12,7 +12,7 @@ from remodal.training.cases import (
     usable_cases,
 )
 
-from .conftest import leave_out, without_label
+from .conftest import label_both, leave_out, without_label
 
 CPU = torch.device("cpu")
 
@@ -127,21 +127,11 @@ def test_an_unlabelled_case_has_an_image_and_nothing_else(study):
     assert unlabelled.size == unlabelled.image.shape[1:] == labelled.size
 
 
-def second_label(study, name):
-    """Give a case a label of its arterial image too: the venous one's mirror image."""
-    mask = np.load(study.preprocessed / f"{name}.label-venous.npy")[::-1]
-    np.save(study.preprocessed / f"{name}.label-arterial.npy", mask)
-    record = read_record(study.preprocessed / f"{name}.json")
-    record.details["labels"] = PHASES
-    record.details["foreground"]["arterial"] = {"1": np.argwhere(mask == 1).tolist()}
-    write_record(study.preprocessed / f"{name}.json", record)
-
-
 def test_each_image_may_have_a_label_of_its_own(study):
-    second_label(study, "a")
+    label_both(study.preprocessed, "a")
     (case,) = load(study, labels=PHASES)
     assert list(case.labels) == PHASES
-    assert torch.equal(case.labels["arterial"], case.labels["venous"].flip(0))
+    assert torch.equal(case.labels["arterial"], case.labels["venous"].flip(0, 1, 2))
     for (image, index), voxels in case.foreground.items():
         assert (case.labels[image][tuple(voxels.T)] == index).all()
     (case,) = load(study, modalities=["venous"], labels=["venous"])
@@ -150,7 +140,7 @@ def test_each_image_may_have_a_label_of_its_own(study):
 
 
 def test_a_case_that_lacks_one_of_the_wanted_labels_is_unlabelled(study):
-    second_label(study, "a")
+    label_both(study.preprocessed, "a")
     complete, partial = load(study, names=["a", "b"], labels=PHASES)
     assert list(complete.labels) == PHASES
     assert (partial.labels, partial.foreground) == ({}, {})

@@ -15,8 +15,9 @@ from remodal.settings import ComputeSettings, InferenceSettings, Settings
 from remodal.settings.merging import merge
 from remodal.training import patches
 
-from .conftest import without_label, write_study
+from .conftest import label_both, without_label, write_study
 from .toys.any_size import AnySize
+from .toys.either import Either
 from .toys.entropy import Entropy
 from .toys.slices import Slices
 
@@ -29,7 +30,7 @@ STREAMS = {
 @pytest.fixture
 def toy_study(tmp_path, monkeypatch):
     """Write a tiny study with one toy method: `toy_study(name, folder, **recipe)`."""
-    toys = {"slices": Slices, "any_size": AnySize, "entropy": Entropy}
+    toys = {"slices": Slices, "any_size": AnySize, "entropy": Entropy, "either": Either}
     for name, method in toys.items():
         module = ModuleType(f"remodal.methods.{name}")
         module.METHOD = method
@@ -37,11 +38,13 @@ def toy_study(tmp_path, monkeypatch):
     monkeypatch.setattr("remodal.methods.method_names", lambda: sorted(toys))
     monkeypatch.setattr("remodal.settings.stages._code", lambda module: "")
 
-    def write(kind: str, folder: str = "study", **recipe):
+    def write(kind: str, folder: str = "study", truth: str = "case", **recipe):
         study = write_study(tmp_path / folder)
         changes = {
             "network": {"strides": [[1, 2, 2]]},
             "recipe": {"patch": [1, 12, 12], "epochs": 2} | recipe,
+            "data": {"truth": truth},
+            "scenarios": {"both": {"target": "venous" if truth == "image" else ""}},
             "methods": {"toy": {"type": kind}},
         }
         content = merge(study.settings.model_dump(mode="json"), changes)
@@ -184,3 +187,50 @@ def test_devices_that_cannot_share_a_pool_are_one_line(toy_study):
         UserError, match=r"recipe\.pools: a pool of 1 samples cannot be shared by 2"
     ):
         study.train("toy")
+
+
+@pytest.fixture
+def paired(toy_study):
+    """Two images of a case with a truth each: what is bright in either."""
+
+    def write(kind: str, **recipe):
+        patch = {"patch": [8, 12, 12], "learning_rate": 0.02}
+        study = toy_study(kind, truth="image", **patch | recipe)
+        for name in "abcd":
+            label_both(study.preprocessed, name)
+        return study
+
+    return write
+
+
+def test_images_with_a_truth_each_train_a_method_that_is_told_which_to_segment(paired):
+    study = paired("either", epochs=4, iterations=20)
+    model = study.train("toy")
+    assert read_json(model / "training.json")["metrics"]["validation_dice"] > 0.5
+    image = np.load(study.preprocessed / "d.npy").astype(np.float32)
+    for target, other in (("arterial", "venous"), ("venous", "arterial")):
+        told = Segmenter(
+            model, ["arterial", "venous"], InferenceSettings(), ComputeSettings(), target
+        )
+        predicted = told.probabilities(image).argmax(0)
+        own, others = (
+            2 * (predicted & label).sum() / (predicted.sum() + label.sum())
+            for label in (
+                np.load(study.preprocessed / f"d.label-{name}.npy") for name in (target, other)
+            )
+        )
+        assert own > 0.5 > others
+
+
+def test_a_method_of_one_truth_is_not_trained_on_images_that_have_one_each(paired):
+    with pytest.raises(UserError, match=r"methods\.toy: method `any_size` knows one truth"):
+        paired("any_size").train("toy")
+
+
+def test_of_images_that_have_a_truth_each_a_method_of_one_image_needs_only_its_own(paired):
+    study = paired("any_size", epochs=1)
+    methods = {"toy": study.settings.methods["toy"].model_copy(update={"modalities": ["arterial"]})}
+    study.settings = study.settings.model_copy(update={"methods": methods})
+    for name in "abcd":
+        (study.preprocessed / f"{name}.label-venous.npy").write_bytes(b"poison")
+    study.train("toy")

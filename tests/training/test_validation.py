@@ -12,8 +12,9 @@ class Known:
     classes, modalities = 2, ("ct",)
     network = torch.nn.Identity()
 
-    def probabilities(self, images):
-        return torch.nn.functional.one_hot(images["ct"][:, 0].long(), 3).movedim(-1, 1).float()
+    def probabilities_of(self, images, target):
+        said = images[target or "ct"][:, 0].long()
+        return torch.nn.functional.one_hot(said, 3).movedim(-1, 1).float()
 
 
 def batch(predicted, true):
@@ -39,3 +40,13 @@ def test_a_class_that_is_nowhere_is_undefined():
 
 def test_a_class_that_is_missed_scores_zero():
     assert dice(batch([0, 1], [2, 1])) == [1.0, 0.0]
+
+
+def test_each_image_with_a_truth_of_its_own_is_measured_by_it():
+    t1, t2 = batch([1, 1, 0], [1, 0, 0]), batch([0, 1, 2], [0, 1, 2])
+    both = Batch(
+        {"t1": t1.images["ct"], "t2": t2.images["ct"]},
+        {"t1": t1.label, "t2": t2.label},
+        torch.ones(1, dtype=torch.bool),
+    )
+    assert dice(both) == pytest.approx([2 * 2 / 5, 1.0])

@@ -159,6 +159,13 @@ class Method(ABC):
             UserError: this method cannot predict from these modalities.
         """
 
+    def learnt_labels(self, labels: Sequence[str]) -> list[str]:
+        """The images whose labels training needs, of those of the method's modalities.
+
+        A training case that lacks one of them is unlabelled. Default: all.
+        """
+        return list(labels)
+
     def probabilities_of(self, images: Mapping[str, Tensor], target: str) -> Tensor:
         """As `probabilities`, of one image of several that each have a truth of their own.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from remodal.errors import UserError
 from remodal.methods import check_unlabelled
 from remodal.methods.base import Method
 from remodal.models.model_files import WEIGHTS, describe, save_model
@@ -20,21 +18,11 @@ from remodal.results.files import write_json
 from remodal.results.provenance import git_state, hardware, versions
 from remodal.settings import RecipeSettings, Settings
 from remodal.settings.stages import depends_on
-from remodal.splits import Fold, read_fold, read_splits
 from remodal.tracking.live import live_view
-from remodal.training.cases import (
-    Stored,
-    TrainingCase,
-    choose_place,
-    load_cases,
-    require_foreground,
-    usable_cases,
-)
 from remodal.training.checkpoints import Progress, identity
-from remodal.training.choice import Choice, choose_cases
 from remodal.training.devices import make_fabric, peak_memory, precision, repeatable
 from remodal.training.fitting import Fitting
-from remodal.training.patches import TRAINING, VALIDATION, PatchSampler, Pool
+from remodal.training.samples import open_samples
 from remodal.training.starting import require_method, starting_method
 
 
@@ -117,28 +105,17 @@ def train(
 
 def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[str, Any]]:
     """Optimise the method; its progress, and what was trained on."""
-    sets = read_fold(task.splits, task.fold)
-    choice = _choose(task, method, sets)
-    used, labels = choice.used, task.settings.labels_of(task.method)
-    cache = task.settings.compute.cache
-    place = choose_place(task.preprocessed, used, labels, cache, fabric.device)
-
-    def opened(stored: Mapping[str, Stored]) -> list[TrainingCase]:
-        return load_cases(
-            task.preprocessed, stored, method.modalities, labels, place, fabric.device
-        )
-
-    of_pools = {"labelled": opened(choice.labelled), "unlabelled": opened(choice.unlabelled)}
-    require_foreground(of_pools["labelled"], method.modalities, task.preprocessed)
-    pools = [Pool(of_pools[pool.cases], pool.samples) for pool in task.recipe.sources]
-    watched = [Pool(opened(choice.validation), task.recipe.batch)] if choice.validation else []
-    if task.recipe.checkpoint == "best_validation" and not watched:
-        raise UserError(
-            "there is no validation case to choose a checkpoint by",
-            where=str(task.splits),
-            remedy="set recipe.checkpoint to last, or splits.validation_fraction above 0",
-        )
-    known_as = _identity(task, list(used))
+    samples = open_samples(
+        task.settings,
+        task.method,
+        method,
+        task.fold,
+        task.seed,
+        task.preprocessed,
+        task.splits,
+        fabric.device,
+    )
+    known_as = _identity(task, samples.cases)
     with (
         repeatable(fabric.device),
         live_view(task.settings, task.method, task.fold, task.seed, known_as) as watch,
@@ -148,58 +125,15 @@ def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[
             fabric,
             task.recipe,
             task.settings.compute,
-            _sampler(task, method, fabric, pools, TRAINING),
-            _sampler(task, method, fabric, watched, VALIDATION) if watched else None,
+            samples.training,
+            samples.validation,
             seed=task.seed,
             classes=list(task.settings.data.classes),
             folder=task.checkpoints / known_as,
             report=task.checkpoints,
             watch=watch,
         )
-        progress = fitting.run()
-    left = {*used, *choice.incomplete, *choice.unused}
-    about = {
-        "cache": place,
-        "cases": {
-            "train": list(choice.labelled),
-            "unlabelled": list(choice.unlabelled),
-            "validation": list(choice.validation),
-        },
-        "incomplete": choice.incomplete,
-        "unused": choice.unused,
-        "quarantined": sorted({*sets["train"], *sets["validation"]}.difference(left)),
-    }
-    return progress, about
-
-
-def _choose(task: _Task, method: Method, sets: Fold) -> Choice:
-    """The fold's cases by their use, as the recipe has it."""
-    return choose_cases(
-        usable_cases(task.preprocessed, sets["train"]),
-        usable_cases(task.preprocessed, sets["validation"]),
-        method.modalities,
-        task.settings.labels_of(task.method),
-        task.recipe,
-        known={*read_splits(task.splits)["modalities"], *chain.from_iterable(sets.values())},
-    )
-
-
-def _sampler(
-    task: _Task, method: Method, fabric: Fabric, pools: list[Pool], purpose: int
-) -> PatchSampler:
-    recipe = task.recipe
-    return PatchSampler(
-        pools,
-        method.modalities,
-        task.settings.labels_of(task.method),
-        patch=recipe.patch,
-        context=method.context,
-        foreground=recipe.foreground,
-        device=fabric.device,
-        purpose=purpose,
-        seed=task.seed,
-        augmentation=recipe.augmentation if purpose == TRAINING else None,
-    )
+        return fitting.run(), samples.about
 
 
 def _identity(task: _Task, cases: list[str]) -> str:

@@ -13,18 +13,20 @@ from remodal.objectives.batch import Batch
 def validation_dice(method: Method, batches: Iterable[Batch], fabric: Fabric) -> list[float | None]:
     """Dice of each class over all voxels of all batches together (nnU-Net's online evaluation).
 
-    Prediction is from all of the method's modalities. Undefined (None) for a class that is neither
-    in the labels nor predicted.
+    Prediction is from all of the method's modalities, of each image that has a label of its own.
+    Undefined (None) for a class that is neither in the labels nor predicted.
     """
     counts = torch.zeros((method.classes, 2), dtype=torch.int64, device=fabric.device)
     method.network.eval()
     for batch in batches:
-        with fabric.autocast():
-            probabilities = method.probabilities(batch.images)
-        predicted = probabilities.argmax(1)
-        for index in range(method.classes):
-            mine, true = predicted == index + 1, batch.label == index + 1
-            counts[index] += torch.stack([(mine & true).sum(), mine.sum() + true.sum()])
+        for image, label in batch.labels.items():
+            target = image if len(batch.labels) > 1 else ""
+            with fabric.autocast():
+                probabilities = method.probabilities_of(batch.images, target)
+            predicted = probabilities.argmax(1)
+            for index in range(method.classes):
+                mine, true = predicted == index + 1, label == index + 1
+                counts[index] += torch.stack([(mine & true).sum(), mine.sum() + true.sum()])
     method.network.train()
     overlap, size = fabric.all_reduce(counts, reduce_op="sum").cpu().unbind(1)
     return [2 * o / s if s else None for o, s in zip(overlap.tolist(), size.tolist())]

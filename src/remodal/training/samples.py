@@ -1,0 +1,140 @@
+"""Where the batches of a training and of its validation come from: cases of a fold, opened."""
+
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from remodal.errors import UserError
+from remodal.methods.base import Method
+from remodal.settings import Settings
+from remodal.splits import read_fold, read_splits
+from remodal.training.cases import choose_place, load_cases, require_foreground, usable_cases
+from remodal.training.choice import Cases, choose_cases
+from remodal.training.patches import TRAINING, VALIDATION, PatchSampler, Pool
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a training takes its batches from.
+
+    Attributes:
+        training: makes its batches.
+        validation: makes those of the validation curve; None: there is no validation case.
+        cases: all cases that are read.
+        about: for the training's record: the `cases` by their use, where they are held (`cache`),
+            and those that are `incomplete`, `unused` or `quarantined`.
+    """
+
+    training: PatchSampler
+    validation: PatchSampler | None
+    cases: list[str]
+    about: dict[str, Any]
+
+
+def open_samples(
+    settings: Settings,
+    name: str,
+    method: Method,
+    fold: int,
+    seed: int,
+    preprocessed: Path,
+    splits: Path,
+    device: torch.device,
+) -> Samples:
+    """Choose a fold's cases for a method, and open them.
+
+    Args:
+        settings: of the study.
+        name: key of `settings.methods`.
+        method: the method itself.
+        fold: number of the fold.
+        seed: of the training.
+        preprocessed: folder of the fold's preprocessed cases.
+        splits: splits.json.
+        device: the training device.
+
+    Raises:
+        UserError: missing or unusable cases, fewer labelled or unlabelled ones than the recipe
+            wants, no validation case to choose a checkpoint by, or a method of one truth for
+            images that have one each.
+    """
+    recipe, sets = settings.recipe_of(name), read_fold(splits, fold)
+    labels = _labels(settings, name, method)
+    choice = choose_cases(
+        usable_cases(preprocessed, sets["train"]),
+        usable_cases(preprocessed, sets["validation"]),
+        method.modalities,
+        labels,
+        recipe,
+        known={*read_splits(splits)["modalities"], *chain.from_iterable(sets.values())},
+    )
+    if recipe.checkpoint == "best_validation" and not choice.validation:
+        raise UserError(
+            "there is no validation case to choose a checkpoint by",
+            where=str(splits),
+            remedy="set recipe.checkpoint to last, or splits.validation_fraction above 0",
+        )
+    place = choose_place(preprocessed, choice.used, labels, settings.compute.cache, device)
+
+    def pool(cases: Cases, samples: int) -> Pool:
+        opened = load_cases(preprocessed, cases, method.modalities, labels, place, device)
+        return Pool(opened, samples)
+
+    def sampler(pools: list[Pool], purpose: int) -> PatchSampler:
+        return PatchSampler(
+            pools,
+            method.modalities,
+            labels,
+            patch=recipe.patch,
+            context=method.context,
+            foreground=recipe.foreground,
+            device=device,
+            purpose=purpose,
+            seed=seed,
+            augmentation=recipe.augmentation if purpose == TRAINING else None,
+        )
+
+    of_kind = {"labelled": choice.labelled, "unlabelled": choice.unlabelled}
+    pools = [pool(of_kind[source.cases], source.samples) for source in recipe.sources]
+    for source, opened in zip(recipe.sources, pools):
+        if source.cases == "labelled":
+            require_foreground(opened.cases, method.modalities, preprocessed)
+    watched = [pool(choice.validation, recipe.batch)] if choice.validation else []
+    known = {*choice.used, *choice.incomplete, *choice.unused}
+    about = {
+        "cache": place,
+        "cases": {
+            "train": list(choice.labelled),
+            "unlabelled": list(choice.unlabelled),
+            "validation": list(choice.validation),
+        },
+        "incomplete": choice.incomplete,
+        "unused": choice.unused,
+        "quarantined": sorted({*sets["train"], *sets["validation"]} - known),
+    }
+    return Samples(
+        sampler(pools, TRAINING),
+        sampler(watched, VALIDATION) if watched else None,
+        list(choice.used),
+        about,
+    )
+
+
+def _labels(settings: Settings, name: str, method: Method) -> list[str]:
+    """The images whose labels the method learns from.
+
+    Raises:
+        UserError: several, and the method knows one truth.
+    """
+    labels = method.learnt_labels(settings.labels_of(name))
+    if len(labels) > 1 and type(method).probabilities_of is Method.probabilities_of:
+        raise UserError(
+            f"method `{settings.methods[name].type}` knows one truth, but {' and '.join(labels)} "
+            "have one each",
+            where=f"methods.{name}",
+            expected="one modality, or a method that is told which image to segment",
+        )
+    return labels
