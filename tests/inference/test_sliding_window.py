@@ -105,6 +105,17 @@ def test_a_volume_of_one_patch_is_one_direct_pass(network) -> None:
     torch.testing.assert_close(sliding_window(network, image, PATCH, mirror=False), direct)
 
 
+def test_uniform_weights_are_a_plain_mean_over_windows(network) -> None:
+    image = image_of((16, 18, 24))
+    ours = sliding_window(network, image, PATCH, uniform=True, mirror=False)
+    with torch.no_grad():
+        theirs = sliding_window_inference(
+            image[None], PATCH, 3, network, overlap=0.5, mode="constant"
+        )[0]
+    torch.testing.assert_close(ours, theirs)
+    assert not torch.allclose(ours, sliding_window(network, image, PATCH, mirror=False))
+
+
 @pytest.mark.parametrize("shape", [(9, 13, 29), (25, 12, 17)])
 def test_every_voxel_has_probabilities_that_sum_to_one(network, shape) -> None:
     result = sliding_window(network, image_of(shape), PATCH, step=0.7)

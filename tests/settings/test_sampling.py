@@ -1,8 +1,14 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
+from remodal.errors import UserError
 from remodal.settings import RecipeSettings
+from remodal.settings.composition import compose
 from remodal.settings.sampling import PatchSettings
+
+CONFIG = Path(__file__).parents[2] / "config"
 
 
 def patch(*sides, **fields):
@@ -67,3 +73,12 @@ def test_pools_make_up_the_batch():
 def test_at_least_one_case_is_labelled(wrong):
     with pytest.raises(ValidationError, match="at least one case"):
         RecipeSettings(labelled=wrong)
+
+
+def test_preparation_measures_no_label_that_a_method_withholds():
+    change = {"methods": {"nnunet": {"recipe": {"labelled": 2}}}}
+    with pytest.raises(UserError, match=r"preprocessing\.clip: `dataset_foreground` would measure"):
+        compose({"study": "liver", "preset": "smoke"}, CONFIG, change)
+    other = change | {"preprocessing": {"clip": "case"}}
+    settings = compose({"study": "liver", "preset": "smoke"}, CONFIG, other)
+    assert settings.recipe_of("nnunet").labelled == 2

@@ -19,7 +19,7 @@ from remodal.training.patches import PatchSampler
 
 CONFIG = Path(__file__).parents[2] / "config"
 SHAPE = (12, 20, 18)
-TOYS = ("teacher", "adversary", "student")
+TOYS = ("adversary", "any_size", "either", "entropy", "slices", "student", "teacher")
 
 
 def write_case(folder: Path, name: str, seed: int, shape: tuple[int, int, int] = SHAPE) -> None:

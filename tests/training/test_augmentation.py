@@ -187,3 +187,28 @@ def test_the_later_trainers_changes_can_be_switched_on():
     for each in drawn.changes:
         each(changed)
     assert torch.isfinite(changed).all()
+
+
+def test_an_offset_is_added_to_each_modality():
+    image = torch.zeros((2, 2, 3, 4))
+    change.add_offset(image, numbers=[0.5, -0.25])
+    assert image.flatten(1).unique(dim=1).tolist() == [[0.5], [-0.25]]
+
+
+def test_changes_that_are_new_leave_the_draws_of_the_others():
+    known = off(gamma_probability=1.0, mirror_probability=0.5)
+    more = known.model_copy(update={"offset_probability": 1.0, "translation_probability": 1.0})
+    for seed in range(10):
+        before, after = draw(known, seed), draw(more, seed)
+        assert before.mirrored == after.mirrored
+        assert before.changes[0].keywords == after.changes[0].keywords
+
+
+def test_a_translation_is_some_share_of_the_patch_and_within_the_slices_leaves_them():
+    moving = off(translation_probability=1.0, translation=0.25)
+    found = np.array([draw(moving, seed).translation for seed in range(300)])
+    limits = np.rint(0.25 * np.array(SHAPE)).astype(int)
+    assert (abs(found) <= limits).all()
+    assert (abs(found).max(0) == limits).all()
+    flat = moving.model_copy(update={"in_slice": True})
+    assert not any(draw(flat, seed).translation[0] for seed in range(20))

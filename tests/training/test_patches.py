@@ -75,6 +75,30 @@ def test_a_region_is_the_zero_padded_volumes(data):
     np.testing.assert_array_equal(found, expected)
 
 
+def test_a_region_outside_the_volume_is_zero():
+    volume = torch.ones((2, 4, 4, 4))
+    for start in ((-9, 0, 0), (0, 7, 0), (4, 4, 4)):
+        region = read_region(volume, start, (3, 2, 3))
+        assert (tuple(region.shape), region.any().item()) == ((2, 3, 2, 3), False)
+
+
+def test_a_translation_moves_image_and_label_alike():
+    moving = STILL.model_copy(
+        update={"translation_probability": 1.0, "translation": 0.4, "mirror_probability": 0.0}
+    )
+    case = make_case()
+    patches, still = sampler([case], augmentation=moving), sampler([case], augmentation=None)
+    moved = 0
+    for iteration in range(20):
+        batch = patches.batch(0, iteration)
+        np.testing.assert_array_equal(batch.images["arterial"][:, 0], 10 * batch.label)
+        patch, before = patches.draw(0, iteration, 0), still.draw(0, iteration, 0)
+        move = np.array(patch.start) - before.start
+        assert tuple(move) == patch.augmentation.translation
+        moved += move.any()
+    assert moved > 15
+
+
 def test_a_patch_lies_anywhere_inside_a_larger_volume():
     rng = np.random.default_rng(0)
     starts = np.array([random_start(rng, (10, 8, 30), (8, 8, 8)) for _ in range(500)])

@@ -1,8 +1,5 @@
 """Trainings that the liver study has not: 2.5-D, patches of many sizes, unlabelled cases."""
 
-import sys
-from types import ModuleType
-
 import numpy as np
 import pytest
 import torch
@@ -15,11 +12,7 @@ from remodal.settings import ComputeSettings, InferenceSettings, Settings
 from remodal.settings.merging import merge
 from remodal.training import patches
 
-from .conftest import label_both, without_label, write_study
-from .toys.any_size import AnySize
-from .toys.either import Either
-from .toys.entropy import Entropy
-from .toys.slices import Slices
+from .conftest import label_both, without_label
 
 STREAMS = {
     "batch": 4,
@@ -28,24 +21,17 @@ STREAMS = {
 
 
 @pytest.fixture
-def toy_study(tmp_path, monkeypatch):
-    """Write a tiny study with one toy method: `toy_study(name, folder, **recipe)`."""
-    toys = {"slices": Slices, "any_size": AnySize, "entropy": Entropy, "either": Either}
-    for name, method in toys.items():
-        module = ModuleType(f"remodal.methods.{name}")
-        module.METHOD = method
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr("remodal.methods.method_names", lambda: sorted(toys))
-    monkeypatch.setattr("remodal.settings.stages._code", lambda module: "")
+def toy_study(make_toys):
+    """Write a tiny study with a method `toy`: `toy_study(type, folder, truth, **recipe)`."""
 
     def write(kind: str, folder: str = "study", truth: str = "case", **recipe):
-        study = write_study(tmp_path / folder)
+        study = make_toys(kind, folder)
         changes = {
             "network": {"strides": [[1, 2, 2]]},
             "recipe": {"patch": [1, 12, 12], "epochs": 2} | recipe,
             "data": {"truth": truth},
+            "preprocessing": {"clip": {"by": "case"}},
             "scenarios": {"both": {"target": "venous" if truth == "image" else ""}},
-            "methods": {"toy": {"type": kind}},
         }
         content = merge(study.settings.model_dump(mode="json"), changes)
         study.settings = Settings.model_validate(content)
@@ -95,17 +81,17 @@ MANY_SIZES = {"least": [4, 8, 8], "most": [12, 16, 16], "multiple": [4, 4, 4]}
 def test_patches_of_many_sizes_train_alike_broken_or_not(toy_study, monkeypatch):
     seen = set()
 
-    class Watched(AnySize):
-        def objective(self, batch, step):
-            seen.add(tuple(batch.label.shape[1:]))
-            return super().objective(batch, step)
+    made = patches.PatchSampler.batch
+
+    def watched(self, epoch, iteration, samples=None):
+        batch = made(self, epoch, iteration, samples)
+        seen.add(tuple(batch.label.shape[1:]))
+        return batch
 
     study = toy_study("any_size", patch=MANY_SIZES, iterations=6)
-    monkeypatch.setattr(sys.modules["remodal.methods.any_size"], "METHOD", Watched)
+    monkeypatch.setattr(patches.PatchSampler, "batch", watched)
     unbroken = study.train("toy", "unbroken")
     assert len(seen) > 4
-
-    made = patches.PatchSampler.batch
 
     def killed(self, epoch, iteration, samples=None):
         if (epoch, iteration) == (1, 3):

@@ -116,6 +116,7 @@ class Segmenter:
                 self._whole(image.shape[1:]) if whole else self._patch.most,
                 context=self._method.context,
                 step=self._settings.step,
+                uniform=self._settings.weights == "uniform",
                 mirror=mirror,
                 batch=self._windows,
                 track=track,

@@ -74,6 +74,7 @@ def sliding_window(
     *,
     context: Sequence[int] = (0, 0, 0),
     step: float = 0.5,
+    uniform: bool = False,
     mirror: bool = True,
     batch: int = 4,
     track: Callable[[Iterable], Iterable] = iter,
@@ -92,6 +93,7 @@ def sliding_window(
         patch: size of the part of a window that is predicted (z, y, x).
         context: voxels that the predictor sees on either side of that.
         step: largest step between windows, as a share of the patch.
+        uniform: whether all voxels of a window count alike, instead of by `gaussian_weights`.
         mirror: whether to average over all mirrorings of each window.
         batch: patches in one call of the predictor; the last call may get fewer.
         track: wraps the batches, for a progress bar.
@@ -103,7 +105,8 @@ def sliding_window(
     padded = _surrounded(image, shape, inner, context)
     windows = _windows(shape, patch, step)
     flips = mirrorings(mirror)
-    weights = gaussian_weights(patch).to(image.device)
+    weights = torch.ones(tuple(patch)) if uniform else gaussian_weights(patch)
+    weights = weights.to(image.device)
     weight_sum = torch.zeros(shape, device=image.device)
     for window in windows:
         weight_sum[window] += weights

@@ -40,6 +40,8 @@ _AUGMENTED = {
     "low_resolution_probability": "coarsened",
     "gamma_probability": "gamma-corrected",
     "gamma_inverted_probability": "gamma-corrected as negatives",
+    "offset_probability": "shifted in intensity",
+    "translation_probability": "moved",
 }
 _SPLIT = {
     "holdout": "{fraction} % of the patients",

@@ -10,8 +10,8 @@ class AugmentationSettings(Section):
 
     in_slice: bool = Field(
         False,
-        description='Rotate, zoom and deform within the slices only (nnU-Net\'s "dummy 2-D", for '
-        "thick slices).",
+        description="Rotate, zoom, deform and shift within the slices only, all slices alike "
+        '(nnU-Net\'s "dummy 2-D", for thick slices and for 2.5-D).',
     )
     rotation_degrees: float = Field(15.0, ge=0, description="Largest rotation about each axis.")
     rotation_probability: float = Field(0.2, ge=0, le=1, description="Chance of a rotation.")
@@ -45,3 +45,11 @@ class AugmentationSettings(Section):
         0.0, ge=0, le=1, description="Chance of a simulated low resolution (V2)."
     )
     low_resolution: tuple[float, float] = Field((0.5, 1.0), description="Range of its zoom.")
+    translation: float = Field(
+        0.1, ge=0, lt=1, description="Largest shift along each axis, as a share of the patch."
+    )
+    translation_probability: float = Field(0.0, ge=0, le=1, description="Chance of a shift.")
+    offset: tuple[float, float] = Field(
+        (-0.2, 0.2), description="Range of the number added to an image's intensities."
+    )
+    offset_probability: float = Field(0.0, ge=0, le=1, description="Chance of such an addition.")

@@ -16,6 +16,11 @@ class InferenceSettings(Section):
         "`whole` image, padded with zeros to what the network can halve (for methods that are "
         "trained on patches of many sizes).",
     )
+    weights: Literal["gaussian", "uniform"] = Field(
+        "gaussian",
+        description="How voxels of overlapping windows count: less towards a window's border "
+        "(nnU-Net), or all alike.",
+    )
     step: float = Field(0.5, gt=0, le=1, description="Window step as a share of the patch.")
     mirror: bool = Field(True, description="Average over all mirrorings (8-fold in 3-D).")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(

@@ -146,7 +146,18 @@ class Settings(Section):
                 except ValidationError as error:
                     raise ValueError(problems(error, section)) from error
                 self._require_patch_fits(recipe, section)
+            self._require_withheld_unmeasured(name)
         return self
+
+    def _require_withheld_unmeasured(self, method: str) -> None:
+        """Preparation is shared by all methods: it must not measure labels that one withholds."""
+        measured = {"clip": self.preprocessing.clip.by, "normalise": self.preprocessing.normalise}
+        for key, by in measured.items():
+            if by == "dataset_foreground" and self.recipe_of(method).labelled is not None:
+                raise ValueError(
+                    f"preprocessing.{key}: `{by}` would measure the labels that the recipe of "
+                    f"`{method}` withholds; choose another"
+                )
 
     def _require_patch_fits(self, recipe: RecipeSettings, section: str) -> None:
         factor = self.network.factor

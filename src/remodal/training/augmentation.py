@@ -29,11 +29,14 @@ class Augmentation:
         deformation: rotation, zoom and elastic deformation; None when none was drawn.
         mirrored: whether each axis (z, y, x) is flipped.
         changes: changes of an (M, Z, Y, X) image's intensities in place, in their order.
+        translation: whole voxels (z, y, x) that the patch is moved by; what it then shows of the
+            outside of the volume is zero.
     """
 
     deformation: Deformation | None = None
     mirrored: tuple[bool, bool, bool] = (False, False, False)
     changes: list[Callable[[Tensor], None]] = field(default_factory=list)
+    translation: Shape = (0, 0, 0)
 
 
 def draw_augmentation(
@@ -42,7 +45,20 @@ def draw_augmentation(
     """Draw what happens to one patch of `shape` with `channels` modalities."""
     deformation = draw_deformation(rng, settings, shape)
     mirrored = tuple((rng.random(3) < settings.mirror_probability).tolist())
-    return Augmentation(deformation, mirrored, draw_changes(rng, settings, channels))
+    changes = draw_changes(rng, settings, channels)
+    return Augmentation(deformation, mirrored, changes, draw_translation(rng, settings, shape))
+
+
+def draw_translation(
+    rng: np.random.Generator, settings: AugmentationSettings, shape: Shape
+) -> Shape:
+    """Draw how far a patch is moved: uniform, whole voxels; with `in_slice` not along z."""
+    if rng.random() >= settings.translation_probability:
+        return (0, 0, 0)
+    moves = rng.uniform(-settings.translation, settings.translation, 3) * shape
+    if settings.in_slice:
+        moves[0] = 0
+    return tuple(np.rint(moves).astype(int).tolist())
 
 
 def draw_deformation(
@@ -110,7 +126,10 @@ def around_one(rng: np.random.Generator, limits: tuple[float, float]) -> float:
 def draw_changes(
     rng: np.random.Generator, settings: AugmentationSettings, channels: int
 ) -> list[Callable[[Tensor], None]]:
-    """Draw the intensity changes, in the V2 trainer's order; each modality has its own numbers."""
+    """Draw the intensity changes, in the V2 trainer's order; each modality has its own numbers.
+
+    What that trainer does not know comes last: the draws before it stay as they are.
+    """
     changes: list[Callable[[Tensor], None]] = []
 
     def happens(probability: float) -> bool:
@@ -138,6 +157,9 @@ def draw_changes(
         changes.append(partial(change_gamma, exponents=factors(settings.gamma), inverted=True))
     if happens(settings.gamma_probability):
         changes.append(partial(change_gamma, exponents=factors(settings.gamma)))
+    if happens(settings.offset_probability):
+        added = rng.uniform(*settings.offset, channels).tolist()
+        changes.append(partial(add_offset, numbers=added))
     return changes
 
 
@@ -187,6 +209,12 @@ def _blur_axis(image: Tensor, axis: int, sigma: float) -> Tensor:
     padding = [radius if a == axis else 0 for a in range(3) for _ in range(2)]
     padded = F.pad(image, padding[::-1], mode="replicate")
     return F.conv3d(padded, (kernel / kernel.sum()).view(1, 1, *shape))
+
+
+def add_offset(image: Tensor, numbers: list[float]) -> None:
+    """Add its number to each modality."""
+    for channel, number in zip(image, numbers):
+        channel.add_(number)
 
 
 def change_brightness(image: Tensor, factors: list[float]) -> None:

@@ -112,8 +112,9 @@ def read_region(volume: Tensor, start: Shape, shape: Shape) -> Tensor:
 
     Zero is an image's mean after normalisation (nnU-Net's padding) and the background's label.
     """
-    before = [max(0, -first) for first in start]
-    after = [max(0, first + n - size) for first, n, size in zip(start, shape, volume.shape[-3:])]
+    sides = list(zip(start, shape, volume.shape[-3:]))
+    before = [min(n, max(0, -first)) for first, n, _ in sides]
+    after = [min(n, max(0, first + n - size)) for first, n, size in sides]
     inside = tuple(
         slice(first + b, first + n - a) for first, n, b, a in zip(start, shape, before, after)
     )
@@ -220,7 +221,8 @@ class PatchSampler:
         drawn = draw_augmentation(
             rng, self._augmentation, self._with_context(shape), len(self._modalities)
         )
-        return Patch(case, start, shape, drawn)
+        moved = tuple(first + move for first, move in zip(start, drawn.translation))
+        return Patch(case, moved, shape, drawn)
 
     def _with_context(self, shape: Shape) -> Shape:
         return tuple((np.array(shape) + 2 * self._context).tolist())
