@@ -5,6 +5,7 @@ import pytest
 from remodal.report.methods_text import methods_text
 from remodal.report.page import _environment as templates
 from remodal.report.page import versions
+from remodal.report.preparation_text import label_use
 from remodal.report.training_text import Trained
 
 PHASES = ["arterial", "venous"]
@@ -100,3 +101,32 @@ def test_unlabelled_cases_are_counted_in_use_and_out_of_it(text_of, quarantined,
     assert "1 of them had no label, and served for training only" in text
     assert said in text
     assert "had no label" not in text_of()
+
+
+def test_images_are_said_to_be_cropped_and_by_what(text_of):
+    crop = {"mask": {"study": "region-paper", "method": "nnunet", "scenario": "both"}}
+    text = text_of(preprocessing={"crop": crop, "clip": {"range": [-70, 180]}, "normalise": "unit"})
+    assert "cropped to the box of a structure predicted by study region-paper, by models" in text
+    assert "Intensities were clipped to -70 to 180 and scaled to 0 to 1" in text
+    text = text_of(preprocessing={"crop": {"mask": {"label": [1]}, "outside": -1000}})
+    assert "the reference label (values 1), also in test cases; voxels outside it were" in text
+
+
+@pytest.mark.parametrize(
+    ("overrides", "uses"),
+    [
+        ({}, []),
+        ({"preprocessing": {"crop": {"mask": {"label": [1]}}}}, ["to crop the images"]),
+        (
+            {
+                "registration": {
+                    "method": "centroid",
+                    "options": {"centroid": {"mask": {"label": [2]}}},
+                }
+            },
+            ["to lay the images of a case on each other"],
+        ),
+    ],
+)
+def test_a_use_of_test_cases_labels_is_named(make_settings, overrides, uses):
+    assert label_use(make_settings(**overrides)) == uses
