@@ -226,6 +226,7 @@ def write_models(study: Path, settings: Settings) -> None:
             folder / "training.json",
             {
                 "parameter_count": 31_190_000,
+                "trained_parameter_count": 31_190_000,
                 "epochs": 0 if chosen.inputs else 12,
                 "seconds": 0.0 if chosen.inputs else 754.2,
                 "device": "a processor",

@@ -235,9 +235,9 @@ def test_columns_of_groups_beside_the_mean_of_fold_means_and_the_case_weighted_m
 
 def test_parameters_hours_and_cases_come_from_the_models_records(study):
     models = {
-        ("fusion", 0): {"parameter_count": 9_448_866, "seconds": 7200.0},
+        ("fusion", 0): {"trained_parameter_count": 9_448_866, "seconds": 7200.0},
         ("ours", 0): {
-            "parameter_count": 12_091_218,
+            "trained_parameter_count": 12_091_218,
             "seconds": 9000.0,
             "cases": {"train": ["x"], "unlabelled": ["y", "z"]},
         },
@@ -302,7 +302,7 @@ def test_a_published_number_is_found_for_any_cell(study, tmp_path, monkeypatch):
         {"metric": "dice"},
         {"metric": "dice", "mean": "folds", "published": False},
     ]
-    models = {("ours", 0): {"parameter_count": 9_440_000}}
+    models = {("ours", 0): {"trained_parameter_count": 9_440_000}}
     table = study({"rows": [ROW], "columns": columns}, FOLDS, models, folds=2, seeds=(0, 1))
     found = [entry.published and entry.published.mean for entry in table.rows[0].entries]
     assert found == [70.5, 9.44, 80.2, None]

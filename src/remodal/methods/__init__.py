@@ -9,7 +9,7 @@ from remodal.errors import UserError
 from remodal.extensions import Extension, available, load, require
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from remodal.methods.base import Method
     from remodal.settings import NetworkSettings, RecipeSettings
@@ -121,6 +121,30 @@ def check_unlabelled(name: str, recipe: "RecipeSettings", where: str) -> None:
             where=where,
             expected="pools of labelled cases only",
         )
+
+
+def check_roles(
+    name: str, modalities: "Sequence[str]", inputs: "Iterable[str]", where: str
+) -> None:
+    """Check that a method knows the roles of the trained models it is given (imports the method).
+
+    Args:
+        name: the method.
+        modalities: that it takes.
+        inputs: the roles.
+        where: the setting that names them, for the message.
+
+    Raises:
+        UserError: a role that it does not know.
+    """
+    known = _method_class(name).roles(modalities)
+    for role in inputs:
+        if role not in known:
+            raise UserError(
+                f"`{name}` knows no input model of role `{role}`",
+                where=where,
+                expected=f"roles {', '.join(sorted(known))}",
+            )
 
 
 def _method_class(name: str) -> "type[Method]":

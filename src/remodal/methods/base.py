@@ -193,8 +193,8 @@ class Method(ABC):
         """
         self.network.load_state_dict(weights)
 
-    @property
-    def roles(self) -> set[str]:
+    @classmethod
+    def roles(cls, modalities: Sequence[str]) -> set[str]:
         """Roles that the method's input models may have (default: to start from its weights)."""
         return {START}
 

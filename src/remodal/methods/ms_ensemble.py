@@ -68,10 +68,10 @@ class MSEnsemble(DeeplySupervisedMethod):
         """Any of its modalities: the average is of those present."""
         return set() < set(present) <= set(self.modalities)
 
-    @property
-    def roles(self) -> set[str]:
+    @classmethod
+    def roles(cls, modalities: Sequence[str]) -> set[str]:
         """A trained model for each modality."""
-        return set(self.modalities)
+        return set(modalities)
 
     def start_from(self, inputs: Mapping[str, Method]) -> None:
         """Take over the weights of one single-phase nnU-Net a modality.

@@ -45,7 +45,8 @@ def _count(part: str) -> Callable[[Mapping[str, Any]], float | None]:
 
 
 def _millions(details: Mapping[str, Any]) -> float | None:
-    count = details.get("parameter_count")
+    """As papers count: of all networks that were trained, a discriminator too."""
+    count = details.get("trained_parameter_count")
     return None if count is None else count / 1e6
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource, cases_of
 from remodal.masks.prediction import mask_states
-from remodal.methods import check_options, check_unlabelled, require_method
+from remodal.methods import check_options, check_roles, check_unlabelled, require_method
 from remodal.registration.ways import check_registration, mask_of
 from remodal.settings import Settings
 from remodal.settings.composition import write_settings
@@ -30,6 +30,9 @@ def check_study(settings: Settings) -> str:
         require_method(method.type)
         if method.options:
             check_options(method.type, method.options, where=f"methods.{name}.options")
+        if method.inputs:
+            where, modalities = f"methods.{name}.inputs", settings.modalities_of(name)
+            check_roles(method.type, modalities, method.inputs, where)
         where = f"methods.{name}, recipe.pools"
         check_unlabelled(method.type, settings.recipe_of(name), where)
     cases = cases_of(settings)

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
-from torch import nn
 
 from remodal.methods import check_unlabelled
 from remodal.methods.base import Method
@@ -15,13 +13,14 @@ from remodal.models.model_files import WEIGHTS, describe, save_model
 from remodal.preprocessing.fingerprint import read_fingerprint
 from remodal.results.curves import write_curves
 from remodal.results.files import write_json
-from remodal.results.provenance import git_state, hardware, versions
+from remodal.results.paths import Training
 from remodal.settings import RecipeSettings, Settings
 from remodal.settings.stages import depends_on
 from remodal.tracking.live import live_view
 from remodal.training.checkpoints import Progress, identity
-from remodal.training.devices import make_fabric, peak_memory, precision, repeatable
+from remodal.training.devices import make_fabric, repeatable
 from remodal.training.fitting import Fitting
+from remodal.training.record import training_record
 from remodal.training.samples import open_samples
 from remodal.training.starting import require_method, starting_method
 
@@ -99,7 +98,8 @@ def train(
     if not fabric.is_global_zero:
         return
     write_curves(output / "curves.csv", progress.curves)
-    write_json(output / "training.json", _record(task, method, fabric, progress) | about)
+    about |= training_record(settings, Training(method_name, fold, seed), method, fabric, progress)
+    write_json(output / "training.json", about)
     save_model(output, method, description | {"options": method.options.model_dump(mode="json")})
 
 
@@ -145,65 +145,3 @@ def _identity(task: _Task, cases: list[str]) -> str:
     }
     files = [task.splits, task.fingerprint, *(task.preprocessed / f"{case}.json" for case in cases)]
     return identity(parts, [*files, *(folder / WEIGHTS for folder in task.inputs.values())])
-
-
-def _record(task: _Task, method: Method, fabric: Fabric, progress: Progress) -> dict[str, Any]:
-    """What training.json says: parameters, last metrics, time, machine and versions."""
-    settings = task.settings.model_dump(mode="json")
-    recipe = task.recipe
-    patches = progress.epoch * recipe.iterations * recipe.batch
-    on_gpu = fabric.device.type == "cuda"
-    machine = hardware()
-    return {
-        "study": task.settings.study,
-        "method": task.method,
-        "fold": task.fold,
-        "seed": task.seed,
-        "code": git_state(),
-        "parameters": {
-            "recipe": recipe.described(),
-            "network": settings["network"],
-            "method": settings["methods"][task.method],
-        },
-        **_counts(method, recipe),
-        "epochs": progress.epoch,
-        "checkpoint": {"rule": recipe.checkpoint, "epoch": progress.kept_epoch},
-        "metrics": progress.curves[-1] if progress.curves else {},
-        "seconds": round(progress.seconds, 1),
-        "patches_per_second": round(patches / progress.seconds, 3) if patches else None,
-        "resumed": progress.resumed,
-        "device": torch.cuda.get_device_name(fabric.device) if on_gpu else machine["cpu"],
-        "devices": fabric.world_size,
-        "batch": recipe.batch,
-        "batch_per_device": recipe.batch // fabric.world_size,
-        "learning_rate": recipe.learning_rate,
-        "precision": precision(recipe, on_gpu),
-        "peak_memory_bytes": peak_memory(fabric.device),
-        "hardware": machine,
-        "versions": versions(),
-    }
-
-
-def _counts(method: Method, recipe: RecipeSettings) -> dict[str, Any]:
-    """Numbers of parameters: of the model, of what helped in its training, and as papers count.
-
-    Papers count every network that is trained: a discriminator, but no teacher that follows.
-    """
-    optimisations = method.optimisations(recipe).values() if method.learns else ()
-    trained = {id(p) for one in optimisations for group in one.parameters for p in group["params"]}
-    own = _count(method.network)
-    helping = {name: _count(network) for name, network in method.companions.items()}
-    counted = [
-        helping[name]
-        for name, network in method.companions.items()
-        if not trained.isdisjoint(map(id, network.parameters()))
-    ]
-    return {
-        "parameter_count": own,
-        "companion_parameter_counts": helping,
-        "trained_parameter_count": own + sum(counted),
-    }
-
-
-def _count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())

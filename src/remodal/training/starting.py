@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from remodal.errors import UserError
-from remodal.methods import build_method
+from remodal.methods import build_method, check_roles
 from remodal.methods.base import Method, channels_last
 from remodal.models.model_files import load_model
 from remodal.results.files import sha256
@@ -50,15 +50,16 @@ def starting_method(
     """
     _require_inputs(settings, name, inputs)
     chosen = settings.methods[name]
+    modalities = settings.modalities_of(name)
+    check_roles(chosen.type, modalities, inputs, f"methods.{name}.inputs")
     torch.manual_seed(seed)
     method = build_method(
         chosen.type,
-        settings.modalities_of(name),
+        modalities,
         len(settings.data.classes),
         settings.network,
         chosen.options,
     )
-    _require_roles(method, name, inputs)
     if weights := settings.recipe_of(name).starting_weights:
         _load(method, weights)
     method.inputs = {role: _frozen(load_model(path).method) for role, path in inputs.items()}
@@ -82,16 +83,6 @@ def _require_inputs(settings: Settings, name: str, inputs: Mapping[str, Path]) -
             expected=", ".join(f"{role}=<folder of {model}>" for role, model in wanted.items())
             or "none",
         )
-
-
-def _require_roles(method: Method, name: str, inputs: Mapping[str, Path]) -> None:
-    for role in inputs:
-        if role not in method.roles:
-            raise UserError(
-                f"`{method.name}` knows no input model of role `{role}`",
-                where=f"methods.{name}.inputs",
-                expected=f"roles {', '.join(sorted(method.roles))}",
-            )
 
 
 def _take_over(method: Method, name: str, inputs: Mapping[str, Path]) -> None:

@@ -1,5 +1,7 @@
 """Distillation: a student of one modality and a frozen teacher of all."""
 
+from collections.abc import Sequence
+
 from remodal.methods.nnunet import NNUNet
 from remodal.objectives.batch import Batch, Step
 
@@ -7,7 +9,10 @@ from remodal.objectives.batch import Batch, Step
 class Student(NNUNet):
     """A U-Net that is drawn to what a trained model predicts from the same images."""
 
-    roles = frozenset({"start", "teacher"})
+    @classmethod
+    def roles(cls, modalities: Sequence[str]) -> set[str]:
+        """A teacher, or weights to start from."""
+        return {"start", "teacher"}
 
     def objective(self, batch: Batch, step: Step):
         """Segmentation, and the distance from the teacher."""
