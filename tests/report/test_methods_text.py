@@ -54,6 +54,23 @@ def test_a_method_with_a_recipe_of_its_own_is_named(text_of):
     assert said in text_of(methods=own)
 
 
+def test_where_samples_come_from_and_how_much_is_predicted_at_once_are_said(text_of):
+    text = text_of()
+    assert "by sliding windows with a step of 0.5 patches and Gaussian weights" in text
+    assert "pools" not in text
+    pools = [{"cases": "labelled", "samples": 1}, {"cases": "unlabelled", "samples": 1}]
+    other = text_of(
+        recipe={"labelled": 12, "pools": pools},
+        preprocessing={"clip": "case"},
+        inference={"window": "whole", "mirror": False},
+    )
+    assert "The labels of 12 training cases were used, no others were read." in other
+    assert "samples of pools: 1 of labelled cases and 1 of unlabelled cases." in other
+    assert "Cases were segmented whole, padded with zeros where the networks need it," in other
+    own = {"maml": {"recipe": {"batch": 2, "pools": pools}}}
+    assert "MAML (pools labelled 1, unlabelled 1)" in text_of(methods=own)
+
+
 def test_the_interval_is_said_to_be_of_what_stands_behind_it(text_of):
     assert "which is about these trainings only" in text_of()
     assert "over the trainings of each method" in text_of(seeds=[0, 1, 2])

@@ -1,11 +1,13 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from remodal.errors import UserError
 from remodal.settings import RecipeSettings
 from remodal.settings.composition import compose
+from remodal.settings.merging import merge
 from remodal.settings.sampling import PatchSettings
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -82,3 +84,13 @@ def test_preparation_measures_no_label_that_a_method_withholds():
     other = change | {"preprocessing": {"clip": "case"}}
     settings = compose({"study": "liver", "preset": "smoke"}, CONFIG, other)
     assert settings.recipe_of("nnunet").labelled == 2
+
+
+def test_the_recipe_of_the_documentation_is_valid():
+    page = (CONFIG.parent / "docs" / "add-a-method.md").read_text(encoding="utf-8")
+    (block,) = (part.partition("```")[0] for part in page.split("```yaml\n") if "pools:" in part)
+    change = merge(yaml.safe_load(block), {"preprocessing": {"clip": "case"}})
+    settings = compose({"study": "liver", "preset": "paper"}, CONFIG, change)
+    recipe = settings.recipe_of("semi_supervised")
+    assert [pool.samples for pool in recipe.sources] == [2, 2]
+    assert (recipe.labelled, recipe.patch.multiple) == (12, (16, 16, 16))

@@ -92,4 +92,6 @@ def in_words(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(in_words(item) for item in value)
+    if isinstance(value, dict):
+        return " ".join(in_words(item) for item in value.values())
     return str(value)

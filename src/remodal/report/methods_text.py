@@ -12,8 +12,10 @@ from remodal.report.recipe_text import (
     checkpoint_sentence,
     clipping_words,
     optimiser_words,
+    samples_sentence,
     schedule_words,
     start_sentence,
+    window_words,
 )
 from remodal.report.training_text import (
     Trained,
@@ -76,7 +78,9 @@ def methods_text(
         optimiser=optimiser_words(settings.recipe),
         schedule=schedule_words(settings.recipe),
         clipping=clipping_words(settings.recipe),
+        windows=window_words(settings.inference),
         training_sentences=_sentences(
+            samples_sentence(settings.recipe),
             loss_sentence(trained),
             options_sentence(trained),
             _augmentation_sentence(settings),

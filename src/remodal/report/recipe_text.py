@@ -1,6 +1,6 @@
-"""What the methods paragraph says of the study's recipe."""
+"""What the methods paragraph says of the study's recipe, and of how its models predict."""
 
-from remodal.settings import RecipeSettings
+from remodal.settings import InferenceSettings, RecipeSettings
 
 
 def optimiser_words(recipe: RecipeSettings) -> str:
@@ -34,6 +34,26 @@ def clipping_words(recipe: RecipeSettings) -> str:
     if recipe.gradient_clip is None:
         return "no clipping of gradients"
     return f"gradients clipped at norm {recipe.gradient_clip:g}"
+
+
+def samples_sentence(recipe: RecipeSettings) -> str:
+    """Whose labels were used and where samples came from, unless it is all labelled cases."""
+    sentences = []
+    if recipe.labelled is not None:
+        number = recipe.labelled if isinstance(recipe.labelled, int) else len(recipe.labelled)
+        sentences.append(f"The labels of {number} training cases were used, no others were read.")
+    if recipe.takes_unlabelled:
+        pools = [f"{pool.samples} of {pool.cases} cases" for pool in recipe.sources]
+        sentences.append(f"Every batch held samples of pools: {' and '.join(pools)}.")
+    return " ".join(sentences)
+
+
+def window_words(inference: InferenceSettings) -> str:
+    """How much of a case is predicted at once."""
+    if inference.window == "whole":
+        return "whole, padded with zeros where the networks need it"
+    weights = {"gaussian": "Gaussian", "uniform": "equal"}[inference.weights]
+    return f"by sliding windows with a step of {inference.step:g} patches and {weights} weights"
 
 
 def start_sentence(recipe: RecipeSettings) -> str:
