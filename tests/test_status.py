@@ -30,13 +30,13 @@ def study(tmp_path: Path) -> Path:
             "preset": "smoke",
             "splits": {"scheme": "kfold", "folds": 2},
             "recipe": {"epochs": 50},
-            "compute": {"first": []},
         },
         folder=ROOT / "config",
     )
     methods = {"a": settings.methods["nnunet"], "b": settings.methods["maml"]}
     folder = tmp_path / "results/studies/liver-smoke"
-    fewer = {"methods": methods, "tables": {}, "claims": []}
+    compute = settings.compute.model_copy(update={"first": []})
+    fewer = {"methods": methods, "tables": {}, "claims": [], "compute": compute}
     write_settings(folder / "settings.yaml", settings.model_copy(update=fewer))
     return folder
 
