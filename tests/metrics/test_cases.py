@@ -7,7 +7,7 @@ from remodal.metrics.cases import COUNTS, read_cases, write_cases
 
 
 def row(case, **values):
-    keys = {"case": case, "patient": "p", "group": "", "class": "tumour"}
+    keys = {"case": case, "patient": "p", "group": "", "region": "tumour"}
     return {**keys, **dict.fromkeys(COUNTS, 0), **values}
 
 
@@ -27,7 +27,7 @@ def test_names_stay_text_and_undefined_stays_undefined(tmp_path):
 def test_the_table_is_plain_text_with_six_decimals(tmp_path):
     write_cases(tmp_path / "cases.csv", ["dice", "assd_mm"], [row("a", dice=50.0, assd_mm=nan)])
     header, line = (tmp_path / "cases.csv").read_text().splitlines()
-    assert header == "case,patient,group,class,dice,assd_mm," + ",".join([*COUNTS, "failed"])
+    assert header == "case,patient,group,region,dice,assd_mm," + ",".join([*COUNTS, "failed"])
     assert line == "a,p,,tumour,50.000000,," + ",".join("0" * len(COUNTS)) + ","
 
 
@@ -50,7 +50,7 @@ def test_a_foreign_table_is_named(tmp_path):
     path = tmp_path / "maml/fold0-seed0/both.csv"
     path.parent.mkdir(parents=True)
     path.write_text("case,dice\na,1\n")
-    with pytest.raises(UserError, match=r"both\.csv: lacks the columns patient, group, class"):
+    with pytest.raises(UserError, match=r"both\.csv: lacks the columns patient, group, region"):
         read_cases(tmp_path)
 
 

@@ -43,7 +43,7 @@ def measured(n=20, metric="dice", seeds=3, **means):
                         "seed": seed,
                         "case": [f"case{i:02}" for i in range(n)],
                         "patient": [f"patient{i:02}" for i in range(n)],
-                        "class": "tumour",
+                        "region": "tumour",
                         metric: mean + cases + noise,
                     }
                 )
@@ -152,7 +152,7 @@ def of_seeds(means):
     spread = np.linspace(-1, 1, 12)
     frames = [
         pd.DataFrame(
-            {"method": method, "scenario": "both", "fold": 0, "seed": seed, "class": "tumour"}
+            {"method": method, "scenario": "both", "fold": 0, "seed": seed, "region": "tumour"}
             | {"case": [f"case{i:02}" for i in range(12)], "dice": mean + spread}
         )
         for (method, seed), mean in means.items()

@@ -106,7 +106,7 @@ def test_measures_the_region_that_the_settings_map(study):
     evaluate(study)
     (row,) = read_cases(study / "metrics").to_dict("records")
     assert (row["case"], row["patient"], row["group"]) == ("p1", "patient7", "HCC")
-    assert row["class"] == "tumour"
+    assert row["region"] == "tumour"
     assert row["dice"] == 50
     assert row["jaccard"] == pytest.approx(100 / 3, abs=1e-6)
     assert row["rvd"] == 0
@@ -118,7 +118,7 @@ def test_measures_the_region_that_the_settings_map(study):
 def test_each_class_is_a_region_unless_regions_are_named(study):
     evaluate(study, settings_of(data={"classes": {"tumour": [2], "liver": [1]}}))
     cases = read_cases(study / "metrics")
-    assert list(cases["class"]) == ["tumour", "liver"]
+    assert list(cases["region"]) == ["tumour", "liver"]
     assert list(cases["truth_voxels"]) == [8, 40]
     assert list(cases["prediction_voxels"]) == [8, 0]
 
@@ -145,12 +145,12 @@ def test_regions_are_unions_of_classes_and_may_lie_in_one_another(study):
     data = DataSettings.model_validate(data)
     evaluate(study, settings.model_copy(update={"data": data}))
     cases = read_cases(study / "metrics")
-    assert sorted(cases["class"]) == sorted(regions)
-    found = cases.set_index("class")[["intersection", "prediction_voxels", "truth_voxels"]]
+    assert sorted(cases["region"]) == sorted(regions)
+    found = cases.set_index("region")[["intersection", "prediction_voxels", "truth_voxels"]]
     assert found.loc["whole_tumour"].to_list() == [20, 20, 24]
     assert found.loc["tumour_core"].to_list() == [6, 6, 9]
     assert found.loc["enhancing_tumour"].to_list() == [1, 2, 2]
-    dice = cases.set_index("class")["dice"]
+    dice = cases.set_index("region")["dice"]
     assert dice["tumour_core"] == pytest.approx(200 * 6 / 15, abs=1e-6)
     assert dice["enhancing_tumour"] == 50
 
@@ -183,7 +183,7 @@ def test_a_case_with_foreign_images_has_a_row_for_each_case_that_they_are_of(stu
     said = {"cases": {}, "pairs": {"p1": {"p3": "", "p2": ""}}}
     write_json(study / "predictions/predictions.json", said)
     path = evaluate(study)
-    assert path.read_text().startswith("case,patient,group,class,foreign,dice,")
+    assert path.read_text().startswith("case,patient,group,region,foreign,dice,")
     rows = read_cases(study / "metrics")
     assert list(zip(rows["case"], rows["foreign"], rows["dice"])) == [
         ("p1", "p2", 100.0),

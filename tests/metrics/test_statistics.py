@@ -24,7 +24,7 @@ def rows(values, **columns):
     """Per-case rows of one method: {(case, seed): Dice}."""
     return pd.DataFrame(
         [
-            {"method": "m", "scenario": "both", "class": "tumour", "case": case, "seed": seed}
+            {"method": "m", "scenario": "both", "region": "tumour", "case": case, "seed": seed}
             | {"dice": dice, "missed": 0, "intersection": 3}
             | {"prediction_voxels": 4, "truth_voxels": 8}
             | columns

@@ -78,7 +78,7 @@ def empty_row(case: str, **values) -> dict:
         "lesions_false": 0,
         "missed": 0,
     }
-    keys = {"case": case, "patient": case, "group": "", "class": "tumour"}
+    keys = {"case": case, "patient": case, "group": "", "region": "tumour"}
     return keys | metrics | counts | values
 
 

@@ -179,7 +179,7 @@ def test_several_classes_make_a_column_each(
     make_settings, make_splits, tmp_path, write_cell, case_row
 ):
     rows = [
-        case_row("a", **{"class": name, "dice": dice})
+        case_row("a", region=name, dice=dice)
         for name, dice in (("tumour", 60.0), ("portal_vein", 95.0))
     ]
     write_cell(tmp_path, "maml", "both", rows)

@@ -86,7 +86,7 @@ def test_a_fault_that_later_stages_pass_on_is_one_with_the_log_of_its_stage(fold
 
 def test_test_cases_without_a_value_are_faults_of_inference_or_of_measuring(folders):
     study, data = folders
-    row = {"patient": "p", "group": "", "class": "tumour", "dice": 0.5, **dict.fromkeys(COUNTS, 0)}
+    row = {"patient": "p", "group": "", "region": "tumour", "dice": 0.5, **dict.fromkeys(COUNTS, 0)}
     rows = [
         {"case": case, "failed": reason} | row
         for case, reason in {"a": REASON, "b": REASON, "c": ""}.items()

@@ -47,7 +47,7 @@ def study(tmp_path, settings, make_splits, write_cell, case_row):
     def build(table, measured, models=None, options=None, **changes):
         for (method, scenario, fold, seed), dice in measured.items():
             rows = [
-                case_row(case, dice=value, **{"class": region, "group": GROUPS[case]})
+                case_row(case, dice=value, region=region, group=GROUPS[case])
                 for (case, region), value in dice.items()
             ]
             write_cell(tmp_path / "metrics", method, scenario, rows, fold=fold, seed=seed)
@@ -256,7 +256,7 @@ def test_parameters_hours_and_cases_come_from_the_models_records(study):
         ["60.00", "12.09", "2.50", "1", "2"],
     ]
     lines = list(csv.DictReader(io.StringIO(to_csv(table))))
-    assert [(line["metric"], line["mean"]) for line in lines][6:8] == [
+    assert [(line["record"], line["mean"]) for line in lines][6:8] == [
         ("parameters", "12.091218"),
         ("hours", "2.500000"),
     ]
@@ -359,7 +359,7 @@ def test_an_unknown_record_names_the_known_ones(study):
 
 def test_a_claim_may_be_about_a_region_and_a_group():
     cases = measured_methods(a=80, b=75)
-    other = cases.assign(**{"class": "core", "dice": 50.0})
+    other = cases.assign(region="core", dice=50.0)
     cases["group"] = other["group"] = "cyst"
     both = pd.concat([cases, other])
     cell = {"scenario": "both", "region": "tumour", "group": "cyst"}
@@ -381,7 +381,7 @@ def test_what_another_scenario_costs_is_a_difference_case_by_case(
 ):
     """a: 80 and 70 on average with other images, b: 90 and 86; so 10 and 4. c has no partner."""
     rows = [
-        case_row(case, dice=dice, foreign=other, **{"class": "whole"})
+        case_row(case, dice=dice, foreign=other, region="whole")
         for case, other, dice in (("a", "b", 60.0), ("a", "c", 80.0), ("b", "a", 86.0))
     ]
     write_cell(tmp_path / "metrics", "ours", "t2", rows)

@@ -121,7 +121,7 @@ def write_study(folder: Path, settings: Settings) -> Path:
 
 def write_measured(study: Path, model: str, dices: list[float]) -> None:
     """Per-case metrics of one model, `<method>/fold<k>-seed<s>`."""
-    named = {"group": "", "class": "tumour"}
+    named = {"group": "", "region": "tumour"}
     rows = [
         {"case": f"p{i}", "patient": f"p{i}", **named, "dice": dice, **dict.fromkeys(COUNTS, 1)}
         for i, dice in enumerate(dices)

@@ -56,12 +56,12 @@ def test_every_subset_is_a_row_of_the_table(toy):
         "without_t2",
         "t1",
     }
-    assert {row["class"] for row in rows if row["metric"] == "dice"} == {"whole", "core"}
+    assert {row["region"] for row in rows if row["metric"] == "dice"} == {"whole", "core"}
 
 
 def test_regions_are_measured_as_unions(toy):
     rows = rows_of(toy / "tables/metrics.csv")
-    assert {row["class"] for row in rows} == {"whole", "core"}
+    assert {row["region"] for row in rows} == {"whole", "core"}
     assert {row["case"] for row in rows} == {f"head{number}" for number in range(4)}
 
 

@@ -50,11 +50,10 @@ wildcard_constraints:
 
 # Paths of the rules, with wildcards.
 STUDY, DATA = paths.study_folder("{study}"), paths.data_folder("{data}")
-# A parameter with wildcards must be text.
-STUDY_SETTINGS = str(paths.settings_file(STUDY))
+STUDY_SETTINGS = str(
+    paths.settings_file(STUDY)
+)  # a parameter with wildcards must be text
 DATA_SETTINGS = str(paths.settings_file(DATA))
-CONVERTED = paths.converted_folder(DATA, "{case}")
-REGISTERED = paths.registered_folder(DATA, "{case}")
 SPLITS = paths.splits_file(STUDY)
 TRAINING = paths.Training("{method}", "{fold}", "{seed}")
 MODEL = paths.model_folder(STUDY, TRAINING)
@@ -120,13 +119,12 @@ def state_of(sources):
 
 # Sources are no inputs: a clone that has what was made from them does not need them.
 def simulated_scans(wildcards):
-    return [paths.scans_folder(THIS_DATA, wildcards.case)] if SIMULATION else []
+    return [data_file(f"scans/{wildcards.case}")] if SIMULATION else []
 
 
 def converted_records(wildcards):
     case = CASES[wildcards.case]
-    folder = paths.converted_folder(THIS_DATA, case.case)
-    return [folder / f"{name}.json" for name in case.sources]
+    return [data_file(f"converted/{case.case}/{name}.json") for name in case.sources]
 
 
 def case_options(wildcards):
@@ -182,9 +180,7 @@ def preprocessed_folders(study):
 
 
 def registered_cases():
-    return [
-        paths.registered_folder(THIS_DATA, case) / "registration.json" for case in CASES
-    ]
+    return [data_file(f"registered/{case}/registration.json") for case in CASES]
 
 
 def folds():
@@ -269,7 +265,7 @@ def measured_scenarios():
 
 def table_rows():
     return [
-        STUDY / f"tables/rows/{table}.{row.name}.json"
+        f"results/studies/{{study}}/tables/rows/{table}.{row.name}.json"
         for table, shown in SETTINGS.tables.items()
         for row in shown.rows
     ]

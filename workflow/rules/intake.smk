@@ -5,12 +5,12 @@ rule convert:
     input:
         simulated_scans,
     output:
-        image=CONVERTED / "{modality}.nii.gz",
-        record=CONVERTED / "{modality}.json",
+        image="results/data/{data}/converted/{case}/{modality}.nii.gz",
+        record="results/data/{data}/converted/{case}/{modality}.json",
     log:
-        paths.log_file(DATA, "convert", "{case}", "{modality}"),
+        "results/data/{data}/logs/convert/{case}-{modality}.log",
     benchmark:
-        paths.benchmark_file(DATA, "convert", "{case}", "{modality}")
+        "results/data/{data}/benchmarks/convert/{case}-{modality}.tsv"
     conda:
         "../../envs/remodal.yaml"
     params:
@@ -27,13 +27,13 @@ rule convert:
 rule convert_label:
     input:
         simulated_scans,
-        reference=CONVERTED / "{modality}.nii.gz",
-        reference_record=CONVERTED / "{modality}.json",
+        reference="results/data/{data}/converted/{case}/{modality}.nii.gz",
+        reference_record="results/data/{data}/converted/{case}/{modality}.json",
     output:
-        label=CONVERTED / "label-{modality}.nii.gz",
-        record=CONVERTED / "label-{modality}.json",
+        label="results/data/{data}/converted/{case}/label-{modality}.nii.gz",
+        record="results/data/{data}/converted/{case}/label-{modality}.json",
     log:
-        paths.log_file(DATA, "convert-label", "{case}", "{modality}"),
+        "results/data/{data}/logs/convert-label/{case}-{modality}.log",
     conda:
         "../../envs/remodal.yaml"
     params:

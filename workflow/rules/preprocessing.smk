@@ -10,7 +10,7 @@ rule fingerprint:
     output:
         paths.fingerprint_file(STUDY, "{fold}"),
     log:
-        paths.log_file(STUDY, "fingerprint-fold{fold}"),
+        "results/studies/{study}/logs/fingerprint-fold{fold}.log",
     conda:
         "../../envs/remodal.yaml"
     params:
@@ -25,7 +25,7 @@ rule fingerprint:
 rule preprocess:
     input:
         fingerprints=fingerprints_used(),
-        record=paths.registered_folder(THIS_DATA, "{case}") / "registration.json",
+        record=data_file("registered/{case}/registration.json"),
     output:
         [
             folder / f"{{case}}{end}"
@@ -33,9 +33,9 @@ rule preprocess:
             for end in [".npy", *(f".{name}.npy" for name in label_names()), ".json"]
         ],
     log:
-        paths.log_file(STUDY, "preprocess", "{case}"),
+        "results/studies/{study}/logs/preprocess/{case}.log",
     benchmark:
-        paths.benchmark_file(STUDY, "preprocess", "{case}")
+        "results/studies/{study}/benchmarks/preprocess/{case}.tsv"
     conda:
         "../../envs/remodal.yaml"
     params:
@@ -63,7 +63,7 @@ rule inventory:
         training=paths.inventory_file(STUDY, "{fold}", "training"),
         test=paths.inventory_file(STUDY, "{fold}", "test"),
     log:
-        paths.log_file(STUDY, "inventory-fold{fold}"),
+        "results/studies/{study}/logs/inventory-fold{fold}.log",
     localrule: True
     conda:
         "../../envs/remodal.yaml"

@@ -7,15 +7,15 @@ rule tabulate:
         splits=SPLITS,
         published=of_paper("csv"),
     output:
-        tables=[
-            STUDY / f"tables/{table}.{format}"
-            for table in SETTINGS.tables
-            for format in ["csv", "tex", "md"]
-        ],
+        tables=expand(
+            "results/studies/{{study}}/tables/{table}.{format}",
+            table=SETTINGS.tables,
+            format=["csv", "tex", "md"],
+        ),
         rows=table_rows(),
-        cases=STUDY / "tables/metrics.csv",
-        summary=STUDY / "tables/summary.json",
-        claims=STUDY / "tables/claims.json",
+        cases="results/studies/{study}/tables/metrics.csv",
+        summary="results/studies/{study}/tables/summary.json",
+        claims="results/studies/{study}/tables/claims.json",
     log:
         paths.log_file(STUDY, "tabulate"),
     conda:
@@ -32,13 +32,13 @@ rule tabulate:
 
 rule report:
     input:
-        summary=STUDY / "tables/summary.json",
+        summary="results/studies/{study}/tables/summary.json",
         predictions=predicted_scenarios(),
         published=of_paper("csv", "yaml"),
         models=trained_models(),
         registrations=registered_cases(),
     output:
-        STUDY / "report/index.html",
+        "results/studies/{study}/report/index.html",
     log:
         paths.log_file(STUDY, "report"),
     conda:
@@ -57,10 +57,10 @@ rule report:
 # done, so that somebody hears of it. As long as it lasts, every run ends like this.
 rule faults:
     input:
-        report=STUDY / "report/index.html",
-        tracking=STUDY / "tracking.json",
+        report="results/studies/{study}/report/index.html",
+        tracking="results/studies/{study}/tracking.json",
     output:
-        STUDY / "report/faults.json",
+        "results/studies/{study}/report/faults.json",
     log:
         paths.log_file(STUDY, "faults"),
     retries: 0

@@ -19,7 +19,7 @@ rule simulate:
     input:
         simulation_source(),
     output:
-        directory(paths.scans_folder(DATA, "{case}")),
+        directory(DATA / "scans/{case}"),
     log:
         paths.log_file(DATA, "simulate", "{case}"),
     benchmark:

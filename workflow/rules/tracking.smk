@@ -3,10 +3,10 @@
 
 rule track:
     input:
-        summary=STUDY / "tables/summary.json",
+        summary="results/studies/{study}/tables/summary.json",
         models=trained_models(),
     output:
-        STUDY / "tracking.json",
+        "results/studies/{study}/tracking.json",
     log:
         paths.log_file(STUDY, "track"),
     conda:

@@ -14,9 +14,7 @@ from remodal.results.files import read_json
 from remodal.results.paths import (
     Training,
     data_of,
-    prediction_file,
     prediction_folder,
-    registered_folder,
     settings_file,
     splits_file,
 )
@@ -78,7 +76,7 @@ def find_prediction(mask: MaskSettings, case: str, studies: Path) -> Prediction:
         reasons = {**predicted["quarantined"], **predicted["failed"]}
         why = reasons.get(case, "the scenario cannot be tried on it")
         return _without(blank, f"not predicted in study {mask.study} ({why})", origin)
-    path = prediction_file(folder, case)
+    path = folder / f"{case}.nii.gz"
     return Prediction(path, "", values, origin | {"sha256": predicted["cases"][case]}, *record)
 
 
@@ -162,7 +160,7 @@ def _values(mask: MaskSettings, settings: Settings) -> tuple[int, ...]:
 
 def _registration(settings: Settings, studies: Path, case: str) -> tuple[str, tuple[str, ...]]:
     """On which image's grid a study laid a case, and which images it moved there."""
-    folder = registered_folder(data_of(studies / settings.study_id, settings.data_id), case)
+    folder = data_of(studies / settings.study_id, settings.data_id) / "registered" / case
     try:
         details = read_json(folder / "registration.json")["details"]
     except (OSError, ValueError):

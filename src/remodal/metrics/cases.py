@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Columns that say which measurement a row is.
-KEYS = ("case", "patient", "group", "class")
+KEYS = ("case", "patient", "group", "region")
 
 #: Columns of counts, which every row has: voxels, lesions, and whether all was missed (0 or 1).
 COUNTS = (

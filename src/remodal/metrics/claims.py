@@ -95,7 +95,7 @@ def _rows(cases: pd.DataFrame, cell: Cell, metric: Metric) -> pd.DataFrame:
     """A cell's rows, with a signed metric as an error."""
     chosen = (cases["method"] == cell.method) & (cases["scenario"] == cell.scenario)
     if cell.region:
-        chosen &= cases["class"] == cell.region
+        chosen &= cases["region"] == cell.region
     if cell.group:
         chosen &= cases["group"] == cell.group
     rows = cases[chosen]

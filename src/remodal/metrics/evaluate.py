@@ -61,7 +61,7 @@ def evaluate_predictions(
         # A fault in all of them is not of one case.
         with noting_faults(case, faults, wanted=quarantine and len(predicted) > 1):
             measured[case] = [
-                keys | {"class": name} | measure(pair, metrics, settings.metrics.lesion_overlap)
+                keys | {"region": name} | measure(pair, metrics, settings.metrics.lesion_overlap)
                 for keys, path in _files(predictions, said["pairs"], case)
                 for name, pair in _pairs(settings, case, path, registered / case / label)
             ]
@@ -69,7 +69,7 @@ def evaluate_predictions(
         raise FaultOfOurs("every case met a fault of ours; the tracebacks are above")
     for case, reason in (failed | faults).items():
         measured[case] = [
-            {"class": name, FAILED: reason} | undefined(metrics) for name in settings.data.regions
+            {"region": name, FAILED: reason} | undefined(metrics) for name in settings.data.regions
         ]
     rows = [
         {"case": case, "patient": patients[case], "group": groups.get(case) or ""} | row

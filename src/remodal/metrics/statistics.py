@@ -75,7 +75,7 @@ def summarise(cases: pd.DataFrame, metric: str) -> Summary:
         ValueError: the rows are of several methods, scenarios or regions.
         UserError: unknown metric.
     """
-    for column in ("method", "scenario", "class"):
+    for column in ("method", "scenario", "region"):
         if column in cases and cases[column].nunique() > 1:
             raise ValueError(f"rows of several {column} values: {sorted(cases[column].unique())}")
     chosen = require_metric(metric)

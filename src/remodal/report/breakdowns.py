@@ -67,7 +67,7 @@ def measured_cells(settings: Settings, cases: pd.DataFrame) -> list[CellOfStudy]
                 rows = cases[
                     (cases["method"] == method)
                     & (cases["scenario"] == scenario)
-                    & (cases["class"] == region)
+                    & (cases["region"] == region)
                 ]
                 if not rows.empty:
                     reference = (scenario, method) in references

@@ -28,7 +28,7 @@ def _of_scenario(cases: pd.DataFrame, cell: Selection, method: str, scenario: st
     chosen = (
         (cases["method"] == method)
         & (cases["scenario"] == scenario)
-        & (cases["class"] == cell.region)
+        & (cases["region"] == cell.region)
     )
     if cell.group:
         chosen &= cases["group"] == cell.group

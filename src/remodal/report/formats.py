@@ -18,14 +18,19 @@ from remodal.report.wording import (
 
 CSV_COLUMNS = (
     "table",
-    "group",
+    "heading",
     "method",
     "label",
     "scenario",
-    "class",
+    "region",
+    "group",
     "metric",
+    "record",
+    "minus",
     "unit",
     "status",
+    "mean_over",
+    "spread_over",
     "published_mean",
     "published_sd",
     "reproducibility",
@@ -71,7 +76,8 @@ def _csv_cells(table: Table, row: Row, entry: Entry) -> list[str]:
     )
     unit = entry.metric.unit if entry.metric else ""
     names = [table.caption, row.heading, cell.method, row.label, cell.scenario]
-    names += [cell.region, cell.metric or cell.record, unit, entry.status]
+    names += [cell.region, cell.group, cell.metric, cell.record, cell.minus, unit, entry.status]
+    names += [entry.column.mean, entry.column.spread] if entry.metric else ["", ""]
     printed: list[str | float | None] = [None] * 3
     if published:
         printed = [published.mean, published.sd, published.reproducibility]

@@ -14,7 +14,7 @@ from remodal.metrics.cases import read_cases
 from remodal.metrics.registry import METRICS, StudyMetric
 from remodal.metrics.statistics import summarise
 from remodal.results.files import read_json, sha256
-from remodal.results.paths import converted_cases, data_of, model_folder, settings_file, splits_file
+from remodal.results.paths import data_of, model_folder, settings_file, splits_file
 from remodal.results.provenance import data_hash, git_state
 from remodal.settings import Settings
 from remodal.splits import converted_files, read_splits
@@ -101,7 +101,7 @@ def study_runs(settings: Settings, study: Path) -> list[TrackedRun]:
         "data.name": settings.data_id,
         "data.simulated": str(settings.data.simulated).lower(),
         "data.sources": data_hash(
-            converted_cases(data_of(study, settings.data_id)),
+            data_of(study, settings.data_id) / "converted",
             converted_files(read_splits(splits_file(study))),
         ),
         "data.splits": sha256(splits_file(study))[:16],
@@ -202,9 +202,9 @@ def read_curves(path: Path) -> list[tuple[str, float, int]]:
 
 def _measured(cases: "pd.DataFrame") -> list[tuple[str, float, int]]:
     """Mean, sd and n of every metric in each scenario (and region, where there are several)."""
-    several = cases["class"].nunique() > 1
+    several = cases["region"].nunique() > 1
     found: list[tuple[str, float, int]] = []
-    for (scenario, name), rows in cases.groupby(["scenario", "class"]):
+    for (scenario, name), rows in cases.groupby(["scenario", "region"]):
         prefix = f"{scenario}/{name}/" if several else f"{scenario}/"
         for metric in METRICS.values():
             if metric.name in rows or isinstance(metric, StudyMetric):
