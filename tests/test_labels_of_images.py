@@ -29,7 +29,10 @@ STUDY = {
     "data": {"name": "toy", "modalities": BOTH, "truth": "image", "classes": {"liver": [3]}},
     "registration": {
         **{"fixed": "t2", "body_threshold": None, "outside": 0.0},
-        "options": {"elastix": {"transforms": ["rigid"]}},
+        "options": {
+            "elastix": {"transforms": ["rigid"]},
+            "centroid": {"mask": {"label": [3]}},
+        },
     },
     "preprocessing": {
         "clip": {"by": "dataset_foreground", "percentiles": [0, 100]},
@@ -108,6 +111,16 @@ def rigid_of_elastix(path: Path) -> sitk.Euler3DTransform:
     return transform
 
 
+def between_livers(folder: Path) -> sitk.TranslationTransform:
+    """From the liver's centroid in t2 to that in t1, by SimpleITK."""
+    centroids = []
+    for name in ("t1", "t2"):
+        shape = sitk.LabelShapeStatisticsImageFilter()
+        shape.Execute(sitk.ReadImage(str(folder / f"{name}-mask.nii")))
+        centroids.append(np.array(shape.GetCentroid(3)))
+    return sitk.TranslationTransform(3, (centroids[0] - centroids[1]).tolist())
+
+
 def carried(label: Path, grid: Path, transform: sitk.Transform) -> np.ndarray:
     """A label on another image's grid, nearest neighbour, by SimpleITK."""
     moved = sitk.Resample(
@@ -116,7 +129,7 @@ def carried(label: Path, grid: Path, transform: sitk.Transform) -> np.ndarray:
     return sitk.GetArrayFromImage(moved)
 
 
-@pytest.mark.parametrize("method", ["elastix", "header"])
+@pytest.mark.parametrize("method", ["elastix", "header", "centroid"])
 def test_registration_brings_the_label_of_the_moving_image_along(tmp_path, method):
     settings = settings_for(method, tmp_path)
     centres = {"t1": (2.0, 8.0, 66.0), "t2": (8.0, 4.0, 72.0)}
@@ -130,6 +143,10 @@ def test_registration_brings_the_label_of_the_moving_image_along(tmp_path, metho
 
     files = tmp_path / "t1-mask.nii", tmp_path / "t2.nii"
     expected = still = carried(*files, sitk.Transform(3, sitk.sitkIdentity))
+    if method == "centroid":
+        expected = carried(*files, between_livers(tmp_path))
+        assert np.mean(expected != still) > 1e-2
+        assert record.details["masks"]["t1"] == {"uses_label": True, "values": [3]}
     if method == "elastix":
         expected = carried(*files, rigid_of_elastix(output / "transform-t1-0.txt"))
         assert np.mean(expected != still) > 1e-2
