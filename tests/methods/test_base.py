@@ -167,7 +167,7 @@ def test_the_defaults_are_the_recommended_choices():
         "weights": "paper",
         "intra_weight": 0.5,
         "intra_deep_supervision": True,
-        "dice_over": "sample",
+        "dice_over": "batch",
     }
     (training,) = (o for o in method_options("ms_ensemble") if o.name == "training")
     assert (training.type, training.default) == ("separate or joint", "separate")

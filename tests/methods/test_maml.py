@@ -16,10 +16,10 @@ def terms(method, batch, levels):
     label = batch.label
     weights = {1: [1.0], 2: [2 / 3, 1 / 3]}[levels]
     intra = [
-        deeply_supervised_loss([log_probabilities(out) for out in outs], label, weights)
+        deeply_supervised_loss([log_probabilities(out) for out in outs], label, weights, "batch")
         for outs in own
     ]
-    return segmentation_loss(log_probabilities(joint), label), intra
+    return segmentation_loss(log_probabilities(joint), label, "batch"), intra
 
 
 def test_the_loss_is_equation_3(build, make_batch):

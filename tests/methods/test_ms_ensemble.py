@@ -54,7 +54,7 @@ def test_joint_training_goes_through_the_averaged_probabilities(build, make_batc
     ensemble = build("ms_ensemble", training="joint", deep_supervision=False)
     batch = make_batch()
     mean = ensemble.probabilities({name: batch.images[name] for name in ensemble.modalities})
-    expected = segmentation_loss(mean.log(), batch.label)
+    expected = segmentation_loss(mean.log(), batch.label, "batch")
     torch.testing.assert_close(ensemble.objective(batch, FIRST)["loss"], expected)
 
 

@@ -12,7 +12,7 @@ def test_the_joint_loss_is_all_there_is(build, make_batch):
     losses = method.objective(batch, FIRST)
     assert list(losses) == ["loss"]
     assert own == [[], []]
-    expected = segmentation_loss(log_probabilities(joint), batch.label)
+    expected = segmentation_loss(log_probabilities(joint), batch.label, "batch")
     torch.testing.assert_close(losses["loss"], expected)
 
 

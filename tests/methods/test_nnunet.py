@@ -27,13 +27,13 @@ def test_the_loss_is_deeply_supervised(build, make_batch, name):
     images = [batch.images["arterial"], batch.images["venous"]]
     full, half = method.network(torch.cat(images, 1) if name == "nnunet" else images, 2)
     label = batch.label
-    expected = 2 / 3 * segmentation_loss(log_probabilities(full), label)
-    expected += 1 / 3 * segmentation_loss(log_probabilities(half), label[:, :, 1::2, 1::2])
+    expected = 2 / 3 * segmentation_loss(log_probabilities(full), label, "batch")
+    expected += 1 / 3 * segmentation_loss(log_probabilities(half), label[:, :, 1::2, 1::2], "batch")
     torch.testing.assert_close(method.objective(batch, FIRST)["loss"], expected)
 
 
 def test_the_loss_is_at_full_resolution_without_deep_supervision(build, make_batch):
     method, batch = build("nnunet", deep_supervision=False), make_batch()
     (full,) = method.network(torch.cat([batch.images["arterial"], batch.images["venous"]], 1))
-    expected = segmentation_loss(log_probabilities(full), batch.label)
+    expected = segmentation_loss(log_probabilities(full), batch.label, "batch")
     torch.testing.assert_close(method.objective(batch, FIRST)["loss"], expected)

@@ -90,6 +90,7 @@ def test_a_banner_and_every_title_say_that_the_data_are_simulated(page):
     banner = page[page.index('class="banner"') :]
     assert "Simulated data" in banner[: banner.index("</div>")]
     assert "654 volumes" in banner[: banner.index("</div>")]
+    assert "Of ten patients five have metastases" in banner[: banner.index("</div>")]
     titles = re.findall(r"<caption><b>(.*?)</b>", page)
     about_results = [t for t in titles if not t.startswith(("Choices", "Trained", "Quarantined"))]
     assert len(about_results) >= 7

@@ -32,9 +32,10 @@ class LossOptions(Section):
     """Options of a method that is trained with cross-entropy and Dice."""
 
     dice_over: Literal["sample", "batch"] = Field(
-        "sample",
-        description="Whether a Dice term is of each `sample` (nnU-Net at full resolution) or of "
-        "the whole `batch` (nnU-Net where a low-resolution stage exists).",
+        "batch",
+        description="Whether a Dice term is of the whole `batch` (nnU-Net where its plan has a "
+        "low-resolution stage too, as for a liver's CT in patches of 128^3) or of each `sample` "
+        "(nnU-Net where a patch holds most of an image).",
     )
 
 

@@ -25,6 +25,7 @@ class DataSettings(Section):
         False, description="Whether the report must say the data are simulated."
     )
     description: str = Field("", description="One sentence for the report's banner.")
+    details: str = Field("", description="More of it, folded away in the report's banner.")
     modalities: list[str] = Field(min_length=1, description="The modalities of a case, in order.")
     truth: Literal["case", "image"] = Field(
         "case",

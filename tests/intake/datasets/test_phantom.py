@@ -10,6 +10,7 @@ from remodal.intake.datasets import cases_of
 from remodal.intake.datasets.phantom import (
     LAYOUTS,
     LESION_TYPES,
+    PhantomOptions,
     case_names,
     index_of,
     layout_of,
@@ -61,13 +62,24 @@ def test_files_and_folders_are_named_by_their_layout():
     assert names[LAYOUTS["mixed"]] == ("arterial.nii.gz", "venous", "label.dcm")
 
 
-def test_lesion_types_are_balanced_and_not_in_a_fixed_order():
+def test_lesion_types_have_their_shares_and_no_fixed_order():
     cases = cases_of(_study())
-    counts = Counter(case.group for case in cases)
-    assert set(counts) == set(LESION_TYPES)
-    assert max(counts.values()) - min(counts.values()) <= 1
-    blocks = {tuple(case.group for case in cases[i : i + 5]) for i in range(0, 325, 5)}
-    assert len(blocks) > 10
+    for first in range(0, 320, 10):
+        groups = Counter(case.group for case in cases[first : first + 10])
+        assert groups == {"HCC": 4, "metastasis": 5, "haemangioma": 1}
+    assert len({tuple(case.group for case in cases[i : i + 10]) for i in range(0, 320, 10)}) > 10
+
+
+def test_every_lesion_type_is_as_frequent_as_the_others_unless_a_study_says_otherwise():
+    options = PhantomOptions(cases=10, matrix=64, slices=(20, 20), slice_spacing=9.0)
+    types = [lesion_type(options, index) for index in range(10)]
+    assert Counter(types) == dict.fromkeys(LESION_TYPES, 2)
+
+
+def test_a_data_set_without_any_lesion_type_is_refused():
+    none = {"simulation": {"phantom": {"lesion_types": dict.fromkeys(LESION_TYPES, 0)}}}
+    with pytest.raises(UserError, match="no patient has a lesion of any type"):
+        cases_of(_study(**none))
 
 
 def test_the_type_of_a_patient_does_not_change_with_the_number_of_patients():

@@ -6,7 +6,7 @@ Light, since the Snakefile asks for the cases before anything runs.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
 
 from pydantic import Field, model_validator
 
@@ -20,7 +20,8 @@ from remodal.settings.section import Section
 if TYPE_CHECKING:
     from remodal.settings import Settings
 
-LESION_TYPES = ("HCC", "metastasis", "cyst", "FNH", "haemangioma")
+LesionType = Literal["HCC", "metastasis", "cyst", "FNH", "haemangioma"]
+LESION_TYPES = get_args(LesionType)
 """The five types of the MPCT-FLLs data set; all lesions of a patient are of one type."""
 
 MODALITIES = ("arterial", "venous")
@@ -91,6 +92,11 @@ class PhantomOptions(Section):
     lesion_diameter: tuple[float, float] = Field(
         (12.0, 60.0), description="Smallest and largest lesion diameter in mm."
     )
+    lesion_types: dict[LesionType, Annotated[int, Field(ge=0)]] = Field(
+        dict.fromkeys(LESION_TYPES, 1),
+        description="How many patients have lesions of which type, of as many successive patients "
+        "as the numbers add up to; a type that is not named has none.",
+    )
     noise: tuple[float, float] = Field(
         (8.0, 16.0), description="Least and most standard deviation of the noise in HU."
     )
@@ -114,6 +120,8 @@ class PhantomOptions(Section):
                 raise ValueError(f"{name}: the least, {least}, is negative or above {most}")
         if self.slices[0] < 4 or self.lesion_diameter[0] <= 0:
             raise ValueError("slices must be at least 4 and lesion_diameter above 0")
+        if not any(self.lesion_types.values()):
+            raise ValueError("lesion_types: no patient has a lesion of any type")
         return self
 
 
@@ -178,7 +186,8 @@ def index_of(case: str, settings: PhantomOptions) -> int:
 
 def lesion_type(settings: PhantomOptions, index: int) -> str:
     """Lesion type of a case."""
-    return _balanced(LESION_TYPES, settings.seed, index)
+    names = [name for name in LESION_TYPES for _ in range(settings.lesion_types.get(name, 0))]
+    return _balanced(names, settings.seed, index)
 
 
 def layout_of(settings: PhantomOptions, index: int) -> Layout:
@@ -189,12 +198,16 @@ def layout_of(settings: PhantomOptions, index: int) -> Layout:
 def _balanced(names: Sequence[str], seed: int, index: int, purpose: str = "") -> str:
     """One of some names for a case.
 
-    Each block of as many successive cases holds every name once, in an order drawn from the seed:
-    the names stay balanced in a small data set, and a case does not change when cases are added.
+    Each block of as many successive cases holds every name as often as it is given, in an order
+    drawn from the seed: the shares hold in a small data set, and a case does not change when cases
+    are added.
     """
     block, place = divmod(index, len(names))
+    copies = [(name, names[:number].count(name)) for number, name in enumerate(names)]
 
-    def key(name: str) -> bytes:
-        return hashlib.sha256(f"{seed}/{block}/{purpose}{name}".encode()).digest()
+    def key(copy: tuple[str, int]) -> bytes:
+        name, number = copy
+        text = f"{seed}/{block}/{purpose}{name}" + (f"/{number}" if number else "")
+        return hashlib.sha256(text.encode()).digest()
 
-    return sorted(names, key=key)[place]
+    return sorted(copies, key=key)[place][0]
