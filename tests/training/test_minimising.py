@@ -1,6 +1,7 @@
 import pytest
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 from torch import nn
 
 from remodal.methods.base import Optimisation
@@ -65,6 +66,18 @@ def test_each_optimiser_clips_its_own_gradients(fabric):
     )
     minimise(minimisers, {"a": 8 * weights[0], "b": 8 * weights[1]}, fabric)
     assert [weight.item() for weight in weights] == pytest.approx([-0.5, -8.0])
+
+
+def test_with_a_scaled_loss_only_the_optimiser_with_infinite_gradients_skips_its_step():
+    scaled = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=4.0))
+    fabric = Fabric(accelerator="cpu", devices=1, plugins=[scaled])
+    first, second = nn.Parameter(torch.tensor(2.0)), nn.Parameter(torch.tensor(3.0))
+    minimisers = make_minimisers({"first": plain(first, gradient_clip=12), "second": plain(second)})
+    minimise(minimisers, {"first": 5 * first, "second": 7 * second}, fabric)
+    assert (first.item(), second.item()) == pytest.approx((2 - 5, 3 - 7))
+    minimise(minimisers, {"first": first * float("inf"), "second": 7 * second}, fabric)
+    assert (first.item(), second.item()) == pytest.approx((2 - 5, 3 - 7 - 7))
+    assert scaled.scaler.get_scale() == 2.0  # halved once, for both
 
 
 def test_two_losses_may_not_share_a_weight():
