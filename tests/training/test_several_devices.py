@@ -5,10 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from remodal.results.files import read_json
+from remodal.settings import Settings
+from remodal.settings.composition import write_settings
+from remodal.settings.merging import merge
 
 from .test_loop import command, contents
 
@@ -34,3 +40,32 @@ def test_processes_stop_together_when_one_gets_the_signal_and_go_on_exactly(tmp_
     subprocess.run(run, check=True, capture_output=True)
     assert read_json(study.folder / "broken" / "training.json")["resumed"] == 1
     assert contents(study.folder / "broken") == contents(study.folder / "unbroken")
+
+
+@pytest.mark.slow  # starts two processes
+def test_two_devices_train_on_the_pools_as_one_does(make_toys, tmp_path):
+    """Each has as many samples of each pool, so the mean of their losses is the batch's."""
+    pools = [{"cases": "labelled", "samples": 2}, {"cases": "unlabelled", "samples": 2}]
+    recipe = {"batch": 4, "labelled": 2, "pools": pools}
+    found = {}
+    for devices in (1, 2):
+        study = make_toys("entropy", str(devices))
+        changes = {
+            "recipe": recipe,
+            "compute": {"devices": devices},
+            "preprocessing": {"clip": {"by": "case"}},
+        }
+        content = merge(study.settings.model_dump(mode="json"), changes)
+        write_settings(study.folder / "settings.yaml", Settings.model_validate(content))
+        arguments = command(study, "model")
+        arguments[arguments.index("nnunet")] = "toy"
+        paths = [tmp_path / "installed", Path(__file__).parent, os.environ.get("PYTHONPATH", "")]
+        subprocess.run(
+            [sys.executable, "-m", "remodal", *arguments],
+            check=True,
+            capture_output=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))},
+        )
+        found[devices] = load_file(study.folder / "model" / "model.safetensors")
+    for name, weight in found[1].items():
+        torch.testing.assert_close(found[2][name], weight, rtol=0, atol=1e-6)

@@ -5,7 +5,10 @@ import pytest
 import torch
 
 from remodal.errors import UserError
+from remodal.geometry.volume import Geometry, Volume
 from remodal.inference.model import Segmenter
+from remodal.inference.patient import predict_patient
+from remodal.intake.nifti import read_volume, write_volume
 from remodal.models.model_files import load_model
 from remodal.results.files import read_json
 from remodal.settings import ComputeSettings, InferenceSettings, Settings
@@ -30,6 +33,7 @@ def toy_study(make_toys):
             "network": {"strides": [[1, 2, 2]]},
             "recipe": {"patch": [1, 12, 12], "epochs": 2} | recipe,
             "data": {"truth": truth},
+            "registration": {"method": "none"},
             "preprocessing": {"clip": {"by": "case"}},
             "scenarios": {"both": {"target": "venous" if truth == "image" else ""}},
         }
@@ -66,6 +70,20 @@ def test_a_2_5_d_method_is_trained_and_predicts_each_slice_from_three(toy_study)
             assert (torch.from_numpy(found[:, z]) - alone).abs().mean() < 0.05
     whole = segmenter(model, mirror=False, window="whole").probabilities(image)
     torch.testing.assert_close(torch.from_numpy(whole[:, z]), alone, rtol=0, atol=1e-5)
+
+
+def test_a_patient_is_segmented_in_2_5_d_by_the_model_s_folder_alone(toy_study, tmp_path):
+    model = toy_study("slices", epochs=1).train("toy")
+    geometry = Geometry((9, 20, 18), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    images = {}
+    for seed, name in enumerate(("arterial", "venous")):
+        array = np.random.default_rng(seed).normal(40, 30, geometry.shape).astype(np.int16)
+        images[name] = tmp_path / f"{name}.nii.gz"
+        write_volume(images[name], Volume(array, geometry))
+    predict_patient(model, images, tmp_path / "found.nii.gz")
+    found = read_volume(tmp_path / "found.nii.gz")
+    assert found.geometry.agrees_with(geometry)
+    assert found.array.max() <= 1
 
 
 def test_a_case_of_one_slice_is_predicted_in_2_5_d(toy_study):
