@@ -3,8 +3,9 @@
 A few steps of MAML at the demo's size, from one seed and on one batch, with the instructions of
 PyTorch's own loops (`ATEN_CPU_CAPABILITY`) and of oneDNN, its library of convolutions
 (`ONEDNN_MAX_CPU_ISA`), held to a level: a lower level does on this machine what a processor
-without the higher ones does. Weights are compared bit by bit with the first row's. What it means is
-in docs/same-results.md.
+without the higher ones does. Weights are compared bit by bit with the first row's. Two threads wait
+for each other at full speed, which counts as CPU time, most of all on a busy machine. What all of
+this means is in docs/same-results.md.
 """
 
 import argparse
