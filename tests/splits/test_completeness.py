@@ -108,3 +108,16 @@ def test_where_each_image_has_its_truth_the_label_of_the_target_must_be_there():
     with pytest.raises(UserError, match=said):
         require_usable_folds(study, splits)
     require_usable_folds(study, splits | {"labels": {"a": ["venous"], "b": BOTH}})
+
+
+def test_a_method_of_two_images_may_learn_from_the_label_of_one():
+    study = liver(
+        data={"truth": "image"},
+        scenarios={"both": {"present": [*BOTH], "target": "venous"}},
+        methods={"octopusnet": {"scenarios": ["both"]}},
+    )
+    study = study.model_copy(update={"methods": {"octopusnet": study.methods["octopusnet"]}})
+    require_enough_patients(study, of_both(("venous",), ("venous",)))
+    said = "labelled patients with arterial and venous images and the label of venous, which scen.*"
+    with pytest.raises(UserError, match=f"{said}: 0;"):
+        require_enough_patients(study, of_both(("arterial",), ("arterial",)))

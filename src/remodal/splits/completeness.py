@@ -128,23 +128,29 @@ def require_usable_folds(settings: Settings, splits: Mapping[str, Any]) -> None:
 
 
 class Needs(NamedTuple):
-    """What a labelled case must have: images, and labels of some; without any, one label at all."""
+    """What a labelled case must have: all of some images, and a label of one of others.
+
+    `labels` is empty where the images of a case share one truth: then any label will do.
+    """
 
     images: list[str]
     labels: list[str]
 
     def __str__(self) -> str:
         said = f"{' and '.join(self.images)} image{'s' if len(self.images) > 1 else ''}"
-        return f"{said} and the label of {' and '.join(self.labels)}" if self.labels else said
+        return f"{said} and the label of {' or '.join(self.labels)}" if self.labels else said
 
     def met(self, images: Collection[str], labels: Collection[str]) -> bool:
         """Whether a case with these images and labels has them."""
-        lacks = lacking(images, self.images) or lacking(labels, self.labels)
-        return bool(labels) and not lacks
+        useful = set(labels) & set(self.labels) if self.labels else labels
+        return bool(useful) and not lacking(images, self.images)
 
 
 def _methods(settings: Settings) -> dict[str, Needs]:
-    """What each method needs to be trained; one that starts from others may not need any case."""
+    """What each method needs to be trained; one that starts from others may not need any case.
+
+    Which labels it learns from only the method knows: one of its images is the least.
+    """
     return {
         f"method `{name}`": Needs(
             settings.modalities_of(name),
