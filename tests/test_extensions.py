@@ -81,6 +81,18 @@ def test_a_changed_file_of_another_package_changes_the_digest_of_its_method(tmp_
     assert run(tmp_path, "-c", code).stdout != first.stdout
 
 
+def test_a_package_need_not_have_an_init_file(tmp_path):
+    install(tmp_path, "their_package", "", mine="from their_package import widths", widths="")
+    (tmp_path / "their_package/__init__.py").unlink()
+    code = (
+        "from remodal.results.provenance import code_hash; print(code_hash('their_package.mine'))"
+    )
+    first = run(tmp_path, "-c", code)
+    assert first.returncode == 0, first.stderr
+    (tmp_path / "their_package/widths.py").write_text("more = 1")
+    assert run(tmp_path, "-c", code).stdout != first.stdout
+
+
 def test_a_name_that_is_taken_is_the_other_packages_mistake(tmp_path):
     points = "[remodal.methods]\nmaml = their_package.mine\n"
     install(tmp_path, "their_package", points, mine=METHOD)

@@ -136,8 +136,10 @@ def _import_statements(source: str) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 def _packages_of(module: str) -> Iterator[str]:
+    """The packages that a module lies in; those without an __init__ file have no source."""
     parts = module.split(".")
-    return (".".join(parts[:length]) for length in range(1, len(parts)))
+    packages = (".".join(parts[:length]) for length in range(1, len(parts)))
+    return (package for package in packages if _source_file(package) is not None)
 
 
 def _absolute(module: str, node: ast.ImportFrom) -> str:
@@ -170,10 +172,9 @@ def _folder(module: str) -> Path | None:
 def _other_package(name: str) -> Path | None:
     """Folder of an installed package, or its one file without the suffix; nothing is imported."""
     spec = find_spec(name) if name else None
-    if spec is None or not (spec.has_location and spec.origin):
-        return None
-    file = Path(spec.origin)
-    return file.parent if spec.submodule_search_locations else file.with_suffix("")
+    if spec is not None and spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
+    return Path(spec.origin).with_suffix("") if spec and spec.has_location else None
 
 
 @cache
