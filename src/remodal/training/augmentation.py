@@ -1,8 +1,8 @@
 """Random changes of a training patch: drawn as plain numbers, applied as tensor operations.
 
 The recipe is that of nnU-Net v1's legacy trainer; what only the V2 trainer does has a
-probability of zero by default. Draws come from a numpy generator, so that a patch is the same
-whatever device it is made on.
+probability of zero by default. Random numbers come from a numpy generator, so that a patch is the
+same whatever device it is made on.
 """
 
 import math
@@ -28,9 +28,10 @@ class Augmentation:
     Attributes:
         deformation: rotation, zoom and elastic deformation; None when none was drawn.
         mirrored: whether each axis (z, y, x) is flipped.
-        changes: changes of an (M, Z, Y, X) image's intensities in place, in their order.
-        translation: whole voxels (z, y, x) that the patch is moved by; what it then shows of the
-            outside of the volume is zero.
+        changes: functions that change an (M, Z, Y, X) image's intensities in place, in the order
+            in which they are applied.
+        translation: whole voxels (z, y, x) that the patch is moved by; any part of it that then
+            lies outside the volume is zero.
     """
 
     deformation: Deformation | None = None
@@ -52,7 +53,7 @@ def draw_augmentation(
 def draw_translation(
     rng: np.random.Generator, settings: AugmentationSettings, shape: Shape
 ) -> Shape:
-    """Draw how far a patch is moved: uniform, whole voxels; with `in_slice` not along z."""
+    """Draw how far a patch is moved: uniform, in whole voxels; never along z with `in_slice`."""
     if rng.random() >= settings.translation_probability:
         return (0, 0, 0)
     moves = rng.uniform(-settings.translation, settings.translation, 3) * shape
@@ -88,11 +89,11 @@ def draw_deformation(
 
 
 def draw_elastic(rng: np.random.Generator, settings: AugmentationSettings, shape: Shape) -> Elastic:
-    """Draw a displacement of the legacy recipe's strength.
+    """Draw a displacement as strong as the legacy recipe's.
 
-    There, noise uniform in (-1, 1) at every voxel is filtered by a Gaussian of sigma and multiplied
-    by alpha: a smooth field of standard deviation alpha / sqrt(3) / (2 sqrt(pi) sigma)^(3/2), about
-    one voxel at the middle of the default ranges.
+    That recipe filters noise, uniform in (-1, 1) at every voxel, by a Gaussian of sigma and
+    multiplies it by alpha: a smooth field of standard deviation
+    alpha / sqrt(3) / (2 sqrt(pi) sigma)^(3/2), about one voxel in the middle of the default ranges.
     """
     alpha, sigma = rng.uniform(*settings.elastic_alpha), rng.uniform(*settings.elastic_sigma)
     amplitude = alpha / math.sqrt(3) / (2 * math.sqrt(math.pi) * sigma) ** 1.5
@@ -116,7 +117,7 @@ def rotation(angles: np.ndarray) -> np.ndarray:
 
 
 def around_one(rng: np.random.Generator, limits: tuple[float, float]) -> float:
-    """A factor as the recipe draws it: as often below one as above, uniform on either side."""
+    """A factor as the recipe draws it: below one as often as above, uniform on either side."""
     low, high = limits
     if rng.random() < 0.5 and low < 1:
         return rng.uniform(low, min(1.0, high))
@@ -128,7 +129,7 @@ def draw_changes(
 ) -> list[Callable[[Tensor], None]]:
     """Draw the intensity changes, in the V2 trainer's order; each modality has its own numbers.
 
-    What that trainer does not know comes last: the draws before it stay as they are.
+    Changes unknown to that trainer come last, so that they do not affect the draws before them.
     """
     changes: list[Callable[[Tensor], None]] = []
 
@@ -164,10 +165,10 @@ def draw_changes(
 
 
 def change_gamma(image: Tensor, exponents: list[float], inverted: bool = False) -> None:
-    """Gamma of each modality's range, after which its mean and standard deviation are put back.
+    """Apply gamma to each modality's range, then restore its mean and standard deviation.
 
-    x <- ((x - min) / range)^gamma, then shifted and scaled to the old mean and deviation; of -x
-    when `inverted`.
+    x <- ((x - min) / range)^gamma, then shifted and scaled to the old mean and deviation. When
+    `inverted`, this is done to -x, and the result is negated.
     """
     for channel, exponent in zip(image, exponents):
         if inverted:
@@ -185,14 +186,14 @@ def change_gamma(image: Tensor, exponents: list[float], inverted: bool = False) 
 
 
 def add_noise(image: Tensor, spread: float, seed: int) -> None:
-    """Gaussian noise of standard deviation `spread` (which nnU-Net calls its variance)."""
+    """Add Gaussian noise of standard deviation `spread` (which nnU-Net calls its variance)."""
     generator = torch.Generator(image.device).manual_seed(seed)
     noise = torch.randn(image.shape, generator=generator, device=image.device)
     image.add_(noise, alpha=spread)
 
 
 def blur(image: Tensor, sigmas: list[list[float]]) -> None:
-    """Gaussian blur of each modality, `sigmas` (M, 3) in voxels along z, y, x; 0: none."""
+    """Blur each modality by a Gaussian, `sigmas` (M, 3) in voxels along z, y, x; 0: none."""
     for channel, of_channel in zip(image, sigmas):
         blurred = channel[None, None]
         for axis, sigma in enumerate(of_channel):
@@ -212,7 +213,7 @@ def _blur_axis(image: Tensor, axis: int, sigma: float) -> Tensor:
 
 
 def add_offset(image: Tensor, numbers: list[float]) -> None:
-    """Add its number to each modality."""
+    """Add to each modality its number."""
     for channel, number in zip(image, numbers):
         channel.add_(number)
 

@@ -1,4 +1,4 @@
-"""The preprocessed cases that patches are cut from, and where they are held meanwhile."""
+"""The preprocessed cases that patches are cut from, and where they are held during training."""
 
 import os
 import warnings
@@ -16,17 +16,17 @@ from remodal.results.records import Record, read_record
 from remodal.settings.names import label_name
 
 Place = Literal["device", "host", "disk"]
-#: (n, 3) voxel coordinates (z, y, x), by image whose label they are of and class.
+#: (n, 3) voxel coordinates (z, y, x), by (the image whose label they come from, class).
 Foreground = dict[tuple[str, int], np.ndarray]
 
-#: Share of the free memory that the cases may take: the rest is for the training itself.
+#: Share of the free memory that the cases may take; the rest is for the training itself.
 _SHARE = 0.5
 
 
 class Stored(NamedTuple):
-    """What a record says of a case's arrays.
+    """What a record says about a case's arrays.
 
-    Its modalities in their order, the images that it has labels of, and their foreground.
+    Its modalities in order, the images for which it has labels, and their foreground.
     """
 
     modalities: list[str]
@@ -34,7 +34,7 @@ class Stored(NamedTuple):
     foreground: Foreground
 
     def without_labels(self) -> "Stored":
-        """The same images, unlabelled: neither labels nor what is known from them."""
+        """The same images without their labels and without anything derived from them."""
         return self._replace(labels=[], foreground={})
 
 
@@ -45,8 +45,8 @@ class TrainingCase:
     Attributes:
         name: the case.
         image: (M, Z, Y, X) float16 or float32, the method's modalities in their order.
-        labels: for each image whose label is wanted (Z, Y, X) uint8 class indices; none: the case
-            is unlabelled.
+        labels: (Z, Y, X) uint8 class indices for each image whose label is wanted; empty if the
+            case is unlabelled.
         foreground: voxels drawn from each class that occurs in these labels.
     """
 
@@ -63,7 +63,7 @@ class TrainingCase:
 
 
 def usable_cases(folder: Path, names: Sequence[str]) -> dict[str, Stored]:
-    """The cases that preprocessing did not quarantine, and what is stored of them.
+    """The cases that preprocessing did not quarantine, and what is stored for each.
 
     Raises:
         UserError: a case was not preprocessed.
@@ -87,10 +87,10 @@ def usable_cases(folder: Path, names: Sequence[str]) -> dict[str, Stored]:
 def require_foreground(
     cases: Sequence[TrainingCase], modalities: Sequence[str], folder: Path
 ) -> None:
-    """Check that there is something to learn for a method with these modalities.
+    """Check that a method with these modalities has something to learn from.
 
     Raises:
-        UserError: no case, or no foreground voxel in any of them.
+        UserError: there is no case, or no foreground voxel in any of them.
     """
     if not cases:
         raise UserError(
@@ -119,11 +119,11 @@ def load_cases(
     """Open cases: in the device's memory, in the host's, or mapped from their files.
 
     Args:
-        folder: holds `<case>.npy` and for each of its labels `<case>.label-<image>.npy`.
-        usable: the cases, as `usable_cases` gives them; each has all wanted modalities.
+        folder: holds `<case>.npy` and, for each label of the case, `<case>.label-<image>.npy`.
+        usable: the cases, as `usable_cases` returns them; each has all wanted modalities.
         modalities: the wanted ones, in the order of the method.
-        labels: the images whose labels are wanted. A case that lacks one is unlabelled, and none of
-            its labels is read.
+        labels: the images whose labels are wanted. A case that lacks one of these labels counts as
+            unlabelled, and none of its labels is read.
         place: where the arrays are held.
         device: the training device.
 
@@ -160,7 +160,7 @@ def label_file(folder: Path, case: str, image: str) -> Path:
 
 
 def has_labels(stored: Stored, wanted: Iterable[str]) -> bool:
-    """Whether a case has all wanted labels: with some of them it is unlabelled."""
+    """Whether a case has all wanted labels; one with only some of them counts as unlabelled."""
     return set(wanted) <= set(stored.labels)
 
 
@@ -171,13 +171,13 @@ def choose_place(
     wanted: Literal["auto", "device", "host", "disk"],
     device: torch.device,
 ) -> Place:
-    """Where the cases are held: on the GPU if they fit, else in memory, else on disk.
+    """Where the cases are held: on the GPU if they fit, otherwise in memory or on disk.
 
-    On a CPU `auto` maps the files, since the operating system's file cache then holds them, once
-    for all processes. A part of the memory is left free (`_SHARE`).
+    On a CPU `auto` maps the files: the operating system's file cache then holds them once for all
+    processes. Part of the memory is left free (`_SHARE`).
 
     Raises:
-        UserError: `device` is wanted and too small.
+        UserError: `device` is wanted, but its memory is too small.
     """
     on_gpu = device.type == "cuda"
     files = [Path(folder) / f"{name}.npy" for name in usable]
@@ -234,13 +234,13 @@ def _mapped(path: Path) -> np.ndarray:
 
 def _tensor(array: np.ndarray) -> Tensor:
     with warnings.catch_warnings():
-        # torch warns of an array that cannot be written to: no patch is ever cut in place.
+        # torch warns about a read-only array, but no patch is ever changed in place.
         warnings.simplefilter("ignore", UserWarning)
         return torch.from_numpy(array)
 
 
 def _chosen(image: np.ndarray, channels: Sequence[int]) -> np.ndarray:
-    """Some modalities of an image: neighbours stay mapped, any other choice is read now."""
+    """Some modalities of an image: adjacent ones stay mapped, any other choice is read now."""
     first, count = channels[0], len(channels)
     neighbours = list(channels) == list(range(first, first + count))
     return image[first : first + count] if neighbours else image[list(channels)]

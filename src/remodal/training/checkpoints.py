@@ -1,8 +1,8 @@
 """State of an unfinished training: enough to go on as if nothing had happened.
 
 No random generator is saved: everything random is drawn anew from (seed, epoch, iteration). A
-checkpoint is written whole and renamed, so a killed writer leaves the one before, and a second
-writer of the same training (an orphan of a lost node) writes the same.
+checkpoint is written to a temporary file and renamed, so a killed writer leaves the previous one
+intact, and a second writer of the same training (an orphan of a lost node) writes the same content.
 """
 
 import hashlib
@@ -26,17 +26,17 @@ PROGRESS = "progress.json"
 
 @dataclass
 class Progress:
-    """How far a training is.
+    """How far a training has come.
 
     Attributes:
         epoch: finished epochs.
-        iteration: finished iterations of the epoch after those.
+        iteration: finished iterations of the epoch in progress.
         sums: sum over those iterations of each loss of the objective.
         counts: in how many of those iterations each loss occurred.
         kept_epoch: number, from 1, of the epoch whose weights are the model so far.
         best: mean validation Dice of that epoch; None: there was none yet.
         curves: a row for each finished epoch.
-        seconds: time spent so far, interruptions left out.
+        seconds: time spent so far, not counting interruptions.
         resumed: how often it was continued from a checkpoint.
     """
 
@@ -65,8 +65,8 @@ def write_checkpoint(folder: Path, progress: Progress, states: dict[str, Any]) -
 
     Args:
         folder: the training's own folder.
-        progress: how far it is.
-        states: state dictionaries by name: `weights`, and of an unfinished training all others.
+        progress: how far it has come.
+        states: state dictionaries by name: `weights` and, for an unfinished training, all others.
 
     Raises:
         EnvironmentProblem: full disk, or no permission to write.
@@ -74,7 +74,7 @@ def write_checkpoint(folder: Path, progress: Progress, states: dict[str, Any]) -
     content = io.BytesIO()
     torch.save({"progress": asdict(progress), **states}, content)
     with atomic_path(Path(folder) / CHECKPOINT) as temporary:
-        # Written by Python, whose errors say what is wrong (torch's own hide a full disk).
+        # Written by Python, whose errors say what is wrong (torch's own would hide a full disk).
         temporary.write_bytes(content.getbuffer())
 
 
@@ -101,7 +101,7 @@ def read_checkpoint(folder: Path, device: torch.device) -> tuple[Progress, dict[
 
 
 def write_progress(folder: Path, progress: Progress, epochs: int) -> None:
-    """Write `progress.json`, for whoever wants to know how far a training is."""
+    """Write `progress.json`, for anyone who wants to know how far a training has come."""
     last = progress.curves[-1] if progress.curves else {}
     write_json(
         Path(folder) / PROGRESS,

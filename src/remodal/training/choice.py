@@ -16,11 +16,11 @@ class Choice:
     """The cases of a fold, by what a training does with them.
 
     Attributes:
-        labelled: train, with their labels.
-        unlabelled: train without: they have none, or theirs are withheld.
+        labelled: trained on, with their labels.
+        unlabelled: trained on without labels, because they have none or theirs are withheld.
         validation: the validation curve is measured on them.
-        incomplete: lack a modality of the method; which ones.
-        unused: usable, but nothing is trained or measured on them; why.
+        incomplete: cases that lack modalities of the method, each with those that it lacks.
+        unused: usable cases that are neither trained nor measured on, each with the reason.
     """
 
     labelled: Cases
@@ -50,12 +50,12 @@ def choose_cases(
         validation: usable validation cases.
         modalities: the method's.
         labels: the images whose labels the method is trained with.
-        recipe: `labelled` and `pools` count.
-        known: all cases of the study, quarantined ones too.
+        recipe: only its `labelled` and `pools` matter here.
+        known: all cases of the study, including quarantined ones.
 
     Raises:
-        UserError: more labelled cases wanted than there are, one that is none, or a pool of
-            unlabelled cases where there is none.
+        UserError: more labelled cases are wanted than there are, a wanted one does not exist or has
+            no label, or the recipe has a pool of unlabelled cases and there is no such case.
     """
     lacks = {
         name: lacking(stored.modalities, modalities)
@@ -100,11 +100,11 @@ def _wanted(
     train: Collection[str],
     known: Collection[str],
 ) -> set[str]:
-    """The training cases whose labels are used, of those that have labels.
+    """The training cases whose labels are used, among those that have labels.
 
     A count takes the first ones (the convention of the repositories that compare semi-supervised
-    methods: the first lines of the training list). Of a list, cases that do not train in this fold
-    are left out.
+    methods: the first lines of the training list). From a list, cases that are not training cases
+    of this fold are left out.
     """
     if wanted is None:
         return set(there)

@@ -14,12 +14,12 @@ from remodal.settings import ComputeSettings, RecipeSettings
 
 
 def make_fabric(recipe: RecipeSettings, compute: ComputeSettings) -> Fabric:
-    """Fabric for the wanted device, number format and number of GPUs, launched.
+    """Launch Fabric for the wanted device, number format and number of GPUs.
 
-    With several devices one process a device is started; all run the same command.
+    With several devices, one process per device is started; all run the same command.
 
     Raises:
-        UserError: a device that is not there, or a batch that cannot be shared out.
+        UserError: a device is not available, or a batch cannot be shared out evenly.
     """
     available = torch.cuda.is_available()
     if compute.device == "cuda" and not available:
@@ -52,7 +52,7 @@ def make_fabric(recipe: RecipeSettings, compute: ComputeSettings) -> Fabric:
         devices=compute.devices,
         strategy="ddp" if compute.devices > 1 else "auto",
         precision=precision(recipe, on_gpu),
-        # One process per device, started here: not taken from Slurm's number of tasks.
+        # One process per device is started here, whatever Slurm's number of tasks.
         plugins=[LightningEnvironment()],
     )
     fabric.launch()
@@ -60,7 +60,7 @@ def make_fabric(recipe: RecipeSettings, compute: ComputeSettings) -> Fabric:
 
 
 def precision(recipe: RecipeSettings, on_gpu: bool) -> str:
-    """Number format: `auto` is bf16 where the GPU computes in it, else 32-bit."""
+    """Number format: `auto` is bf16 where the GPU computes in it, otherwise 32-bit."""
     if recipe.precision != "auto":
         return recipe.precision
     fast = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -69,13 +69,13 @@ def precision(recipe: RecipeSettings, on_gpu: bool) -> str:
 
 @contextmanager
 def repeatable(device: torch.device) -> Iterator[None]:
-    """On a CPU only deterministic algorithms; on a GPU the fastest ones."""
+    """Use only deterministic algorithms on a CPU, and the fastest ones on a GPU."""
     before = torch.are_deterministic_algorithms_enabled()
     filling = torch.utils.deterministic.fill_uninitialized_memory
     benchmark = torch.backends.cudnn.benchmark
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
-        # Would write every new tensor once more; nothing here reads what it has not written.
+        # It would write every new tensor one more time; nothing here reads unwritten memory.
         torch.utils.deterministic.fill_uninitialized_memory = False
     else:
         torch.backends.cudnn.benchmark = True

@@ -33,7 +33,7 @@ _PER_VALIDATION = 5
 
 
 class Fitting:
-    """One training, from wherever its checkpoint is to its last epoch.
+    """One training, from its checkpoint, if there is one, to its last epoch.
 
     Args:
         method: what is trained, in place.
@@ -46,7 +46,7 @@ class Fitting:
         classes: names for the curves.
         folder: the training's own folder for checkpoints.
         report: folder that `progress.json` is written to.
-        watch: is given the curves after every epoch.
+        watch: called with the curves after every epoch.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Fitting:
         return self.progress
 
     def _batches(self, interruption: Interruption, began: float) -> None:
-        """The iterations of one epoch that are still to do."""
+        """Run the remaining iterations of one epoch."""
         progress, recipe = self.progress, self._recipe
         iterations = range(progress.iteration, recipe.iterations)
         batches = ahead(
@@ -116,7 +116,7 @@ class Fitting:
             progress.iteration += 1
             if self._stops(interruption):
                 progress.seconds = time.monotonic() - began
-                # The mean over processes: each goes on from it, and so does their mean.
+                # Each process goes on from the mean over processes, so the final mean is the same.
                 progress.sums = {
                     name: float(self._fabric.all_reduce(value)) for name, value in sums.items()
                 }
@@ -130,7 +130,7 @@ class Fitting:
         progress.sums = {name: float(value) for name, value in sums.items()}
 
     def _step(self, batch: Batch) -> dict[str, Tensor]:
-        """One update. What a method draws itself is seeded here, as the patches are."""
+        """One update. The method's own random draws are seeded here, just as the patches are."""
         progress, recipe, fabric = self.progress, self._recipe, self._fabric
         key = [self._seed, progress.epoch, progress.iteration, fabric.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
@@ -151,7 +151,7 @@ class Fitting:
         return bool(self._fabric.all_reduce(_double(asked, self._fabric), reduce_op="sum") > 0)
 
     def _end_epoch(self) -> None:
-        """Close the epoch: its means, the validation, the schedule, a row of the curves."""
+        """Close the epoch: mean losses, schedule, validation and a row of the curves."""
         progress = self.progress
         means = {
             name: float(self._fabric.all_reduce(_double(value, self._fabric)))
@@ -172,7 +172,7 @@ class Fitting:
             self._kept.put_back()
 
     def _validate(self) -> dict[str, float | None]:
-        """Dice of each class on the fixed validation patches; empty when it is not their turn."""
+        """Dice of each class on the fixed validation patches; None in epochs without validation."""
         epoch, recipe = self.progress.epoch + 1, self._recipe
         due = epoch % recipe.validate_every == 0 or epoch == recipe.epochs
         if self._validation is None or not due:
@@ -185,7 +185,7 @@ class Fitting:
         return dict(zip(self._classes, dice))
 
     def _keep(self) -> None:
-        """Say how far it is, and save what is due."""
+        """Save a checkpoint if one is due, and report progress."""
         epoch, epochs = self.progress.epoch, self._recipe.epochs
         if epoch % self._compute.checkpoint_every == 0 or epoch == epochs:
             self._save()
@@ -203,7 +203,7 @@ class Fitting:
         self._say("  ".join([f"epoch {epoch}/{epochs}", *said]))
 
     def _save(self) -> None:
-        """Write the checkpoint; of a finished training the weights and curves are enough."""
+        """Write the checkpoint; for a finished training the weights and curves are enough."""
         if not self._fabric.is_global_zero:
             return
         states = {"weights": self._method.network.state_dict()}
@@ -227,7 +227,7 @@ class Fitting:
         )
 
     def _unfinished(self) -> dict[str, Any]:
-        """All that an unfinished training has a state of beside its weights, by a name for it."""
+        """Everything besides the weights that has a state in an unfinished training, by name."""
         return {
             "precision": self._fabric.strategy.precision,
             "kept": self._kept,
@@ -242,5 +242,5 @@ class Fitting:
 
 
 def _double(value: float, fabric: Fabric) -> Tensor:
-    """A sum in 64 bits: what a resumed epoch adds up is bit for bit what an unbroken one does."""
+    """A 64-bit sum, so that a resumed epoch adds up bit for bit as an uninterrupted one does."""
     return torch.tensor(value, dtype=torch.float64, device=fabric.device)

@@ -1,4 +1,4 @@
-"""Gradients of several processes: each has those of its share of the batch."""
+"""Gradients across processes, each of which has those of its share of the batch."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 def average_gradients(parameters: Sequence[nn.Parameter], fabric: Fabric) -> None:
-    """Give every process the mean gradient of all, in place.
+    """Give every process the mean gradient of all of them, in place.
 
-    A parameter that some processes did not use counts there as zero; one that none used keeps no
-    gradient. With one process nothing is done.
+    Where a process did not use a parameter, its gradient counts as zero; a parameter that no
+    process used keeps no gradient. With one process nothing is done.
     """
     if fabric.world_size == 1:
         return

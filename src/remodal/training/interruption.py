@@ -20,7 +20,7 @@ class Interruption:
 
     @property
     def cause(self) -> str:
-        """The signal's name; all processes of a training stop when one of them gets it."""
+        """The signal's name; all processes of a training stop when one of them receives it."""
         return self.received.name if self.received else "a signal to another process"
 
     def leave(self, where: str) -> None:
@@ -41,10 +41,10 @@ class Interruption:
 
 @contextmanager
 def interruptions() -> Iterator[Interruption]:
-    """Take note of stop signals instead of dying of them.
+    """Take note of stop signals instead of being killed by them.
 
-    Slurm sends SIGTERM twice within a second (slurmd does, and srun), so a second one means nothing
-    new. A second Ctrl-C acts at once.
+    Under Slurm, SIGTERM arrives twice within a second (from slurmd and from srun), so a second one
+    means nothing new. A second Ctrl-C acts at once.
     """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():

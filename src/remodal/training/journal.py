@@ -1,4 +1,4 @@
-"""What a training says, kept beside its checkpoint: a rerun's log begins with the attempts before.
+"""A training's log, kept beside its checkpoint so that a rerun's begins with earlier attempts.
 
 Snakemake deletes a job's log before it runs the job again, and Slurm starts a new one.
 """
@@ -11,10 +11,10 @@ JOURNAL = "log.txt"
 
 
 class Journal:
-    """Lines on standard output and in a file that each attempt goes on with.
+    """Writes lines to standard output and to a file that each attempt appends to.
 
     Args:
-        folder: the training's own folder; what an attempt before said there is said again.
+        folder: the training's own folder; what earlier attempts wrote there is printed first.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,7 +31,7 @@ class Journal:
         print(line, flush=True)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # Appended in one call: a second writer's lines come between, never inside.
+            # Appended in one call, so that a second writer's lines come between these, not inside.
             with open(self._path, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:

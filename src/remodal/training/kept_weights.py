@@ -1,4 +1,4 @@
-"""Which weights of a training are the model: the last ones, or those of the best validation."""
+"""Which weights of a training become the model: the last, or those with the best validation."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ from remodal.training.checkpoints import Progress
 
 
 class KeptWeights:
-    """Keeps the weights of the best epoch so far, where the rule wants them.
+    """Keeps the weights of the best epoch so far, if the rule asks for them.
 
     Args:
         rule: `last` or `best_validation`.
@@ -23,8 +23,8 @@ class KeptWeights:
         """Take note of an epoch that has just ended.
 
         Args:
-            progress: `kept_epoch` and `best` are brought up to date; the epoch still counts as
-                unfinished in it.
+            progress: its `kept_epoch` and `best` are updated; the epoch has not been added to its
+                finished ones yet.
             dice: mean over the classes on the validation patches; None: it was not measured.
         """
         if self._rule == "last":
@@ -35,12 +35,12 @@ class KeptWeights:
             self._best = {name: value.clone() for name, value in weights.items()}
 
     def put_back(self) -> None:
-        """Give the network the weights that are the model."""
+        """Load the weights to be kept into the network."""
         if self._best:
             self._network.load_state_dict(self._best)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best weights; empty by the rule of the last ones."""
+        """The best weights; empty under the rule `last`."""
         return self._best
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -68,13 +68,13 @@ def train(
         splits: splits.json.
         fingerprint: fingerprint.json of the fold.
         inputs: folders of the trained models that the method is given, by role.
-        output: folder that takes model.safetensors, model.json, curves.csv and training.json.
-        checkpoints: folder for `progress.json` and the state of an unfinished training, which lies
-            in a folder of its own, named by a digest of settings, code, data and inputs.
+        output: folder for model.safetensors, model.json, curves.csv and training.json.
+        checkpoints: folder for `progress.json` and, in a subfolder named by a digest of settings,
+            code, data and inputs, the state of an unfinished training.
 
     Raises:
         UserError: unknown method or missing input model, missing or unusable cases, a device that
-            is not there, or a loss that is not finite.
+            is not available, or a loss that is not finite.
         Preempted: stopped by a signal, after saving.
     """
     task = _Task(
@@ -104,7 +104,7 @@ def train(
 
 
 def _learn(task: _Task, method: Method, fabric: Fabric) -> tuple[Progress, dict[str, Any]]:
-    """Optimise the method; its progress, and what was trained on."""
+    """Optimise the method; return its progress, and what it was trained on."""
     samples = open_samples(
         task.settings,
         task.method,

@@ -1,8 +1,8 @@
-"""Minimising the losses of an objective, each by its own optimiser, and none but its own weights.
+"""Minimising the losses of an objective, each by its own optimiser, which changes only its weights.
 
 All gradients are of the same weights: every loss is propagated back before any optimiser steps, and
-a loss leaves gradients in its own parameters only. A segmentation loss may so be taken through a
-discriminator without training it, in the same pass that trains the discriminator.
+a loss leaves gradients in its own parameters only. A segmentation loss may therefore pass through a
+discriminator without training it, in the same iteration that trains the discriminator.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,16 +35,16 @@ class Minimiser:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """All that it changes."""
+        """All parameters that it changes."""
         return [p for group in self.optimiser.param_groups for p in group["params"]]
 
     @property
     def learning_rate(self) -> float:
-        """Of its first group of parameters."""
+        """The learning rate of its first group of parameters."""
         return self.optimiser.param_groups[0]["lr"]
 
     def step(self, scaler: torch.amp.GradScaler | None) -> None:
-        """Change the weights by their gradients, which are then forgotten."""
+        """Update the weights from their gradients, which are then cleared."""
         if scaler is None:
             self.optimiser.step()
         else:
@@ -58,7 +58,7 @@ class Minimiser:
             advance(self.schedule, self.smoothed)
 
     def end_epoch(self, loss: float | None) -> None:
-        """Take the epoch's mean loss, None where there was none; move the schedule on."""
+        """Take note of the epoch's mean loss (None: it did not occur); move the schedule on."""
         if loss is not None:
             self.smoothed = smooth(self.smoothed, loss, self.recipe.loss_smoothing)
         if self._begun and self.recipe.schedule_in == "epochs":
@@ -96,22 +96,22 @@ def make_minimisers(optimisations: Mapping[str, Optimisation]) -> dict[str, Mini
 def minimise(
     minimisers: Mapping[str, Minimiser], losses: Mapping[str, Tensor], fabric: Fabric
 ) -> None:
-    """Take one step of every minimiser whose loss is there; the others wait.
+    """Take one step of every minimiser whose loss is present; the others wait.
 
     Args:
         minimisers: by the loss that they minimise.
-        losses: of a batch; others than those that are minimised are left alone.
+        losses: of a batch; those that no minimiser minimises are ignored.
         fabric: precision and processes.
     """
     due = {name: minimiser for name, minimiser in minimisers.items() if name in losses}
     for number, (name, minimiser) in enumerate(due.items(), 1):
-        # Losses may share a part of their graphs, which is freed with the last of them.
+        # Losses may share part of their graphs, so the graphs are freed only with the last one.
         fabric.backward(
             losses[name].float(), inputs=minimiser.parameters, retain_graph=number < len(due)
         )
     for minimiser in due.values():
         average_gradients(minimiser.parameters, fabric)
-        # With a scaled 16-bit loss infinite gradients are part of the game: that step is skipped.
+        # Infinite gradients are normal with a scaled 16-bit loss: the scaler skips that step.
         if minimiser.recipe.gradient_clip is not None:
             fabric.strategy.precision.unscale_gradients(minimiser.optimiser)
             nn.utils.clip_grad_norm_(minimiser.parameters, minimiser.recipe.gradient_clip)
@@ -119,7 +119,7 @@ def minimise(
     for minimiser in due.values():
         minimiser.step(scaler)
     if scaler is not None and due:
-        # Once for all of them: their losses were scaled alike.
+        # Once for all minimisers: their losses were scaled alike.
         scaler.update()
 
 
@@ -132,7 +132,7 @@ def require_finite(means: Mapping[str, float], names: Iterable[str], epoch: int)
         epoch: number from 1.
 
     Raises:
-        UserError: one that is minimised is not finite.
+        UserError: a loss that is minimised is not finite.
     """
     wrong = [f"`{name}`" for name in names if not np.isfinite(means.get(name, 0.0))]
     if wrong:

@@ -1,7 +1,7 @@
-"""Optimiser and learning-rate schedule: the paper's, with the legacy recipe where it is silent.
+"""Optimiser and learning-rate schedule: the paper's, or the legacy recipe's where it is silent.
 
-The MAML paper names Adam with an initial rate of 3e-4; AMSGrad, weight decay and the reduction on a
-plateau are the legacy nnU-Net trainer's, SGD with the polynomial decay is the repository's.
+The MAML paper names Adam with an initial rate of 3e-4. AMSGrad, weight decay and the reduction on a
+plateau are the legacy nnU-Net trainer's; SGD with polynomial decay is the repository's.
 """
 
 from torch.optim import SGD, Adam, Optimizer
@@ -19,7 +19,7 @@ Schedule = LRScheduler | ReduceLROnPlateau
 
 
 def make_optimiser(groups: list[dict], recipe: RecipeSettings) -> Optimizer:
-    """Optimiser of parameter groups, which may hold arguments of their own, such as `betas`."""
+    """Optimiser for parameter groups, which may have arguments of their own, such as `betas`."""
     common = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     if recipe.optimiser == "adam":
         return Adam(groups, amsgrad=recipe.amsgrad, **common)
@@ -46,7 +46,7 @@ def make_schedule(optimiser: Optimizer, recipe: RecipeSettings) -> Schedule:
 
 
 def advance(schedule: Schedule, smoothed_loss: float | None) -> None:
-    """Set the next learning rate; a plateau is seen in the smoothed loss."""
+    """Set the next learning rate; a plateau is detected in the smoothed loss."""
     if isinstance(schedule, ReduceLROnPlateau):
         schedule.step(smoothed_loss)
     else:

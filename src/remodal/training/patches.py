@@ -1,7 +1,8 @@
-"""Random patches: which case, where, how changed, and cut straight from where the cases are held.
+"""Random patches: which case, where and how changed; cut straight from where the cases are held.
 
 Every number is drawn from a generator seeded by (purpose, seed, epoch, iteration, sample): a batch
-depends on nothing drawn before it, so that a resumed training sees the batches it would have seen.
+depends on nothing drawn before it, so a resumed training sees the same batches as an uninterrupted
+one.
 """
 
 from collections import deque
@@ -22,13 +23,13 @@ from remodal.training.augmentation import Augmentation, draw_augmentation, mirro
 from remodal.training.cases import Foreground, TrainingCase
 from remodal.training.resampling import Deformation, Shape, resample, source_box
 
-#: Purposes of a generator, so that validation patches are no training patches.
+#: Purposes of a generator, so that validation patches differ from training patches.
 TRAINING, VALIDATION = 0, 1
 
 
 @dataclass(frozen=True)
 class Patch:
-    """A patch that has been decided on.
+    """A patch that has been drawn, but not cut yet.
 
     Attributes:
         case: what it is cut from.
@@ -45,7 +46,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Pool:
-    """Cases that `samples` of the samples of every batch come from, with replacement."""
+    """Cases from which `samples` samples of every batch are drawn, with replacement."""
 
     cases: Sequence[TrainingCase]
     samples: int
@@ -54,8 +55,8 @@ class Pool:
 def foreground_samples(batch: int, share: float) -> int:
     """How many of a batch's last samples are centred on foreground.
 
-    nnU-Net's rule, batch - round(batch * (1 - share)), but at least one unless `share` is 0: with
-    a batch of 2 and 33 % always the second.
+    nnU-Net's rule, batch - round(batch * (1 - share)), but at least one unless `share` is 0: in a
+    batch of 2 with 33 %, always the second sample.
     """
     return max(1, batch - round(batch * (1 - share))) if share > 0 else 0
 
@@ -71,8 +72,8 @@ def foreground_start(
 ) -> Shape:
     """First voxel of a patch around a random voxel of a random class of the case.
 
-    As nnU-Net, but the patch is kept inside the volume at both ends, not just at the lower one. A
-    class counts once in each label that it occurs in.
+    As in nnU-Net, but the patch is kept inside the volume at both ends, not just at the lower one.
+    A class counts once for each label that it occurs in.
     """
     classes = sorted(foreground)
     voxels = foreground[classes[rng.choice(len(classes))]]
@@ -86,8 +87,8 @@ def random_shape(
 ) -> Shape:
     """Sides of a batch's patches: uniform over the allowed ones that fit into all its volumes.
 
-    A side for which a volume is too short is the least one. A shape of more than `voxels` is drawn
-    again.
+    Where a volume is too short for any allowed side, the smallest one is taken. A shape with more
+    than `voxels` voxels is drawn again.
     """
     sides = []
     for least, most, step, *lengths in zip(
@@ -108,7 +109,7 @@ def _bounds(size: Shape, patch: Shape) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_region(volume: Tensor, start: Shape, shape: Shape) -> Tensor:
-    """A box of a (..., Z, Y, X) volume, zero outside it; only the box is read.
+    """A box of a (..., Z, Y, X) volume, zero outside the volume; only the box is read.
 
     Zero is an image's mean after normalisation (nnU-Net's padding) and the background's label.
     """
@@ -130,9 +131,9 @@ class PatchSampler:
         pools: where the samples of a batch come from, in this order.
         modalities: names of the images' channels.
         labels: the images whose labels a labelled case has.
-        patch: size of what is predicted, fixed or drawn for every batch.
-        context: voxels (z, y, x) beyond that, at both ends, which images have and labels do not.
-            Outside the volume it is zero, as a patch larger than the volume is.
+        patch: size of the part that is predicted, fixed or drawn for every batch.
+        context: voxels (z, y, x) added to that part at both ends, in images but not in labels.
+            Outside the volume they are zero, as are those of a patch larger than the volume.
         foreground: share of each pool's samples that is centred on foreground.
         device: where the batch is made.
         purpose: `TRAINING` or `VALIDATION`.
@@ -156,7 +157,7 @@ class PatchSampler:
     ) -> None:
         self._modalities, self._labels = list(modalities), list(labels)
         self._patch, self._context, self._device = patch, np.array(context), device
-        #: Of each sample: the cases that it comes from, and whether it is centred on foreground.
+        #: For each sample: the cases it comes from, and whether it is centred on foreground.
         self._samples = [
             (pool.cases, number >= pool.samples - foreground_samples(pool.samples, foreground))
             for pool in pools
@@ -178,7 +179,7 @@ class PatchSampler:
         return random_shape(self._rng(epoch, iteration, len(numbers)), self._patch, sizes)
 
     def batch(self, epoch: int, iteration: int, samples: Sequence[int] | None = None) -> Batch:
-        """Make a batch, or those of its samples that this process trains on."""
+        """Make a batch, or only the given ones of its samples (those of this process)."""
         samples = range(len(self._samples)) if samples is None else samples
         shape = self.shape(epoch, iteration)
         whole = self._with_context(shape)
@@ -201,7 +202,7 @@ class PatchSampler:
         )
 
     def _rng(self, epoch: int, iteration: int, number: int) -> np.random.Generator:
-        """Generator of a sample; the number after the last sample's is the whole batch's."""
+        """Generator of a sample; the number after the last sample's is for the whole batch."""
         return np.random.default_rng([*self._key, epoch, iteration, number])
 
     def _case(self, rng: np.random.Generator, sample: int) -> TrainingCase:
@@ -228,7 +229,7 @@ class PatchSampler:
         return tuple((np.array(shape) + 2 * self._context).tolist())
 
     def _make(self, patch: Patch, image: Tensor) -> dict[str, Tensor]:
-        """Cut and change one patch: the image into `image`, its labels returned."""
+        """Cut and change one patch: write the image into `image`, return its labels."""
         augmentation = patch.augmentation
         if augmentation.deformation is None:
             labels = self._cut(patch, image)
@@ -268,9 +269,9 @@ class PatchSampler:
         return region.contiguous().pin_memory().to(self._device, non_blocking=True)
 
     def _as_float(self, region: Tensor) -> Tensor:
-        """The region as contiguous float32, in memory that is used again and again.
+        """The region as contiguous float32, in memory that is reused from patch to patch.
 
-        On a CPU fresh memory of this size costs more than the conversion (page faults).
+        On a CPU, fresh memory of this size costs more than the conversion (page faults).
         """
         if self._scratch.numel() < region.numel():
             self._scratch = torch.empty(region.numel(), device=self._device)
@@ -278,7 +279,7 @@ class PatchSampler:
 
 
 def ahead(make: Callable[[int], Batch], iterations: Sequence[int]) -> Iterator[Batch]:
-    """Yield `make(i)` for each iteration; the next is made while the caller uses this one."""
+    """Yield `make(i)` for each iteration; the next one is made while the caller uses this one."""
     with ThreadPoolExecutor(1, thread_name_prefix="patches") as executor:
         waiting: deque[Future[Batch]] = deque()
         for iteration in iterations:

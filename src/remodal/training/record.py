@@ -1,4 +1,4 @@
-"""What is written down of a training beside its weights and curves."""
+"""What is recorded about a training besides its weights and curves."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ def training_record(
 
     Args:
         settings: of the study.
-        training: which of its trainings.
-        method: trained, with what helped in it.
+        training: which of the study's trainings.
+        method: the trained method, with its companions.
         fabric: what it was trained on.
         progress: how it went.
     """
@@ -60,9 +60,10 @@ def training_record(
 
 
 def _counts(method: Method, recipe: RecipeSettings) -> dict[str, Any]:
-    """Numbers of parameters: of the model, of what helped in its training, and as papers count.
+    """Numbers of parameters: of the model, of its companions, and as papers count them.
 
-    Papers count every network that is trained: a discriminator, but no teacher that follows.
+    Papers count every network that is trained: a discriminator, but not a teacher that only follows
+    the network's weights.
     """
     optimisations = method.optimisations(recipe).values() if method.learns else ()
     trained = {id(p) for one in optimisations for group in one.parameters for p in group["params"]}

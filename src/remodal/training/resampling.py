@@ -1,7 +1,8 @@
 """One fused resampling of a patch: rotation, zoom, elastic deformation and mirroring together.
 
 Positions are in voxels. A patch point `x` (relative to the patch's centre) is read from
-`centre + matrix @ x + displacement(x)`, image trilinear, label nearest, zero outside the volume.
+`centre + matrix @ x + displacement(x)`: images trilinearly, labels by nearest neighbour, zero
+outside the volume.
 """
 
 import math
@@ -15,7 +16,7 @@ from torch import Tensor
 
 Shape = tuple[int, int, int]
 
-#: Planes resampled together on a CPU: their intermediate arrays stay in its cache.
+#: Planes resampled together on a CPU: so few that their intermediate arrays stay in its cache.
 _PLANES = 16
 
 
@@ -24,8 +25,8 @@ class Elastic:
     """A smooth random displacement.
 
     Attributes:
-        noise: (3, K_z, K_y, K_x) standard normal numbers at knots one `sigma` apart; with one
-            plane of knots the displacement is the same in every slice.
+        noise: (3, K_z, K_y, K_x) standard normal numbers at knots one `sigma` apart; with only one
+            plane of knots, the displacement is the same in every slice.
         sigma: smoothness in voxels.
         amplitude: standard deviation of each component in voxels.
     """
@@ -81,14 +82,14 @@ def displacement(elastic: Elastic, matrix: np.ndarray, shape: Shape, device) -> 
 def source_box(deformation: Deformation, centre: np.ndarray, shape: Shape) -> tuple[Shape, Shape]:
     """Start and shape of the source region that a patch of `shape` reads.
 
-    Four standard deviations of an elastic displacement are covered; the rare point beyond takes the
-    region's border.
+    It covers four standard deviations of an elastic displacement; the rare point beyond that takes
+    the value at the region's border.
     """
     reach = np.abs(deformation.matrix) @ ((np.array(shape) - 1) / 2)
     if deformation.elastic is not None:
         spread = np.linalg.norm(deformation.matrix, axis=1) * deformation.elastic.amplitude
         reach = reach + 4 * spread
-    # A float's rounding must not add a plane to a box that ends on a voxel.
+    # Rounding errors must not add a plane to a box that ends exactly on a voxel.
     start = np.floor(centre - reach + 1e-6).astype(int)
     stop = np.maximum(np.ceil(centre + reach - 1e-6).astype(int) + 1, start + 2)
     return tuple(start.tolist()), tuple((stop - start).tolist())
@@ -121,9 +122,9 @@ def resample(
     Args:
         image: (M, z, y, x) float32 source region.
         labels: (z, y, x) uint8 source regions.
-        deformation: how the patch lies in it.
+        deformation: how the patch lies in the region.
         centre: the patch's centre in the region, in voxels.
-        out: (M, Z, Y, X) float32, takes the image.
+        out: (M, Z, Y, X) float32, receives the image.
 
     Returns:
         The labels, each (Z, Y, X) uint8.
@@ -144,7 +145,7 @@ def resample(
 
 
 def nearest(label: Tensor, positions: Tensor) -> Tensor:
-    """Label of the voxel nearest to each of (3, ...) positions; the border's outside."""
+    """Label of the voxel nearest to each of (3, ...) positions; outside, that of the border."""
     index = torch.zeros(positions.shape[1:], dtype=torch.int32, device=positions.device)
     for position, length in zip(positions, label.shape):
         index.mul_(length).add_(position.round().clamp_(0, length - 1).int())
@@ -165,8 +166,8 @@ def _resample_at_once(
 def _resample_planes(image: Tensor, positions: Tensor, out: Tensor) -> None:
     """Trilinear as two bilinear samplings of the region seen as one tall 2-D image.
 
-    torch's 2-D sampling is vectorised on a CPU and its 3-D sampling is not: this is 2-3 times
-    faster. A row of the tall image is z * Y + y, so that its float32 coordinate is good to 1e-3
+    On a CPU, torch's 2-D sampling is vectorised and its 3-D sampling is not, so this is 2-3 times
+    faster. A row of the tall image is z * Y + y; as a float32 coordinate it is accurate to 1e-3
     voxels.
     """
     depth, height, width = image.shape[1:]
@@ -194,7 +195,7 @@ def _resample_axes(
     centre: np.ndarray,
     out: Tensor,
 ) -> list[Tensor]:
-    """Linear interpolation axis by axis: the same result for a zoom, at a fraction of the work."""
+    """Interpolate linearly axis by axis: the same result for a zoom, at a fraction of the work."""
     lower, weights = [], []
     labels = list(labels)
     for axis, length in enumerate(out.shape[1:]):
@@ -206,7 +207,7 @@ def _resample_axes(
         weights.append((position - below).float().to(image.device))
         nearby = position.round().long()
         labels = [label.index_select(axis, nearby.to(label.device)) for label in labels]
-    # Along x a product with a two-tap matrix: gathering single numbers is slower.
+    # Along x, multiply by a two-tap matrix: gathering single numbers would be slower.
     taps = image.new_zeros((image.shape[3], out.shape[3]))
     columns = torch.arange(out.shape[3], device=image.device)
     taps[lower[2], columns] = 1 - weights[2]

@@ -21,11 +21,11 @@ class Samples:
     """What a training takes its batches from.
 
     Attributes:
-        training: makes its batches.
+        training: makes the training batches.
         validation: makes those of the validation curve; None: there is no validation case.
         cases: all cases that are read.
         about: for the training's record: the `cases` by their use, where they are held (`cache`),
-            and those that are `incomplete`, `unused` or `quarantined`.
+            and which cases are `incomplete`, `unused` or `quarantined`.
     """
 
     training: PatchSampler
@@ -58,8 +58,8 @@ def open_samples(
 
     Raises:
         UserError: missing or unusable cases, fewer labelled or unlabelled ones than the recipe
-            wants, no validation case to choose a checkpoint by, or a method of one truth for
-            images that have one each.
+            wants, no validation case to choose a checkpoint by, or a method that knows only one
+            ground truth while each image has its own.
     """
     recipe, sets = settings.recipe_of(name), read_fold(splits, fold)
     labels = _labels(settings, name, method)
@@ -127,7 +127,7 @@ def _labels(settings: Settings, name: str, method: Method) -> list[str]:
     """The images whose labels the method learns from.
 
     Raises:
-        UserError: several, and the method knows one truth.
+        UserError: there are several, and the method knows only one ground truth.
     """
     labels = method.learnt_labels(settings.labels_of(name))
     if len(labels) > 1 and type(method).probabilities_of is Method.probabilities_of:

@@ -23,7 +23,7 @@ def require_method(settings: Settings, name: str) -> None:
     """Check that the study has this method.
 
     Raises:
-        UserError: it has none of this name.
+        UserError: it has no method of this name.
     """
     if name not in settings.methods:
         raise UserError(
@@ -46,7 +46,7 @@ def starting_method(
         device: where it is trained.
 
     Raises:
-        UserError: input models or weights that are missing or do not fit.
+        UserError: input models or weights are missing or do not fit.
     """
     _require_inputs(settings, name, inputs)
     chosen = settings.methods[name]
@@ -124,10 +124,10 @@ def _load(method: Method, weights: StartingWeights) -> None:
 
 
 def _read(file: Path) -> dict[str, Tensor]:
-    """The tensors of a file; of a checkpoint, those of its `state_dict`.
+    """The tensors of a file; for a checkpoint, those of its `state_dict`.
 
     Raises:
-        ValueError: it holds something else.
+        ValueError: the file holds something else.
     """
     try:
         if file.suffix == ".safetensors":

@@ -13,8 +13,8 @@ from remodal.objectives.batch import Batch
 def validation_dice(method: Method, batches: Iterable[Batch], fabric: Fabric) -> list[float | None]:
     """Dice of each class over all voxels of all batches together (nnU-Net's online evaluation).
 
-    Prediction is from all of the method's modalities, of each image that has a label of its own.
-    Undefined (None) for a class that is neither in the labels nor predicted.
+    The method predicts from all of its modalities, for each image that has a label of its own. The
+    Dice is undefined (None) for a class that is neither in the labels nor predicted.
     """
     counts = torch.zeros((method.classes, 2), dtype=torch.int64, device=fabric.device)
     method.network.eval()
