@@ -1,4 +1,4 @@
-"""Methods, one file each, and those of other packages; listing imports none of them (no torch)."""
+"""Methods, one file each, and those of other packages; listing them imports none (no torch)."""
 
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
@@ -19,7 +19,7 @@ _GROUP = "remodal.methods"
 
 
 def method_names() -> list[str]:
-    """Names of the registered methods: the modules of this folder, and other packages' ones."""
+    """Names of the registered methods: the modules of this folder, and those of other packages."""
     return list(available(_GROUP))
 
 
@@ -80,11 +80,11 @@ def check_options(name: str, options: dict[str, Any], where: str = "") -> BaseMo
 
     Args:
         name: the method.
-        options: those that are given.
-        where: the setting that gives them, for the message.
+        options: the options given.
+        where: the setting that gives them, for the error message.
 
     Raises:
-        UserError: unknown method, or an option that it does not have or a value it does not take.
+        UserError: unknown method, an option that it does not have, or a value it does not accept.
     """
     model = _method_class(name).Options
     try:
@@ -105,12 +105,12 @@ def check_options(name: str, options: dict[str, Any], where: str = "") -> BaseMo
 
 
 def check_unlabelled(name: str, recipe: "RecipeSettings", where: str) -> None:
-    """Check that a method that is given samples without labels can use them (imports the method).
+    """Check that a method can use the unlabelled samples it is given (imports the method).
 
     Args:
         name: the method.
         recipe: how it is trained.
-        where: the setting that names the pools, for the message.
+        where: the setting that names the pools, for the error message.
 
     Raises:
         UserError: it cannot.
@@ -130,9 +130,9 @@ def check_roles(
 
     Args:
         name: the method.
-        modalities: that it takes.
+        modalities: the modalities that it takes.
         inputs: the roles.
-        where: the setting that names them, for the message.
+        where: the setting that names them, for the error message.
 
     Raises:
         UserError: a role that it does not know.

@@ -1,7 +1,7 @@
 """What a method is: a network, an objective, what minimises it, and a prediction rule.
 
-A method is one file in this folder that holds one subclass of `Method` named `METHOD`; the file's
-name is the name that a study's YAML calls it by.
+A method is one file in this folder that binds one subclass of `Method` to the name `METHOD`; a
+study's YAML refers to the method by the file's name.
 """
 
 from abc import ABC, abstractmethod
@@ -55,7 +55,8 @@ class Optimisation:
 
     Attributes:
         parameters: groups as torch's optimisers take them, with arguments of their own (`lr`,
-            `betas`) where they differ from the recipe. No other weight gets a gradient of the loss.
+            `betas`) where they differ from the recipe. No other weight gets a gradient from the
+            loss.
         recipe: optimiser, learning rate, schedule and clipping.
     """
 
@@ -67,22 +68,22 @@ class Method(ABC):
     """One row of a table.
 
     A training first builds the network, then gives it its starting weights (`load`, `start_from`),
-    then builds the companions. Each iteration it takes the losses of a batch (`objective`),
-    minimises those that `optimisations` names and calls `after_step`. The network alone is the
-    model that is saved.
+    then builds the companions. In each iteration it computes the losses of a batch (`objective`),
+    minimises those that `optimisations` names and calls `after_step`. Only the network is saved as
+    the model.
 
     Attributes:
-        network: predicts.
-        companions: networks that serve the training alone, such as a teacher or a discriminator,
-            by name. They are kept in checkpoints and lie on the training's device.
+        network: the network that predicts.
+        companions: networks that serve only the training, such as a teacher or a discriminator,
+            by name. They are saved in checkpoints and are on the training's device.
         inputs: trained models, by role: frozen (evaluation mode, no gradients of their weights)
             and on the training's device.
 
     Args:
         modalities: names of the inputs, in order. The method is trained on the cases that have all
             of them: a case that lacks one is left out.
-        classes: number of foreground classes; networks give `classes + 1` channels.
-        network: sizes.
+        classes: number of foreground classes; networks output `classes + 1` channels.
+        network: sizes of the network.
         options: the method's own options, already checked against `Options`.
 
     Raises:
@@ -91,14 +92,14 @@ class Method(ABC):
 
     Options: ClassVar[type[BaseModel]] = NoOptions
 
-    #: The fewest modalities that the method makes sense with.
+    #: The fewest modalities with which the method makes sense.
     fewest_modalities: ClassVar[int] = 1
 
     #: Whether `train` optimises anything (False: the model is assembled from its inputs).
     learns: bool = True
 
-    #: Whether the objective makes use of samples without a label (`Batch.labelled`); a recipe that
-    #: gives them to another method is refused.
+    #: Whether the objective makes use of unlabelled samples (`Batch.labelled`); if not, a recipe
+    #: that gives the method such samples is refused.
     takes_unlabelled: ClassVar[bool] = False
 
     def __init__(
@@ -112,23 +113,24 @@ class Method(ABC):
                 f"method `{self.name}` cannot be built for {listed(self.modalities)} alone",
                 expected=f"at least {self.fewest_modalities} modalities",
             )
-        # Channels-last convolutions are the faster ones, on a CPU and on a GPU with bf16.
+        # Convolutions are faster in channels-last order, on a CPU and on a GPU with bf16.
         self.network: nn.Module = channels_last(self.build(network))
         self.companions: dict[str, nn.Module] = {}
         self.inputs: dict[str, Method] = {}
 
     @property
     def name(self) -> str:
-        """Name of the module that holds the method, as messages call it."""
+        """Name of the module that holds the method, as used in messages."""
         return type(self).__module__.rpartition(".")[2]
 
     @property
     def context(self) -> tuple[int, int, int]:
         """Voxels (z, y, x) that the network sees on either side of what it predicts.
 
-        With (1, 0, 0) and patches of one slice a method is 2.5-D: its images are (B, 1, 3, Y, X),
-        labels and probabilities are of the slice in the middle. Beyond an image all is zero. It is
-        the method's and not the recipe's, since its network is made for so many slices.
+        With (1, 0, 0) and patches of one slice a method is 2.5-D: its images are (B, 1, 3, Y, X);
+        labels and probabilities are of the middle slice. Outside an image, all voxels are zero. The
+        context belongs to the method, not to the recipe, since the network is built for this number
+        of slices.
         """
         return (0, 0, 0)
 
@@ -140,12 +142,12 @@ class Method(ABC):
     def objective(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Losses of a batch, by name; their means are the curves.
 
-        Those that `optimisations` names are minimised, any other is only logged. One that is left
-        out is not minimised in this step: so losses may take turns.
+        Those that `optimisations` names are minimised; any others are only logged. A loss that is
+        left out is not minimised in this step, so that losses may take turns.
 
         Args:
             batch: images of all the method's modalities, with their context, and labels.
-            step: how far the training is.
+            step: how far the training has come.
         """
 
     @abstractmethod
@@ -161,16 +163,19 @@ class Method(ABC):
         """
 
     def learnt_labels(self, labels: Sequence[str]) -> list[str]:
-        """The images whose labels training needs, of those of the method's modalities.
+        """The images whose labels training needs, among those given.
 
-        A training case that lacks one of them is unlabelled. Default: all.
+        A training case that lacks one of these labels counts as unlabelled. Default: all.
+
+        Args:
+            labels: the images of the method's modalities that have labels.
         """
         return list(labels)
 
     def probabilities_of(self, images: Mapping[str, Tensor], target: str) -> Tensor:
-        """As `probabilities`, of one image of several that each have a truth of their own.
+        """As `probabilities`, for one of several images that each have a ground truth of their own.
 
-        Default: the same whichever is asked for, as of a method that knows one truth.
+        Default: the same whichever image is asked for, as for a method that knows only one truth.
 
         Args:
             images: as for `probabilities`.
@@ -179,15 +184,15 @@ class Method(ABC):
         return self.probabilities(images)
 
     def supports(self, present: Iterable[str]) -> bool:
-        """Whether the method can predict from these modalities (default: from all, no others)."""
+        """Whether the method can predict from these modalities (default: only from all of its)."""
         return set(self.modalities) == set(present)
 
     def attention(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Maps worth showing, name to (B, 1, Z, Y, X), for example A_i; none by default."""
+        """Maps worth showing, (B, 1, Z, Y, X) by name, for example A_i; none by default."""
         return {}
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Start from weights of a file (default: the network's own, by name).
+        """Start from the weights of a file (default: they have the names of the network's own).
 
         Raises:
             RuntimeError: they do not fit.
@@ -200,7 +205,7 @@ class Method(ABC):
         return {START}
 
     def start_from(self, inputs: Mapping[str, "Method"]) -> None:
-        """Take over weights of trained models, by role (default: all of the one to start from).
+        """Take over weights of trained models, by role (default: all those of role `START`).
 
         Raises:
             RuntimeError: they do not fit.
@@ -209,14 +214,14 @@ class Method(ABC):
             self.network.load_state_dict(inputs[START].network.state_dict())
 
     def build_companions(self, network: NetworkSettings) -> dict[str, nn.Module]:
-        """Networks that serve the training alone, by name (default: none)."""
+        """Networks that serve only the training, by name (default: none)."""
         return {}
 
     def optimisations(self, recipe: RecipeSettings) -> dict[str, Optimisation]:
-        """How each loss that is minimised is so; `loss` trains the network, and is always there.
+        """How each loss to be minimised is minimised; `loss` trains the network and must be there.
 
         Args:
-            recipe: the method's; what a second loss does not share is changed in a copy of it.
+            recipe: the method's; for a second loss that needs other values, change them in a copy.
         """
         return {"loss": Optimisation([{"params": trainable(self.network)}], recipe)}
 
@@ -231,7 +236,7 @@ class Method(ABC):
         """Check that the method can predict from these modalities.
 
         Raises:
-            UserError: it cannot; the message names those it can predict from.
+            UserError: it cannot; the message names the modalities that it can predict from.
         """
         if self.supports(present):
             return
@@ -275,13 +280,13 @@ class DeeplySupervisedMethod(Method):
         }
 
     def probabilities(self, images: Mapping[str, Tensor]) -> Tensor:
-        """Probabilities of the full-resolution head; no other is computed."""
+        """Probabilities from the full-resolution head; no other head is computed."""
         self.require_support(images)
         return self.log_probabilities(images, levels=1)[0].exp()
 
 
 def channels_last(network: nn.Module) -> nn.Module:
-    """The network with the weights of its 2-D and 3-D convolutions in that order, in place."""
+    """Put the weights of a network's 2-D and 3-D convolutions in channels-last order, in place."""
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     for weight in network.parameters():
         if weight.dim() in formats:
@@ -311,5 +316,5 @@ def training_weights(network: NetworkSettings, deep_supervision: bool) -> list[f
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names in a sentence."""
+    """Names joined for a sentence."""
     return " + ".join(names)

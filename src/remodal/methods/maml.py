@@ -89,7 +89,7 @@ class MAML(MSMA):
         )
 
     def probabilities(self, images: Mapping[str, Tensor]) -> Tensor:
-        """Of the joint head from all modalities; from one, of its own model's head.
+        """From all modalities, those of the joint head; from one, those of its own model's head.
 
         With one modality the MA module is not evaluated (YaoZhang93/MAML, the author's answer in
         issue 2; the paper does not say).

@@ -38,7 +38,7 @@ class Options(DeepSupervisionOptions):
 
 
 class MSEnsemble(DeeplySupervisedMethod):
-    """Mean softmax of one U-Net a modality, over the modalities that are present."""
+    """Mean softmax of one U-Net per modality, over the modalities that are present."""
 
     Options = Options
 
@@ -49,7 +49,7 @@ class MSEnsemble(DeeplySupervisedMethod):
         self.learns = self.options.training == "joint"
 
     def build(self, network: NetworkSettings) -> Ensemble:
-        """A U-Net a modality."""
+        """One U-Net per modality."""
         ensemble = Ensemble(len(self.modalities), self.classes + 1, layout_of(network))
         for model in ensemble.models:
             model.heads.train_only(len(self.weights))
@@ -74,10 +74,10 @@ class MSEnsemble(DeeplySupervisedMethod):
         return set(modalities)
 
     def start_from(self, inputs: Mapping[str, Method]) -> None:
-        """Take over the weights of one single-phase nnU-Net a modality.
+        """Take over the weights of one single-phase nnU-Net per modality.
 
         Raises:
-            UserError: a modality has none, or it is not one of that modality and of this size.
+            UserError: a modality has no such model, or its model is of another modality or size.
         """
         if self.learns and not inputs:
             return

@@ -34,7 +34,7 @@ class ModalityAwareOptions(LossOptions):
 
 
 class MSMA(Method):
-    """U-Nets and the MA module, trained by the joint loss; predicts from all its modalities."""
+    """U-Nets and the MA module, trained with the joint loss; predicts from all its modalities."""
 
     Options = ModalityAwareOptions
     fewest_modalities = 2
@@ -61,7 +61,7 @@ class MSMA(Method):
     def attention(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A_i of each modality, averaged over channels, in 0..1; none unless all are present.
 
-        The paper shows one map a phase and does not say how channels were reduced.
+        The paper shows one map per phase and does not say how channels were reduced.
         """
         if set(images) != set(self.modalities):
             return {}

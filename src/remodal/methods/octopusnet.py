@@ -17,7 +17,7 @@ class OctopusNetMethod(DeeplySupervisedMethod):
     """OctopusNet, trained as nnU-Net is; predicts from all its modalities."""
 
     def build(self, network: NetworkSettings) -> OctopusNet:
-        """An encoder a modality and one decoder."""
+        """One encoder per modality and one decoder."""
         octopus = OctopusNet(len(self.modalities), self.classes + 1, layout_of(network))
         octopus.heads.train_only(len(self.weights))
         return octopus

@@ -73,7 +73,8 @@ def describe(
 def save_model(folder: Path, method: Method, description: dict[str, Any]) -> None:
     """Write `model.safetensors` and `model.json` into `folder`.
 
-    The description is written last and holds the weights' digest: it never describes other weights.
+    The description is written last and holds the weights' digest, so that it never describes other
+    weights.
 
     Raises:
         EnvironmentProblem: full disk, or no permission to write.

@@ -1,1 +1,1 @@
-"""Networks: modules only. No loss, no optimiser, no file and no modality name in here."""
+"""Networks: modules only, without losses, optimisers, files or names of modalities."""

@@ -1,4 +1,4 @@
-"""U-Nets side by side, one a modality (late fusion of what they put out)."""
+"""U-Nets side by side, one per modality (late fusion of their outputs)."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from remodal.networks.unet import Layout, UNet
 
 
 class Ensemble(nn.Module):
-    """One U-Net a modality, sharing nothing.
+    """One U-Net per modality, sharing nothing.
 
     Args:
         modalities: number of images.

@@ -1,10 +1,11 @@
-"""InstanceNorm that keeps channels-last tensors as they are, and their precision.
+"""InstanceNorm that keeps channels-last tensors as they are, and keeps their precision.
 
-PyTorch's own makes a channels-last tensor contiguous, which the next convolution has to undo, and
-on a CPU its gradient is wrong for a batch of one sample when the gradient from above is
-channels-last (2.13). Batch norm of each sample has neither fault. But on a CPU it adds up all
-voxels of a channels-last tensor one after the other in float32, and is off by 1e-5 at 24^3 voxels
-and by 4e-3 at 128^3. So there the statistics are taken slab by slab and put together in float64.
+PyTorch's own makes a channels-last tensor contiguous, which the next convolution has to undo. On a
+CPU its gradient is also wrong for a batch of one sample when the gradient from above is
+channels-last (PyTorch 2.13). Batch norm of each sample has neither fault. But on a CPU it adds up
+all voxels of a channels-last tensor one after another in float32, and is off by 1e-5 at 24^3 voxels
+and by 4e-3 at 128^3. There, the statistics are therefore computed slab by slab and combined in
+float64.
 """
 
 import torch
@@ -73,7 +74,7 @@ class _SlabNorm(Function):
 def _statistics(sample: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (float32) and variance (float64) of each channel of (1, C, Z, Y, X), channels-last.
 
-    Those of slabs are put together as Chan, Golub and LeVeque (1983) do.
+    They are combined from those of slabs as in Chan, Golub and LeVeque (1983).
     """
     slabs = sample.permute(0, 2, 3, 4, 1).flatten(end_dim=3).split(SLAB)
     found = [torch.ops.aten.batch_norm_update_stats(slab, None, None, 0.0) for slab in slabs]

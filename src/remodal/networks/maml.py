@@ -22,8 +22,8 @@ class Gate(nn.Module):
 
     - `repo`: a bare 3 x 3 x 3 convolution. The gate spans (0, 1).
     - `paper`: a 1 x 1 x 1 convolution with InstanceNorm and LeakyReLU, as eq. 1 is printed.
-      LeakyReLU presses what is negative towards 0, so that the gate cannot close: about 0.44 is
-      the least it gives.
+      LeakyReLU presses negative values towards 0, so that the gate cannot close: it never falls
+      below about 0.44.
     """
 
     def __init__(self, width: int, variant: Variant) -> None:
@@ -43,9 +43,9 @@ class Gate(nn.Module):
 class ModalityAwareModule(nn.Module):
     """F_att = sum of A_i * F_i over the modalities (eq. 2), not normalised across them.
 
-    F_dual is one bare 3 x 3 x 3 convolution of all F_i (the paper gives no kernel; the repository
-    has neither norm nor activation) and reaches F_att through the gates alone. PyTorch's default
-    initialisation, as in the repository.
+    F_dual is one bare 3 x 3 x 3 convolution of all F_i (the paper gives no kernel size; the
+    repository has neither norm nor activation) and reaches F_att only through the gates. Weights
+    have PyTorch's default initialisation, as in the repository.
 
     Args:
         modalities: number of F_i.
@@ -100,7 +100,7 @@ class ModalityAwareNet(nn.Module):
     def forward(
         self, images: Sequence[Tensor], levels: int = 0
     ) -> tuple[Tensor, list[list[Tensor]]]:
-        """Joint logits, and of each U-Net the logits of its first `levels` heads.
+        """Joint logits, and for each U-Net the logits of its first `levels` heads.
 
         Args:
             images: for each modality (B, 1, Z, Y, X); sides are multiples of the layout's `factor`.

@@ -7,7 +7,7 @@ from torch import nn
 def move_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the average on by one step: decay * average + (1 - decay) * network, in place.
 
-    Of parameters only: buffers, such as running statistics, are the average's own
+    This affects parameters only: buffers, such as running statistics, are the average's own
     (yulequan/UA-MT).
     """
     with torch.no_grad():

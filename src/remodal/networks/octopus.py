@@ -1,8 +1,8 @@
-"""OctopusNet: an encoder for each modality, one decoder that fuses them at every scale.
+"""OctopusNet: an encoder for each modality, and one decoder that fuses them at every scale.
 
-Source: OctopusNet (Chen et al. 2019), without public code: re-implemented from its description, an
-encoder a modality and a decoder that keeps the fused features from exploding, out of nnU-Net's
-encoder and decoder. The MAML paper says no more than that.
+Source: OctopusNet (Chen et al. 2019), which has no public code. It is re-implemented from its
+description (one encoder per modality, and a decoder that keeps the fused features from exploding)
+with nnU-Net's encoder and decoder. The MAML paper says no more than that.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from remodal.networks.unet import Decoder, Encoder, Heads, Layout, convolve_part
 
 
 class OctopusNet(nn.Module):
-    """Encoders whose features are concatenated at each scale and bound by a 1 x 1 x 1 convolution.
+    """Encoders whose features are concatenated at each scale and fused by a 1 x 1 x 1 convolution.
 
     Args:
         modalities: number of images.

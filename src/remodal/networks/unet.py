@@ -29,9 +29,9 @@ class Layout:
         widths: channels of each stage.
         strides: down-sampling (z, y, x) into each stage after the first.
         kernels: convolution kernel (z, y, x) of each encoder stage.
-        version: what nnU-Net v1 and v2 differ in. v1: a decoder stage has the kernel of the encoder
-            stage below it; up-convolutions and heads have no bias. v2: the kernel of its own
-            level; biases.
+        version: that of nnU-Net. In v1, a decoder stage has the kernel of the encoder stage below
+            it, and up-convolutions and heads have no bias. In v2, it has the kernel of its own
+            level, and they have biases.
     """
 
     widths: tuple[int, ...]
@@ -65,9 +65,9 @@ def plan_layout(
 ) -> Layout:
     """Widths that double at each stage up to a cap, and the kernels.
 
-    Kernels are 3 x 3 x 3, or, if `anisotropic`, as nnU-Net's planner has them for thick slices:
-    1 along an axis in the stages before that axis is down-sampled for the first time (its spacing
-    is still twice the finest or more), 3 from there on, and 3 everywhere in the last stage.
+    Kernels are 3 x 3 x 3 or, if `anisotropic`, as nnU-Net's planner chooses them for thick slices:
+    1 along an axis in the stages before that axis is down-sampled for the first time (while its
+    spacing is at least twice the finest), 3 from there on, and 3 everywhere in the last stage.
     """
     widths = tuple(min(base_width * 2**stage, max_width) for stage in range(len(strides) + 1))
     kernels: list[Triple] = []
@@ -83,8 +83,8 @@ def convolve_parts(conv: nn.Conv3d, parts: Sequence[Tensor]) -> Tensor:
     """`conv(torch.cat(parts, 1))`, without the copy.
 
     A convolution is linear in its input channels, so each part is convolved with its share of the
-    weight and the results are added: no concatenated tensor is made, nor kept for the backward
-    pass (at 128^3 that tensor would be the largest of a decoder).
+    weights and the results are added: no concatenated tensor is made, or kept for the backward pass
+    (at 128^3 that tensor would be the largest in a decoder).
     """
     if len(parts) == 1:
         return conv(parts[0])
@@ -98,7 +98,7 @@ def convolve_parts(conv: nn.Conv3d, parts: Sequence[Tensor]) -> Tensor:
 class ConvBlock(nn.Module):
     """Convolution with bias, InstanceNorm, LeakyReLU.
 
-    Takes its input whole or in parts, of which it behaves as if they were concatenated.
+    It takes its input whole or in parts, which it treats as if they were concatenated.
     """
 
     def __init__(

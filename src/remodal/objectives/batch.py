@@ -1,10 +1,10 @@
-"""What an objective is given: a batch of patches, and how far the training is."""
+"""What an objective is given: a batch of patches, and how far the training has come."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
-#: Every voxel of the label of a sample that has none: no class, and no index that a loss accepts.
+#: Fills the label of an unlabelled sample: neither a class nor an index that a loss accepts.
 UNLABELLED = -1
 
 
@@ -14,8 +14,8 @@ class Batch:
 
     Attributes:
         images: for each modality (B, 1, Z, Y, X) float32.
-        labels: for each image that has a label (B, Z, Y, X) int64 class indices; all of a sample
-            that is not labelled is `UNLABELLED`, which no loss may use.
+        labels: (B, Z, Y, X) int64 class indices for each image that has a label; for an unlabelled
+            sample every voxel is `UNLABELLED`, which no loss may use.
         labelled: (B,) bool, the samples that have labels.
     """
 
@@ -25,10 +25,10 @@ class Batch:
 
     @property
     def label(self) -> Tensor:
-        """The only label, (B, Z, Y, X) int64, of a study whose images share one truth.
+        """The only label, (B, Z, Y, X) int64, in a study whose images share one ground truth.
 
         Raises:
-            ValueError: there is none, or one for each of several images.
+            ValueError: there is no label, or one for each of several images.
         """
         (label,) = self.labels.values()
         return label
@@ -36,13 +36,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Step:
-    """How far a training is, for what changes as it goes on, such as a ramp-up.
+    """How far a training has come, for anything that changes with time, such as a ramp-up.
 
     Attributes:
         epoch: finished epochs.
-        iteration: finished iterations of the epoch after those.
+        iteration: finished iterations of the epoch in progress.
         epochs: epochs of the whole training.
-        iterations: iterations of an epoch.
+        iterations: iterations per epoch.
     """
 
     epoch: int

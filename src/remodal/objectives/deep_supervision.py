@@ -26,9 +26,9 @@ def level_weights(levels: int) -> list[float]:
 def label_at(label: Tensor, shape: Sequence[int]) -> Tensor:
     """The label (B, Z, Y, X) on a coarser grid (z, y, x), by nearest neighbour, as a view.
 
-    Of the f voxels that a coarse one covers along an axis, the one at f // 2 is taken. That is
-    where nearest-neighbour sampling at the coarse voxels' centres falls, in nnU-Net v1
-    (scikit-image, order 0) and v2 (`nearest-exact`) alike.
+    Of the f voxels that a coarse one covers along an axis, the one at f // 2 is taken. That is the
+    one that nearest-neighbour sampling at the coarse voxel's centre picks, both in nnU-Net v1
+    (scikit-image, order 0) and in v2 (`nearest-exact`).
     """
     z, y, x = (fine // coarse for fine, coarse in zip(label.shape[1:], shape))
     return label[:, z // 2 :: z, y // 2 :: y, x // 2 :: x]
@@ -42,7 +42,7 @@ def deeply_supervised_loss(
     Args:
         log_p: log-probabilities (B, C, z, y, x) of each level, full resolution first.
         label: class indices (B, Z, Y, X), int64.
-        weights: one a level.
+        weights: one per level.
         dice_over: see `segmentation_loss`.
     """
     return sum(

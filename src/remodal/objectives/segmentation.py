@@ -1,4 +1,4 @@
-"""Cross-entropy plus soft Dice, as nnU-Net has them.
+"""Cross-entropy plus soft Dice, as in nnU-Net.
 
 Source: MAML paper, 2.3 (which names the two terms); MIC-DKFZ/nnUNet v1, dice_loss.py. The loss
 takes log-probabilities rather than logits, so that a method may also train through averaged
@@ -22,12 +22,12 @@ def log_probabilities(logits: Tensor) -> Tensor:
 
 
 def segmentation_loss(log_p: Tensor, label: Tensor, dice_over: DiceOver = "sample") -> Tensor:
-    """Mean voxel cross-entropy minus soft Dice, weighted 1 : 1; from about -1 upwards.
+    """Mean voxel cross-entropy minus soft Dice, weighted 1 : 1; about -1 at best.
 
     Args:
         log_p: log-probabilities (B, C, Z, Y, X) of background and classes.
         label: class indices (B, Z, Y, X), int64.
-        dice_over: whether a Dice is of each sample or of the whole batch.
+        dice_over: whether Dice is computed for each sample or for the whole batch.
     """
     return F.nll_loss(log_p, label) - soft_dice(log_p.exp(), label, dice_over)
 
@@ -35,15 +35,15 @@ def segmentation_loss(log_p: Tensor, label: Tensor, dice_over: DiceOver = "sampl
 def soft_dice(p: Tensor, label: Tensor, dice_over: DiceOver = "sample") -> Tensor:
     """Mean over foreground classes (and samples) of (2 TP + s) / (2 TP + FP + FN + s + 1e-8).
 
-    TP = sum of p where the class is; 2 TP + FP + FN = sum of p + size of the class; s = 1e-5.
-    A class that a sample lacks counts with its Dice of nearly 0, as in nnU-Net. Classes are taken
-    one at a time by comparison with the label: no one-hot label is made.
+    TP = sum of p over the class's voxels; 2 TP + FP + FN = sum of p + size of the class; s = 1e-5.
+    A class that a sample lacks counts with its Dice of nearly 0, as in nnU-Net. Classes are
+    compared with the label one at a time, so that no one-hot label is made.
 
     Args:
         p: probabilities (B, C, Z, Y, X), background first.
         label: class indices (B, Z, Y, X).
-        dice_over: whether the sums run over each sample's voxels or the whole batch's (of one
-            device).
+        dice_over: whether the sums run over each sample's voxels or over those of the whole batch
+            (on one device).
     """
     axes = (1, 2, 3) if dice_over == "sample" else (0, 1, 2, 3)
     dice = []
