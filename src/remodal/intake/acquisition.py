@@ -1,4 +1,4 @@
-"""What made an image, and where its intensities lie: what a model must know of what it is given."""
+"""An image's modality and intensity range, compared with those a model was trained on."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ def intensity_range(array: np.ndarray) -> list[float]:
 
 
 def acquisition(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a conversion's details: the DICOM `modality` (empty: unknown) and the `range`."""
+    """Take the DICOM `modality` (empty: unknown) and the `range` from a conversion's details."""
     return {
         "modality": str(details.get("tags", {}).get("Modality", "")),
         "range": details.get("range"),
@@ -31,8 +31,8 @@ def summary(acquisitions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What training images have in common.
 
     Returns:
-        `modalities` (DICOM's words; empty: no file says), and the least and most `lower` and
-        `upper` end of their ranges.
+        `modalities` (DICOM's terms; empty if no file states one) and, if any range is known, the
+        lowest and highest value of the ranges' `lower` and of their `upper` ends.
     """
     found = list(acquisitions)
     ranges = np.array([one["range"] for one in found if one["range"]], float).reshape(-1, 2)
@@ -54,7 +54,7 @@ def compare(found: Mapping[str, Any], trained: Mapping[str, Any] | None, where: 
         where: names the image.
 
     Returns:
-        Warnings: nothing says what made the image, or its range is unlike the training images'.
+        Warnings if the image's modality is unknown or its range is unlike the training images'.
 
     Raises:
         UserError: the image is of another DICOM modality.

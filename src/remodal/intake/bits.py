@@ -1,7 +1,7 @@
-"""The bits of a stored pixel that are its value (PS3.5 8.1.1).
+"""Which bits of a stored pixel are its value (PS3.5 8.1.1).
 
-Of the bits allocated to a pixel only those from HighBit down, as many as BitsStored, are its value.
-The others may hold anything: overlay planes in old files, nothing where a sign should be extended.
+Of the bits allocated to a pixel, only the BitsStored bits from HighBit down are its value. The
+others may hold anything: overlay planes in old files, or zeros where the sign should be extended.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,8 @@ class PixelFormat:
         stored: number format of the allocated bits.
         bits: how many of them are the value.
         high_bit: the highest of these, counted from 0.
-        padding: lowest and highest stored value that mark a pixel as no image; None: there is none.
+        padding: lowest and highest stored value that mark a pixel as outside the image; None: no
+            value does.
     """
 
     stored: np.dtype
@@ -39,10 +40,10 @@ class PixelFormat:
 
 
 def pixel_format(elements: Mapping[str, Any]) -> PixelFormat | None:
-    """The pixel format of a header; None when it does not say, or says nothing that is read.
+    """The pixel format that a header gives; None if it gives none, or one that is not supported.
 
     Raises:
-        BadCase: BitsStored and HighBit lie outside of the bits allocated.
+        BadCase: BitsStored and HighBit lie outside the bits allocated.
     """
     allocated = whole_number(elements, "BitsAllocated")
     signed = whole_number(elements, "PixelRepresentation")
@@ -66,20 +67,20 @@ def _padding(elements: Mapping[str, Any], stored: np.dtype) -> tuple[int, int] |
         return None
     last = whole_number(elements, "PixelPaddingRangeLimit")
     ends = [first, first if last is None else last]
-    # Read as unsigned where the element does not say (its VR is US or SS).
+    # The element (its VR is US or SS) may have been read as unsigned although pixels are signed.
     ends = [int(np.array(end & 0xFFFF, "u2").view(f"{stored.kind}2")) for end in ends]
     return min(ends), max(ends)
 
 
 def keep_value_bits(plane: np.ndarray, form: PixelFormat) -> bool:
-    """Set the other bits of stored pixels as the value demands: to 0, or to its sign.
+    """Overwrite the bits of stored pixels that are not their value: with 0, or with its sign.
 
     Args:
         plane: stored pixels in the number format of `form`, changed in place.
         form: how they are stored.
 
     Returns:
-        Whether other bits held something else than a sign.
+        Whether those bits held anything but a sign.
     """
     low, high = form.limits
     below = form.high_bit + 1 - form.bits
@@ -89,7 +90,7 @@ def keep_value_bits(plane: np.ndarray, form: PixelFormat) -> bool:
         first, last = form.padding
         plane[(plane >= first) & (plane <= last)] = low
     above = 8 * form.stored.itemsize - 1 - form.high_bit
-    # The bits above, those below: nothing, or all of them as the sign says.
+    # Bits above the value should be all 0 or all 1 (an extended sign), bits below it all 0.
     beyond = plane.view(f"i{form.stored.itemsize}") >> (form.high_bit + 1 if above else 0)
     told = bool(above) and not np.isin(beyond, (0, -1)).all()
     told |= bool(below) and bool((plane & ((1 << below) - 1)).any())

@@ -1,6 +1,6 @@
-"""Compressed frames: what their own headers say of them, and JPEG decoded by GDCM.
+"""Compressed frames: what their own headers say about them, and JPEG decoded by GDCM.
 
-The codestream knows its size, so that a corrupt header is seen before anything is allocated.
+A codestream states its own size, so a corrupt DICOM header is noticed before memory is allocated.
 """
 
 import struct
@@ -14,7 +14,7 @@ import numpy as np
 _FRAME_STARTS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a segment
 _JPEG_2000 = b"\xff\x4f\xff\x51"  # start of codestream, then its size (T.800 A.4, A.5)
-_BOXES = 512  # bytes before a codestream in which JP2's boxes end
+_BOXES = 512  # bytes within which JP2's boxes end and the codestream begins
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Codestream:
 
 
 def described(frame: bytes) -> Codestream | None:
-    """What a JPEG, JPEG-LS or JPEG 2000 frame says of itself; None for anything else."""
+    """What a JPEG, JPEG-LS or JPEG 2000 frame says about itself; None for anything else."""
     try:
         if frame[:2] == b"\xff\xd8":
             return _jpeg(frame)
@@ -67,7 +67,7 @@ def decoded_by_gdcm(frame: bytes, syntax: str) -> np.ndarray:
     rules that depend on the kind of image.
 
     Args:
-        frame: the compressed bytes, which `described` knows.
+        frame: compressed bytes of a kind that `described` recognises.
         syntax: transfer syntax UID.
 
     Returns:

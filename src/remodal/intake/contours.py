@@ -1,4 +1,4 @@
-"""RTSTRUCT contours into voxels of the image they were drawn on (PS3.3 C.8.8.6)."""
+"""Turn RTSTRUCT contours into voxels of the image they were drawn on (PS3.3 C.8.8.6)."""
 
 from collections import Counter, defaultdict
 
@@ -11,7 +11,7 @@ from remodal.intake.structures import Wanted, as_byte, values_of
 
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _OFF_PLANE = 0.2  # slices: how far a contour may lie off the plane of a slice
-_DECIMALS = 4  # of a voxel: vertices meant to be at voxel centres shall be exactly there
+_DECIMALS = 4  # of a voxel: vertices meant to be at voxel centres are rounded to exactly there
 
 
 def read_structures(
@@ -79,9 +79,9 @@ def filled(polygons: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
     """Pixels inside closed polygons by the even-odd rule, polygons counted together.
 
     Each edge toggles, in every row whose centre line it crosses, the pixels from the crossing on;
-    an odd number of toggles is inside. An edge holds its lower end and not its upper one, and a
-    pixel centre on a left border is inside and on a right border is not, so polygons that share a
-    border share no pixel.
+    an odd number of toggles means inside. An edge includes its lower end but not its upper one, and
+    a pixel centre is inside if it lies on a left border but not on a right one, so polygons that
+    share a border share no pixel.
 
     Args:
         polygons: vertices (x, y) in pixels, pixel centres at whole numbers.

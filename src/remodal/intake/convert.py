@@ -1,4 +1,4 @@
-"""From what the hospital has to NIfTI and a record, or to a quarantine with its reason.
+"""Convert a hospital's files to NIfTI and a record, or quarantine the case with the reason.
 
 Each function writes two files: the volume and its record. A quarantined case leaves an empty volume
 and the reason. Neither holds a name, identifier, date or UID of the source, nor its path.
@@ -36,7 +36,7 @@ def convert_image(
 ) -> Record:
     """Convert one image of a case to NIfTI.
 
-    The voxels are int16 where whole numbers fit, else float32.
+    The voxels are int16 if they are whole numbers that fit, otherwise float32.
 
     Args:
         source: DICOM folder or enhanced multi-frame file, or NIfTI, NRRD or MHA file.
@@ -46,13 +46,13 @@ def convert_image(
             intensities (their 0.5th and 99.5th percentile) and the source's `sha256`.
         case: the sheet's pseudonym.
         modality: the sheet's word.
-        quarantine: go on with a bad case, by a record of its reason.
-        indexed: digest of the source in the sheet's index; anything else: it is in no index.
+        quarantine: do not raise for a bad case, but record the reason.
+        indexed: digest of the source in the sheet's index; any other text: it is not indexed.
 
     Raises:
         BadCase: the image cannot be used, and no quarantine is wanted.
         UserError: an indexed source is not there, or is not what was indexed.
-        EnvironmentProblem: a file cannot be read, or the output not be written.
+        EnvironmentProblem: a file cannot be read, or the output cannot be written.
     """
     _require_indexed([Path(source)], indexed, f"{case}, {modality}")
 
@@ -86,22 +86,22 @@ def convert_label(
     """Convert one label of a case to NIfTI (uint8) on the grid of the image it was drawn on.
 
     Args:
-        source: its files: DICOM SEG, RTSTRUCT, NIfTI, NRRD (also of Slicer), MHA, or folders that
-            hold one of the former or a series of label slices.
+        source: its files: DICOM SEG, RTSTRUCT, NIfTI, NRRD (also Slicer's) or MHA, or folders that
+            hold a SEG, an RTSTRUCT or a series of label slices.
         reference_record: record of the converted image; its quarantine is passed on.
         reference: the converted image.
         output: the NIfTI file; empty in a quarantine.
         record: details on success are `format`, the geometry as in `convert_image`, `values`
-            (number of voxels of each value but 0) and the source's `sha256`.
+            (number of voxels of each value except 0) and the source's `sha256`.
         case: the sheet's pseudonym.
         drawn_on: the modality of `reference`.
-        quarantine: go on with a bad case, by a record of its reason.
-        indexed: digest of the source in the sheet's index; anything else: it is in no index.
+        quarantine: do not raise for a bad case, but record the reason.
+        indexed: digest of the source in the sheet's index; any other text: it is not indexed.
 
     Raises:
         BadCase: the image cannot be used, and no quarantine is wanted.
         UserError: an indexed source is not there, or is not what was indexed.
-        EnvironmentProblem: a file cannot be read, or the output not be written.
+        EnvironmentProblem: a file cannot be read, or the output cannot be written.
     """
     _require_indexed(source.files, indexed, f"{case}, {label_name(drawn_on)}")
 
@@ -121,10 +121,10 @@ def convert_label(
 
 
 def _require_indexed(sources: Sequence[Path], indexed: str, where: str) -> None:
-    """See that indexed sources are what the index says: no other content goes by their name.
+    """Check that indexed sources still have the content that was indexed.
 
     Raises:
-        UserError: they are not there, or have another content.
+        UserError: they are missing, or their content differs.
     """
     if not is_digest(indexed):
         return
@@ -165,7 +165,7 @@ def _convert(
 def _read_named(
     read: Callable[[], tuple[Volume, dict[str, Any], list[str]]], blank: Record
 ) -> tuple[Volume, dict[str, Any], list[str]]:
-    """What is read; a bad case is told by the case's name, not by a path, which may hold one."""
+    """Read; name a bad case by its pseudonym, not by its path, which may hold a person's name."""
     try:
         return read()
     except QuarantinedBefore:
@@ -214,7 +214,7 @@ def _checked(volume: Volume) -> Volume:
     if len(array) < 2:
         raise BadCase("the image has 1 slice", expected="at least 2")
     if array.dtype.kind == "f":
-        # What is checked is what is stored: a finite 64-bit number may be infinite in 32.
+        # Check the values as they are stored: a finite 64-bit number may be infinite in 32 bits.
         with np.errstate(over="ignore"):
             array = array.astype(np.float32, copy=False)
         bad = int(np.count_nonzero(~np.isfinite(array)))

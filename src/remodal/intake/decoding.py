@@ -1,4 +1,4 @@
-"""Frames of a file that is compressed, or in an odd byte order, into stored values."""
+"""Decode frames of a file that is compressed, or in an unusual byte order, into stored values."""
 
 import re
 import warnings
@@ -13,26 +13,26 @@ from remodal.intake.codestreams import decoded_by_gdcm, described
 from remodal.intake.headers import quiet_pydicom
 from remodal.intake.slices import Slice
 
-# JPEG baseline, extended and lossless (PS3.5 A.4.1): pydicom's decoders read the first alone.
+# JPEG baseline, extended and lossless (PS3.5 A.4.1): pydicom's decoders read only the first.
 _JPEG = {"1.2.840.10008.1.2.4." + end for end in ("50", "51", "57", "70")}
 _RLE, _DEFLATED = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.99"
-# How many times as long as the file its pixels can be: two bytes of run-length encoding stand for
-# at most 128 (PS3.5 G.3), deflate reaches 1032.
+# How many times longer than the file its pixels can be: two bytes of run-length encoding stand for
+# at most 128 (PS3.5 G.3), and deflate reaches a factor of 1032.
 _MOST = {_RLE: 64, _DEFLATED: 1032}
 
 
 def decoded(data: bytes, frames: list[Slice]) -> Iterator[np.ndarray]:
-    """Decode frames of one file: JPEG by SimpleITK's GDCM, all else by pydicom.
+    """Decode frames of one file: JPEG by SimpleITK's GDCM, everything else by pydicom.
 
     Args:
         data: the file's content.
         frames: its frames, in order.
 
     Yields:
-        Arrays (rows, columns) in the frame's number format, as bits were stored.
+        Arrays (rows, columns) in the frame's number format, with the bits as stored.
 
     Raises:
-        BadCase: damaged, other sizes than the header says, or a compression that neither knows.
+        BadCase: damaged, sizes other than the header's, or a compression that neither supports.
     """
     try:
         with quiet_pydicom():
@@ -75,7 +75,7 @@ def _decoded_by_pydicom(dataset: Any, one: Slice) -> np.ndarray:
         warnings.simplefilter("always")
         plane = pixel_array(dataset, index=one.frame, raw=True, correct_unused_bits=False)
     for warning in told:
-        # Run lengths that go on after the last pixel are only warned of.
+        # pydicom only warns of run lengths that go on after the last pixel.
         lengths = re.search(r"RLE .* (\d+) vs\. (\d+) bytes", str(warning.message))
         if lengths and int(lengths[1]) - int(lengths[2]) >= min(one.rows, one.columns):
             raise _of_another_size(one)
@@ -89,7 +89,7 @@ def _encoded_frames(dataset: Any, count: int) -> list[bytes]:
 
 
 def _check_codestream(frame: bytes, one: Slice) -> None:
-    """Compare what the header says with what the compressed frame says of itself."""
+    """Compare what the header says with what the compressed frame says about itself."""
     found = described(frame)
     sizes = (one.rows, one.columns, 1)
     if found is None or (found.rows, found.columns, found.samples) != sizes:
@@ -104,9 +104,9 @@ def bytes_of(one: Slice) -> int:
 
 
 def sizes_fit(one: Slice, present: int) -> bool:
-    """Whether uncompressed pixels of a file are as many bytes as its header says.
+    """Whether a file's uncompressed pixels take up as many bytes as its header implies.
 
-    A pixel or two may follow as padding; as much as a row or column would change the picture.
+    A few pixels may follow as padding, but a whole row or column more means another image size.
     """
     needed = bytes_of(one) * one.frames
     spare = min(one.rows, one.columns) * one.form.stored.itemsize

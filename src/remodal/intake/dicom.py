@@ -1,4 +1,4 @@
-"""A DICOM series into a volume: sorted by geometry, checked, in rescaled values."""
+"""Read a DICOM series into a volume: sorted by geometry, checked, in rescaled values."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,9 @@ from remodal.results.files import sha256
 class Series:
     """A series that was read.
 
-    `volume` is in rescaled values (HU): int16 where they fit, else float32. `tags` are of the first
-    slice and hold nothing that identifies the patient. `sha256` covers the content of all files of
-    the source, also of those that hold no slice, not their names or order.
+    `volume` is in rescaled values (HU): int16 where they fit, otherwise float32. `tags` are those
+    of the first slice and hold nothing that identifies the patient. `sha256` covers the content of
+    all files of the source, including those that hold no slice, but not their names or order.
     """
 
     volume: Volume
@@ -39,15 +39,15 @@ def read_series(source: Path, *, label: bool = False) -> Series:
     """Read the one DICOM series of a folder, or an enhanced multi-frame file.
 
     Slices are ordered by their positions. Compressed transfer syntaxes are decoded, a rescale that
-    changes from slice to slice is applied slice by slice, slices that are there twice are used
-    once. UIDs may be blank.
+    changes from slice to slice is applied slice by slice, and duplicate slices are used once. UIDs
+    may be blank.
 
     Args:
-        source: folder, perhaps with a SeriesNumber behind it (`#4`), or file.
+        source: folder, perhaps followed by a SeriesNumber (`#4`), or file.
         label: the values are classes, whatever the modality: they need not be HU.
 
     Raises:
-        BadCase: with the reason, which names neither file names nor values of the header.
+        BadCase: with a reason that reveals neither file names nor values of the header.
     """
     files = files_of(source)
     slices, warnings = read_slices(files)

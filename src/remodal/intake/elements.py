@@ -7,8 +7,8 @@ from typing import Any
 
 from remodal.errors import BadCase
 
-#: Elements that are read: keyword, number and whether they are text, text in any language, numbers
-#: as text, a 16-bit number or a sequence (PS3.6).
+#: Elements that are read: keyword, number and kind, which is text, text in any language, numbers as
+#: text, a 16-bit number or a sequence (PS3.6).
 ELEMENTS = {
     "DirectoryRecordSequence": (0x00041220, "sequence"),
     "ImageType": (0x00080008, "text"),
@@ -100,7 +100,7 @@ def numbers(elements: Mapping[str, Any], keyword: str, count: int) -> tuple[floa
             return None
         found = tuple(float(one) for one in values)
     except Exception as error:
-        # pydicom converts a value when it is asked for, and raises whatever that leads to.
+        # pydicom converts a value on access, which may raise anything.
         raise BadCase(f"{keyword} is not a number", expected=f"{count} numbers") from error
     if len(found) != count or not all(isfinite(one) for one in found):
         raise BadCase(f"{keyword} holds {len(found)} values", expected=f"{count} finite numbers")

@@ -1,8 +1,8 @@
-"""DICOM headers: the few elements that a conversion needs, quickly where the file is plain.
+"""DICOM headers: the few elements that a conversion needs, read quickly if the file is plain.
 
-pydicom takes as long to import as a whole conversion may last, so a plain file (uncompressed,
-little-endian, no sequence of undefined length before the pixels, ASCII) is scanned here. Whatever
-is not plain, or looks wrong in any way, is read by pydicom, which also judges what is damaged.
+Importing pydicom may take as long as a whole conversion, so a plain file (uncompressed,
+little-endian, no sequence of undefined length before the pixels, ASCII) is scanned here. A file
+that is not plain, or looks wrong in any way, is read by pydicom, which also judges what is damaged.
 """
 
 import logging
@@ -32,9 +32,9 @@ _START = 1 << 16  # bytes in which a plain header ends
 class Header:
     """What a file says about its image.
 
-    `elements` maps a keyword to its value (a pydicom Dataset does so too). `pixels_at` is the
-    first byte of the pixels when they can be read straight from there: uncompressed and
-    little-endian. `pixel_bytes` is how long they are said to be, None for others.
+    `elements` maps a keyword to its value (as a pydicom Dataset does, too). `pixels_at` is the
+    first byte of the pixels if they can be read straight from there, being uncompressed and
+    little-endian. `pixel_bytes` is their length according to the file. Both are None otherwise.
     """
 
     elements: Mapping[str, Any]
@@ -53,7 +53,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def read_header(file: Path) -> Header | None:
-    """Read a file's header, None when it is no DICOM.
+    """Read a file's header; None if it is not DICOM.
 
     Raises:
         BadCase: DICOM, but damaged.
@@ -143,7 +143,7 @@ def _read_by_pydicom(stream: BinaryIO, declared: bool) -> Header | None:
             header = Header(elements, *_pixels_at(stream, elements.file_meta))
             recognised = declared or _looks_like_dicom(elements)
         except Exception as error:
-            # pydicom raises whatever the damage, or a file of another kind, leads to.
+            # Damage, or a file of another kind, can make pydicom raise anything.
             if not declared:
                 return None
             raise damaged() from error
@@ -151,14 +151,14 @@ def _read_by_pydicom(stream: BinaryIO, declared: bool) -> Header | None:
 
 
 def _looks_like_dicom(elements: Mapping[str, Any]) -> bool:
-    """Whether what pydicom made of a file that does not say what it is makes sense."""
+    """Whether what pydicom read makes sense, for a file that is not marked as DICOM."""
     has_image = "Rows" in elements and bool(elements.get("Modality"))
     return has_image or str(elements.get("SOPClassUID", "")).startswith(_STORAGE)
 
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Use pydicom without its remarks on odd values, which would show them."""
+    """Use pydicom without its warnings about odd values, which would reveal the values."""
     from pydicom.config import disable_value_validation
 
     log = logging.getLogger("pydicom")

@@ -1,6 +1,6 @@
-"""A look at every source of a data set, at headers only: is it there, does it open, what is it?
+"""Look at the headers of every source of a data set: is it there, does it open, what is it?
 
-What a conversion finds in the voxels (a constant image, a mask without tumour) is not seen here.
+Problems that a conversion finds in voxels (a constant image, a mask without tumour) do not show.
 """
 
 import os
@@ -63,10 +63,10 @@ def check_sources(settings: Settings) -> Iterator[str]:
     """Look at every image and label that a study names.
 
     Yields:
-        One line for each that opens, then how many there are; nothing where they are simulated.
+        One line for each that opens, then their number; nothing for simulated cases.
 
     Raises:
-        BadSources: at the end, with each that cannot be used.
+        BadSources: at the end, listing all that cannot be used.
     """
     if settings.data.simulated:
         return
@@ -85,8 +85,8 @@ def inspect_sources(cases: Iterable[CaseSource], index: Mapping[str, str]) -> It
     """Look at every image and label of a data set, in parallel, in the order of the cases.
 
     Args:
-        cases: of the data set.
-        index: the sheet's index: what stands in it needs not be on this machine.
+        cases: all cases of the data set.
+        index: the sheet's index; sources listed in it need not be on this machine.
     """
     rows = [
         (case.case, name, path, name not in case.images, str(path) in index)
@@ -133,7 +133,7 @@ def _series(source: Path) -> str:
     check_series(slices)
     check_rescale(slices)
     slices, heights = sort_slices(slices)
-    if same_places(heights):  # copies, or not: only the pixels tell
+    if same_places(heights):  # whether they are copies, only the pixels tell
         return f"{_SERIES}, {len(slices)}, some at the same place"
     return _grid(grid_of(slices)[0], _SERIES)
 

@@ -16,13 +16,13 @@ _HIGHEST = 255
 
 @dataclass(frozen=True)
 class LabelSource:
-    """Files of a label, and what is taken of them.
+    """Files of a label, and what is taken from them.
 
-    `values` are what every voxel but 0 of each file becomes, None: its own values. `structures`
-    are names of RTSTRUCT, SEG or Slicer structures that are taken and the values they get; empty:
-    all of them, by their numbers. Where voxels overlap the highest value wins.
+    `values` holds, for each file, the value that its non-zero voxels get; None: they keep their
+    own. `structures` holds the values and names of the RTSTRUCT, SEG or Slicer structures to take;
+    empty: all of them, by their numbers. Where structures overlap, the highest value wins.
 
-    As text it is the files, quoted for a shell.
+    Converted to a string, it is its files, quoted for a shell.
     """
 
     files: tuple[Path, ...]
@@ -41,7 +41,7 @@ class LabelSource:
 
 
 def parse_label(cell: str, structures: str = "") -> LabelSource:
-    """A label as the sheet has it.
+    """Parse a label as the sheet gives it.
 
     Args:
         cell: one path, or `value=path` pairs separated by semicolons.
@@ -80,10 +80,10 @@ def parse_structures(text: str) -> Iterator[tuple[int, str]]:
 
 
 def label_of_options(files: list[Path], values: list[int], structures: list[str]) -> LabelSource:
-    """A label as `remodal convert-label` is given it.
+    """The label that options of `remodal convert-label` describe.
 
     Raises:
-        UserError: values for some files only, or no `value=name`.
+        UserError: values for only some of the files, or a structure that is not `value=name`.
     """
     if len(values) != len(files) and (values or len(files) > 1):
         raise UserError(

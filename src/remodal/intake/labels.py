@@ -1,4 +1,4 @@
-"""Labels onto the grid of the image they were drawn on: DICOM SEG, RTSTRUCT, Slicer, images."""
+"""Bring labels onto the grid of the image drawn on: DICOM SEG, RTSTRUCT, Slicer, images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,16 +37,17 @@ def read_label(source: LabelSource, grid: Geometry) -> Label:
     """Read a label and bring it onto the grid of the image it was drawn on.
 
     A SEG's or RTSTRUCT's values are its segment or ROI numbers, unless the source says which value
-    a name gets. A label image keeps its values, may be turned or flipped against the image and may
-    cover a part of it; nothing is interpolated. Where structures overlap the highest value wins.
+    a name gets. A label image keeps its values; it may be rotated or flipped relative to the image
+    and may cover only a part of it, but nothing is interpolated. Where structures overlap, the
+    highest value wins.
 
     Args:
         source: files, or folders that hold one DICOM object or a series of label slices.
         grid: the image's geometry.
 
     Raises:
-        BadCase: not there, another lattice, outside the image, values that are no whole numbers
-            from 0 to 255, no structure of a name, damaged.
+        BadCase: a file is missing or damaged, has another lattice, lies outside the image, has
+            values that are not whole numbers from 0 to 255, or lacks a wanted structure.
     """
     parts = [_read_part(file, source.structures, grid) for file in source.files]
     arrays = [part.volume.array for part in parts]
@@ -80,7 +81,7 @@ def _drawn_object(source: Path) -> Path | None:
     """The one SEG or RTSTRUCT that `source` is or holds; None for an image or a series of slices.
 
     Raises:
-        BadCase: several.
+        BadCase: there are several.
     """
     if source.is_file():
         return source if is_dicom(source) else None
@@ -118,7 +119,7 @@ def _read_drawn(path: Path, sha256: str, wanted: Wanted, grid: Geometry) -> Labe
     except (BadCase, OSError):
         raise
     except Exception as error:
-        # pydicom raises whatever the damage leads to.
+        # Damage can make pydicom raise anything.
         raise BadCase(
             "the DICOM label is damaged or incomplete", remedy="export the label again"
         ) from error
@@ -152,7 +153,7 @@ def whole_numbers(array: np.ndarray) -> np.ndarray:
     """A label's values as uint8.
 
     Raises:
-        BadCase: values that are no whole numbers from 0 to 255.
+        BadCase: values that are not whole numbers from 0 to 255.
     """
     if array.dtype.kind == "f":
         fractions = int(np.count_nonzero(~(array == np.rint(array))))

@@ -1,7 +1,7 @@
 """Volumes in files: NIfTI is read and written here, other formats by SimpleITK.
 
-The NIfTI header is simple and SimpleITK is slow at gzip and takes a third of a second to import, so
-the common case does without it.
+The NIfTI header is simple, while SimpleITK is slow at gzip and takes a third of a second to import,
+so the common case does without it.
 """
 
 from collections.abc import Iterator
@@ -41,23 +41,24 @@ def is_nifti(path: Path) -> bool:
 
 
 def read_volume(path: Path) -> Volume:
-    """Read a 3-D image or label without its warnings: `read_image`."""
+    """Read a 3-D image or label as `read_image` does, but drop the warnings."""
     return read_image(path)[0]
 
 
 def read_image(path: Path) -> tuple[Volume, list[str]]:
     """Read a 3-D image or label: NIfTI (1 or 2, one file or a pair), NRRD or MetaImage.
 
-    In NIfTI the sform gives the place when it is set, else the qform. A slope and intercept other
-    than 1 and 0 are applied, in float32. Nothing is set aside for voxels that are not there.
+    In NIfTI the sform gives the place if it is set, otherwise the qform. A slope and intercept
+    other than 1 and 0 are applied, in float32. No memory is allocated for voxels that the header
+    promises but the file does not hold.
 
     Returns:
         The volume, `array` (z, y, x) writable and in the file's number format, geometry in mm, LPS;
-        and warnings on what the file leaves open or contradicts itself in.
+        and warnings about what the file leaves open or contradicts.
 
     Raises:
-        BadCase: not there, empty, damaged, not three-dimensional, sheared axes, not one real number
-            a voxel, or a format without a place in space.
+        BadCase: missing, empty, damaged, not three-dimensional, sheared axes, voxels that are not
+            one real number each, or a format without a place in space.
     """
     path = Path(path)
     if not path.is_file():
@@ -74,7 +75,7 @@ def read_image(path: Path) -> tuple[Volume, list[str]]:
 
 
 def read_geometry(path: Path) -> Geometry:
-    """Read where a volume lies; of NIfTI without its voxels.
+    """Read where a volume lies; for NIfTI, without reading its voxels.
 
     Raises:
         BadCase: as `read_image`.
@@ -88,10 +89,10 @@ def write_volume(path: Path, volume: Volume) -> None:
     """Write a volume, whole or not at all; equal volumes give equal bytes.
 
     `.nii.gz` and `.nii` hold NIfTI-1 with sform and qform (positions are rounded to 32-bit floats,
-    as the format has them); another suffix is left to SimpleITK. Booleans become uint8.
+    as the format has them); other formats are left to SimpleITK. Booleans become uint8.
 
     Raises:
-        ValueError: a number format that NIfTI viewers do not share, or axes that are not
+        ValueError: a number format that not every NIfTI viewer reads, or axes that are not
             perpendicular.
         UserError: unknown suffix.
         EnvironmentProblem: full disk, no permission.
@@ -112,7 +113,7 @@ def write_volume(path: Path, volume: Volume) -> None:
 
 
 def _open(path: Path, mode: str = "rb"):
-    """A file for its uncompressed content; when reading, its first bytes say whether it is gzip."""
+    """Open a file's uncompressed content; when reading, its first bytes say whether it is gzip."""
     if mode == "rb":
         if not _is_gzip(path):
             return open(path, mode)
@@ -135,7 +136,7 @@ def _is_gzip(path: Path) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """A file for its uncompressed content; damage is a bad case."""
+    """Open a file to read its uncompressed content; damage raises BadCase."""
     try:
         with _open(path) as file:
             yield file
@@ -161,7 +162,7 @@ def _read_header(path: Path) -> NiftiHeader:
 
 
 def _voxel_file(path: Path, header: NiftiHeader) -> Path:
-    """Where the voxels are: the `.img` of a pair, else the file itself."""
+    """Where the voxels are: the `.img` of a pair, otherwise the file itself."""
     if not header.detached:
         return path
     _, *voxels = files_of(path)
@@ -171,7 +172,7 @@ def _voxel_file(path: Path, header: NiftiHeader) -> Path:
 
 
 def _read_voxels(path: Path, header: NiftiHeader) -> tuple[np.ndarray, list[str]]:
-    """Stored values (z, y, x) and warnings; memory is set aside once they are known to be there."""
+    """Stored values (z, y, x) and warnings; memory is allocated once they are known to exist."""
     expected = header.voxels_at + header.size
     present = _content_length(path, expected)
     if present < expected:
@@ -185,7 +186,7 @@ def _read_voxels(path: Path, header: NiftiHeader) -> tuple[np.ndarray, list[str]
         _skip(file, header.voxels_at)
         filled = 0
         while filled < len(buffer):
-            # In pieces: gzip readers set aside as much memory as they are asked for.
+            # In pieces, since gzip readers allocate as much memory as they are asked to read.
             count = file.readinto(buffer[filled : filled + _PIECE])
             if not count:
                 raise EOFError
@@ -197,10 +198,10 @@ def _read_voxels(path: Path, header: NiftiHeader) -> tuple[np.ndarray, list[str]
 
 
 def _content_length(path: Path, expected: int) -> int:
-    """Uncompressed length of a file, or, without unpacking it, one that is below `expected`.
+    """Uncompressed length of a file, or an upper bound of it where that is below `expected`.
 
-    A gzip file ends with its content's length modulo 2^32 (RFC 1952), unless it has several parts:
-    a file whose end does not say what is expected is unpacked for its length alone.
+    A gzip file ends with its content's length modulo 2^32 (RFC 1952), unless it has several parts,
+    so a file that does not end with the expected length is unpacked just to measure it.
     """
     stored = path.stat().st_size
     if not _is_gzip(path):
@@ -216,7 +217,7 @@ def _content_length(path: Path, expected: int) -> int:
 
 
 def _skip(file: Any, count: int | None) -> int:
-    """Read on by so many bytes, or to the end; how many there were."""
+    """Skip `count` bytes (None: all that are left) and return how many there were."""
     skipped = 0
     while count is None or skipped < count:
         piece = file.read(_PIECE if count is None else min(_PIECE, count - skipped))

@@ -1,8 +1,8 @@
-"""NIfTI headers, versions 1 and 2: what they say of the voxels and of their place, checked.
+"""NIfTI headers, versions 1 and 2: what they say about the voxels and their place, checked.
 
 NIfTI-1: https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h, NIfTI-2:
-https://nifti.nimh.nih.gov/pub/dist/doc/nifti2.h. Where readers differ in what they make of a header
-it is refused, or read with a warning that says how.
+https://nifti.nimh.nih.gov/pub/dist/doc/nifti2.h. A header that different readers would understand
+differently is refused, or read with a warning that says how it was understood.
 """
 
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ _VERSION_2 = np.dtype(
         ("unused", "V15"),
     ]
 )
-#: Bytes from which any header can be parsed.
+#: Number of leading bytes from which any header can be parsed.
 LONGEST = _VERSION_2.itemsize
 #: Magic of a header with its voxels in the same file, and in an `.img` beside it.
 _SINGLE, _PAIR = (b"n+1", b"n+2\0\r\n\x1a\n"), (b"ni1", b"ni2\0\r\n\x1a\n")
@@ -100,17 +100,17 @@ _MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown is taken as mm, 
 LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
 _SHEAR = 1e-3
 _ROUNDING = 1e-7
-_LEAST_SLOPE = 1e-15  # what is below is a number to some readers and none to others
-_APART = 0.05  # voxels between the places that sform and qform give, from which on they differ
+_LEAST_SLOPE = 1e-15  # some readers apply smaller slopes, others treat them as unset
+_APART = 0.05  # voxels: sform and qform disagree if they place a corner further apart
 
 
 @dataclass(frozen=True)
 class NiftiHeader:
     """What a header says.
 
-    `number_format` has the file's byte order, `voxels_at` is the first byte of the voxels in their
-    file, which is the `.img` beside the header when `detached`. `slope` and `intercept` are 1 and 0
-    where the file has none.
+    `number_format` has the file's byte order. `voxels_at` is the first byte of the voxels in their
+    file, which is the `.img` beside the header if `detached`. `slope` and `intercept` are 1 and 0
+    if the file has none.
     """
 
     geometry: Geometry
@@ -132,11 +132,11 @@ def parse_header(raw: bytes, name: str) -> NiftiHeader:
     """Read and check a header.
 
     Args:
-        raw: first bytes of the file, `LONGEST` where it is that long.
-        name: of the file, for messages.
+        raw: the first `LONGEST` bytes of the file, fewer if it is shorter.
+        name: the file's name, for messages.
 
     Raises:
-        BadCase: no NIfTI header, or one that cannot be used.
+        BadCase: not a NIfTI header, or one that cannot be used.
     """
     try:
         with np.errstate(all="ignore"):
@@ -286,7 +286,7 @@ def _geometry(header: np.void, shape: tuple[int, int, int]) -> tuple[Geometry, l
 
 def _grid(matrix: np.ndarray, shape: tuple[int, int, int]) -> Geometry:
     """Geometry of a 3 x 4 matrix from voxels (x, y, z) to LPS mm."""
-    # Beyond these lengths single precision in a header has lost the place.
+    # Beyond these limits, single-precision numbers in a header no longer tell the place.
     spacing = np.linalg.norm(matrix[:, :3], axis=0)
     if not np.all(np.isfinite(matrix)) or np.any(spacing < 1e-6) or np.abs(matrix).max() > 1e7:
         raise BadCase("the sform or qform is not a grid in space", remedy="export the image again")
@@ -313,7 +313,7 @@ def _qform(header: np.void) -> np.ndarray | None:
     # Written out, since a comparison with NaN is false.
     if not (imaginary <= 1 + _SHEAR and np.all(np.isfinite(spacing)) and np.all(spacing > 0)):
         return None
-    # Half turns: what is left beside them is the rounding of 32-bit numbers.
+    # For half turns a is 0: a small remainder is the rounding of 32-bit numbers.
     a = np.sqrt(1.0 - imaginary) if 1.0 - imaginary > _ROUNDING else 0.0
     length = np.sqrt(a * a + imaginary)
     a, b, c, d = a / length, b / length, c / length, d / length
@@ -332,7 +332,7 @@ def _qform(header: np.void) -> np.ndarray | None:
 def _disagreement(
     header: np.void, sform: np.ndarray, qform: np.ndarray | None, shape: tuple[int, int, int]
 ) -> list[str]:
-    """A warning when qform or voxel size say something else than the sform, which is used."""
+    """A warning if the qform or the voxel size disagrees with the sform, which is used."""
     lengths = np.linalg.norm(sform[:, :3], axis=0)
     if header["qform_code"] > 0:
         ends = [[*corner, 1] for corner in product(*((0, length - 1) for length in shape[::-1]))]

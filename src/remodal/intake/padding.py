@@ -1,4 +1,4 @@
-"""Pixels that are no image: what a scanner writes around the circle that it reconstructs."""
+"""Padding: what a scanner writes into the pixels around the circle that it reconstructs."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ _AIR = -1024  # HU: nothing is lighter
 
 
 def fill_padding(stored: np.ndarray, slices: Sequence[Slice]) -> list[str]:
-    """Give padding that is no possible value of the image the lowest value of the rest.
+    """Replace padding that cannot be an image value with the lowest value of the rest.
 
-    Padding outside of the reconstructed circle is often a number far from all others (-2000), which
-    would be a density that does not exist. It is left where it looks like air, or lies within the
-    image's values.
+    Padding outside the reconstructed circle is often a number far from all others (-2000), which
+    would be a density that does not exist. It is left alone if it looks like air or lies within the
+    range of the image's values.
 
     Args:
         stored: stored values (z, y, x), changed in place.

@@ -1,4 +1,4 @@
-"""Stored values of slices from their files, in any transfer syntax.
+"""Read the stored values of slices from their files, in any transfer syntax.
 
 Sizes are compared with what the files hold before anything is allocated: a corrupt header may ask
 for any amount of memory.
@@ -27,7 +27,7 @@ def read_stored(slices: list[Slice]) -> tuple[np.ndarray, list[str], list[str]]:
         Stored values (z, y, x) in the order of `slices`, the SHA-256 of each file, warnings.
 
     Raises:
-        BadCase: more or fewer pixels than Rows and Columns say, damaged, or not to be decoded.
+        BadCase: more or fewer pixels than Rows and Columns say, or damaged or undecodable files.
     """
     _check_sizes(slices)
     kind = np.result_type(*{one.form.stored for one in slices})
@@ -56,7 +56,7 @@ def _check_sizes(slices: list[Slice]) -> None:
 
 
 def _are_plain(slices: list[Slice], kind: np.dtype) -> bool:
-    """Whether each slice lies in a file of its own, byte by byte as in an array of `kind`."""
+    """Whether each slice has a file of its own, which holds the bytes of an array of `kind`."""
     as_in_array = all(one.pixels_at is not None and one.form.stored == kind for one in slices)
     alone = len({one.file_number for one in slices}) == len(slices)
     return as_in_array and alone and sys.byteorder == "little"
@@ -71,7 +71,7 @@ def _read_plain(slices: list[Slice], kind: np.dtype) -> tuple[np.ndarray, list[s
 
 
 def _read_into(plane: np.ndarray, one: Slice) -> tuple[str, bool]:
-    """Read a plain slice straight into its plane; the SHA-256, whether bits were left out."""
+    """Read a plain slice into its plane; return the SHA-256 and whether bits were left out."""
     digest = hashlib.sha256()
     with open(one.file, "rb", buffering=0) as file:
         digest.update(file.read(one.pixels_at))
@@ -82,7 +82,7 @@ def _read_into(plane: np.ndarray, one: Slice) -> tuple[str, bool]:
 
 
 def _read_files(slices: list[Slice], kind: np.dtype) -> tuple[np.ndarray, list[str], int]:
-    """Read files that hold several slices, or none byte by byte."""
+    """Read files that hold several slices, or pixels whose bytes cannot be used as they are."""
     stored, digests, overlaid = None, [], 0
     indexed = sorted(enumerate(slices), key=lambda pair: (pair[1].file_number, pair[1].frame))
     for _, of_file in groupby(indexed, key=lambda pair: pair[1].file_number):
@@ -92,7 +92,7 @@ def _read_files(slices: list[Slice], kind: np.dtype) -> tuple[np.ndarray, list[s
         for (index, one), plane in zip(frames, _planes(data, [one for _, one in frames])):
             overlaid += keep_value_bits(plane, one.form)
             if stored is None:
-                # Only now is it sure that the sizes are no mistake.
+                # Only now are the sizes known to be right.
                 stored = np.empty((len(slices), one.rows, one.columns), kind)
             stored[index] = plane
     return stored, digests, overlaid

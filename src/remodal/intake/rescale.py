@@ -1,4 +1,4 @@
-"""Stored values into the modality's own: HU, or what the series says (PS3.3 C.11.1)."""
+"""Turn stored values into the modality's own: HU, or what the series says (PS3.3 C.11.1)."""
 
 from collections import Counter
 
@@ -13,10 +13,11 @@ _HU_WORDS = ("", "HU", "HU_MOD")
 
 
 def check_rescale(slices: list[Slice]) -> None:
-    """Check that all slices say in the same way how their values are rescaled.
+    """Check that all slices describe the rescaling of their values in the same way.
 
     Raises:
-        BadCase: some slices lack what others have, a slope of 0, a table and a rescale.
+        BadCase: some slices lack what others have, a slope is 0, or there are a table and a
+            rescale.
     """
     for keyword, field in {
         "RescaleIntercept (0028,1052)": "intercept",
@@ -39,14 +40,14 @@ def check_rescale(slices: list[Slice]) -> None:
 
 
 def rescaled(stored: np.ndarray, slices: list[Slice]) -> tuple[np.ndarray, list[str]]:
-    """The series' values: int16 where whole numbers fit, else float32.
+    """The series' values: int16 if they are whole numbers that fit, otherwise float32.
 
-    A rescale that is missing changes nothing, one that changes from slice to slice is applied slice
-    by slice, and so is a table of values.
+    A missing rescale changes nothing. One that changes from slice to slice is applied slice by
+    slice, and so is a table of values.
 
     Args:
         stored: stored values (z, y, x), overwritten.
-        slices: their slices, in order, as `check_rescale` passes them.
+        slices: their slices, in order, which must have passed `check_rescale`.
 
     Returns:
         Values, and warnings.
@@ -87,7 +88,7 @@ def _mapped(stored: np.ndarray, slices: list[Slice]) -> np.ndarray:
         with quiet_pydicom():
             planes = [apply_modality_lut(plane, one.table) for plane, one in zip(stored, slices)]
     except Exception as error:
-        # pydicom raises whatever an incomplete table leads to.
+        # An incomplete table can make pydicom raise anything.
         raise BadCase(
             "the Modality LUT Sequence is incomplete", remedy="export the series again"
         ) from error
@@ -96,10 +97,10 @@ def _mapped(stored: np.ndarray, slices: list[Slice]) -> np.ndarray:
 
 
 def check_units(values: np.ndarray, slices: list[Slice]) -> list[str]:
-    """Warnings about a CT whose values may be no HU; another modality has none.
+    """Warnings about a CT whose values may not be HU; other modalities get none.
 
     Raises:
-        BadCase: they cannot be: nothing says so, and there is no air below water.
+        BadCase: the values cannot be HU: there is no RescaleIntercept, and none is as low as air.
     """
     if slices[0].tags.get("Modality") != "CT":
         return []

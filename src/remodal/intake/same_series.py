@@ -1,7 +1,7 @@
 """Whether slices whose SeriesInstanceUID is blank are one series.
 
-By their places alone, two series that are shifted against one another by half a step would pass for
-one series of twice as many slices.
+Judged by position alone, two series that are half a step apart would pass for one series with twice
+as many slices.
 """
 
 from collections import defaultdict
@@ -12,17 +12,18 @@ import numpy as np
 from remodal.errors import BadCase
 from remodal.intake.slices import Slice
 
-_ALTERNATE = 1.1  # by how much neighbours differ more than next neighbours where two are mixed
+# Two series are mixed if adjacent slices differ this many times more than next-but-one slices.
+_ALTERNATE = 1.1
 
 
 def told_apart(slices: list[Slice]) -> list[list[Slice]]:
-    """Slices with blank UIDs by series, as their other elements tell.
+    """Sort slices with blank UIDs into series by their other elements.
 
-    Two values of an element (a number, a description, a time ...) are two series where the places
-    of their slices interleave; parts that follow one another are one series.
+    Slices that differ in an element (a number, a description, a time ...) are different series if
+    their positions interleave; parts that follow one another are one series.
 
     Raises:
-        BadCase: the instance numbers say that they are several, and nothing says which is which.
+        BadCase: the instance numbers show several series, but nothing tells which slice is whose.
     """
     if not slices:
         return []
@@ -67,7 +68,7 @@ def _heights(slices: list[Slice]) -> np.ndarray:
 
 
 def _check_numbers(slices: list[Slice]) -> None:
-    """See that the instance numbers of slices run along them, where the slices have any.
+    """Check that the instance numbers, if there are any, rise or fall along the slices.
 
     Raises:
         BadCase: they do not.
@@ -86,14 +87,14 @@ def _are_numbered(slices: list[Slice]) -> bool:
 
 
 def check_content(stored: np.ndarray, slices: list[Slice]) -> list[str]:
-    """See that slices of which nothing says that they are one series do not alternate.
+    """Check that slices do not alternate between two series, if nothing says that they are one.
 
     Args:
         stored: stored values (z, y, x).
         slices: their slices, in order.
 
     Returns:
-        A warning that nothing says so.
+        A warning if nothing says so.
 
     Raises:
         BadCase: slices are more like the next but one than like the next.

@@ -1,4 +1,4 @@
-"""DICOM SEG into voxels of the image it was drawn on (PS3.3 A.51, C.8.20)."""
+"""Turn a DICOM SEG into voxels of the image it was drawn on (PS3.3 A.51, C.8.20)."""
 
 from collections.abc import Callable
 
@@ -19,16 +19,16 @@ def read_segments(
 ) -> tuple[np.ndarray, list[str]]:
     """Paint the frames of a SEG: a voxel's value is the number of its segment, or the wanted one.
 
-    Where segments overlap the highest value wins (2 = tumour inside 1 = liver). Frames may be in
-    any order and turned or flipped against the image; empty ones are usually left out. Of a
-    fractional SEG a voxel belongs to the segment from half of the maximum on.
+    Where segments overlap, the highest value wins (2 = tumour inside 1 = liver). Frames may be in
+    any order and rotated or flipped relative to the image; SEGs usually omit empty ones. In a
+    fractional SEG, a voxel belongs to the segment if it has at least half of the maximum.
 
     Returns:
         uint8 array (z, y, x) of the grid's shape, warnings.
 
     Raises:
-        BadCase: a wanted segment is not there, frames beside the image's slices, or segment numbers
-            above 255.
+        BadCase: a wanted segment is missing, frames do not lie on the image's slices, or segment
+            numbers are above 255.
     """
     kind = str(dataset.get("SegmentationType", ""))
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
@@ -59,7 +59,7 @@ def read_segments(
 
 
 def _names(dataset: Dataset, drawn: list[int]) -> dict[int, str]:
-    """Name of each segment by its number; those that are drawn and not described have none."""
+    """Name of each segment by its number; empty for segments drawn but not described."""
     described = {
         int(one.SegmentNumber): str(one.get("SegmentLabel", ""))
         for one in dataset.get("SegmentSequence") or []
@@ -131,7 +131,7 @@ def _frame_reader(dataset: Dataset, count: int) -> Callable[[int], np.ndarray]:
         raise BadCase("the segmentation is cut short", remedy="export the label again")
 
     def read(index: int) -> np.ndarray:
-        # Bits of all frames follow one another, also within a byte (PS3.5 8.1.1).
+        # Frames follow one another bit by bit, even within a byte (PS3.5 8.1.1).
         first = index * size
         part = packed[first // 8 : -(-(first + size) // 8)]
         bits = np.unpackbits(part, bitorder="little")[first % 8 : first % 8 + size]

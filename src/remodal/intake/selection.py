@@ -1,4 +1,4 @@
-"""Which series of a folder is meant: what is no part of one is left out, several are named."""
+"""Find the one series of a folder: other images are left out; several series are an error."""
 
 import sys
 from collections import defaultdict
@@ -16,16 +16,17 @@ _MOST_NAMED = 20
 
 
 def one_series(slices: list[Slice], source: Path) -> tuple[list[Slice], list[str]]:
-    """The slices of the one series that is meant among those of a folder.
+    """Select the slices of the one series that is meant from those of a folder.
 
-    Localizers and pictures (screenshots, dose reports) are left out beside slices with a place.
+    Localizers, pictures (screenshots, dose reports) and series without a place are left out if
+    other slices remain.
 
     Args:
         slices: as `read_slices` finds them.
         source: the folder, perhaps with a SeriesNumber (`#4`), or the file.
 
     Returns:
-        Its slices, and notes of what was left out.
+        The series' slices, and notes on what was left out.
 
     Raises:
         BadCase: several series, with what tells them apart; none with that number; a file that is
@@ -108,7 +109,7 @@ def _number(one: Slice) -> str:
 
 
 def _named(series: list[list[Slice]]) -> str:
-    """Each series by what a record may hold: its number, slices and thickness."""
+    """Describe each series by what a record may hold: its number, slices and thickness."""
     return ", ".join(_name(one) for one in series[:_MOST_NAMED])
 
 
@@ -120,7 +121,7 @@ def _name(series: list[Slice]) -> str:
 
 
 def _show(series: list[list[Slice]]) -> None:
-    """Show the descriptions to the one at the terminal: free text, which no record or log holds."""
+    """Show the descriptions at a terminal only: no record or log may hold such free text."""
     if not sys.stderr.isatty():
         return
     for one in series[:_MOST_NAMED]:
@@ -129,10 +130,10 @@ def _show(series: list[list[Slice]]) -> None:
 
 
 def _look_beside(file: Path, one: Slice) -> None:
-    """See whether a file is one of many.
+    """Check that a file is not just one slice of a series.
 
     Raises:
-        BadCase: it is one slice of a series.
+        BadCase: it is.
     """
     beside = 0
     for other in sorted(file.parent.iterdir()):

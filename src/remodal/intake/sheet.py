@@ -1,8 +1,8 @@
 """The sample sheet: which file is which modality of which case, one line per image.
 
-A TSV file with a heading line. `case`, `modality` and `path` must be there; `label`, `structures`,
-`label_on`, `group` and `patient` may be. Lines that are blank or begin with `#` are left out. A
-case that lacks a modality has no line for it, or one whose `path` is empty.
+A TSV file with a heading line. The columns `case`, `modality` and `path` are required; `label`,
+`structures`, `label_on`, `group` and `patient` are optional. Lines that are blank or begin with `#`
+are ignored. A case that lacks a modality has no line for it, or one whose `path` is empty.
 """
 
 import codecs
@@ -25,7 +25,7 @@ _LONGEST_GROUP = 64
 
 
 class SheetError(UserError):
-    """What is wrong with a sheet, one line a problem."""
+    """What is wrong with a sheet, one line per problem."""
 
     def __init__(self, path: Path, problems: Sequence[str]) -> None:
         word = "problem" if len(problems) == 1 else "problems"
@@ -39,8 +39,8 @@ class Image:
     """One line of the sheet.
 
     `path` and the label's files are absolute or relative to the working directory. `label` is the
-    one that was drawn on this image, on whatever line of its case it stands. `patient` is the case
-    itself when the sheet does not say.
+    one that was drawn on this image, whichever line of the case names it. `patient` is the case
+    itself if the sheet names none.
     """
 
     case: str
@@ -63,11 +63,11 @@ class _Row:
 
 
 def read_sheet(path: Path, modalities: Sequence[str], truth: str = "case") -> list[Image]:
-    """Read and check a sample sheet. The files that it names are not looked at.
+    """Read and check a sample sheet, without looking at the files that it names.
 
-    Without `label_on` a label was drawn on the image of its own line. Where the images of a case
-    share one truth there is one label, on any line of the case or on all of them. Group and patient
-    may be given once per case.
+    Without `label_on`, a label was drawn on the image of its own line. If the images of a case
+    share one truth, there is one label, on any line of the case or on all of them. Group and
+    patient may be given once per case.
 
     Args:
         path: the TSV file.
@@ -75,7 +75,7 @@ def read_sheet(path: Path, modalities: Sequence[str], truth: str = "case") -> li
         truth: `data.truth`: `case` (one label for all images of a case) or `image`.
 
     Returns:
-        The images that there are, case by case, in the order of the sheet.
+        The images, case by case, in the order of the sheet.
 
     Raises:
         SheetError: every bad cell with its line, column and what was expected.
@@ -133,7 +133,7 @@ def _text(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise UserError("cannot be read", where=str(path), expected="a sample sheet") from error
-    # Without a mark of its order UTF-16 shows by the zero of a first letter.
+    # UTF-16 without a byte order mark is recognised by the zero byte of its first letter.
     encoding = "utf-8-sig"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
@@ -227,7 +227,7 @@ def _by_case(rows: list[_Row]) -> dict[str, list[_Row]]:
 
 
 def _bad_cases(rows: list[_Row], truth: str) -> Iterator[str]:
-    """What is wrong between the lines of a case, all cells being right by themselves."""
+    """What is wrong between the lines of a case, if all cells are right by themselves."""
     for case, of_case in _by_case(rows).items():
         first: dict[str, _Row] = {}
         for row in of_case:
@@ -273,7 +273,7 @@ def _disagreements(
     expected: str,
     value_of: Callable[[_Row], str] | None = None,
 ) -> Iterator[str]:
-    """A line for each row whose value is another one than that of the first row that has one."""
+    """A line for each row whose value differs from that of the first row that has one."""
     value_of = value_of or (lambda row: row.cells[column])
     given = [row for row in rows if value_of(row)]
     for row in given[1:]:
@@ -291,7 +291,7 @@ def _drawn_on(row: _Row) -> str:
 
 
 def _image(row: _Row, of_case: list[_Row]) -> Image:
-    """One line's image, with what other lines of its case say of it."""
+    """One line's image, with what other lines of its case say about it."""
     drawn = [other for other in of_case if _drawn_on(other) == row.cells["modality"]]
     label, structures = (_given(drawn, column) for column in _OF_LABEL)
     return Image(
@@ -305,7 +305,7 @@ def _image(row: _Row, of_case: list[_Row]) -> Image:
 
 
 def _given(rows: list[_Row], column: str) -> str:
-    """What the first row says that says something in a column; empty where none does."""
+    """The first non-empty cell of a column; empty if there is none."""
     return next(iter(_all_given(rows, column)), "")
 
 

@@ -28,7 +28,7 @@ class Simulation:
         module: dotted name of the module whose `simulate_case(options, case, output, source)` makes
             a case, in the folder `output`, and returns its record. `source` is the folder of the
             fetched files. The same options and case give the same bytes.
-        fetches: whether it starts from files, which the module's `fetch(folder)` brings.
+        fetches: whether it starts from files that the module's `fetch(folder)` has to fetch first.
     """
 
     part: str
@@ -38,7 +38,7 @@ class Simulation:
 
 
 def simulation_of(settings: "Settings") -> Simulation | None:
-    """How a study's cases are made; None: they are not simulated, or not by us.
+    """How a study's cases are made; None: they are not simulated, or not by remodal.
 
     Raises:
         UserError: an unknown source, or one whose cases are simulated in a study that does not say
@@ -78,7 +78,7 @@ def _line(problem: dict) -> str:
 
 
 def simulations() -> dict[str, type[Section]]:
-    """The model of each simulation's options, by the key that holds them; remodal's own ones."""
+    """The model of each of remodal's own simulations' options, by the key that holds them."""
     ours = [name for name, source in sources().items() if source.origin == OURS]
     found = (getattr(data_source(name), "SIMULATION", None) for name in ours)
     return {f"simulation.{one.part}": one.options for one in found if one}

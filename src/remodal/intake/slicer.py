@@ -2,7 +2,7 @@
 
 https://apidocs.slicer.org/main/classvtkMRMLSegmentationStorageNode.html: the key `Segment{n}_Name`
 names a segment, `Segment{n}_LabelValue` is its value in the layer `Segment{n}_Layer`; older files
-have one layer a segment, with values of 1. The image covers only the box that holds segments.
+have one layer per segment, with values of 1. The image covers only the box that holds segments.
 """
 
 import re
@@ -32,19 +32,19 @@ def is_slicer(path: Path) -> bool:
 
 
 def read_slicer(path: Path, wanted: Wanted = ()) -> tuple[Volume, list[str]]:
-    """Read a segmentation: the highest value wins an overlap.
+    """Read a segmentation; where segments overlap, the highest value wins.
 
     Args:
         path: the file.
-        wanted: structures that are taken, and their values; empty: all, by the values that the
-            file has, or, where layers use the same value for different segments, by the number of
-            the segment in the file's order, from 1.
+        wanted: structures to take, and the values they get; empty: all, with their values in the
+            file or, if segments share a value there, with their numbers in the file's order,
+            from 1.
 
     Returns:
         The label on the file's own grid (uint8), warnings.
 
     Raises:
-        BadCase: damaged, a structure is not there, or values above 255.
+        BadCase: a damaged file, a missing structure, or values above 255.
     """
     layers, geometry, warnings = read_layers(path)
     segments = _segments(read_text_header(path).keys, len(layers))

@@ -1,7 +1,7 @@
 """The slices of a DICOM folder as their headers describe them.
 
-Messages count files in the order of their names and never show a name or a value: exported files
-are often named after the patient, and reasons of a quarantine appear in a report that is shared.
+Messages number files in the order of their names and never show a name or a value: exported files
+are often named after the patient, and reasons for a quarantine appear in a report that is shared.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from remodal.intake.bits import PixelFormat, pixel_format
 from remodal.intake.elements import harmless_tags, number, numbers, whole_number, words
 from remodal.intake.headers import Header, damaged, quiet_pydicom, read_header
 
-# Objects that travel with a series and hold no slice of it.
+# Objects that come with a series but hold no slice of it.
 _NOT_IMAGES = {"SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "REG", "DOC", "AU", "PLAN"}
 # Storage classes of CT, MR, PET and secondary capture (PS3.4 B.5): such a file must hold pixels.
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -47,7 +47,7 @@ class Slice:
 
     Attributes:
         file: where it is.
-        file_number: place of the file's name among all.
+        file_number: place of the file among all files, sorted by name.
         frame: which frame of the file.
         frames: how many the file has.
         series: SeriesInstanceUID.
@@ -58,14 +58,14 @@ class Slice:
         spacing: between rows and between columns in mm, as in DICOM.
         slope, intercept: of the rescale.
         table: dataset whose Modality LUT Sequence takes the place of the rescale.
-        form: how a pixel is stored; None when that is not said or not supported.
-        samples: values a pixel has, 1 for grey.
+        form: how a pixel is stored; None if unknown or not supported.
+        samples: values per pixel, 1 for grey.
         photometric: what they mean.
         storage: SOPClassUID.
         image_type: words on the image's origin.
-        pixels_at: first byte of the slice in its file when it can be read straight from there,
-            which compressed ones cannot.
-        pixel_bytes: length of the file's pixel data, for such.
+        pixels_at: first byte of the slice in its file, if it can be read straight from there: a
+            compressed one cannot.
+        pixel_bytes: length of the file's pixel data, if it can be read so.
         tags: harmless ones, for the record.
     """
 
@@ -95,7 +95,7 @@ class Slice:
 
 
 def read_slices(files: list[Path]) -> tuple[list[Slice], list[str]]:
-    """Read the headers of all slices; what is not an image is left out and warned of.
+    """Read the headers of all slices; files that are not images are left out with a warning.
 
     Args:
         files: as `files_of` lists them.
@@ -138,7 +138,7 @@ def _slices_of(file: Path, file_number: int) -> list[Slice] | str:
         if file.suffix.lower() in _DICOM_NAMES:
             raise damaged()
         return "files that are not DICOM"
-    # pydicom reads a value when it is asked for.
+    # pydicom converts a value only on access.
     with nullcontext() if isinstance(header.elements, dict) else quiet_pydicom():
         return _read(file, file_number, header)
 
@@ -156,7 +156,7 @@ def _read(file: Path, file_number: int, header: Header) -> list[Slice] | str:
     except BadCase:
         raise
     except Exception as error:
-        # pydicom converts a value when it is asked for, and raises whatever that leads to.
+        # pydicom converts a value on access, which may raise anything.
         raise damaged() from error
 
 

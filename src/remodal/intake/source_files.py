@@ -1,7 +1,7 @@
 """Which files a source consists of: a folder's, or an image file and those that it points to.
 
-A DICOM folder that holds several series is followed by the number of the one that is meant, as in
-`scans/p1#4`.
+The path of a DICOM folder that holds several series ends in the number of the one that is meant, as
+in `scans/p1#4`.
 
 Light (standard library only), since the Snakefile asks for the state of every source at each start.
 """
@@ -16,7 +16,7 @@ from remodal.intake.text_headers import TEXT_SUFFIXES, read_text_header
 
 
 def folder_and_number(source: Path) -> tuple[Path, int | None]:
-    """A source without the SeriesNumber that it ends in, and that number, None without one."""
+    """A source's path without a SeriesNumber at its end, and that number (None without one)."""
     found = re.fullmatch(r"(.+)#(\d{1,9})", str(source))
     if found is None or source.exists() or not Path(found[1]).is_dir():
         return source, None
@@ -31,8 +31,8 @@ def is_there(source: Path) -> bool:
 def files_of(source: Path) -> list[Path]:
     """The files of a source, in a fixed order; those that an image file names need not be there.
 
-    Of a folder: those in it and its sub-folders by name, hidden ones left out. Of an image file:
-    the file, and the raw files that a MetaImage or NRRD header names or the other one of an
+    For a folder: the files in it and its sub-folders by name, except hidden ones. For an image
+    file: the file, and the raw files that a MetaImage or NRRD header names, or the other one of an
     `.hdr` and `.img` pair, header first.
 
     Raises:
@@ -50,7 +50,7 @@ def files_of(source: Path) -> list[Path]:
 def states_of_files(source: Path) -> Iterator[tuple[str, int, int]]:
     """Name within the source, size and time of modification (ns) of each of its files.
 
-    A file that is not there has size -1.
+    A missing file has size -1.
     """
     source, _ = folder_and_number(source)
     if source.is_dir():
@@ -79,7 +79,7 @@ def _entries(
     """Files of a folder by name, then those of its sub-folders; links are followed, each once."""
     real = os.path.realpath(folder)
     root, seen = root or real, set() if seen is None else seen
-    # A link may lead to a folder that was there already, or to one around it: no way out.
+    # A link may lead to a folder already visited, or to a parent of the root: an endless loop.
     if real in seen or (root != real and root.startswith(os.path.join(real, ""))):
         return
     seen.add(real)
@@ -101,7 +101,7 @@ def _with_companions(file: Path) -> list[Path]:
 
 
 def _pair(file: Path) -> list[Path]:
-    """Header and voxels of a pair, the one that is not there left out."""
+    """Header and voxels of a pair; the other file is left out if it is missing."""
     upper = file.suffix.isupper()
     names = [file.with_suffix(suffix.upper() if upper else suffix) for suffix in (".hdr", ".img")]
     return [name for name in names if name == file or name.is_file()]

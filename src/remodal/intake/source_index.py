@@ -1,8 +1,8 @@
 """The index of a data set's sources: a digest of what lies at each path of the sample sheet.
 
-It lies beside the sheet, in git, so that a change of a source is known by its content, wherever the
-source lies, and a clone without the sources still knows what they were. Reading it is light, since
-the Snakefile does it.
+It is kept in git beside the sheet, so that a changed source is recognised by its content, wherever
+it lies, and a clone without the sources still knows what they were. Reading it is light, since the
+Snakefile does it.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from remodal.results.files import sha256, write_text
 
 COLUMNS = ("path", "sha256")
 
-#: What a conversion's parameter begins with when its source stands in no index.
+#: How a conversion's parameter begins if its source is not indexed.
 NOT_INDEXED = "not indexed"
 
 
@@ -40,7 +40,7 @@ def read_index(sheet: Path | None) -> dict[str, str]:
     """Digest of each indexed path of a sheet; empty when there is no index or no sheet.
 
     Raises:
-        UserError: the file is no index.
+        UserError: the file is not an index.
     """
     if sheet is None or not index_file(sheet).is_file():
         return {}
@@ -63,14 +63,14 @@ def is_digest(text: str) -> bool:
 
 
 def source_state(sources: Sequence[Path], index: Mapping[str, str]) -> str:
-    """What a conversion depends on: its sources' digest, or, without one, when they were changed.
+    """What a conversion depends on: its sources' digest or, without one, the state of their files.
 
-    Sources that are indexed need not be there; one that is not indexed is known by its path and by
-    name, size and time of modification of each of its files. The Snakefile asks for this of every
-    image at every start.
+    Indexed sources need not be there. A source that is not indexed is known by its path and by the
+    name, size and time of modification of each of its files. The Snakefile asks for this state of
+    every image at every start.
 
     Args:
-        sources: paths as the sheet has them, one for an image, some for a label.
+        sources: paths as in the sheet: one for an image, one or more for a label.
         index: digest of each indexed path.
     """
     if all(str(source) in index for source in sources):
@@ -91,7 +91,7 @@ def _state_of_files(source: Path) -> str:
 
 
 def digest_of_sources(digests: Sequence[str]) -> str:
-    """One digest of a conversion's sources in their order; a single source's own."""
+    """One digest of a conversion's sources in their order; for a single source, its own."""
     if len(digests) == 1:
         return digests[0]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
@@ -100,8 +100,8 @@ def digest_of_sources(digests: Sequence[str]) -> str:
 def content_digest(source: Path) -> str:
     """Digest of a file, or of the files that make up a source, as its conversion's record holds it.
 
-    One digest of the sorted digests of its files (`files_of`), whatever their names; a single
-    file's own.
+    It is the digest of the sorted digests of its files (`files_of`), whatever their names; for a
+    single file, its own.
     """
     try:
         files = files_of(Path(source))
@@ -111,7 +111,7 @@ def content_digest(source: Path) -> str:
 
 
 def digest_of(digests: list[str]) -> str:
-    """One SHA-256 of several files: of their sorted digests, one a line; a single file's own."""
+    """One SHA-256 of the sorted digests of files, one per line; for a single file, its own."""
     if len(digests) == 1:
         return digests[0]
     return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
@@ -123,7 +123,7 @@ def update_index(sheet: Path, sources: list[Path], *, again: bool = False) -> Ch
     Args:
         sheet: the sample sheet.
         sources: all paths that it names.
-        again: digest those too that are in the index already.
+        again: also digest sources that are in the index already.
     """
     known = read_index(sheet)
     changes = Changes()

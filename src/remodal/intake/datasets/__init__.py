@@ -2,7 +2,7 @@
 
 A module of this folder is a data source: it defines `cases(settings) -> list[CaseSource]` and is
 chosen by `data.source`; one whose cases are simulated defines `SIMULATION` too (intake.simulation).
-Adding a data set is adding a file here, or an entry point elsewhere; nothing else is edited.
+Adding a data set means adding a file here, or an entry point elsewhere; nothing else is edited.
 Importing a source must be light (no numpy, torch or SimpleITK), since the Snakefile does it.
 """
 
@@ -29,11 +29,11 @@ class CaseSource:
     """One case as it comes in; paths are absolute or relative to the working directory.
 
     `images` maps a modality to a DICOM folder or an image file, in the order of the study's
-    modalities; a modality that the case lacks is left out, one at least is there. `labels` maps a
-    modality, one of these, to the label that was drawn on its image, and so on its grid; none: the
-    case is unlabelled. Where the images share one truth (`data.truth: case`) there is one at most.
-    `group` is a stratum such as the lesion type, or empty. `patient` keeps the cases of one patient
-    in one fold.
+    modalities; a modality that the case lacks is left out, but there is at least one. `labels` maps
+    modalities among these to the label that was drawn on that image, and so on its grid; empty: the
+    case is unlabelled. If the images share one truth (`data.truth: case`), there is at most one
+    label. `group` is a stratum such as the lesion type, or empty. `patient` keeps the cases of one
+    patient in one fold.
     """
 
     case: str
@@ -55,7 +55,7 @@ class CaseSource:
 
 
 def sources() -> dict[str, Extension]:
-    """What `data.source` may name: the modules of this folder, and other packages' ones."""
+    """What `data.source` may name: the modules of this folder, and those of other packages."""
     return available(_GROUP)
 
 
@@ -63,7 +63,7 @@ def data_source(name: str) -> ModuleType:
     """The module of a data source.
 
     Raises:
-        UserError: there is none of this name, or it cannot be used.
+        UserError: no source has this name, or it cannot be used.
     """
     return load(require(_GROUP, name, "data source", where="data.source"), "cases")
 
@@ -72,7 +72,7 @@ def cases_of(settings: "Settings") -> list[CaseSource]:
     """All cases of a study's data set, from the module that `data.source` names.
 
     Raises:
-        UserError: unknown source, no case at all, or what the source finds wrong.
+        UserError: unknown source, no cases at all, or a problem that the source finds.
     """
     name = settings.data.source
     cases = data_source(name).cases(settings)
@@ -86,7 +86,7 @@ def cases_of(settings: "Settings") -> list[CaseSource]:
 
 
 def _require_names(cases: Sequence[CaseSource]) -> None:
-    """See that the names of cases and patients can be folders, and that no case is there twice."""
+    """Check that names of cases and patients can be folder names and no case appears twice."""
     expected = "1 to 64 letters, digits, `_` or `-`"
     for case in cases:
         for kind, name in (("case", case.case), ("patient", case.patient)):
@@ -116,10 +116,10 @@ def _require_images(case: CaseSource, modalities: Sequence[str]) -> None:
 
 
 def require_labels(drawn_on: Sequence[str], settings: "Settings", where: str) -> None:
-    """See that a case has no more labels than truths.
+    """Check that a case has no more labels than truths.
 
     Args:
-        drawn_on: the modalities that its labels were drawn on.
+        drawn_on: the modalities that the case's labels were drawn on.
         settings: the study.
         where: the case.
 

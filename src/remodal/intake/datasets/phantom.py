@@ -1,4 +1,4 @@
-"""Simulated patients: their names, lesion types and files' layouts, without drawing anything.
+"""Simulated patients: their names, lesion types and file layouts, without drawing anything.
 
 Light, since the Snakefile asks for the cases before anything runs.
 """
@@ -32,7 +32,7 @@ class Stored(NamedTuple):
     """How an image is stored.
 
     Attributes:
-        axes: where the voxels' x, y and z axes point to, as ITK names it; DICOM slices lie along z.
+        axes: where the voxels' x, y and z axes point, in ITK's notation; DICOM slices lie along z.
         suffix: of the file; empty for a folder of DICOM slices.
     """
 
@@ -47,8 +47,8 @@ class Layout:
     Attributes:
         arterial: the arterial series.
         venous: the venous series.
-        askew: whether the patient lies askew on the table, and the slices along the body: both
-            series are oblique.
+        askew: whether the patient lies askew on the table and the slices follow the body, so that
+            both series are oblique.
     """
 
     arterial: Stored
@@ -61,7 +61,7 @@ class Layout:
 
     @property
     def label(self) -> str:
-        """Name of the label's file: DICOM SEG on a DICOM series, else the image's format."""
+        """Name of the label's file: DICOM SEG on a DICOM series, otherwise the image's format."""
         return "label" + (self.venous.suffix or ".dcm")
 
 
@@ -73,7 +73,7 @@ LAYOUTS = {
     "nifti": Layout(Stored("RAS", ".nii.gz"), Stored("RAS", ".nii.gz"), askew=True),
     "mixed": Layout(Stored("LAS", ".nii.gz"), Stored("LPS")),
 }
-"""By the names that `simulation.phantom.layouts` may hold."""
+"""The layouts, by the names that `simulation.phantom.layouts` may hold."""
 
 
 class PhantomOptions(Section):
@@ -158,7 +158,7 @@ def _case(settings: "Settings", options: PhantomOptions, index: int) -> CaseSour
 
 
 def case_name(index: int) -> str:
-    """Name of the case number `index` (from 0): `patient001` is the first."""
+    """Name of case number `index` (from 0): `patient001` is the first."""
     return f"patient{index + 1:03d}"
 
 
@@ -196,11 +196,11 @@ def layout_of(settings: PhantomOptions, index: int) -> Layout:
 
 
 def _balanced(names: Sequence[str], seed: int, index: int, purpose: str = "") -> str:
-    """One of some names for a case.
+    """Choose one of the names for a case.
 
-    Each block of as many successive cases holds every name as often as it is given, in an order
-    drawn from the seed: the shares hold in a small data set, and a case does not change when cases
-    are added.
+    Each block of `len(names)` successive cases holds every name as often as `names` does, in an
+    order drawn from the seed, so that the shares hold even in a small data set and a case does not
+    change when cases are added.
     """
     block, place = divmod(index, len(names))
     copies = [(name, names[:number].count(name)) for number, name in enumerate(names)]

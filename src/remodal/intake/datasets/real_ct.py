@@ -1,4 +1,4 @@
-"""Simulated lesions, arterial phase and breathing in one real CT: patients of the same names."""
+"""Simulated lesions, arterial phase and breathing in one real CT; patients as in `phantom`."""
 
 from remodal.intake.datasets.phantom import PhantomOptions, cases
 from remodal.intake.simulation import Simulation
