@@ -1,4 +1,4 @@
-"""Slices into a volume: order and grid from their geometry, never from names or numbers."""
+"""Stack slices into a volume: order and grid come from geometry, never from names or numbers."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry
 from remodal.intake.slices import Slice
 
-_GREY = ("", "MONOCHROME1", "MONOCHROME2")  # not PALETTE COLOR, whose values are names of colours
+_GREY = ("", "MONOCHROME1", "MONOCHROME2")  # not PALETTE COLOR, whose values stand for colours
 _SAME_PLACE = 0.01  # mm: closer slices are the same place
 _OFF_GRID = 0.1  # of a step: how far a slice may lie from its place on the uniform grid
-_NOTABLE = 0.01  # of a step: from here on the unevenness is warned of
+_NOTABLE = 0.01  # of a step: unevenness beyond this is warned of
 _LEAN = 0.5  # of a pixel: how far the last slice may lie off the first one's normal
 
 
@@ -88,7 +88,7 @@ def sort_slices(slices: list[Slice]) -> tuple[list[Slice], np.ndarray]:
 
 
 def same_places(heights: np.ndarray) -> list[list[int]]:
-    """Indices of sorted slices that share a place, one list a place, only places with several."""
+    """Indices of sorted slices that share a place: a list for each place that has several."""
     breaks = np.flatnonzero(np.diff(heights) >= _SAME_PLACE) + 1
     places = np.split(np.arange(len(heights)), breaks)
     return [place.tolist() for place in places if len(place) > 1]
@@ -98,7 +98,7 @@ def grid_of(slices: list[Slice]) -> tuple[Geometry, list[str]]:
     """Grid of sorted slices, each at a place of its own.
 
     Returns:
-        Geometry, and warnings about what is uneven but small enough.
+        Geometry, and warnings about unevenness that is small enough.
 
     Raises:
         BadCase: gaps, non-uniform steps, slices that lean or are shifted sideways.
@@ -128,7 +128,7 @@ def grid_of(slices: list[Slice]) -> tuple[Geometry, list[str]]:
 
 
 def _check_steps(heights: np.ndarray) -> None:
-    """See that slices are not missing and that their steps do not change along the series."""
+    """Check that no slices are missing and that the step does not change along the series."""
     steps = np.diff(heights)
     usual = float(np.sort(steps)[(len(steps) - 1) // 2])
     parts = np.split(steps, np.flatnonzero(np.abs(np.diff(steps)) > _OFF_GRID * usual) + 1)
@@ -162,11 +162,12 @@ def _check_steps(heights: np.ndarray) -> None:
 def _check_sideways(
     positions: np.ndarray, normal: np.ndarray, spacing: tuple[float, float]
 ) -> None:
-    """See that the last slice lies on the normal of the first."""
+    """Check that the last slice lies on the normal of the first."""
     across = np.diff(positions - np.outer(positions @ normal, normal), axis=0)
     if np.linalg.norm(across.sum(axis=0)) <= _LEAN * min(spacing):
         return
-    # A gantry leans from every slice to the next; a table that moved shifts all from one on.
+    # A tilted gantry shifts every slice against the one before; a moved table shifts all slices
+    # after it.
     jumps = np.linalg.norm(across, axis=1)
     is_jump = jumps > jumps.max() / 4
     if is_jump.mean() > 0.5:

@@ -1,4 +1,4 @@
-"""Structures by their names: which number of a file's structures gets which value."""
+"""Structures chosen by name: which value each structure of a file gets."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,15 @@ Wanted = Sequence[tuple[int, str]]
 def values_of(numbers: Mapping[int, str], wanted: Wanted) -> dict[int, int]:
     """The value that each structure of a file gets, by its number; those not wanted are left out.
 
-    Names are compared without case and surrounding spaces; structures of the same name are taken
-    together.
+    Names are compared regardless of case and surrounding spaces; structures of the same name are
+    taken together.
 
     Args:
         numbers: name of each structure, by its number.
-        wanted: what is taken.
+        wanted: the structures to take.
 
     Raises:
-        BadCase: a name is not there.
+        BadCase: no structure has one of the names.
     """
     if not wanted:
         return {number: number for number in numbers}
@@ -28,7 +28,7 @@ def values_of(numbers: Mapping[int, str], wanted: Wanted) -> dict[int, int]:
     for value, name in wanted:
         found = [number for number, given in numbers.items() if _same(given, name)]
         if not found:
-            # The names may hold the patient's, so they stay out of the reason, which is shared.
+            # The names may contain the patient's, so they stay out of the reason, which is shared.
             print(f"remodal: the structures are {sorted(numbers.values())}", file=sys.stderr)
             raise BadCase(
                 f"none of the {len(numbers)} structures is named `{name}`",
@@ -43,7 +43,7 @@ def as_byte(value: int) -> int:
     """The value itself.
 
     Raises:
-        BadCase: it is not one that a label can have.
+        BadCase: a label cannot have this value.
     """
     if not 1 <= value <= 255:
         raise BadCase(

@@ -44,8 +44,8 @@ def read_text_format(path: Path) -> tuple[Volume, list[str]]:
         As `nifti.read_image`.
 
     Raises:
-        BadCase: another format, fewer voxels than the header says, not three-dimensional, not one
-            real number a voxel, no voxel size, sheared axes.
+        BadCase: another format, fewer voxels than the header says, not three-dimensional, voxels
+            that are not one real number each, no voxel size, sheared axes.
     """
     layers, geometry, warnings = read_layers(path)
     if len(layers) > 1:
@@ -58,13 +58,13 @@ def read_text_format(path: Path) -> tuple[Volume, list[str]]:
 
 
 def read_layers(path: Path) -> tuple[np.ndarray, Geometry, list[str]]:
-    """Read a MetaImage or NRRD file with one or several values a voxel.
+    """Read a MetaImage or NRRD file with one or several values per voxel.
 
     Returns:
-        Array (layer, z, y, x), geometry, and warnings on the place.
+        Array (layer, z, y, x), geometry, and warnings about the place.
 
     Raises:
-        BadCase: as `read_text_format`, for more than one value per voxel too.
+        BadCase: as `read_text_format`, but several values per voxel are allowed.
     """
     import SimpleITK as sitk
 
@@ -76,7 +76,7 @@ def read_layers(path: Path) -> tuple[np.ndarray, Geometry, list[str]]:
         size = " x ".join(map(str, image.GetSize()))
         raise BadCase(f"the image is {size}", where=path.name, expected="one 3-D image")
     array, geometry = sitk.GetArrayFromImage(image), geometry_of(image)
-    # Values of a voxel come last.
+    # SimpleITK puts the values of a voxel on the last axis.
     array = array[None] if array.ndim == 3 else np.moveaxis(array, -1, 0)
     if array.dtype.kind == "c":
         raise BadCase("the voxels are complex", where=path.name, expected="one number per voxel")
@@ -84,7 +84,7 @@ def read_layers(path: Path) -> tuple[np.ndarray, Geometry, list[str]]:
 
 
 def known_header(path: Path) -> TextHeader:
-    """The header of a file of a format that is read, its voxels not being looked at.
+    """The header of a file in a supported format, without looking at its voxels.
 
     Raises:
         BadCase: another format, or files with voxels are missing.
@@ -129,14 +129,14 @@ def checked_header(path: Path) -> TextHeader:
     )
     if present < expected:
         raise BadCase(f"is cut short: {present} of {expected} bytes of voxels", where=path.name)
-    # Raw files may be longer, as `byte skip` and HeaderSize of -1 allow.
+    # Raw files may be longer, since `byte skip` and a HeaderSize of -1 allow it.
     if encoding in _PACKED and (present > expected or not _states_its_end(path, header)):
         raise BadCase("has more or fewer bytes than its header says", where=path.name)
     return header
 
 
 def _expected_bytes(path: Path, header: TextHeader) -> tuple[int, int]:
-    """Bytes of all voxels, and of one, as the header says."""
+    """Bytes of all voxels, and of one voxel, according to the header."""
     fields = header.fields
     try:
         if path.suffix.lower() in METAIMAGE:
@@ -164,7 +164,7 @@ def _encoding(path: Path, header: TextHeader) -> str:
 
 
 def _states_its_end(path: Path, header: TextHeader) -> bool:
-    """Whether a packed MetaImage says how long it is: else ITK returns what its memory held."""
+    """Whether a packed MetaImage gives its length; without it, ITK returns stale memory."""
     if path.suffix.lower() not in METAIMAGE:
         return True
     lengths = [file.stat().st_size for file in header.data_files]
@@ -190,7 +190,10 @@ def _present(file: Path, start: int, encoding: str, expected: int, voxel: int) -
 
 
 def _unpacked(stream: BinaryIO, encoding: str, enough: int) -> int:
-    """How many bytes a stream unpacks to, its checksum being right; not counted much further."""
+    """How many bytes a stream unpacks to; counting stops soon after `enough`.
+
+    The checksum is verified if the stream is read to its end.
+    """
     name = Path(stream.name).name
     found = 0
     try:
@@ -238,10 +241,10 @@ def _read_with_sitk(path: Path):
 
 
 def _place_warnings(path: Path, header: TextHeader, geometry: Geometry) -> list[str]:
-    """What the header leaves open of the place.
+    """Warn if the header leaves the place in the patient open.
 
     Raises:
-        BadCase: no voxel size, or axes that are no perpendicular ones.
+        BadCase: no voxel size, or axes that are not perpendicular.
     """
     said = header.fields.keys()
     if path.suffix.lower() in METAIMAGE:

@@ -1,8 +1,8 @@
 """The text headers of MetaImage and NRRD: what they say, and which files hold the voxels.
 
 MetaImage: https://itk.org/Wiki/MetaIO/Documentation. NRRD: https://teem.sourceforge.net/nrrd/. The
-voxels themselves are left to SimpleITK, which sets memory aside for what a header says and looks
-for files wherever it points to; so both are checked here first.
+voxels themselves are left to SimpleITK, which allocates as much memory as a header asks for and
+opens files wherever it points; so both are checked here first.
 """
 
 import re
@@ -21,8 +21,8 @@ _MOST_FILES = 100_000
 class TextHeader:
     """A header: `fields` by lower-case name, `values_at` the first byte after it.
 
-    `keys` are NRRD's own key/value pairs. `data_files` hold the voxels when the file itself does
-    not.
+    `keys` are NRRD's own key/value pairs. `data_files` are the files that hold the voxels if the
+    header's file does not.
     """
 
     fields: dict[str, str]
@@ -35,7 +35,7 @@ def read_text_header(path: Path) -> TextHeader:
     """Read the header of a MetaImage or NRRD file.
 
     Raises:
-        BadCase: no such header, or one that names files outside its folder.
+        BadCase: not such a header, or one that names files outside its folder.
     """
     with open(path, "rb") as file:
         raw = file.read(_LONGEST)
@@ -98,7 +98,7 @@ def _line(raw: bytes, at: int) -> tuple[str, int]:
 
 
 def _data_files(header: Path, where: str, rest: bytes) -> list[Path]:
-    """Files with the voxels: one, numbered ones, or a LIST of names that is the header's rest.
+    """Files with the voxels: one, numbered ones, or a LIST of names, which ends the header.
 
     Raises:
         BadCase: a file outside the header's folder.
@@ -119,7 +119,7 @@ def _data_files(header: Path, where: str, rest: bytes) -> list[Path]:
 
 
 def _numbered(text: str) -> list[str]:
-    """File names of `name%03d.raw first last step`, or the one name that the text is."""
+    """File names given by `name%03d.raw first last step`; any other text is itself the name."""
     found = re.fullmatch(r"(.*%0?\d*d\S*)\s+(-?\d+)\s+(-?\d+)(?:\s+(-?\d+))?(?:\s+\d+)?", text)
     if not found:
         return [text]
