@@ -1,8 +1,8 @@
-"""Voxels from one grid onto another that has the same lattice: turned and flipped, never resampled.
+"""Move voxels between grids that share a lattice: by rotation and flips, never by resampling.
 
-Label files are often stored with other axes than the image they were drawn on (RAS instead of LPS,
-slices from the top), or for the box only that holds the label. When both lattices coincide the
-voxels only need to be put in another order and in their place.
+Label files are often stored with axes other than those of the image they were drawn on (RAS instead
+of LPS, slices from the top), or cover only the box that holds the label. If both lattices coincide,
+the voxels only need to be reordered and put in their place.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import numpy as np
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry
 
-#: Voxels by which a block may lie off the grid and still count as lying on it: label files round
+#: By how many voxels a block may lie off the grid and still count as lying on it: label files round
 #: spacing and origin, and a tenth of a voxel does not change which voxel is meant.
 TOLERANCE = 0.1
 
@@ -33,7 +33,7 @@ class Placement:
 
 
 def place(block: Geometry, grid: Geometry) -> Placement | None:
-    """How `block` lies on the lattice of `grid`, None when it does not lie on it."""
+    """How `block` lies on the lattice of `grid`; None if it does not lie on it."""
     matrix = np.linalg.inv(grid.affine) @ block.affine
     turn = np.rint(matrix[:3, :3])
     if not np.array_equal(np.abs(turn) @ np.abs(turn).T, np.eye(3)):
@@ -55,14 +55,14 @@ def place(block: Geometry, grid: Geometry) -> Placement | None:
 
 
 def ordered(array: np.ndarray, placement: Placement) -> np.ndarray:
-    """A block's voxels (z, y, x) with the grid's axes, as a view."""
+    """A block's voxels (z, y, x) along the grid's axes, as a view."""
     turned = array.transpose(2, 1, 0).transpose(placement.axes)
     turned = turned[tuple(slice(None, None, -1 if flip else 1) for flip in placement.flipped)]
     return turned.transpose(2, 1, 0)
 
 
 def window(block: np.ndarray, placement: Placement, grid: Geometry) -> tuple[slice, ...] | None:
-    """Where in an array (z, y, x) of `grid` an ordered block lies; None when it reaches outside."""
+    """Where an ordered block lies in an array (z, y, x) of `grid`; None if it reaches outside."""
     starts = placement.start[::-1]
     inside = all(
         start >= 0 and start + length <= limit
@@ -74,13 +74,13 @@ def window(block: np.ndarray, placement: Placement, grid: Geometry) -> tuple[sli
 
 
 def brought_onto(array: np.ndarray, own: Geometry, grid: Geometry) -> tuple[np.ndarray, float]:
-    """A label's voxels on the image's grid, of which it may cover a part: the rest is 0.
+    """A label's voxels on the image's grid; where the label does not cover it, they are 0.
 
     Returns:
         Array (z, y, x) of the grid's shape, and by how many voxels the two grids are apart.
 
     Raises:
-        BadCase: another lattice, or it reaches outside the image, with what differs.
+        BadCase: the label has another lattice or reaches outside the image; says what differs.
     """
     placement = place(own, grid)
     if placement is not None:

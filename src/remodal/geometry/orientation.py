@@ -12,9 +12,10 @@ from remodal.geometry.volume import Geometry, Vector
 class Orientation:
     """How array axes lie in the patient.
 
-    Canonical arrays run, as far as the voxel grid allows, (z, y, x) = feet to head, front to back,
-    right to left: increasing LPS coordinates. Canonical axis k is the source's axis `axes[k]`,
-    reversed where `flips[k]`. Nothing is interpolated: an oblique grid stays oblique.
+    As far as the voxel grid allows, the axes (z, y, x) of a canonical array run from feet to head,
+    front to back and right to left: along increasing LPS coordinates. Canonical axis k is the
+    source's axis `axes[k]`, reversed if `flips[k]`. Nothing is interpolated: an oblique grid stays
+    oblique.
     """
 
     axes: tuple[int, int, int]

@@ -13,7 +13,7 @@ class Geometry:
     """Where a voxel grid lies in the patient, in DICOM's LPS coordinates.
 
     `shape` is (z, y, x), the order of arrays. `spacing` (mm), `origin` (mm) and the columns of
-    `direction` are in the order x, y, z, as SimpleITK and ITK have them.
+    `direction` are in the order x, y, z, as in SimpleITK and ITK.
     """
 
     shape: tuple[int, int, int]

@@ -6,11 +6,11 @@ from remodal.geometry.volume import Geometry, Volume
 
 
 def on_grid(mask: Volume, grid: Geometry) -> np.ndarray:
-    """The mask at the voxels of a grid, from its nearest voxel; False beyond it.
+    """The mask on another grid, by nearest neighbour; False outside the mask's own grid.
 
     Args:
-        mask: bool, on a grid of its own.
-        grid: where it is wanted.
+        mask: bool, on its own grid.
+        grid: the grid that the mask is wanted on.
 
     Returns:
         (z, y, x) bool.
@@ -19,7 +19,7 @@ def on_grid(mask: Volume, grid: Geometry) -> np.ndarray:
         return mask.array
     from scipy.ndimage import affine_transform
 
-    # From voxels of the grid to the mask's, with axes in the order of arrays.
+    # Maps voxels of the grid to those of the mask; the axes are put in array order below.
     steps = np.linalg.inv(mask.geometry.affine) @ grid.affine
     found = affine_transform(
         mask.array.astype(np.uint8),

@@ -1,4 +1,4 @@
-"""Which prediction of another study may serve as a case's mask: one of a model that never saw it.
+"""Which prediction of another study may be a case's mask: one by a model that never saw the case.
 
 Light (standard library and JSON files), since the Snakefile asks for the state of each case's mask.
 """
@@ -27,12 +27,12 @@ class Prediction:
     """A case's segmentation by a model that did not train on its patient.
 
     Attributes:
-        path: the segmentation; None where that study has none of the case.
+        path: the segmentation; None if the study has none for this case.
         reason: why it has none.
-        values: class indices of the segmentation that are the mask.
+        values: class indices of the segmentation that make up the mask.
         origin: study, method, scenario, fold and seed, and digests of segmentation and weights.
         fixed: the image whose grid the segmentation lies on, as the study registered the case.
-        moved: the images that it moved onto that grid by a transform.
+        moved: the images that the study moved onto that grid by a transform.
     """
 
     path: Path | None
@@ -53,7 +53,7 @@ def find_prediction(mask: MaskSettings, case: str, studies: Path) -> Prediction:
 
     Raises:
         UserError: the study was not run that far, has no such method, scenario or class, does not
-            know the case, or has no model that did not train on its patient.
+            know the case, or has no model known not to have trained on its patient.
     """
     study = studies / mask.study
     settings = _settings(study)
@@ -83,9 +83,9 @@ def find_prediction(mask: MaskSettings, case: str, studies: Path) -> Prediction:
 def mask_states(
     mask: MaskSettings | None, case: str, modalities: Iterable[str], studies: Path
 ) -> dict[str, str]:
-    """What the masks of a case's images are, by content: digests, or why there is none.
+    """What the masks of a case's images contain: a digest for each, or why there is none.
 
-    Empty where no mask is wanted, or it comes from the case's own label, which is an input.
+    Empty if no mask is wanted, or if it comes from the case's own label, which is an input.
 
     Raises:
         UserError: as `find_prediction`.
@@ -102,7 +102,7 @@ def _without(blank: Prediction, reason: str, origin: Mapping[str, Any] | None = 
 
 
 def _fold_that_tests(splits: Mapping[str, Any], case: str, where: str) -> int:
-    """Number of the fold whose test set holds the case, and whose models never saw its patient.
+    """Number of the fold that tests the case, after a check that it does not train on its patient.
 
     Raises:
         UserError: no fold tests the case, or the one that does trains on its patient.
@@ -137,7 +137,7 @@ def _values(mask: MaskSettings, settings: Settings) -> tuple[int, ...]:
     """Class indices of the mask's classes in the predictions of its study.
 
     Raises:
-        UserError: no such method, scenario, seed or class there.
+        UserError: that study has no such method, scenario, seed or class.
     """
     known = list(settings.data.classes)
     wanted = mask.classes or known
@@ -159,7 +159,7 @@ def _values(mask: MaskSettings, settings: Settings) -> tuple[int, ...]:
 
 
 def _registration(settings: Settings, studies: Path, case: str) -> tuple[str, tuple[str, ...]]:
-    """On which image's grid a study laid a case, and which images it moved there."""
+    """The image onto whose grid a study registered a case, and the images that it moved there."""
     folder = data_of(studies / settings.study_id, settings.data_id) / "registered" / case
     try:
         details = read_json(folder / "registration.json")["details"]

@@ -19,9 +19,9 @@ class Mask:
     """A structure of a case.
 
     Attributes:
-        volume: bool, on a grid of its own; None: there is none.
-        origin: where it comes from, as plain values for a record; `uses_label` is true where that
-            is the case's own label, and `missing` says why there is none.
+        volume: bool, on its own grid; None: there is no mask.
+        origin: where the mask comes from, as plain values for a record; `uses_label` is true if it
+            comes from the case's own label, and `missing` says why there is none.
     """
 
     volume: Volume | None
@@ -40,13 +40,13 @@ def read_mask(
     Args:
         mask: where it comes from.
         case: name of the case.
-        modality: the image; the mask is wanted where this image lies.
+        modality: the image; the mask must lie in the same place.
         label: the label of that image; None: it has none.
         studies: folder of the studies' results.
 
     Raises:
-        UserError: the other study was not run, its predictions lie elsewhere than the image, or no
-            model of it may make this mask.
+        UserError: the other study was not run, its predictions lie elsewhere than the image, or
+            none of its models may make this mask.
     """
     if mask.label:
         if label is None:
@@ -69,7 +69,7 @@ def read_mask(
 
 
 def _require_in_place(found: Prediction, case: str, modality: str) -> None:
-    """The prediction lies where the image does.
+    """Require that the prediction lies where the image does.
 
     Raises:
         UserError: its study moved the image onto another's grid.

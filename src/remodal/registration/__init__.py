@@ -1,4 +1,4 @@
-"""Registration: every modality of a case on the fixed one's grid.
+"""Registration: bring every modality of a case onto the grid of the fixed one.
 
 This file imports nothing, so that the Snakefile can list `ways` without numpy.
 """

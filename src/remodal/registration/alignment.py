@@ -1,4 +1,4 @@
-"""One image brought onto another's grid by the way that the settings name."""
+"""Bring one image onto another's grid in the way that the settings name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from remodal.registration.transforms import Chain, displaced, warp_image
 from remodal.registration.ways import options_of, way_of
 from remodal.settings import RegistrationSettings
 
-#: Voxel size in mm at which the agreement of images is measured that were not aligned by it.
+#: Voxel size in mm at which agreement is measured if no optimiser aligned the images.
 _MEASURED_AT = 2.0
 
 
@@ -20,7 +20,7 @@ _MEASURED_AT = 2.0
 class Images:
     """Two images of a case and, for a way that asks for it, a mask of one structure in each.
 
-    A mask has a grid of its own; None: the image has none.
+    A mask has its own grid; it is None if the image has no mask.
     """
 
     fixed: Volume
@@ -34,10 +34,10 @@ class Alignment:
     """A moving image on the fixed grid.
 
     Attributes:
-        warped: in the moving image's data type; the moving image itself where nothing was done.
-        transforms: elastix transform parameter maps, from the fixed grid to the moving image; none
-            where the image lies as its header says.
-        quality: see `quality_of`; empty where nothing was measured.
+        warped: in the moving image's data type; the moving image itself if nothing was done.
+        transforms: elastix transform parameter maps, from the fixed grid to the moving image; empty
+            if the image lies as its header says.
+        quality: see `quality_of`; empty if nothing was measured.
         warnings: what a reader of the report should know.
     """
 
@@ -48,7 +48,7 @@ class Alignment:
 
 
 def align(images: Images, settings: RegistrationSettings) -> Alignment:
-    """Bring the moving image onto the grid of the fixed one, as `settings.method` says.
+    """Bring the moving image onto the grid of the fixed one in the way of `settings.method`.
 
     Raises:
         BadCase: the images cannot be aligned in this way.
@@ -63,7 +63,7 @@ def resampled(
     settings: RegistrationSettings,
     warnings: Sequence[str] = (),
 ) -> Alignment:
-    """The moving image on the fixed grid by transforms that are known, and how well they agree.
+    """Bring the moving image onto the fixed grid by known transforms; measure the agreement.
 
     Raises:
         BadCase: a constant image, or images apart in space.
@@ -81,7 +81,7 @@ def resampled(
 
 
 def require_contrast(images: Images) -> None:
-    """Both images hold finite values, and more than one.
+    """Require that both images hold only finite values, and more than one.
 
     Raises:
         BadCase: one does not.
@@ -102,7 +102,7 @@ def _require_contrast(volume: Volume, name: str) -> None:
 
 
 def require_overlap(fixed: Geometry, moving: Geometry) -> None:
-    """The boxes of two grids share some space.
+    """Require that the boxes of two grids share some space.
 
     Raises:
         BadCase: they lie apart.

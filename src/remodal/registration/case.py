@@ -47,16 +47,16 @@ def register_case(
 ) -> Record:
     """Bring all modalities of a case, and its labels, onto the grid of the fixed modality.
 
-    A case that lacks the fixed modality has the grid of its first one, in the study's order.
+    A case that lacks the fixed modality gets the grid of its first one, in the study's order.
 
-    Written are, for each modality, `<modality>.nii.gz` (the fixed one as a link to the converted
-    file) and `transform-<modality>-<n>.txt` for elastix; `label-<modality>.nii.gz` for each of
-    `settings.labels`; `registration.png`; and the record `registration.json`. Its details hold the
-    `modalities` of the case, which of them was `fixed`, the quality of each alignment, the `labels`
-    (the images that have one; none: unlabelled), of each, as `label-<modality>`, the image that it
-    was `drawn_on` and whether it was `warped` with that, and, as `acquired`, what made each image.
-    An image or a label that the case lacks has an empty file. A quarantined case gets empty files
-    and the reason instead.
+    The files written are, for each modality, `<modality>.nii.gz` (the fixed one as a link to the
+    converted file) and `transform-<modality>-<n>.txt` for elastix; `label-<modality>.nii.gz` for
+    each of `settings.labels`; `registration.png`; and the record `registration.json`. The record's
+    details hold the `modalities` of the case, which of them was `fixed`, the quality of each
+    alignment, and the `labels` (the images that have one; empty: the case is unlabelled). For each
+    label, `label-<modality>` says which image it was `drawn_on` and whether it was `warped` with
+    that image; `acquired` holds each image's modality and intensity range. An image or a label that
+    the case lacks has an empty file. A quarantined case gets empty files and the reason instead.
 
     Args:
         settings: effective settings.
@@ -64,10 +64,10 @@ def register_case(
         converted: folder of the converted case.
         output: folder to write.
         modalities: those that the case has; empty: all of the study's.
-        labels: those of them whose image has a label; empty: the case is unlabelled. A file that an
-            earlier sheet left is not taken.
+        labels: those modalities whose image has a label; empty: the case is unlabelled. Label files
+            left over from an earlier sheet are ignored.
         studies: folder of the studies, one of which may predict the masks that a way asks for.
-        quarantine: go on with a bad case, by a record of its reason.
+        quarantine: do not raise for a bad case, but record the reason.
 
     Raises:
         BadCase: the case cannot be used, and no quarantine is wanted.
@@ -84,7 +84,7 @@ def register_case(
     volumes = {name: output / f"{name}.nii.gz" for name in names}
 
     def work() -> Record:
-        _remove_transforms(output)  # of an earlier run, which may have had other settings
+        _remove_transforms(output)  # left by an earlier run, perhaps with other settings
         try:
             upstream = _upstream(case, converted, present, drawn_on)
             record = _register(settings, blank, drawn_on, converted, output, studies)
@@ -214,7 +214,7 @@ def _volume(mask: Mask | None) -> Volume | None:
 
 
 def _aligned(settings: Settings, images: Images, where: str) -> tuple[Alignment, float]:
-    """The alignment, and the seconds that it took."""
+    """The alignment, and how many seconds it took."""
     start = perf_counter()
     try:
         alignment = align(images, settings.registration)
@@ -228,7 +228,7 @@ def _aligned(settings: Settings, images: Images, where: str) -> tuple[Alignment,
 def _write_aligned(
     alignment: Alignment, moving: Volume, modality: str, converted: Path, output: Path
 ) -> list[str]:
-    """Write the image and its transforms, whose file names are returned."""
+    """Write the image and its transforms; return the transforms' file names."""
     if alignment.warped is moving:
         link_or_copy(converted / f"{modality}.nii.gz", output / f"{modality}.nii.gz")
     else:
@@ -269,14 +269,14 @@ def _place_label(
     Args:
         settings: effective settings.
         case: name of the case.
-        fixed: the image whose grid it is.
+        fixed: the image whose grid the label is brought onto.
         drawn_on: the modality that the label was drawn on.
         chain: how that image was moved; None: it stayed as it was.
         converted: folder of the converted case.
         output: folder to write.
 
     Raises:
-        BadCase: on another grid than its image, or without any of the classes.
+        BadCase: the label is not on its image's grid, or holds none of the classes.
     """
     source = converted / f"{label_name(drawn_on)}.nii.gz"
     target = output / settings.label_file(drawn_on)
@@ -302,7 +302,7 @@ def _place_label(
 
 
 def _outlined(labels: Mapping[str, Volume], fixed_name: str, fixed: Volume) -> np.ndarray:
-    """The label that the picture outlines: the fixed image's or the first one, 0 without any."""
+    """The label that the picture outlines: the fixed image's or else the first; zeros if none."""
     label = labels.get(fixed_name) or next(iter(labels.values()), None)
     return np.zeros(fixed.geometry.shape, np.uint8) if label is None else label.array
 

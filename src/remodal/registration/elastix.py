@@ -2,7 +2,7 @@
 
 `import itk` is lazy, but the first use of elastix through it imports thirty wrapped libraries and
 torch: 17 s of CPU. The few compiled modules that a registration needs, imported by name, take less
-than one second. That is why the classes below are named as SWIG names them and not as
+than one second. That is why the classes below have SWIG's names and not names such as
 `itk.ElastixRegistrationMethod`; the version is pinned for the same reason.
 """
 
@@ -28,7 +28,7 @@ _TRANSFORMS = {
     "affine": "AffineTransform",
     "bspline": "BSplineTransform",
 }
-#: More crash elastix when it is called from Python, and results depend on their number.
+#: More threads crash elastix when it is called from Python, and results depend on their number.
 _THREADS = 1
 _BENDING_SAMPLES = 200
 
@@ -48,7 +48,7 @@ def estimate(
     Args:
         fixed: float32 image.
         moving: float32 image.
-        body: uint8 mask (z, y, x) on the fixed grid where samples are drawn; None: everywhere.
+        body: uint8 mask (z, y, x) on the fixed grid of where samples are drawn; None: everywhere.
         options: transforms, pyramid, optimiser.
         outside: intensity outside the moving image.
 
@@ -57,7 +57,7 @@ def estimate(
 
     Raises:
         BadCase: elastix could not align the pair, or crashed.
-        EnvironmentProblem: it was killed, as for want of memory.
+        EnvironmentProblem: it was killed, for example for lack of memory.
     """
     _modules()  # imported here, so that a process of many pairs does it once
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +107,7 @@ def _run(
 def parameter_maps(
     options: Options, outside: float, fixed: Geometry, moving: Geometry
 ) -> list[ParameterMap]:
-    """What elastix is told, one map for each transform (keys: elastix manual 5.2)."""
+    """The parameters given to elastix, one map for each transform (keys: elastix manual 5.2)."""
     return [
         {
             key: (value,) if isinstance(value, str) else tuple(value)
@@ -146,7 +146,7 @@ def _common(options: Options, outside: float) -> dict[str, str]:
         "Optimizer": "AdaptiveStochasticGradientDescent",
         "MaximumNumberOfIterations": str(options.iterations),
         "AutomaticParameterEstimation": "true",
-        # Of 100000 without this, which triples a small pair's time for the same alignment.
+        # The default of 100000 triples a small pair's time for the same alignment.
         "NumberOfSamplesForExactGradient": "4096",
         "HowToCombineTransforms": "Add",
         "AutomaticTransformInitialization": "false",
@@ -175,8 +175,8 @@ def _pyramids(options: Options, fixed: Geometry, moving: Geometry) -> dict[str, 
 
 
 def _of_transform(name: str, options: Options) -> dict[str, str | list[str]]:
-    # The original way of estimating the step size takes most of a registration's time. Where all
-    # voxels move alike the other one takes the root of a variance that rounding makes negative.
+    # The original way of estimating the step size takes most of a registration's time, but where
+    # all voxels move alike, the other takes the root of a variance that rounding makes negative.
     method = "Original" if name == "translation" else "DisplacementDistribution"
     step_size = {"ASGDParameterEstimationMethod": method}
     if name != "bspline":
@@ -201,7 +201,7 @@ def _modules() -> SimpleNamespace:
     import itk  # noqa: F401  (the package that the modules below belong to)
     from itk.support import helpers
 
-    # ITK imports torch when it is installed, to accept its tensors; 2 s that nobody here needs.
+    # ITK imports torch if it is installed, to accept its tensors: a needless 2 s here.
     helpers._HAVE_TORCH = False
     libraries = ("ITKPyBase", "ITKCommon", "ITKTransform", "Elastix", "ITKBridgeNumPy")
     for library in libraries:
@@ -227,13 +227,13 @@ def _image(buffer: type, volume: Volume) -> object:
 
 
 def _reason(log: Path, error: RuntimeError) -> str:
-    """What elastix says: the descriptions in its log, else those of the exception."""
+    """What elastix says: the first description in its log, otherwise the exception's message."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     found = re.findall(r"Description: (?:ITK ERROR: )?(.+)", text) or [str(error).splitlines()[-1]]
     return re.sub(r"\(0x[0-9a-f]+\)", "", found[0]).strip()
 
 
 def _plain(parameters: Mapping[str, Sequence[str]]) -> ParameterMap:
-    """Without the place of the transform before, which is a temporary file of elastix."""
+    """A parameter map without the path of the transform before: a temporary file of elastix."""
     chained = "InitialTransformParameterFileName"
     return {key: tuple(values) for key, values in parameters.items() if key != chained}

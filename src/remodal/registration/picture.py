@@ -15,7 +15,7 @@ from remodal.results.files import atomic_path
 _TILE_MM = 40.0
 _WIDTH, _GAP, _HEADER = 1100, 8, 30
 _OUTLINE, _BACKGROUND, _TEXT = (255, 214, 10), (14, 14, 16), (235, 235, 235)
-# What the left edge of each view is: the patient's right, or the front.
+# What is at the left edge of each view: the patient's right, or the front.
 _LEFT_SIDES = ("R", "R", "A")
 _CT_WINDOW, _CT_AIR = (-110.0, 240.0), -500.0
 
@@ -24,7 +24,7 @@ Box = tuple[slice, slice, slice]
 
 @dataclass(frozen=True)
 class Pair:
-    """A moving modality as it came and on the fixed grid."""
+    """A moving modality before registration and on the fixed grid."""
 
     modality: str
     before: Volume
@@ -41,19 +41,19 @@ def draw_pairs(
 ) -> None:
     """Write a PNG with a row before and a row after registration for each moving modality.
 
-    Tiles come in turn from the fixed and from the moving image, shown as a radiologist sees them
+    Tiles come alternately from the fixed and the moving image, shown as a radiologist sees them
     (the patient's right on the left, head up). The line is the label's outline on the fixed grid:
     where an organ leaves it, or breaks at a tile's edge, the images do not agree. The planes go
-    through the label's largest sections, without a label through the middle of the body. A CT has
-    an abdominal window, other images their own.
+    through the label's largest sections or, without a label, through the middle of the body. A CT
+    is shown in an abdominal window, any other image in a window of its own.
 
     Args:
         path: picture to write.
         fixed_name: name of the fixed modality.
         fixed: fixed image.
-        label: label on the fixed grid, (z, y, x); its values are not told apart; 0: no outline.
+        label: label on the fixed grid, (z, y, x), whose non-zero values are outlined as one.
         pairs: moving images.
-        body_threshold: intensity above which a voxel is body, which the picture is cut to.
+        body_threshold: intensity above which a voxel is body; the picture is cropped to the body.
     """
     rows = [(fixed_name, fixed)] if not pairs else []
     for pair in pairs:
@@ -109,7 +109,7 @@ def _panel(
 
 
 def _flat(array: np.ndarray, orientation: Orientation, view: int) -> np.ndarray:
-    """A one-voxel-thick part as it is looked at: head or front up, the patient's right left."""
+    """A one-voxel-thick part as a viewer sees it: head or front up, the patient's right left."""
     flat = np.squeeze(orientation.apply(array), view)
     return flat if view == 0 else flat[::-1]
 
@@ -134,7 +134,7 @@ def _largest_section(label: np.ndarray, axis: int, within: slice) -> int:
 
 
 def _on_part(volume: Volume, grid: Geometry, part: Box) -> np.ndarray:
-    """The volume on a part of the fixed grid, as both lie; black where it has nothing."""
+    """The volume on a part of the fixed grid, untransformed; black where the volume ends."""
     first = [span.start for span in part[::-1]]
     origin = tuple(grid.affine[:3, :3] @ first + grid.origin)
     shape = tuple(span.stop - span.start for span in part)
@@ -148,7 +148,7 @@ def _on_part(volume: Volume, grid: Geometry, part: Box) -> np.ndarray:
 
 
 def _grey(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Grey values of a part of an image, by the window that suits the whole of it."""
+    """Grey values of a part of an image, in the window that suits the whole image."""
     is_ct = whole.min() < _CT_AIR
     low, high = _CT_WINDOW if is_ct else np.percentile(whole[::2, ::2, ::2], (1.0, 99.5))
     share = (part.astype(np.float32) - low) / max(high - low, 1e-6)

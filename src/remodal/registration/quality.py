@@ -40,16 +40,16 @@ def coarsened(volume: Volume, spacing: float) -> Volume:
 
 
 def body_mask(volume: Volume, threshold: float | None) -> np.ndarray:
-    """The patient without table and surrounding air, lungs and bowel gas included, (z, y, x) bool.
+    """The patient with lungs and bowel gas, but without table or air around, (z, y, x) bool.
 
-    The largest connected part above the threshold, holes filled in each of the patient's (nearly)
-    axial sections; everything where there is no threshold, or nothing above it.
+    It is the largest connected part above the threshold, with holes filled in each of the patient's
+    (nearly) axial sections; everything if there is no threshold, or nothing above it.
     """
     from scipy.ndimage import binary_fill_holes, binary_opening, label
 
     if threshold is None:
         return np.ones(volume.array.shape, bool)
-    # Opening parts the patient from a table that touches the skin.
+    # Opening separates the patient from a table that touches the skin.
     parts, count = label(binary_opening(volume.array > threshold))
     if not count:
         return np.ones(volume.array.shape, bool)
@@ -62,8 +62,8 @@ def body_mask(volume: Volume, threshold: float | None) -> np.ndarray:
 def mutual_information(first: np.ndarray, second: np.ndarray) -> float:
     """Mutual information of two sets of paired intensities in nats, from a joint histogram.
 
-    64 x 64 bins between the 1st and 99th percentile of each set; what lies beyond counts in the
-    outermost bin.
+    The histogram has 64 x 64 bins between the 1st and 99th percentile of each set; values beyond
+    them count in the outermost bins.
     """
     pairs = [np.clip(values, *np.percentile(values, (1, 99))) for values in (first, second)]
     joint = np.histogram2d(*pairs, bins=_BINS)[0] / len(first)
@@ -75,11 +75,11 @@ def mutual_information(first: np.ndarray, second: np.ndarray) -> float:
 def quality_of(
     fixed: Volume, moving: Volume, body: np.ndarray, transforms: Chain
 ) -> dict[str, float]:
-    """What can be said about an alignment without knowing the truth; all inside the body.
+    """What can be said about an alignment without knowing the truth, all inside the body.
 
     Returns:
         `overlap`, the share of the body that the moved image covers;
-        `mutual_information_before` and `_after` (nats) where it does so in both cases;
+        `mutual_information_before` and `_after` (nats), where the image covers the body in both;
         `jacobian_minimum`, `jacobian_maximum` and `folded_fraction` (determinant at or below 0);
         `displacement_mean_mm` and `displacement_maximum_mm`.
     """

@@ -1,9 +1,9 @@
-"""elastix transforms read back: evaluated on a grid, applied to images and labels, written.
+"""Read elastix transforms: evaluate them on a grid, apply them to images and labels, write them.
 
 The displacements of a chain's transforms add up ("Add", not "Compose"), and a B-spline's control
-grid lies along the fixed grid. So a displacement field is a product of one small matrix per axis,
-and a 512 x 512 x 200 image is resampled slab by slab in little memory. `transformix` on the same
-files gives the same image.
+grid lies along the fixed grid. So a displacement field is a product of small matrices, one per
+axis, and a 512 x 512 x 200 image is resampled slab by slab in little memory. `transformix` on the
+same files gives the same image.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +26,8 @@ class _Spline:
     """A cubic B-spline transform, prepared for one grid of points.
 
     Args:
-        parameters: of elastix's BSplineTransform.
-        grid: points, along the axes of the control grid.
+        parameters: parameter map of an elastix BSplineTransform.
+        grid: the points; its axes must be those of the control grid.
         frame: (3, 3) matrix that turns displacements in LPS mm into the wanted unit.
     """
 
@@ -102,12 +102,13 @@ def warp_image(
 ) -> Volume:
     """The moving image on the fixed grid, by B-spline interpolation, in its own data type.
 
-    Overshoots of the cubic are cut to the moving image's range; points outside it are `outside`.
+    Overshoots of the cubic spline are clipped to the range of the moving image's values; points
+    outside the image become `outside`.
 
     Args:
         moving: image.
         grid: all of the fixed grid, or a part of it.
-        chain: transforms, none for the images as they lie.
+        chain: transforms; empty to take the images as they lie.
         outside: intensity where the moving image has none.
         order: 3 for cubic, 1 for linear.
     """
@@ -140,7 +141,7 @@ def warp_label(label: Volume, grid: Geometry, chain: Chain) -> Volume:
 
 
 def onto(chain: Chain, grid: Geometry) -> list[ParameterMap]:
-    """The chain with `grid` as the one that elastix resamples images onto."""
+    """The chain, changed so that elastix resamples images onto `grid`."""
     place = {
         "Size": grid.shape[::-1],
         "Index": (0, 0, 0),
@@ -158,7 +159,7 @@ def translation(shift: tuple[float, float, float], grid: Geometry, outside: floa
 
     Args:
         shift: x, y, z in LPS mm.
-        grid: the fixed image's.
+        grid: grid of the fixed image.
         outside: intensity where the moving image has none.
     """
     parameters = {
@@ -197,9 +198,9 @@ def write_chain(chain: Chain, paths: Sequence[Path]) -> None:
     """
     previous = "NoInitialTransform"
     for parameters, path in zip(chain, paths, strict=True):
-        # The first name is that of elastix 5.1 and later, the second that of versions before.
+        # The first key is that of elastix 5.1 and later, the second that of earlier versions.
         before = dict.fromkeys(_BEFORE_KEYS, (previous,))
-        # `float32`, as newer versions call it, makes older ones write nothing.
+        # With `float32`, the name in newer versions, older ones write nothing.
         content = {**parameters, **before, "ResultImagePixelType": ("float",)}
         write_text(path, parameter_text(content))
         previous = path.name
@@ -301,7 +302,7 @@ def _along_first(weights: np.ndarray, planes: np.ndarray) -> np.ndarray:
 
 
 def _cubic(places: np.ndarray, controls: int) -> np.ndarray:
-    """Cubic B-spline weight of each control point (columns) at each place (rows), in its index."""
+    """Cubic B-spline weight of each control point (columns) at each place (rows, as an index)."""
     distance = np.abs(places[:, None] - np.arange(controls))
     near = 2 / 3 - distance**2 + distance**3 / 2
     far = np.maximum(2 - distance, 0) ** 3 / 6
@@ -309,7 +310,7 @@ def _cubic(places: np.ndarray, controls: int) -> np.ndarray:
 
 
 def _cubic_slope(places: np.ndarray, controls: int) -> np.ndarray:
-    """Derivative of `_cubic` by the place."""
+    """Derivative of `_cubic` with respect to the place."""
     offset = places[:, None] - np.arange(controls)
     distance = np.abs(offset)
     near = -2 * distance + 1.5 * distance**2

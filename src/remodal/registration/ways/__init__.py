@@ -7,7 +7,7 @@ A module of this folder is a way. It defines
   (`Images`) to the moving one on the fixed one's grid, the transforms, and how well that went;
 - `described(settings, options) -> str`, one sentence for the report's methods paragraph.
 
-A way whose options have a `mask` (`MaskSettings`) gets the masks of both images. Adding a way is
+A way whose options have a `mask` (`MaskSettings`) gets the masks of both images. Adding a way means
 adding a file here; nothing else is edited. Importing one must be light (no numpy, torch or ITK),
 since the Snakefile does it.
 """
@@ -54,18 +54,18 @@ def options_of(settings: RegistrationSettings) -> Section:
     """The options of the chosen way, checked and completed.
 
     Raises:
-        UserError: unknown way, or an option that it does not have or a value it does not take.
+        UserError: unknown way, unknown option, or a value that the option does not take.
     """
     return _checked(settings.method, settings.options.get(settings.method, {}))
 
 
 def mask_of(settings: RegistrationSettings) -> MaskSettings | None:
-    """The mask that the chosen way needs of each image; None: it needs none."""
+    """The mask that the chosen way needs for each image; None: it needs none."""
     return getattr(options_of(settings), "mask", None)
 
 
 def check_registration(settings: RegistrationSettings) -> None:
-    """Check the chosen way and the options of every way that has some.
+    """Check the chosen way, and the options of every way that the settings give options for.
 
     Raises:
         UserError: as `options_of`.
@@ -88,7 +88,7 @@ def described(settings: RegistrationSettings) -> str:
 
 
 def _checked(name: str, options: dict[str, Any], *, complete: bool = True) -> Section | None:
-    """Options of a way; where they need not be `complete`, what is missing is no error."""
+    """Options of a way; unless they must be `complete`, missing ones are not an error."""
     model = way_of(name, f"registration.options.{name}").Options
     try:
         return model.model_validate(options)

@@ -1,9 +1,9 @@
-"""The translation that lays the centroid of a mask in the moving image on that in the fixed one.
+"""The translation that moves a mask's centroid in the moving image onto that in the fixed one.
 
 Zhang et al., "Multi-phase liver tumor segmentation with spatial aggregation and uncertain region
-inpainting" (MICCAI 2021), align the phases by their tumours' centres. That takes the tumour's label
-in both phases, also of test cases; the liver's centroid, of a label or of a model's prediction,
-does without.
+inpainting" (MICCAI 2021), align the phases by their tumours' centres. That needs the tumour's label
+in both phases, even for test cases; the liver's centroid, taken from a label or from a model's
+prediction, does not.
 """
 
 from typing import TYPE_CHECKING, Literal
@@ -70,7 +70,7 @@ def described(settings: RegistrationSettings, options: Options) -> str:
 
 
 def _centroid(mask: "Volume | None") -> tuple[float, float, float] | None:
-    """Mean position (LPS, mm) of a mask's voxels; None when there are none."""
+    """Mean position (LPS, mm) of a mask's voxels; None if there are none."""
     import numpy as np
 
     if mask is None or not mask.array.any():

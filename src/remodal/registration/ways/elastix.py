@@ -1,4 +1,4 @@
-"""elastix: transforms that make the images agree, by mutual information."""
+"""elastix: transforms that make the images agree, measured by mutual information."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -62,7 +62,7 @@ def align(images: "Images", settings: RegistrationSettings, options: Options) ->
         options,
         settings.outside,
     )
-    # Estimated on the coarse grid, which is not the one that images are wanted on.
+    # The transforms name the coarse grid they were estimated on, not the one images are wanted on.
     grid = images.fixed.geometry
     transforms = onto(transforms, grid)
     return Alignment(

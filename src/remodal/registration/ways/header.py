@@ -1,4 +1,4 @@
-"""By the headers alone: the images are taken to lie where their files say."""
+"""By the headers alone: the images are assumed to lie where their headers say."""
 
 from typing import TYPE_CHECKING
 

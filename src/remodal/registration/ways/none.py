@@ -1,7 +1,7 @@
 """No registration: the images of a case share one grid, which is checked.
 
-An image whose voxels lie on the fixed one's but are stored with other axes (RAS beside LPS, or from
-the top) is brought into its order, which changes no value.
+An image whose voxels lie on the fixed image's but are stored along other axes (RAS instead of LPS,
+or from the top) is put into the fixed image's order, which changes no value.
 """
 
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from remodal.geometry.volume import Volume
     from remodal.registration.alignment import Alignment, Images
 
-#: Voxels by which grids may be apart and still count as the same, as in `Geometry.agrees_with`.
+#: How many voxels apart grids may be and still count as the same, as in `Geometry.agrees_with`.
 _TOLERANCE = 1e-3
 
 
@@ -22,7 +22,7 @@ class Options(Section):
 
 
 def align(images: "Images", settings: RegistrationSettings, options: Options) -> "Alignment":
-    """The moving image as it is, in the fixed one's order of axes.
+    """The moving image as it is, but with its axes in the order of the fixed image's.
 
     Raises:
         BadCase: its voxels do not lie on the fixed image's.
