@@ -39,20 +39,20 @@ def infer_fold(
 ) -> None:
     """Segment a fold's test cases with the modalities of one scenario.
 
-    Writes `<case>.nii.gz` (uint8 class indices in the source's geometry) and, from methods that
-    have attention maps and with all their modalities, `attention-<name>/<case>.nii.gz` (float32);
-    last predictions.json: `method`, `scenario`, the `modalities` used, the `target` (see
+    Writes `<case>.nii.gz` (uint8 class indices in the source's geometry) and, for methods that have
+    attention maps and are given all their modalities, `attention-<name>/<case>.nii.gz` (float32).
+    predictions.json is written last: `method`, `scenario`, the `modalities` used, the `target` (see
     `Settings.target_of`), `cases` with the sha256 of their segmentations, `attention` (names of the
     maps), `not_applicable` (cases that the scenario cannot be tried on, with what each lacks),
-    `quarantined` cases with their reasons, `failed` ones that have no segmentation by a fault of
-    ours, and the sha256 of the `weights`. A case is written while the next one is predicted.
+    `quarantined` cases with their reasons, `failed` cases that have no segmentation because of a
+    fault of ours, and the sha256 of the `weights`. A case is written while the next is predicted.
 
     In a scenario with foreign images each case is segmented with those of every test case of other
     patients, into `foreign-<other case>/<case>.nii.gz`; then `pairs` holds the sha256 by case and
     other case, and `cases` is empty.
 
     Args:
-        settings: the study; `inference`, `compute` and `scenarios` count.
+        settings: the study; only `inference`, `compute` and `scenarios` matter here.
         model: folder of the trained model.
         scenario: key of `settings.scenarios`.
         preprocessed: folder of the fold's preprocessed cases.
@@ -62,8 +62,8 @@ def infer_fold(
         quarantine: go on after a fault of ours in a case, unless it is in every case.
 
     Raises:
-        UserError: unknown scenario, a method that cannot do without a modality, a model that was
-            trained on one of the test cases, or a case that is not preprocessed.
+        UserError: unknown scenario, a method that needs a modality that is missing, a model that
+            was trained on one of the test cases, or a case that is not preprocessed.
     """
     chosen, target = _scenario(settings, scenario), settings.target_of(scenario)
     segmenter = Segmenter(model, chosen.present, settings.inference, settings.compute, target)
@@ -74,7 +74,7 @@ def infer_fold(
     usable = [case for case in cases if records[case].ok and not missing.get(case)]
     wanted = _wanted(chosen, usable, read_splits(splits))
     failed: dict[str, str] = {}
-    # A fault in all of them is not of one case.
+    # A fault in every case is not put down to one case; an only case is therefore not quarantined.
     noting = partial(noting_faults, failed=failed, wanted=quarantine and len(usable) > 1)
     details = {case: record.details for case, record in records.items() if record.ok}
     attention = _segment(segmenter, wanted, chosen.foreign, details, preprocessed, output, noting)
@@ -102,7 +102,7 @@ def infer_fold(
 def _wanted(
     scenario: ScenarioSettings, cases: list[str], splits: Mapping[str, Any]
 ) -> list[Wanted]:
-    """What is to be segmented, in order: cases, or pairs where some images are another's."""
+    """What is to be segmented, in order: cases, or pairs if some images are another case's."""
     if not scenario.foreign:
         return [Wanted(case) for case in cases]
     return [
@@ -113,7 +113,7 @@ def _wanted(
 
 
 def _digests(output: Path, written: list[Wanted]) -> dict[str, Any]:
-    """The sha256 of the segmentations, by case; or by case and the one whose images it had."""
+    """The sha256 of the segmentations, by case, or by case and the case whose images it had."""
     cases: dict[str, str] = {}
     pairs: dict[str, dict[str, str]] = {}
     for case, foreign in written:
@@ -134,7 +134,7 @@ def _segment(
     output: Path,
     noting: Callable[[str], AbstractContextManager[None]],
 ) -> list[str]:
-    """Segment cases with their images but the foreign ones; the names of the attention maps.
+    """Segment cases, with foreign images where wanted; return the names of the attention maps.
 
     `details` are the properties of the prepared cases.
     """
@@ -164,7 +164,7 @@ def _segment(
 
 
 def _remove(output: Path, case: str) -> None:
-    """What was written of a case before it failed."""
+    """Remove what was written for a case before it failed."""
     for path in [prediction_file(output, case), *output.glob(f"*/{case}.nii.gz")]:
         path.unlink(missing_ok=True)
 
@@ -178,7 +178,7 @@ def _scenario(settings: Settings, scenario: str) -> ScenarioSettings:
 
 
 def _require_unseen(segmenter: Segmenter, cases: list[str], model: Path) -> None:
-    """No test case may have been trained on, whatever fold the caller names."""
+    """Check that no test case was trained on, whatever fold the caller names."""
     seen = sorted(set(cases) & set(segmenter.description["fingerprint"]["cases"]))
     if seen:
         raise UserError(
@@ -204,7 +204,7 @@ def _read_images(
 ) -> np.ndarray:
     """The wanted modalities of a stored case, (M, z, y, x); the others are not read.
 
-    Foreign ones are another case's, brought to this one's shape about the centre.
+    Foreign images are another case's, cut or padded about their centre to this case's shape.
     """
     if not wanted.foreign:
         return _channels(preprocessed, wanted.case, details, modalities)

@@ -1,4 +1,4 @@
-"""A case with some images of another patient, as if the wrong ones had been picked."""
+"""A case with some images of another patient, as if the wrong images had been picked."""
 
 from typing import NamedTuple
 
@@ -6,16 +6,16 @@ import numpy as np
 
 
 class Wanted(NamedTuple):
-    """One prediction: of a case, with its own images or with some of another case's."""
+    """One prediction: for a case, with its own images or with some of another case's."""
 
     case: str
     foreign: str = ""
 
 
 def fitted(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """An image (z, y, x) cut or padded about its centre to another's shape.
+    """An image (z, y, x), cut or padded about its centre to another shape.
 
-    Padding has the image's least value, which is air or background.
+    It is padded with its lowest value, which is air or background.
     """
     result = np.full(shape, image.min(), image.dtype)
     into, out_of = [], []

@@ -25,10 +25,10 @@ class Segmenter:
 
     Args:
         folder: of the trained model.
-        present: names of the modalities that are there; the method is given those that it knows.
-        target: the image to segment, where each has a truth of its own; empty: all share one.
+        present: names of the available modalities; the method is given those that it knows.
+        target: the image to segment, if each has a ground truth of its own; empty: all share one.
         settings: window step, mirroring, precision.
-        compute: device, windows at once.
+        compute: device, number of windows at once.
 
     Raises:
         UserError: no such model, no such device, or the method cannot predict from `present`.
@@ -77,7 +77,8 @@ class Segmenter:
             image: as for `probabilities`.
 
         Returns:
-            Name to (z, y, x) float32; empty for a method without maps, or when a modality misses.
+            Maps (z, y, x) float32 by name; empty for a method without maps, or if a modality is
+            missing.
         """
         shows_none = type(self._method).attention is Method.attention
         if shows_none or self.modalities != self._method.modalities:
@@ -108,7 +109,7 @@ class Segmenter:
                 return network_pass(images).float()
 
         whole = self._settings.window == "whole"
-        # Where all windows have one shape, trying out the convolution algorithms pays on a GPU.
+        # If all windows have the same shape, trying out convolution algorithms on a GPU pays off.
         with torch.backends.cudnn.flags(benchmark=not whole):
             result = sliding_window(
                 predictor,

@@ -39,27 +39,27 @@ def predict_patient(
     masks: Mapping[str, Path] | None = None,
     target: str = "",
 ) -> None:
-    """Segment one patient with a trained model, and nothing else of its study.
+    """Segment one patient with a trained model, without anything else from its study.
 
-    The images are converted, brought onto one grid when there are several, prepared with the
-    statistics that the model was trained with, segmented, and the result is brought back to the
-    original geometry of the fixed modality or, without that one, of the first image of the model's
-    order.
+    The images are converted, brought onto one grid if there are several, prepared with the
+    statistics that the model was trained with, and segmented. The result is brought back to the
+    original geometry of the fixed modality or, if that is missing, of the first image in the
+    model's order.
 
     Args:
         model: folder of the trained model.
         images: modality to DICOM folder or image file; some of the model's may be missing.
         output: segmentation to write (NIfTI, NRRD or MHA), uint8 class indices.
-        masks: modality to a file whose voxels other than 0 are the structure by which the model's
-            images were registered or cropped; needed where they were.
-        target: the image to segment, for a model whose images each have a truth of their own; empty
-            where only one is given.
+        masks: modality to a file whose nonzero voxels are the structure by which the model's images
+            were registered or cropped; needed only for such a model.
+        target: the image to segment, for a model whose images each have a ground truth of their
+            own; may be empty if only one image is given.
 
     Raises:
         UserError: no model, no image, an unknown modality or output format, modalities that the
             method cannot predict from, an image of another DICOM modality than the model's, no
-            mask where the model needs one, or no word on which image to segment.
-        BadCase: an image that cannot be used.
+            mask where the model needs one, or no target where it needs one.
+        BadCase: an image cannot be used.
     """
     if not output.name.lower().endswith(_FORMATS):
         raise UserError(
@@ -89,10 +89,10 @@ def predict_patient(
 
 
 def _wanted(images: Mapping[str, Path], description: Mapping[str, Any]) -> list[str]:
-    """The modalities that are given, in the model's order.
+    """The given modalities, in the model's order.
 
     Raises:
-        UserError: none is given, or one that the model does not know.
+        UserError: none is given, the model does not know one, or its file does not exist.
     """
     known = description["modalities"]
     expected = "one or more of " + ", ".join(f"--{modality}" for modality in known)
@@ -111,10 +111,10 @@ def _wanted(images: Mapping[str, Path], description: Mapping[str, Any]) -> list[
 
 
 def _target(target: str, given: list[str], description: Mapping[str, Any]) -> str:
-    """The image to segment; empty for a model whose images share one truth.
+    """The image to segment; empty for a model whose images share one ground truth.
 
     Raises:
-        UserError: the model needs a word on it and has none, or has one and needs none.
+        UserError: the model needs a target and has no valid one, or one is given and not needed.
     """
     if description["data"]["truth"] == "case":
         if target:
@@ -139,7 +139,7 @@ def _section(kind: type, description: Mapping[str, Any], name: str) -> Any:
 
 
 def _read(source: Path, modality: str, description: Mapping[str, Any]) -> Volume:
-    """An image as the intake stage converts it; what it finds odd is told on standard error.
+    """An image as the intake stage converts it; its warnings are printed to standard error.
 
     Raises:
         UserError: the image is of another DICOM modality than the model's training images.
@@ -163,7 +163,7 @@ def _on_one_grid(
     """All images on the grid of the fixed modality, or of the first one if that is missing.
 
     Raises:
-        UserError: the model's way of registration needs masks that are not given.
+        UserError: the model's registration needs masks that are not given.
         BadCase: the images cannot be registered.
     """
     if len(volumes) == 1:
@@ -202,10 +202,10 @@ def _require_masks(
     given: Mapping[str, Volume],
     used: str,
 ) -> None:
-    """The masks that the model needs of a patient are given.
+    """Check that the masks which the model needs for a patient are given.
 
     Raises:
-        UserError: one is not.
+        UserError: one is missing.
     """
     for modality in modalities if wanted else ():
         if modality not in given:
@@ -218,11 +218,11 @@ def _require_masks(
 
 
 def _read_masks(masks: Mapping[str, Path], known: Iterable[str]) -> dict[str, Volume]:
-    """Masks of a patient's images: every voxel but 0.
+    """Masks of a patient's images: all nonzero voxels.
 
     Raises:
-        UserError: of an image that is not given.
-        BadCase: a file that cannot be read.
+        UserError: a mask is of an image that is not given.
+        BadCase: a file cannot be read.
     """
     for modality in masks:
         if modality not in known:

@@ -9,16 +9,16 @@ from torch import Tensor
 from torch.nn import functional
 
 Window = tuple[slice, slice, slice]
-#: Axes of a (channel, z, y, x) tensor that are reversed.
+#: The axes of a (channel, z, y, x) tensor to be reversed.
 Mirroring = tuple[int, ...]
 
 
 def window_starts(length: int, patch: int, step: float) -> list[int]:
     """First voxels of the windows along one axis.
 
-    As many windows as steps of at most `step * patch` voxels need, spread evenly from one end to
-    the other (MIC-DKFZ/nnUNet, compute_steps_for_sliding_window). A step is at least one voxel, so
-    that a patch of one slice predicts each slice once.
+    There are as many windows as steps of at most `step * patch` voxels require, spread evenly from
+    one end to the other (MIC-DKFZ/nnUNet, compute_steps_for_sliding_window). That limit is at least
+    one voxel, so that a patch of one slice predicts each slice once.
     """
     room = length - patch
     count = ceil(room / max(patch * step, 1)) + 1
@@ -30,7 +30,7 @@ def whole_window(
 ) -> tuple[int, ...]:
     """The window that holds a whole image, for a network that takes any size.
 
-    Sides are multiples of `multiple` and at least `least`, the smallest patch of the training. A
+    Its sides are multiples of `multiple` and at least `least`, the smallest patch in training. A
     network of single slices (`least` and `multiple` are 1 along that axis) gets whole slices.
     """
     sides = zip(shape, least, multiple)
@@ -59,7 +59,7 @@ def gaussian_weights(patch: Sequence[int]) -> Tensor:
 
 
 def mirrorings(mirror: bool) -> list[Mirroring]:
-    """All eight combinations of mirrored axes, none first; only that one without `mirror`."""
+    """All eight combinations of mirrored axes, the empty one first; only that if not `mirror`."""
     axes = (1, 2, 3)
     if not mirror:
         return [()]
@@ -81,17 +81,17 @@ def sliding_window(
 ) -> Tensor:
     """Weighted mean of a network's outputs over overlapping windows and their mirror images.
 
-    A batch is filled with mirrored copies of one window, then with the next window's. Sums are kept
-    in float32 on the image's device, so that neither the number format of the network nor the size
-    of the batch costs exactness.
+    A batch is filled with mirrored copies of one window, then with those of the next. Sums are kept
+    in float32 on the image's device, so that neither the network's number format nor the batch size
+    costs accuracy.
 
     Args:
-        predictor: gives (B, C, *patch), such as probabilities, for patches that have `context` more
+        predictor: returns (B, C, *patch), such as probabilities, for patches with `context` more
             voxels at both ends of each axis, (B, M, *(patch + 2 * context)).
-        image: (M, z, y, x). A side shorter than the patch is padded with zeros, the mean of a
-            normalised image, on both ends, and so is a context that lies outside the image.
+        image: (M, z, y, x). A side shorter than the patch is padded at both ends with zeros, the
+            mean of a normalised image, and so is any context outside the image.
         patch: size of the part of a window that is predicted (z, y, x).
-        context: voxels that the predictor sees on either side of that.
+        context: voxels that the predictor sees on either side of that part.
         step: largest step between windows, as a share of the patch.
         uniform: whether all voxels of a window count alike, instead of by `gaussian_weights`.
         mirror: whether to average over all mirrorings of each window.
@@ -127,7 +127,7 @@ def sliding_window(
 
 
 def _at_least(shape: Sequence[int], patch: Sequence[int]) -> tuple[tuple[int, ...], Window]:
-    """The shape of an image that is padded to the patch, and where the image lies in that."""
+    """The shape of an image padded to at least the patch, and where the image lies in it."""
     padded = tuple(max(length, size) for length, size in zip(shape, patch))
     before = [(size - length) // 2 for size, length in zip(padded, shape)]
     return padded, tuple(slice(first, first + length) for first, length in zip(before, shape))
@@ -136,7 +136,7 @@ def _at_least(shape: Sequence[int], patch: Sequence[int]) -> tuple[tuple[int, ..
 def _surrounded(
     image: Tensor, shape: Sequence[int], inner: Window, context: Sequence[int]
 ) -> Tensor:
-    """The image inside `shape`, and the context around that; the image itself if it is all."""
+    """The image padded to `shape` plus the context around it; the image itself if that is all."""
     ends = [
         (side.start + more, size - side.stop + more)
         for side, size, more in zip(inner, shape, context)

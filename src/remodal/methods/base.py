@@ -184,7 +184,7 @@ class Method(ABC):
         return self.probabilities(images)
 
     def supports(self, present: Iterable[str]) -> bool:
-        """Whether the method can predict from these modalities (default: only from all of its)."""
+        """Whether the method can predict from these modalities (default: exactly its own)."""
         return set(self.modalities) == set(present)
 
     def attention(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -192,7 +192,7 @@ class Method(ABC):
         return {}
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Start from the weights of a file (default: they have the names of the network's own).
+        """Start from the weights of a file (default: loaded into the network by name).
 
         Raises:
             RuntimeError: they do not fit.
