@@ -1,1 +1,1 @@
-"""Runs on a Slurm cluster: what it says of their jobs, and what that means."""
+"""Runs on a Slurm cluster: what Slurm says about their jobs, and what that means."""

@@ -11,12 +11,12 @@ from remodal.process.stage_log import ending, last_lines
 #: Lines at the end of a log that are shown.
 _LINES = 6
 
-#: What Slurm or the kernel writes into a job's log when it takes the memory to be used up.
+#: What Slurm or the kernel writes into a job's log when memory has run out.
 _MEMORY_KILL = re.compile(
     r"oom[-_ ]?kill|out[ _]of[ _]memory|exceeded .*memory limit|memory limit .*exceeded", re.I
 )
 
-#: Lines of Slurm's own in a job's log.
+#: Lines in a job's log that Slurm itself wrote.
 _SLURM_LINE = re.compile(r"^(slurmstepd|slurmd|srun)[\w.-]*: ")
 
 
@@ -35,7 +35,7 @@ class Step:
     outputs: tuple[Path, ...]
 
 
-#: When files were last written (nanoseconds), by path; without those that are not there.
+#: When files were last written (nanoseconds), by path; files that do not exist are left out.
 Written = dict[Path, int]
 
 
@@ -60,7 +60,7 @@ def all_made(steps: Sequence[Step], before: Written) -> bool:
 
 
 def unfinished(steps: Sequence[Step], before: Written) -> list[Step]:
-    """Steps that began since `before`, by their logs, and made not all of their outputs."""
+    """Steps that began since `before`, by their logs, but did not make all of their outputs."""
     now = written(steps)
     return [
         step
@@ -71,7 +71,7 @@ def unfinished(steps: Sequence[Step], before: Written) -> list[Step]:
 
 
 def stopped_and_saved(steps: Sequence[Step], before: Written) -> bool:
-    """Whether all that a job did not finish says that it saved, and goes on from there."""
+    """Whether every step that a job did not finish says that it saved and can go on from there."""
     found = unfinished(steps, before)
     return bool(found) and all(
         any(_says_that_it_continues(log) for log in step.logs) for step in found
@@ -83,10 +83,10 @@ def _says_that_it_continues(log: Path) -> bool:
 
 
 def killed_for_memory(state: str, steps: Sequence[Step], before: Written, slurm_log: Path) -> bool:
-    """Whether a job had too little memory (a GPU's does not count: more of the node's is no help).
+    """Whether a job had too little memory (not a GPU's: more memory of the node would not help).
 
-    Its state alone does not tell on every cluster: where only a step was killed, the job may count
-    as failed. Then Slurm's log or the stage's own last words do.
+    On some clusters the job's state does not tell: if only a step was killed, the job may count as
+    failed. Slurm's log or the last line of the stage's log then tells.
     """
     if state == "OUT_OF_MEMORY":
         return True
@@ -99,7 +99,7 @@ def killed_for_memory(state: str, steps: Sequence[Step], before: Written, slurm_
 def describe(
     number: str, state: str, steps: Sequence[Step], before: Written, slurm_log: Path
 ) -> str:
-    """What a user reads of a job that failed: which stage, and the last lines of its log."""
+    """What a user reads about a failed job: which stage it was, and the last lines of its log."""
     lines = [f"Slurm job {number} ended as {state}."]
     found = unfinished(steps, before)
     if not found and any(step.logs for step in steps):

@@ -12,8 +12,9 @@ from remodal.settings import Settings
 _PAPER_HOURS = 150.0
 _PAPER_VOXELS = 600 * 250 * 2 * 128**3
 
-#: MB that a job of a stage leaves, of volumes of the paper's size (512 x 512 x 132): scans of two
-#: phases as DICOM, one as int16 in gzip, both on one grid; a case in one fold; weights and state.
+#: MB that a job of a stage leaves, for volumes of the paper's size (512 x 512 x 132): scans of two
+#: phases as DICOM; one phase as int16 in gzip; both on one grid; a case in one fold; weights and
+#: state.
 _MEGABYTES = {"simulate": 145, "convert": 45, "register": 90, "preprocess": 100, "train": 400}
 _PAPER_VOLUME = 512 * 512 * 132
 #: Of `preprocess` and its like: files that one case has in one fold.
@@ -21,7 +22,7 @@ _FILES_OF_A_FOLD = 3
 
 
 def earlier_seconds(job: PlannedJob) -> list[float]:
-    """Seconds that jobs of its stage took before in this data set or study."""
+    """Seconds that earlier jobs of its stage took in this data set or study."""
     if job.benchmark is None:
         return []
     found = []
@@ -59,7 +60,7 @@ def megabytes(jobs: list[PlannedJob], settings: Settings) -> float:
 
 
 def _size(settings: Settings) -> float:
-    """Size of a volume in the paper's; a real one counts as such."""
+    """Size of a volume relative to the paper's; real volumes count as of that size."""
     drawn = settings.simulation.get(settings.data.source, {})
     if not {"matrix", "slices"} <= drawn.keys():
         return 1.0

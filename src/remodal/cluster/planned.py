@@ -1,4 +1,4 @@
-"""What Snakemake would submit: its dry run, heard job by job instead of printed."""
+"""What Snakemake would submit: its dry run, listened to job by job instead of printed."""
 
 import logging
 import re
@@ -12,7 +12,7 @@ from remodal.errors import UserError
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """One job of a stage, with what its profile makes it ask for.
+    """One job of a stage, with what the profile requests for it.
 
     Attributes:
         stage: name of the rule.
@@ -83,7 +83,7 @@ def planned_submissions(arguments: list[str]) -> list[Submission]:
 
 @dataclass
 class _Heard(logging.Filter):
-    """Keeps what Snakemake logs of jobs and groups, and lets only complaints pass."""
+    """Keeps what Snakemake logs about jobs and groups, and lets only complaints through."""
 
     alone: list[Any] = field(default_factory=list)
     groups: list[Any] = field(default_factory=list)
@@ -97,7 +97,7 @@ class _Heard(logging.Filter):
         return record.levelno >= logging.WARNING
 
     def submissions(self) -> list[Submission]:
-        """What was heard, without what stays on this machine: a dry run does not tell it apart."""
+        """What was heard, without jobs that stay here: a dry run does not tell them apart."""
         here = local_rules(Path("workflow/rules"))
         sent = [one for one in self.alone if one.shellcmd and one.rule_name not in here]
         return [
@@ -122,7 +122,7 @@ def local_rules(folder: Path) -> set[str]:
 
 
 def _job(stage: str, planned: Any) -> PlannedJob:
-    """A job from Snakemake's own, or from what it logs of one: both name these fields alike."""
+    """A job from Snakemake's own, or from its log record: both give these fields the same names."""
     asked = dict(planned.resources.items())
     return PlannedJob(
         stage,
@@ -136,7 +136,7 @@ def _job(stage: str, planned: Any) -> PlannedJob:
 
 
 def _number(asked: dict[str, Any], name: str) -> int | None:
-    """A resource; None where it is not asked for, or known only when its inputs are there."""
+    """A resource; None if it is not asked for, or is known only once the job's inputs exist."""
     value = asked.get(name)
     return value if isinstance(value, int) else None
 

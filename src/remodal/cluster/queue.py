@@ -7,10 +7,10 @@ from pathlib import Path
 
 from remodal.cluster.slurm import SlurmJob, jobs_of_folder
 
-#: Reasons that no waiting ends: the request must change, or somebody must release the job.
+#: Reasons for which a job would wait for ever: its request must change, or someone must release it.
 _FOR_EVER = re.compile(r"^Partition\w+Limit$|PerJob|^Bad|^Invalid|^JobHeld")
 
-#: Numbers of jobs that are named.
+#: How many jobs are named by their numbers.
 _NAMED = 5
 
 

@@ -1,8 +1,8 @@
-"""What a job asks Slurm for: what the profile says, more after it was too little, never too much.
+"""What a job asks Slurm for: what the profile says, more if that was too little, never too much.
 
-Memory is doubled after a kill for memory and time after a time-out, each by itself: a job that
-failed for another reason asks for the same again. A job that asks for more than its partition
-grants would wait for ever, so it asks for what the partition grants.
+Memory is doubled after a kill for memory, and time after a time-out, independently of each other; a
+job that failed for another reason asks for the same again. A job that asked for more than its
+partition grants would wait for ever, so it asks for no more than that.
 """
 
 from dataclasses import dataclass

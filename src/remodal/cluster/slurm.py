@@ -1,7 +1,7 @@
 """What Slurm's own programs say, as plain data.
 
-Each question has the answer None when nobody answers it: the controller may be away for minutes
-(a restart, a fail-over), and so may the accounting. That is no statement about any job.
+The answer to a question is None if Slurm does not answer: the controller may be away for minutes
+(a restart, a fail-over), and so may the accounting. That says nothing about any job.
 """
 
 import getpass
@@ -24,7 +24,7 @@ _DAYS = 30
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """A job that waits or runs.
+    """A waiting or running job.
 
     Attributes:
         number: Slurm's.
@@ -60,7 +60,7 @@ def ask(*command: str) -> tuple[str | None, str]:
     """What a program of Slurm's says.
 
     Returns:
-        Its answer, None when it fails or does not answer; and what it complains about.
+        Its answer (None if it fails or does not answer), and what it complains about.
     """
     try:
         done = subprocess.run(
@@ -74,7 +74,7 @@ def ask(*command: str) -> tuple[str | None, str]:
 
 
 def states_of_run(run: str, everywhere: bool = False) -> dict[str, str] | None:
-    """State of a run's jobs by number, those that ended minutes ago too; None: no answer.
+    """State of a run's jobs by number, including those that ended minutes ago; None: no answer.
 
     Args:
         run: name that all its jobs have.
@@ -90,7 +90,7 @@ def recorded_states_of_run(run: str) -> dict[str, str] | None:
     """The same from the accounting, however long ago.
 
     Returns:
-        The states, none where the cluster has no accounting; None: it has, but gives no answer.
+        The states, empty if the cluster has no accounting; None if it has but does not answer.
     """
     if shutil.which("sacct") is None:
         return {}
@@ -103,7 +103,7 @@ def recorded_states_of_run(run: str) -> dict[str, str] | None:
 
 
 def _states(said: str) -> dict[str, str]:
-    """States by job number; of `CANCELLED by 1000` the first word."""
+    """States by job number; only the first word of `CANCELLED by 1000`."""
     rows = (line.split("|", 1) for line in said.splitlines() if "|" in line)
     return {number.strip(): state.split()[0] for number, state in rows if state.strip()}
 
@@ -112,7 +112,7 @@ def jobs_of_folder(folder: Path) -> tuple[list[SlurmJob] | None, str]:
     """The user's waiting and running jobs that Snakemakes in `folder` submitted.
 
     Returns:
-        The jobs in the order of their numbers, None when Slurm does not answer; and its complaint.
+        The jobs in the order of their numbers (None if Slurm does not answer), and its complaint.
     """
     format_ = "--format=%A|%T|%r|%k|%P|%L|%j|%Z"
     said, complaint = ask("squeue", "--noheader", f"--user={getpass.getuser()}", format_)
@@ -150,7 +150,7 @@ def limits_of_partitions() -> dict[str, Limits] | None:
         name, time, memory = (part.strip() for part in line.split("|", 2))
         number = re.match(r"\d+", memory)
         largest = max(int(number[0]) if number else 0, found.get(name, Limits()).memory or 0)
-        # A node whose memory nobody has told Slurm counts as 1 MB.
+        # Slurm counts 1 MB for a node whose memory is not configured.
         found[name] = Limits(minutes(time), largest if largest > 1 else None)
     return found
 

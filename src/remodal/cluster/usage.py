@@ -1,7 +1,7 @@
-"""What jobs asked of the cluster and what they used: noted when each ends, summed up for a report.
+"""What jobs asked of the cluster and what they used: noted as each ends, summed up for a report.
 
-Memory is what Snakemake's benchmark of each stage measured, time and queue what Slurm says. So it
-needs no accounting.
+Memory comes from Snakemake's benchmark of each stage; running and waiting times come from Slurm's
+controller. So no accounting is needed.
 """
 
 import csv
@@ -20,10 +20,10 @@ class Ended:
 
     Attributes:
         name: of its rule or group.
-        stages: of which it consisted, with commas between.
+        stages: those that it consisted of, separated by commas.
         memory_asked: MB.
         minutes_asked: of run time.
-        seconds_waited: from submission to start; empty where Slurm no longer told.
+        seconds_waited: from submission to start; empty if Slurm had forgotten it.
         seconds_ran: from start to end; empty likewise.
     """
 
@@ -55,7 +55,7 @@ class Use:
 
 
 def home_of(outputs: Iterable[Path]) -> Path | None:
-    """Folder of the data set or study that outputs belong to; None for others."""
+    """Folder of the data set or study that outputs belong to; None if they belong to neither."""
     for path in outputs:
         parts = path.parts
         if len(parts) > 3 and parts[0] == "results" and parts[1] in ("data", "studies"):
@@ -64,7 +64,7 @@ def home_of(outputs: Iterable[Path]) -> Path | None:
 
 
 def note(home: Path, ended: Ended) -> None:
-    """Add a job to its data set's or study's list; one process does this."""
+    """Add a job to its data set's or study's list; only one process does this."""
     file = home / JOBS
     file.parent.mkdir(parents=True, exist_ok=True)
     new = not file.exists()
@@ -108,7 +108,7 @@ def _benchmarks(home: Path, stages: Iterable[str]) -> Iterator[dict[str, str]]:
 
 
 def _measured(row: dict[str, str]) -> bool:
-    """Whether memory was measured: of a job of a blink it is not."""
+    """Whether memory was measured: in a very short job it is not."""
     return row.get("max_rss", "") not in ("", "-", "NA")
 
 

@@ -17,7 +17,7 @@ from remodal.splits.completeness import lacking, require_enough_patients
 
 
 def check_study(settings: Settings) -> str:
-    """Check all that can be without its files; torch is imported where a method must be asked.
+    """Check all that can be checked without its files; imports torch if a method must be asked.
 
     Returns:
         One line on what was found.
@@ -49,10 +49,10 @@ def check_study(settings: Settings) -> str:
 
 
 def check_masks(settings: Settings, cases: Iterable[CaseSource], studies: Path) -> None:
-    """Check that another study has predicted the masks that cases are registered or cropped by.
+    """Check that another study has predicted the masks that register or crop this study's cases.
 
     Raises:
-        UserError: it was not run, or no model of it may make the mask of a case.
+        UserError: it was not run, or none of its models may make the mask of a case.
     """
     registering, cropping = mask_of(settings.registration), settings.preprocessing.crop.mask
     for case in cases:
@@ -62,12 +62,12 @@ def check_masks(settings: Settings, cases: Iterable[CaseSource], studies: Path) 
 
 
 def check_names(settings: Settings) -> None:
-    """Check what a study names: its registration, and its methods without importing one here.
+    """Check the registration and the methods that a study names, without importing a method here.
 
     For the Snakefile.
 
-    Only a method knows its options and whether it learns from unlabelled cases, and it needs torch,
-    which takes seconds and memory: where it must be asked, that is done in a process of its own.
+    Only a method knows its options and whether it learns from unlabelled cases. Asking it needs
+    torch, which takes seconds and memory, so a process of its own does that.
 
     Raises:
         UserError: an unknown method, an option that it does not have or take, or unlabelled samples

@@ -16,7 +16,7 @@ from remodal.results.records import read_record
 from remodal.run.pace import Job, Pace
 from remodal.status.display import rough_duration
 
-#: Seconds between two lines where there is no terminal: a share of the time so far, in bounds.
+#: Seconds between two lines without a terminal: a share of the time so far, within bounds.
 _SHARE, _OFTEN, _SELDOM = 1 / 20, 30.0, 1800.0
 
 
@@ -39,7 +39,7 @@ class RunDisplay:
         self.failed = 0
 
     def plan(self, counts: Mapping[str, int], total: int, cores: int | None, log: str) -> None:
-        """The run begins: so many jobs, by rule; all else is said in that log."""
+        """The run begins, with this many jobs by rule; everything else goes to that log."""
         self._pace, self._total = Pace(dict(counts), cores), total
         self._began = self._shown = time.time()
         where = f" on {cores} {'core' if cores == 1 else 'cores'}" if cores else ""
@@ -57,7 +57,7 @@ class RunDisplay:
             self._console.show_cursor(True)  # a run that is killed leaves it as it was
 
     def say(self, text: str, style: str = "") -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self._console.print(Text(text, style=style), soft_wrap=True)
 
     def begin(self, number: int, job: Job) -> None:
@@ -67,14 +67,14 @@ class RunDisplay:
             self._tick()
 
     def end(self, number: int, outputs: Iterable[str]) -> None:
-        """A job has ended well; a case that it quarantined is told."""
+        """A job has ended well; if it quarantined a case, say so."""
         if self._pace:
             self._pace.end(number)
         for output in outputs:
             self._tell_quarantine(Path(output))
 
     def progress(self, done: int, total: int) -> None:
-        """So many jobs are done."""
+        """This many jobs are done."""
         self._done, self._total = done, total
         self._tick()
 
@@ -96,7 +96,7 @@ class RunDisplay:
         self.say("Stops: jobs that run save what they can ...")
 
     def finish(self, stopped: bool, log: str) -> None:
-        """The run is over: say how, and what goes on."""
+        """The run is over: say how it ended, and which command continues it."""
         if self._live:
             self._live.stop()
             self._live = None
@@ -165,5 +165,5 @@ class RunDisplay:
 
 
 def command() -> str:
-    """The command that was given: what `make` was called with, where it calls Snakemake."""
+    """The command that the user gave: if `make` called Snakemake, the `make` command."""
     return os.environ.get("REMODAL_COMMAND") or shlex.join(["snakemake", *sys.argv[1:]])

@@ -1,4 +1,4 @@
-"""What to say of a failed job: what it said itself, and where the rest stands."""
+"""What to say about a failed job: what it said itself, and where the rest is written."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from remodal.process.stage_log import Ending, ending, shows_life
 
-#: Lines of a log that are shown where the stage has no word for what happened.
+#: Lines of a log that are shown if the stage itself does not say what happened.
 _LINES = 12
 #: Longest wait, in seconds, for the last line of a job that was killed.
 _PATIENCE = 3.0
@@ -23,7 +23,7 @@ def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
 
 
 def of_job(name: str, logs: Sequence[str], full_log: str) -> list[str]:
-    """Lines for a failed job: never only the path of an empty log."""
+    """Lines for a failed job: never just the path of an empty log."""
     told = [f"failed: {name}"]
     for log in map(Path, logs):
         ended = _ended(log)
@@ -43,7 +43,7 @@ def of_job(name: str, logs: Sequence[str], full_log: str) -> list[str]:
 def of_group(
     jobs: Sequence[tuple[str, Sequence[str]]], also: Sequence[str], full_log: str
 ) -> list[str]:
-    """Lines for a failed group: of its jobs that began and did not end well, or of all.
+    """Lines for a failed group: on those of its jobs that began and did not end well, or on all.
 
     Args:
         jobs: names and logs.
@@ -58,7 +58,7 @@ def of_group(
 
 
 def stopped(logs: Sequence[str]) -> str:
-    """What a job said that was asked to stop, and did; empty of any other."""
+    """What a job said that stopped when it was asked to; empty for any other job."""
     ended = [ending(Path(log)) for log in logs]
     return next((one.reason for one in ended if one.outcome == "stopped"), "")
 
@@ -68,7 +68,7 @@ def _went_wrong(log: Path) -> bool:
 
 
 def _ended(log: Path) -> Ending:
-    """How a log ends; of a killed job its watcher may still be writing."""
+    """How a log ends; if the job was killed, its watcher may still be writing the end."""
     end = time.monotonic() + _PATIENCE
     while True:
         found = ending(log)

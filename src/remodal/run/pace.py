@@ -1,4 +1,4 @@
-"""How long a run will still take, from what its jobs have taken and from what they usually do."""
+"""How much longer a run will take, from what its jobs have taken and what they usually take."""
 
 import time
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _TARGETS = frozenset({"all", "data", "prepared", "models", "predictions", "table
 
 @dataclass
 class Job:
-    """A job that runs: its rule, when it began, its threads and, of a training, its progress."""
+    """A running job: its rule, when it began, its threads and, for a training, its progress."""
 
     rule: str
     began: float
@@ -55,7 +55,7 @@ class Pace:
     taken: dict[str, list[float]] = field(default_factory=dict)
 
     def begin(self, number: int, job: Job) -> None:
-        """A job begins; again, if it had failed."""
+        """A job begins, possibly again after a failure."""
         self.running[number] = job
 
     def end(self, number: int, now: float | None = None) -> Job | None:
@@ -67,7 +67,7 @@ class Pace:
         return job
 
     def fail(self, number: int) -> None:
-        """A job has ended otherwise: it says nothing of times."""
+        """A job has ended in any other way: this says nothing about times."""
         self.running.pop(number, None)
 
     def done(self, rule: str) -> int:
@@ -77,9 +77,10 @@ class Pace:
     def seconds_left(self, now: float | None = None) -> tuple[float, bool]:
         """Time until all is done, and whether it may be longer.
 
-        What is left, each job by the mean of its stage, is shared out over the cores (on a cluster:
-        over as many jobs as run now). It is no less than what the longest job still takes. It may
-        be longer while no training has ended an epoch, and on a cluster, which lets jobs wait.
+        The remaining work, each job counted at the mean of its stage, is shared out over the cores
+        (on a cluster: over as many jobs as are running now). The result is no less than the longest
+        job still needs. It may be longer while no training has ended an epoch, and on a cluster,
+        where jobs wait in a queue.
         """
         now = time.time() if now is None else now
         work = longest = 0.0
@@ -112,7 +113,7 @@ class Pace:
         return USUAL[rule] * self._slowness() if rule in USUAL else None
 
     def _slowness(self) -> float:
-        """How much longer than usual the jobs so far took."""
+        """How many times longer than usual the jobs have taken so far."""
         usual = sum(USUAL[rule] * len(taken) for rule, taken in self.taken.items() if rule in USUAL)
         took = sum(sum(taken) for rule, taken in self.taken.items() if rule in USUAL)
         return took / usual if usual else 1.0

@@ -17,7 +17,7 @@ import psutil
 from remodal.cluster.slurm import ask, jobs_of_folder
 from remodal.errors import EnvironmentProblem, UserError
 
-#: Longest wait, in seconds, for what was asked to stop: a cluster may grant minutes to save.
+#: Longest wait, in seconds, for jobs that were asked to stop: a cluster may give minutes to save.
 _PATIENCE = 1800
 
 
@@ -53,7 +53,7 @@ def resume(folder: Path, arguments: list[str]) -> NoReturn:
 def living_snakemake(folder: Path) -> int | None:
     """Process of the Snakemake that works in `folder` on this machine; None if there is none.
 
-    The Snakemakes that a job starts for itself do not count: they say their mode.
+    The Snakemakes that jobs start do not count; they are known by their option `--mode`.
     """
     for process in _processes_in(folder):
         command = process.info["cmdline"] or []
@@ -64,12 +64,12 @@ def living_snakemake(folder: Path) -> int | None:
 
 
 def _on_cluster(arguments: list[str]) -> bool:
-    """Whether Snakemake's options may mean a cluster, so that not to know its jobs is no option."""
+    """Whether Snakemake's options may mean a cluster, so that its jobs must be known."""
     return any(argument.startswith(("--profile", "--executor", "-e")) for argument in arguments)
 
 
 def _slurm_answers() -> bool:
-    """Whether there is a Slurm behind its commands: they may be installed without one."""
+    """Whether a Slurm answers its commands: they may be installed without one."""
     return ask("squeue", "--noheader")[0] is not None
 
 
@@ -107,7 +107,7 @@ def _no_answer(program: str, complaint: str) -> EnvironmentProblem:
 
 
 def _stop_stages(folder: Path) -> None:
-    """End the `remodal` stages of a run on this machine: those that log into its results."""
+    """End the `remodal` stages of a run on this machine, known by their logs in its results."""
     left = [process for process in _processes_in(folder) if _logs_into(process, folder)]
     if not left:
         return
@@ -123,7 +123,7 @@ def _stop_stages(folder: Path) -> None:
 
 
 def _processes_in(folder: Path) -> list[psutil.Process]:
-    """Other processes of this user whose working folder it is."""
+    """Other processes of this user that have the folder as their working folder."""
     me = psutil.Process()
     own = {me.pid, *(parent.pid for parent in me.parents())}
     return [

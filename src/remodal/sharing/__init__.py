@@ -1,1 +1,1 @@
-"""Sharing finished results through DVC, so that Snakemake knows them again elsewhere."""
+"""Sharing finished results through DVC, so that Snakemake recognises them elsewhere."""

@@ -14,14 +14,14 @@ _RECORDS = "results/*/*/records/*.json"
 
 
 def adopt(verdict: Verdict, absent: list[SharedResult]) -> None:
-    """Give sound results their times and Snakemake's records back; absent ones their records.
+    """Restore times and Snakemake's records of sound results, and the records of absent ones.
 
-    An absent result's record tells Snakemake when it would be made in another way by now.
+    An absent result's record tells Snakemake if it would now be made differently.
     """
     for result in verdict.sound:
         local = snakemake_records.read_record(str(result.path))
         if local and local["endtime"] == modified(result.path) > result.record["endtime"]:
-            # Made again here, with the same content: Snakemake knows how.
+            # Made again here, with the same content: Snakemake has its record.
             continue
         restore_times(result.path, result.files or {})
         snakemake_records.write_record(str(result.path), result.record)
@@ -30,10 +30,10 @@ def adopt(verdict: Verdict, absent: list[SharedResult]) -> None:
 
 
 def adopt_pulled() -> str:
-    """Let Snakemake know results that `dvc pull` brought, before it plans.
+    """Tell Snakemake about results that `dvc pull` brought, before it plans.
 
-    Only results that were shared and that Snakemake has no record of are looked at, so that it
-    costs an ordinary run nothing; and only those that are what was shared are adopted.
+    Only shared results of which Snakemake has no record are looked at, so an ordinary run pays
+    nothing for this; of these, only results that equal what was shared are adopted.
 
     Returns:
         What was done, as a line; empty when there was nothing to do.
@@ -67,7 +67,7 @@ def _unknown_results() -> set[Path]:
 
 
 def _adopt(unknown: set[Path]) -> str:
-    # It takes a second or two to import DVC.
+    # Importing DVC takes a second or two.
     from remodal.sharing.stages import open_repository, shared_stages
 
     snakemake_records.require_known_format()

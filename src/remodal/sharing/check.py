@@ -51,7 +51,7 @@ def check_results(results: list[SharedResult], cache: Path, *, pulled: bool) -> 
     Args:
         results: what should be here.
         cache: folder of DVC's cache.
-        pulled: they were just pulled: what is missing is missing in the remote.
+        pulled: whether they were just pulled; what is missing here is then missing in the remote.
     """
     verdict = Verdict()
     linked = _linked(snakemake_records.all_records())
@@ -103,7 +103,7 @@ def cached_copy(cache: Path, md5: str) -> Path:
 
 
 def _is_made_again(result: SharedResult, linked: dict[int, float]) -> bool:
-    """Whether Snakemake itself made the result here, after it was shared, and none changed it."""
+    """Whether Snakemake made the result here after it was shared, and nobody changed it since."""
     record = snakemake_records.read_record(str(result.path))
     if record is None or record["endtime"] <= result.record["endtime"]:
         return False
@@ -115,7 +115,7 @@ def changed_by_hand(
 ) -> list[Path]:
     """Files of results that were written after Snakemake made them, and differ from shared ones.
 
-    A file that DVC put back, with the content that was shared, is as good as the one that was made.
+    A file that DVC put back with its shared content is as good as the original.
     """
     known = {result.path: result for result in shared}
     linked = _linked(made)
@@ -140,7 +140,7 @@ def _is_as_shared(path: Path, name: str, result: SharedResult) -> bool:
 
 
 def summarised(problems: list[tuple[Path, str]], folders: list[Path]) -> list[str]:
-    """One line a problem; one for all files of a folder that is not here at all."""
+    """One line per problem; a folder that is missing altogether gets one line for all its files."""
     lines = []
     gone = {folder for folder in folders if not folder.exists()}
     for folder in gone:

@@ -18,9 +18,9 @@ class FileState(NamedTuple):
 
 
 def files_of_result(path: Path) -> list[str]:
-    """Names of a result's files within it, sorted; a file's own is the empty name.
+    """Names of the files in a result, sorted; a result that is itself a file has the empty name.
 
-    Empty when the result is not there.
+    Empty if the result does not exist.
     """
     if path.is_file():
         return [""]
@@ -45,12 +45,12 @@ def file_state(path: Path) -> FileState:
 
 
 def states_of(path: Path) -> dict[str, FileState]:
-    """Every file of a result by its name within it."""
+    """State of every file of a result, by its name within the result."""
     return {name: file_state(path / name) for name in files_of_result(path)}
 
 
 def modified(path: Path) -> float:
-    """Time (s) of a result as Snakemake sees it: a folder's is that of the mark it leaves in it."""
+    """Time (s) of a result as Snakemake sees it; a folder's is that of Snakemake's mark in it."""
     mark = path / ".snakemake_timestamp"
     return os.stat(mark if mark.exists() else path).st_mtime
 
@@ -74,7 +74,7 @@ def changed_since(path: Path, made: float, linked: dict[int, float]) -> list[str
 def times_of_linked(made: dict[str, float]) -> dict[int, float]:
     """When files with several names were last made under one of them, by their inode.
 
-    A stage that takes a file over as it is links it, and Snakemake then renews its time.
+    A stage that uses a file unchanged makes a link to it, and Snakemake then renews its time.
 
     Args:
         made: when each result was made (s).
@@ -89,7 +89,7 @@ def times_of_linked(made: dict[str, float]) -> dict[int, float]:
 
 
 def restore_times(path: Path, files: dict[str, Any]) -> None:
-    """Give a result's files, and a folder, the times they had when they were shared."""
+    """Give a result's files, and its folder, the times they had when they were shared."""
     for name, state in files.items():
         os.utime(path / name, ns=(state.modified, state.modified))
     if path.is_dir() and files:

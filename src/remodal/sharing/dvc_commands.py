@@ -1,4 +1,4 @@
-"""The DVC operations that sharing makes use of, and what lies in DVC's remote."""
+"""The DVC operations that sharing uses, and what is in DVC's remote."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 
 def pull_paths(repository: "Repo", paths: Iterable[Path]) -> str:
-    """Bring results from the remote; those that can be brought are, whatever fails.
+    """Bring results from the remote, as many as possible even if some fail.
 
     Returns:
-        Empty, or DVC's words for what failed.
+        What failed, in DVC's words; empty if nothing did.
     """
     return _problem(lambda: repository.pull(targets=[str(path) for path in paths]))
 
 
 def require_remote_folder(repository: "Repo") -> None:
-    """See that a default remote that is a folder is there; any other speaks for itself.
+    """Check that the default remote exists if it is a folder; other remotes report this themselves.
 
     Raises:
-        EnvironmentProblem: it is not there, or there is no remote.
+        EnvironmentProblem: it does not exist, or no remote is configured.
     """
     found: list[Any] = []
     _require("DVC's remote", lambda: found.append(repository.cloud.get_remote()))
@@ -94,16 +94,16 @@ def _require(where: str, do: Callable[[], Any]) -> None:
 
 
 def _problem(do: Callable[[], Any]) -> str:
-    """What DVC says that failed, on one line; empty when nothing did."""
+    """What failed according to DVC, on one line; empty if nothing did."""
     import logging
 
-    # Its own log repeats the exception, once for each object.
+    # DVC's own log repeats the exception, once for each object.
     logging.getLogger("dvc").setLevel(logging.CRITICAL)
     logging.getLogger("dvc_data").setLevel(logging.CRITICAL)
     logging.getLogger("dvc_objects").setLevel(logging.CRITICAL)
     try:
         do()
     except Exception as error:
-        # A remote's library raises what it likes: its words, on one line.
+        # A remote's library may raise anything: what it says, on one line.
         return " ".join(str(error).split()) or type(error).__name__
     return ""

@@ -1,4 +1,4 @@
-"""Pulling what was shared, so that Snakemake knows it again."""
+"""Pulling what was shared, so that Snakemake recognises it."""
 
 import shutil
 from pathlib import Path
@@ -22,13 +22,13 @@ from remodal.sharing.stages import SharedStage, named, needed, open_repository, 
 
 
 def pull(names: list[str]) -> list[str]:
-    """Pull stages with what later stages read beside them, check all, and tell Snakemake.
+    """Pull stages and what else later stages read, check everything, and tell Snakemake.
 
-    The records of every stage come too, so that Snakemake knows what the results depend on that
-    are not pulled.
+    The records of every stage come too, so that Snakemake also knows about results that the pulled
+    ones depend on but that are not pulled themselves.
 
     Args:
-        names: stages of dvc.yaml; none: all.
+        names: stages of dvc.yaml; if empty, all.
 
     Returns:
         What was done, one line each.
@@ -36,7 +36,7 @@ def pull(names: list[str]) -> list[str]:
     Raises:
         UserError: no such stage, or nothing was shared.
         EnvironmentProblem: the remote is not there.
-        Mismatch: results that are not what was shared; all others are in place.
+        Mismatch: some results are not what was shared; all others are in place.
     """
     snakemake_records.require_known_format()
     snakemake_records.require_idle()
@@ -45,7 +45,7 @@ def pull(names: list[str]) -> list[str]:
     asked = named(stages, names)
     wanted = needed(stages, asked)
     shared = _shared(stages)
-    # DVC brings nothing of a list of which it lacks one: the records first, by themselves.
+    # If one path of a list is missing, DVC brings none of them: so the records first, alone.
     refused = pull_paths(repository, [stage.records for stage in shared])
     if refused:
         require_remote_folder(repository)
@@ -88,7 +88,7 @@ def _shared(stages: list[SharedStage]) -> list[SharedStage]:
 
 
 def _place_what_came(results: list[SharedResult], cache: Path) -> None:
-    """Put files in place that came with a folder of which DVC could not bring all."""
+    """Put the files in place that came from a folder that DVC could not bring completely."""
     for result in results:
         for name, state in (result.files or {}).items():
             path, copy = result.path / name, cached_copy(cache, state.md5)

@@ -1,8 +1,8 @@
 """A stage's records: what each of its results is, and Snakemake's record of how it was made.
 
-They are one JSON file a stage, an out of the stage itself, so that they travel with the results.
-A result that is recorded without files is not shared itself, such as a simulated scan: its record
-still tells a clone when it would be made in another way.
+They are one JSON file per stage, an out of the stage itself, so that they travel with the results.
+A result that is recorded without files, such as a simulated scan, is not shared itself; its record
+still tells a clone when it would be made differently.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,8 @@ class SharedResult:
 def made_here(stages: list[SharedStage]) -> dict[str, list[tuple[str, dict[str, Any]]]]:
     """Snakemake's records of this folder, by the stage that shares them.
 
-    What no stage shares goes with the first one, unless it belongs to another data set or study.
+    Results that no stage shares go with the first stage, unless they belong to another data set or
+    study.
     """
     found: dict[str, list[tuple[str, dict[str, Any]]]] = {stage.name: [] for stage in stages}
     first = stages[0]
@@ -52,8 +53,8 @@ def write_records(
 ) -> None:
     """Write the records of a stage from what Snakemake has made of it.
 
-    Results that are in no stage are recorded without files. A result that is what it was keeps its
-    earlier entry, with its times: equal results give an equal dvc.lock.
+    Results that are in no stage are recorded without files. An unchanged result keeps its earlier
+    entry, with its times: equal results give an equal dvc.lock.
     """
     known = {result.path: result for result in earlier}
     results = {}
@@ -70,7 +71,7 @@ def write_records(
 
 
 def _is_unchanged(before: SharedResult, now: SharedResult) -> bool:
-    """Whether a result's content, and how it was made, are what they were."""
+    """Whether a result has the same content as before and was made in the same way."""
     return _contents(before) == _contents(now) and snakemake_records.made_alike(
         before.record, now.record
     )
@@ -112,7 +113,7 @@ def sound_records(
 ) -> tuple[list[SharedResult], list[tuple[Path, str]]]:
     """The results of all stages, and what is wrong with records that cannot be relied on.
 
-    Sound records are those that dvc.lock, which is in git, names.
+    Records are sound if dvc.lock, which is in git, names them.
     """
     results: list[SharedResult] = []
     problems = []
@@ -128,13 +129,13 @@ def sound_records(
 
 
 def is_in_git(result: SharedResult, stages: list[SharedStage]) -> bool:
-    """Whether a shared result lies in git: DVC does not store it."""
+    """Whether a shared result is in git, not stored by DVC."""
     stored = {path for stage in stages for path in stage.stored}
     return result.files is not None and not is_within(result.path, stored)
 
 
 def is_within(path: Path, folders: set[Path]) -> bool:
-    """Whether a path is one of the folders or lies in one."""
+    """Whether a path is one of the folders or is inside one."""
     return path in folders or not folders.isdisjoint(path.parents)
 
 

@@ -1,4 +1,4 @@
-"""Sharing what was made: records beside the results, both into DVC and its remote."""
+"""Sharing what was made: records beside the results, both put into DVC and its remote."""
 
 import os
 from pathlib import Path
@@ -36,8 +36,8 @@ def record_stage(name: str) -> None:
     """Write the records of one stage, as the last step of its command in dvc.yaml.
 
     Raises:
-        UserError: no such stage, it is not whole, a result was changed by hand, or dvc.yaml was
-            about another study until now.
+        UserError: there is no such stage, it is incomplete, a result was changed by hand, or
+            dvc.yaml was about another study until now.
     """
     snakemake_records.require_known_format()
     study = configured_study()
@@ -55,15 +55,15 @@ def record_stage(name: str) -> None:
 
 
 def share(*, push: bool = True) -> list[str]:
-    """Record all stages that are whole here, commit them to DVC, and push.
+    """Record all stages that are complete here, commit them to DVC, and push.
 
-    A stage of which nothing or not all is here keeps its shared version.
+    A stage that is incomplete or missing here keeps its shared version.
 
     Returns:
         What was done, one line each.
 
     Raises:
-        UserError: nothing is whole, Snakemake has not finished, or a result was changed by hand.
+        UserError: no stage is complete, Snakemake is not done, or a result was changed by hand.
         EnvironmentProblem: DVC fails, or something is not in the remote after the push.
     """
     snakemake_records.require_known_format()
@@ -106,7 +106,7 @@ def _about_sources(study: Settings) -> list[str]:
 
 
 def _missing(stage: SharedStage, made: list[tuple[str, dict[str, Any]]]) -> list[Path]:
-    """What keeps a stage from being whole: its results, and each output that is not here."""
+    """What a stage lacks to be complete: the results and outputs that are not here."""
     outputs = [Path(output) for output, _ in made]
     inside = [path for path in outputs if stage.holds(path)]
     results = [path for path in stage.results if not path.exists()]
@@ -141,7 +141,7 @@ def _write(
 
 
 def _push(names: list[str]) -> str:
-    # A repository of its own, that sees the new dvc.lock.
+    # Open the repository anew, so that it sees the new dvc.lock.
     repository = open_repository()
     stages = [stage for stage in shared_stages(repository) if stage.name in names]
     contents = _contents(stages)
@@ -149,7 +149,8 @@ def _push(names: list[str]) -> str:
     push_stages(repository, names)
     missing = missing_in_remote(repository, set(contents))
     if missing:
-        # DVC takes a folder as whole once its list is in the remote, as after an interrupted push.
+        # DVC assumes that a folder is complete once its list is in the remote, even if an earlier
+        # push was interrupted.
         push_contents(repository, missing)
         missing = missing_in_remote(repository, set(contents))
     if missing:
@@ -172,7 +173,7 @@ def _contents(stages: list[SharedStage]) -> dict[str, Path]:
 
 
 def _require_sound_cache(cache: Path, contents: dict[str, Path]) -> None:
-    """See that what will be pushed is what its name says.
+    """Check that what will be pushed has the content that its name says.
 
     Raises:
         CannotShare: naming each damaged copy.

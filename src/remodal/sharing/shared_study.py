@@ -1,7 +1,7 @@
 """Which study dvc.yaml is about: the one of config/config.yaml.
 
-DVC cannot work out the names of a study's folders. They stand in config/shared.yaml, which goes
-into git with the rest of config/, so that a clone knows them without a run.
+DVC cannot work out the names of a study's folders. They are written to config/shared.yaml, which
+goes into git with the rest of config/, so that a clone knows them without a run.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ def configured_study() -> Settings:
 
 
 def name_study(settings: Settings) -> bool:
-    """Let dvc.yaml be about this study; return whether it was about another one."""
+    """Make dvc.yaml be about this study; return whether it was about another one."""
     names = {"study": settings.study_id, "dataset": settings.data_id}
     if NAMES.is_file() and read_yaml(NAMES) == names:
         return False

@@ -1,7 +1,7 @@
 """Snakemake's record of each output: the rule, parameters, code and inputs that it was made with.
 
-Snakemake plans a job again when its output has another record than it would get now. It keeps one
-JSON file an output in `.snakemake/metadata`; this module alone knows where and in which format.
+Snakemake plans a job again if its output's record differs from the one it would get now. It keeps
+one JSON file per output in `.snakemake/metadata`; only this module knows where and in which format.
 """
 
 import json
@@ -20,14 +20,14 @@ FORMAT = 6
 _SNAKEMAKE = Path(".snakemake")
 _METADATA = _SNAKEMAKE / "metadata"
 
-#: What says nothing of how a result was made, or names where the sources lay.
+#: Fields that say nothing about how a result was made, or that name where the sources were.
 _LEFT_OUT = ("shellcmd", "conda_env", "external_jobid", "job_hash")
 
 _TIMES = ("starttime", "endtime")
 
 
 def require_known_format() -> None:
-    """See that the installed Snakemake writes the records that this module knows.
+    """Check that the installed Snakemake writes records in the format that this module knows.
 
     Raises:
         EnvironmentProblem: it writes others.
@@ -46,10 +46,10 @@ def require_known_format() -> None:
 
 
 def require_idle() -> None:
-    """See that no run of Snakemake goes on here, or was killed and not continued.
+    """Check that Snakemake is not running here, and that no killed run still has to be continued.
 
     Raises:
-        UserError: one does, or was.
+        UserError: it is running, or there is such a run.
     """
     for folder, state in (("locks", "is running or was killed"), ("incomplete", "was killed")):
         if any(path.is_file() for path in (_SNAKEMAKE / folder).rglob("*")):
@@ -85,12 +85,12 @@ def all_records() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def shareable(record: dict[str, Any]) -> dict[str, Any]:
-    """What Snakemake compares of a record, without the paths that its command named."""
+    """The part of a record that Snakemake compares, without the paths that its command named."""
     return {key: None if key in _LEFT_OUT else value for key, value in record.items()}
 
 
 def made_alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two records of an output differ at most in when it was made."""
+    """Whether two records of an output differ only in when it was made, if at all."""
     return _timeless(one) == _timeless(other)
 
 
@@ -101,7 +101,7 @@ def _timeless(record: dict[str, Any]) -> dict[str, Any]:
 
 def write_record(output: str, record: dict[str, Any]) -> None:
     """Make this the record of an output."""
-    # Without this folder Snakemake takes the records for those of an old version.
+    # Without this folder Snakemake thinks that an old version wrote the records.
     (_SNAKEMAKE / "incomplete").mkdir(parents=True, exist_ok=True)
     write_text(_file(output), json.dumps(record))
 
@@ -137,7 +137,7 @@ def recorded_outputs() -> set[str]:
 
 
 def _file(output: str) -> Path:
-    """Where Snakemake keeps the record: the path in base 64, in pieces that fit a file name."""
+    """Where Snakemake keeps the record: the path in base 64, cut to pieces that fit file names."""
     _METADATA.mkdir(parents=True, exist_ok=True)
     longest = (os.pathconf(_METADATA, "PC_NAME_MAX") or 255) - 1
     name = urlsafe_b64encode(output.encode()).decode()

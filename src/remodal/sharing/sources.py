@@ -1,4 +1,4 @@
-"""The sheet's files: indexed, so that a clone without them knows what they were."""
+"""An index of the sheet's files, so that a clone without them knows what they were."""
 
 from pathlib import Path
 
@@ -18,15 +18,15 @@ from remodal.sharing.snakemake_records import replace_parameter
 
 
 def index_sources(settings: Settings, cases: list[CaseSource], *, again: bool) -> list[str]:
-    """Index the files of a sheet, and let finished conversions of the same content count.
+    """Index the files of a sheet, and keep finished conversions of the same content valid.
 
-    A conversion that was made before its source was indexed holds the digest of what it read: when
-    that is the indexed one, its record is told so, else it is planned again.
+    A conversion that was made before its source was indexed holds the digest of what it read. If
+    that is the indexed digest, its record is updated; otherwise the conversion is planned again.
 
     Args:
         settings: the study.
         cases: its cases.
-        again: digest those too that are in the index already.
+        again: whether to digest those that are already in the index, too.
 
     Returns:
         What was done, one line each.
@@ -54,7 +54,7 @@ def index_sources(settings: Settings, cases: list[CaseSource], *, again: bool) -
 
 
 def unindexed(settings: Settings, cases: list[CaseSource]) -> list[Path]:
-    """The sheet's paths that are in no index; none for simulated data."""
+    """The sheet's paths that are in no index; empty for simulated data."""
     if settings.data.simulated:
         return []
     known = read_index(settings.data.sheet)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 class SharedStage:
     """One stage of dvc.yaml; paths are relative to the working folder.
 
-    `results` are its outs but `records`; `stored` are those that lie in DVC's cache and remote (the
-    others lie in git), each with its digest in dvc.lock, None when it was never shared. What lies
-    beside those others is `in_git` too: the small tables. `reads` are the results of other stages
-    that it depends on.
+    `results` are its outs except for `records`. `stored` are those that are in DVC's cache and
+    remote, each with its digest in dvc.lock, or None if it was never shared. The others are in git,
+    and `in_git` are their folders, since the small tables beside them are in git too. `reads` are
+    the results of other stages that it depends on.
     """
 
     name: str
@@ -33,7 +33,7 @@ class SharedStage:
         return self.stored[self.records] is not None
 
     def holds(self, path: Path) -> bool:
-        """Whether a path is one of the results, lies in one, or in git beside one."""
+        """Whether a path is one of the results, is inside one, or is in git beside one."""
         inside = any(path == one or one in path.parents for one in self.results)
         return inside or any(folder in path.parents for folder in self.in_git)
 
@@ -105,13 +105,13 @@ def _relative(path: str) -> Path:
 def stage_of(output: str, stages: list[SharedStage]) -> SharedStage | None:
     """The stage that shares an output of Snakemake; None for what nothing shares.
 
-    Not shared are a simulated scan, and what is a matter of each place, such as MLflow's runs.
+    Simulated scans are not shared, nor is what each place has for itself, such as MLflow's runs.
     """
     return next((stage for stage in stages if stage.holds(Path(output))), None)
 
 
 def named(stages: list[SharedStage], names: list[str]) -> list[SharedStage]:
-    """The stages of these names, or all.
+    """The stages with these names, or all stages.
 
     Raises:
         UserError: there is no such stage.
@@ -124,9 +124,9 @@ def named(stages: list[SharedStage], names: list[str]) -> list[SharedStage]:
 
 
 def needed(stages: list[SharedStage], wanted: list[SharedStage]) -> list[Path]:
-    """What to pull to go on from `wanted`: their results, and what later stages read beside them.
+    """What to pull to go on from `wanted`: their results, and what else later stages read.
 
-    A result that is made by a stage after the wanted ones is not among it.
+    Results that a stage after the wanted ones makes are left out.
     """
     first = min(stages.index(stage) for stage in wanted)
     later = stages[first + 1 :]

@@ -9,7 +9,7 @@ from remodal.sharing.stages import open_repository, shared_stages
 
 
 def verify() -> list[str]:
-    """Check what is here against what was shared, or, what was not, against when it was made.
+    """Check results here against what was shared or, if not shared, against when they were made.
 
     Returns:
         What was found, one line each.

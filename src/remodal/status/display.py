@@ -37,7 +37,7 @@ class StudyStatus:
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to do: what was pulled lacks the stages before."""
+        """Whether nothing is left to do, by the last stages: a pulled study may lack the others."""
         last = [stage for stage in self.stages if stage.stage in ("report", "track")]
         return all(m.state == "done" for m in self.models) and all(s.complete for s in last)
 
@@ -48,7 +48,7 @@ class StudyStatus:
 
 
 def find_studies(folder: Path) -> list[Path]:
-    """Study folders: the folder itself, or those of a folder of results.
+    """Study folders: the given one itself, or those in a folder of results.
 
     Raises:
         UserError: there is none.
@@ -85,8 +85,8 @@ def show(folder: Path, as_json: bool = False, every: float | None = None) -> Non
 
     Args:
         folder: results, or a study's folder.
-        as_json: one JSON object: by name of the study, its stages and its models.
-        every: show it anew every so many seconds until all is done or Ctrl-C; None: once.
+        as_json: print one JSON object: the stages and models of each study, by its name.
+        every: seconds after which to show it again, until all is done or Ctrl-C; None: only once.
 
     Raises:
         UserError: no study there, or its settings cannot be read.
@@ -138,7 +138,7 @@ def _stage_colour(stage: StageStatus) -> str:
 
 
 def _remarks(status: StudyStatus) -> Iterator[str]:
-    """What the tables have no room for: why something failed, and that nothing goes on."""
+    """What the tables have no room for: why something failed, and that nothing is running."""
     for stage in status.stages:
         yield from stage.reasons
     yield from (f"{model.model}: {model.reason}" for model in status.models if model.reason)
@@ -194,7 +194,7 @@ def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 
 def _print_tables(found: dict[str, StudyStatus], clear: bool) -> None:
-    """Tables in colour, two a study; on a narrow terminal it is the names that wrap."""
+    """Tables in colour, two per study; on a narrow terminal the names wrap."""
     from rich.console import Console
 
     console = Console()

@@ -13,9 +13,9 @@ from remodal.settings import Settings
 
 State = Literal["waiting", "running", "done", "stopped", "stalled", "failed"]
 
-#: A training that is at work is stalled after this many epochs' time without a new one, and after
-#: no less than `_LEAST_SILENCE` seconds; in its first epoch, whose length is not known yet,
-#: `_FIRST_SILENCE`.
+#: A running training counts as stalled if no epoch ends for as long as this many epochs take, but
+#: at least `_LEAST_SILENCE` seconds. In its first epoch, whose length is not known yet, it counts
+#: as stalled after `_FIRST_SILENCE` seconds.
 _SILENT_EPOCHS = 3
 _LEAST_SILENCE = 600.0
 _FIRST_SILENCE = 3600.0
@@ -29,16 +29,16 @@ class ModelStatus:
 
     Attributes:
         model: `<method>/fold<k>-seed<s>`.
-        state: `waiting` (not begun), `running`, `done`, `stopped` (by a signal, Ctrl-C or without a
-            word: the next run goes on with it), `stalled` (at work, but longer at an epoch than it
-            should be) or `failed`.
+        state: `waiting` (not begun), `running`, `done`, `stopped` (by a signal, by Ctrl-C, or its
+            log has no last line: the next run goes on with it), `stalled` (running, but an epoch
+            takes longer than it should) or `failed`.
         epoch: finished epochs; None where nothing is known.
         epochs: how many there will be.
         loss: training loss of the last finished epoch.
         validation_dice: the last one measured.
         seconds_left: of training, at its mean pace; None where that is not known.
         seconds_silent: since the training last wrote; None if it never did, or is done.
-        reason: what a failed job said last, or why it is taken for stopped.
+        reason: what a failed job said last, or why the training counts as stopped.
     """
 
     model: str
@@ -59,7 +59,7 @@ def model_status(
 
     Args:
         study: folder of the study.
-        settings: those that its last run wrote.
+        settings: as written by its last run.
         training: which model.
         now: seconds since 1970, for tests.
     """
@@ -101,7 +101,7 @@ def _state(log: Path, silent: float, patience: float, now: float) -> tuple[State
 
 
 def _finished(name: str, model: Path) -> ModelStatus:
-    """A model that is there, with its curves' last values."""
+    """A finished model, with the last values of its curves."""
     rows = _rows(model / "curves.csv")
     dice = [row["validation_dice"] for row in rows if row.get("validation_dice")]
     epochs = int(rows[-1]["epoch"]) if rows else None

@@ -1,4 +1,4 @@
-"""How far a study's stages are: what is there, at work, failed, quarantined."""
+"""How far a study's stages are: what is done, running, failed or quarantined."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -31,12 +31,12 @@ class StageStatus:
 
     Attributes:
         stage: its name.
-        done: jobs whose result is there.
-        total: jobs that there will be; None where the cases are not known here.
-        running: jobs whose log shows life.
-        failed: jobs whose log ends with an error, and those that ended without a word.
-        quarantined: cases that were found unusable by this stage.
-        reasons: what some of the failed jobs said last (a training's model says it itself).
+        done: jobs whose result exists.
+        total: jobs in all; None if the cases are not known here.
+        running: jobs whose log shows signs of life.
+        failed: jobs whose log ends with an error, and those that ended without a last line.
+        quarantined: cases that this stage found unusable.
+        reasons: what some of the failed jobs said last (for a training, its model shows this).
     """
 
     stage: str
@@ -54,11 +54,11 @@ class StageStatus:
 
 
 def stage_status(study: Path, settings: Settings, now: float | None = None) -> list[StageStatus]:
-    """How far each stage is, in the order of the data's way.
+    """How far each stage is, in the order in which data pass through them.
 
     Args:
         study: folder of the study, in a folder of results.
-        settings: those that its last run wrote.
+        settings: as written by its last run.
         now: seconds since 1970, for tests.
     """
     now = time.time() if now is None else now
@@ -115,7 +115,7 @@ def _stages(
 
 
 def _cases(settings: Settings) -> list[CaseSource] | None:
-    """The study's cases; None where its sheet is not, as in another working folder."""
+    """The study's cases; None where its sheet is missing, as in another working folder."""
     try:
         return cases_of(settings)
     except RemodalError:
