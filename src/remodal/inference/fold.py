@@ -74,7 +74,7 @@ def infer_fold(
     usable = [case for case in cases if records[case].ok and not missing.get(case)]
     wanted = _wanted(chosen, usable, read_splits(splits))
     failed: dict[str, str] = {}
-    # A fault in every case is not put down to one case; an only case is therefore not quarantined.
+    # A fault in every case is not put down to one case, so that of an only case is raised.
     noting = partial(noting_faults, failed=failed, wanted=quarantine and len(usable) > 1)
     details = {case: record.details for case, record in records.items() if record.ok}
     attention = _segment(segmenter, wanted, chosen.foreign, details, preprocessed, output, noting)

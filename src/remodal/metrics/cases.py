@@ -14,10 +14,10 @@ from remodal.results.paths import training_of
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Columns that say which measurement a row is.
+#: Columns that identify the measurement in a row.
 KEYS = ("case", "patient", "group", "region")
 
-#: Columns of counts, which every row has: voxels, lesions, and whether all was missed (0 or 1).
+#: Columns of counts, in every row: voxels, lesions, and whether everything was missed (0 or 1).
 COUNTS = (
     "intersection",
     "prediction_voxels",
@@ -29,11 +29,11 @@ COUNTS = (
     "missed",
 )
 
-#: Column with the case whose images stood in for some of a case's own, where a scenario says so:
-#: there a case has one row for each such case.
+#: Column with the other case whose images replaced some of a case's own, in scenarios with foreign
+#: images: there, a case has one row for each such other case.
 FOREIGN = "foreign"
 
-#: Column with the reason why a case has no value, a fault of ours; empty for the others.
+#: Column with the fault of ours that left a case without a value; empty for all other cases.
 FAILED = "failed"
 
 
@@ -63,7 +63,7 @@ def _cell(value: str | int | float) -> str:
 
 
 def failed_cases(path: Path) -> dict[str, str]:
-    """The cases of one per-case table that have no value by a fault of ours, with the reasons."""
+    """The cases of one per-case table that a fault of ours left without a value, with reasons."""
     with open(path, encoding="utf-8", newline="") as file:
         return {row["case"]: row[FAILED] for row in csv.DictReader(file) if row[FAILED]}
 
@@ -76,8 +76,8 @@ def read_cases(metrics: Path) -> "pd.DataFrame":
 
     Returns:
         One row for each method, fold, seed, scenario, case and region, in this order, with those
-        columns, `patient`, `group`, the metrics (NaN: undefined) and the counts; `foreign` where
-        a scenario has foreign images, empty in the others.
+        columns, `patient`, `group`, the metrics (NaN: undefined) and the counts. If any scenario
+        has foreign images there is a column `foreign`, empty in the other scenarios.
 
     Raises:
         UserError: there is no table, or one lacks its columns.
@@ -111,7 +111,7 @@ def read_cases(metrics: Path) -> "pd.DataFrame":
 
 
 def _empty_where_numeric(path: Path) -> dict[str, list[str]]:
-    """What read_csv shall take as undefined: an empty cell, but not in a column of names."""
+    """What read_csv should take as undefined: an empty cell, except in a column of names."""
     with open(path, encoding="utf-8", newline="") as file:
         columns = next(csv.reader(file), [])
     missing = [name for name in (*KEYS, *COUNTS, FAILED) if name not in columns]

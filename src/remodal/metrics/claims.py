@@ -1,8 +1,8 @@
 """A paper's claims, tested on our own cases: each holds, does not hold or is undecided.
 
-A verdict needs three trainings behind each row and six patients. It is by a t test whose variance
-has a term for patients and one for trainings (`remodal.metrics.contrasts`), corrected over all
-claims of the study (Holm). docs/benchmarks.md shows how often such a verdict is wrong.
+A verdict needs six patients and three trainings behind each row. It comes from a t test whose
+variance has a term for patients and one for trainings (`remodal.metrics.contrasts`), corrected over
+all claims of the study (Holm). docs/benchmarks.md shows how often such a verdict is wrong.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ def evaluate_claims(
 ) -> list[dict[str, Any]]:
     """Test a study's claims together.
 
-    What each kind measures is in `remodal.metrics.claim_kinds`.
+    See `remodal.metrics.claim_kinds` for what each kind of claim measures.
 
     Args:
         claims: of the study's settings.
@@ -39,8 +39,8 @@ def evaluate_claims(
     Returns:
         For each claim a mapping for a JSON file (None: undefined): `text`, `kind`, `metric`,
         `unit`; `verdict`; `estimate` with `low` and `high` (95 %, not corrected), positive in
-        favour of the claim, `p` and `p_holm`; `cases`, `patients` and `trainings` (of the row that
-        has fewest); `cells`: what each names, and its mean; `evidence`: one sentence.
+        favour of the claim, `p` and `p_holm`; `cases`, `patients` and `trainings` (of the row with
+        the fewest); `cells`: what each names, and its mean; `evidence`: one sentence.
 
     Raises:
         UserError: an unknown metric, one of a whole study, or a wrong number of cells.
@@ -92,7 +92,7 @@ def _require_cells(claim: ClaimSettings) -> None:
 
 
 def _rows(cases: pd.DataFrame, cell: Cell, metric: Metric) -> pd.DataFrame:
-    """A cell's rows, with a signed metric as an error."""
+    """A cell's rows, with absolute values of a signed metric."""
     chosen = (cases["method"] == cell.method) & (cases["scenario"] == cell.scenario)
     if cell.region:
         chosen &= cases["region"] == cell.region
@@ -109,7 +109,7 @@ def _mean(rows: pd.DataFrame, metric: Metric) -> float | None:
 
 
 def _lacking(result: Mapping[str, Any]) -> str:
-    """What a verdict lacks, in words; empty when it lacks nothing."""
+    """What is missing for a verdict, in words; empty if nothing is."""
     if result["patients"] < FEWEST_PAIRS:
         return f"at least {FEWEST_PAIRS} patients are needed"
     if result["trainings"] < FEWEST_TRAININGS:

@@ -1,14 +1,14 @@
-"""Differences between methods, with an interval that knows both sources of chance.
+"""Differences between methods, with an interval that covers both sources of chance.
 
 Other test patients would give another mean, and so would another training of the same method on the
 same data. An interval over patients alone calls two equal methods different in up to three quarters
-of studies (docs/benchmarks.md); here each source has its term.
+of studies (docs/benchmarks.md); here each source has its own term.
 
 Seeds are crossed with patients: each training is tested on all of them. The variance of a
 difference of two methods is then s2_A / S + s2_B / S + s2_d / n, where s2_A and s2_B are the
-variances of the trainings' means and s2_d is that of the patients' differences. From three folds on
-the fold is the unit: its trainings and its patients are its own, so the spread of the folds'
-differences holds every source at once.
+variances of the trainings' means and s2_d is that of the patients' differences. With three or more
+folds the fold is the unit: each has its own trainings and patients, so the spread of the folds'
+differences contains every source at once.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from scipy import optimize, special
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Fewer trainings than this say nothing of how much a training changes a result.
+#: Fewer trainings than this say nothing about how much retraining changes a result.
 FEWEST_TRAININGS = 3
 
 #: Differences smaller than this come from the order of additions, not from the methods.
@@ -32,7 +32,7 @@ _ROUNDING_DECIMALS = 9
 
 @dataclass(frozen=True)
 class Variance:
-    """One source of chance in a mean: the variance that it adds, estimated with some freedom."""
+    """One source of chance in a mean: the variance that it adds, and its degrees of freedom."""
 
     variance: float
     freedom: float
@@ -48,9 +48,9 @@ class Contrast:
         high: upper end.
         p: two-sided p of the t test that it is zero.
         differences: each patient's value, averaged over trainings.
-        cases: cases that all cells have.
-        trainings: the least number of trainings behind a cell; below `FEWEST_TRAININGS` interval
-            and p are about these trainings only: they hold no term for another one.
+        cases: number of cases that all cells have.
+        trainings: the least number of trainings behind a cell; below `FEWEST_TRAININGS`, interval
+            and p are about these trainings only: they have no term for retraining.
         sources: the sources of chance in the estimate.
     """
 
@@ -65,7 +65,7 @@ class Contrast:
 
     @property
     def patients(self) -> int:
-        """Patients that all cells have."""
+        """Number of patients that all cells have."""
         return len(self.differences)
 
 
@@ -80,7 +80,7 @@ class Term:
 def contrast(terms: Sequence[Term], metric: str, level: float = 0.95) -> Contrast:
     """Estimate a weighted sum of cells' means, such as first minus second.
 
-    Cases count that have a defined value in every cell; examinations of one patient are averaged.
+    Only cases with a defined value in every cell count; examinations of one patient are averaged.
 
     Args:
         terms: cells with columns `method`, `fold`, `seed`, `case`, `patient` and the metric.
@@ -146,7 +146,7 @@ def _fold_of(table: "pd.DataFrame") -> "pd.Series":
 
 
 def _of_trainings(deviations: "pd.DataFrame", folds: "pd.Series") -> Variance:
-    """The trainings' variance in a mean over one fold, or over two of patients of their own."""
+    """The trainings' variance in a mean over one fold, or over two folds with other patients."""
     variance, freedom = 0.0, 0
     for fold, patients in folds.groupby(folds):
         share = len(patients) / len(folds)
@@ -157,18 +157,18 @@ def _of_trainings(deviations: "pd.DataFrame", folds: "pd.Series") -> Variance:
 
 
 def of_mean(values: np.ndarray) -> Variance:
-    """What other patients, or other trainings, would change in a mean: s2 / n of values (n,)."""
+    """How much a mean would vary with other patients or trainings: s2 / n of values (n,)."""
     if len(values) < 2:
         return Variance(nan, nan)
     return Variance(float(np.var(values, ddof=1)) / len(values), len(values) - 1)
 
 
 def of_folds(means: np.ndarray, sizes: np.ndarray) -> Variance:
-    """What other folds would change: trainings and patients together.
+    """How much a mean would vary with other folds: other trainings and patients together.
 
     Args:
         means: mean difference of each fold, over its patients.
-        sizes: patients of each fold, by which its mean counts.
+        sizes: number of patients in each fold, the weight of its mean.
     """
     shares = sizes / sizes.sum()
     deviations = means - shares @ means
@@ -178,7 +178,7 @@ def of_folds(means: np.ndarray, sizes: np.ndarray) -> Variance:
 
 
 def added(parts: Sequence[Variance]) -> Variance:
-    """Independent variances together, with (sum v)^2 / sum(v^2 / f) degrees of freedom.
+    """The sum of independent variances, with (sum v)^2 / sum(v^2 / f) degrees of freedom.
 
     Source: Satterthwaite 1946.
     """
@@ -193,8 +193,9 @@ def student(
     """Student's t interval of an estimate with several sources of chance, and p of its test.
 
     The quantile is the mean of the sources' own t quantiles, weighted by their variances (Cochran
-    and Cox 1957). Satterthwaite's over all sources would be too small where few trainings by chance
-    agree: 7 % of studies of equal methods then have a wrong verdict in place of 5 %.
+    and Cox 1957). Satterthwaite's quantile over all sources would be too small where a few
+    trainings agree by chance: 7 % of studies of equal methods would have a wrong verdict instead of
+    5 %.
 
     Returns:
         Lower end, upper end, two-sided p; NaN where a source's variance is unknown.
@@ -218,7 +219,7 @@ _LEAST_P = 1e-12
 
 
 def _solved(quantile: Callable[[float], float], ratio: float) -> float:
-    """The p whose quantile is the ratio of an estimate to its error; `_LEAST_P` stands for less."""
+    """The p whose quantile is the ratio of an estimate to its error, but at least `_LEAST_P`."""
     if ratio == 0:
         return 1.0
     if quantile(_LEAST_P) <= ratio:
@@ -229,12 +230,13 @@ def _solved(quantile: Callable[[float], float], ratio: float) -> float:
 def smaller_in_size(difference: Contrast, total: Contrast) -> tuple[float, float, float, float]:
     """How much smaller in size a is than b, from contrasts of b - a and b + a.
 
-    |b| - |a| has the sign of (b - a)(b + a): it is positive when both have one sign. So it is shown
-    only when both are told from zero, which keeps each error rate at that of a single t test.
+    |b| - |a| has the sign of (b - a)(b + a): it is positive when both factors have the same sign.
+    So it is established only when both are known to differ from zero, which keeps each error rate
+    at that of a single t test.
 
     Returns:
         Estimate of |b| - |a|, its lower and upper end over all values that both intervals allow,
-        and the larger of the two p.
+        and the larger of the two p values.
     """
     estimate = _sized((difference.estimate,) * 2, (total.estimate,) * 2)[0]
     low, high = _sized((difference.low, difference.high), (total.low, total.high))
@@ -247,7 +249,7 @@ def _sized(first: tuple[float, float], second: tuple[float, float]) -> tuple[flo
         return nan, nan
     greatest = max(min(_reach(first, sign), _reach(second, sign)) for sign in (1, -1))
     least = -max(min(_reach(first, sign), _reach(second, -sign)) for sign in (1, -1))
-    # Where no pair has the sign asked for, the ends of the other sign nearest to zero count.
+    # Where no pair has the wanted sign, the ends nearest to zero count, with the other sign.
     if greatest < 0:
         greatest = -min(_nearest(first), _nearest(second))
     if least > 0:

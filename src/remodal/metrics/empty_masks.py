@@ -1,6 +1,6 @@
-"""What evaluations make of empty masks: ours leaves a metric undefined where others set a value.
+"""How evaluations treat empty masks: ours leaves a metric undefined where others set a value.
 
-A value that stands for "nothing to measure" moves a mean, so each convention is a metric of its own
+A value that stands for "nothing to measure" shifts a mean, so each convention is a separate metric
 (`dice_brats`), to be shown beside ours where a paper used it.
 """
 
@@ -15,8 +15,8 @@ class Convention:
     """The values of some metrics where a mask is empty; None: as the metric itself defines it.
 
     Attributes:
-        title: in the heading of a table.
-        metrics: the metrics that it is for.
+        title: what a table's heading calls it.
+        metrics: the metrics that it applies to.
         both_empty: value when neither mask has a voxel.
         prediction_empty: value when only the prediction has none.
     """
@@ -27,7 +27,7 @@ class Convention:
     prediction_empty: float | None = None
 
 
-#: By the name that is put behind the metric's.
+#: By the suffix that is added to the metric's name.
 CONVENTIONS = {
     # The BraTS challenge's evaluation: a region that is rightly found absent is a full success.
     "brats": Convention("both empty: 100", ("dice",), both_empty=100.0),

@@ -32,13 +32,13 @@ def evaluate_predictions(
 ) -> None:
     """Measure every predicted case against its label, region by region.
 
-    A case that could not be predicted, or not be measured, by a fault of ours has every metric
-    undefined, and the reason in the column `failed`.
+    If a fault of ours kept a case from being predicted or measured, all its metrics are undefined
+    and the column `failed` has the reason.
 
     Args:
-        settings: `metrics`, `data.classes` and `data.regions` count.
-        predictions: folder with `predictions.json`, whose `cases` and `pairs` are measured, each by
-            the label of the `target`, and a segmentation of class indices for each.
+        settings: only `metrics`, `data` and `registration` matter here.
+        predictions: folder with a segmentation of class indices for each of the `cases` and `pairs`
+            in its `predictions.json`; each is measured against the label of the `target`.
         registered: folder with `<case>/label-<modality>.nii.gz`, which hold the sources' label
             values.
         splits: splits.json, for the cases' patients and groups.
@@ -58,7 +58,7 @@ def evaluate_predictions(
     measured: dict[str, list[Row]] = {}
     faults: dict[str, str] = {}
     for case in progress(predicted, "measuring"):
-        # A fault in all of them is not of one case.
+        # A fault in every case is not put down to one case, so that of an only case is raised.
         with noting_faults(case, faults, wanted=quarantine and len(predicted) > 1):
             measured[case] = [
                 keys | {"region": name} | measure(pair, metrics, settings.metrics.lesion_overlap)
@@ -80,7 +80,7 @@ def evaluate_predictions(
 
 
 def undefined(metrics: Sequence[CaseMetric]) -> Row:
-    """The row of a case of which nothing is known: no metric is defined, nothing is counted."""
+    """The row of a case about which nothing is known: no metric is defined, all counts are 0."""
     return dict.fromkeys((metric.name for metric in metrics), nan) | dict.fromkeys(COUNTS, 0)
 
 
@@ -90,7 +90,7 @@ def measure(pair: MaskPair, metrics: Sequence[CaseMetric], lesion_overlap: float
     Args:
         pair: the two masks.
         metrics: metrics of one case.
-        lesion_overlap: intersection over union from which lesions match.
+        lesion_overlap: least intersection over union at which lesions match.
 
     Returns:
         The metrics by name (NaN: undefined) and every column of `cases.COUNTS`.
@@ -122,7 +122,7 @@ def _predicted(predictions: Path) -> dict[str, Any]:
 def _files(
     predictions: Path, pairs: Mapping[str, Iterable[str]], case: str
 ) -> list[tuple[Row, Path]]:
-    """A case's predictions: one, or one with the images of each foreign case, which it names."""
+    """A case's predictions: one, or one for each foreign case, with columns that name it."""
     if case not in pairs:
         return [({}, prediction_file(predictions, case))]
     return [

@@ -1,14 +1,14 @@
-"""Lesion-wise detection: which lesions were found, and which predicted ones are there.
+"""Lesion-wise detection: which lesions were found, and which predicted ones are real.
 
 A lesion is a connected component under 26-connectivity. Lesions may merge in a prediction and a
-lesion may be predicted in pieces, so the match is many to many (the papers are silent; our choice):
+lesion may be predicted in pieces, so matching is many-to-many (our choice; the papers are silent):
 
 - a true lesion is *found* when its intersection over union with one predicted lesion, or with all
   predicted lesions that touch it taken together, is at least the threshold;
-- a predicted lesion is *false* unless the same holds for it with the true lesions that touch it.
+- a predicted lesion is *false* unless the same holds for it and the true lesions that touch it.
 
-So one prediction can find several lesions and several pieces can find one; exchanging prediction
-and truth exchanges recall and precision. A lesion that nothing touches is never found.
+So one predicted lesion can find several true ones, and several pieces can find one; swapping
+prediction and truth swaps recall and precision. A lesion that nothing touches is never found.
 """
 
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ class LesionCounts:
 def count_lesions(prediction: np.ndarray, truth: np.ndarray, threshold: float) -> LesionCounts:
     """Count lesions in two boolean masks of equal shape.
 
-    Memory is that of two label maps and of the pairs of lesions that touch, so a prediction of ten
-    thousand specks costs no more than one of two.
+    Memory is needed for two label maps and for the pairs of lesions that touch, so a prediction of
+    ten thousand specks costs no more than one of two.
 
     Args:
         prediction: predicted mask.
         truth: true mask.
-        threshold: intersection over union, 0 to 1, from which lesions match.
+        threshold: least intersection over union, 0 to 1, at which lesions match.
     """
     everywhere = np.ones((3,) * truth.ndim, dtype=bool)
     predicted, n_predicted = ndimage.label(prediction, structure=everywhere)

@@ -1,7 +1,7 @@
 """Overlap of a prediction and the ground truth, from three voxel counts.
 
-Conventions, those of nnU-Net's evaluator: both masks empty is undefined, and so is a relative
-volume without ground truth; one empty mask gives Dice 0.
+The conventions are those of nnU-Net's evaluator: overlap is undefined if both masks are empty, as
+is the relative volume without ground truth; one empty mask gives Dice 0.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Overlap:
-    """Voxel counts of a prediction, of the ground truth and of what they share."""
+    """Voxel counts of a prediction, of the ground truth and of their intersection."""
 
     intersection: int
     prediction: int
@@ -53,7 +53,7 @@ def volume_overlap_error(counts: Overlap) -> float:
 def relative_volume_difference(counts: Overlap) -> float:
     """RVD in percent, signed: 100 (|P| - |G|) / |G|; NaN without ground truth.
 
-    Negative is under-segmentation; the denominator is that of SLIVER and LiTS.
+    Negative values mean under-segmentation; the denominator is that of SLIVER and LiTS.
     """
     difference = counts.prediction - counts.truth
     return 100.0 * difference / counts.truth if counts.truth else nan

@@ -11,7 +11,7 @@ from remodal.metrics.surface import SurfaceDistances, surface, surface_distances
 
 
 class MaskPair:
-    """Two masks of one region, cropped to the box that holds both; each step is computed once.
+    """Two masks of one region, cropped to the box around both; each step is computed only once.
 
     Args:
         prediction: boolean (z, y, x).

@@ -1,7 +1,7 @@
-"""The metrics by name, each with what a table must know to print and to rank it.
+"""The metrics by name, each with what a table must know to print and rank it.
 
-A new metric is one decorated function here: of one case (`@of_case`, a column of the per-case CSV)
-or of all cases together (`@of_study`, only in tables). A value is NaN where it is undefined.
+A new metric is one decorated function here: for one case (`@of_case`, a column of the per-case CSV)
+or for all cases together (`@of_study`, only in tables). A value is NaN where it is undefined.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,10 @@ Direction = Literal["higher", "lower", "zero"]
 
 @dataclass(frozen=True)
 class Metric:
-    """What a table must know of a metric.
+    """What a table must know about a metric.
 
     Attributes:
-        name: what settings call it, and its column in the per-case CSV.
+        name: its name in the settings, and its column in the per-case CSV.
         title: its heading in tables, such as `Dice [%]`.
         unit: `%`, `voxel` or `mm`.
         direction: which values are better; `zero`: a signed error.
@@ -90,10 +90,10 @@ def require_metric(name: str) -> Metric:
 
 
 def require_case_metric(name: str, where: str) -> CaseMetric:
-    """The metric of one case of this name.
+    """The metric of this name, which must be one of single cases.
 
     Raises:
-        UserError: an unknown metric, or one that only a whole study has.
+        UserError: an unknown metric, or one that is defined only for a whole study.
     """
     metric = require_metric(name)
     if not isinstance(metric, CaseMetric):
@@ -149,7 +149,7 @@ _register_surface_metrics()
 
 
 def _register_conventions() -> None:
-    """What a paper's own evaluation says of an empty mask: a metric of its own, never ours."""
+    """What a paper's own evaluation makes of an empty mask, as a metric apart from ours."""
     for name, convention in CONVENTIONS.items():
         for base in convention.metrics:
             metric = require_case_metric(base, "metrics.empty_masks")
@@ -178,6 +178,6 @@ def _lesion_recall(cases: "pd.DataFrame") -> float:
 
 @of_study("lesion_precision", "Lesion precision", "%", "higher")
 def _lesion_precision(cases: "pd.DataFrame") -> float:
-    """Share of all predicted lesions that are there."""
+    """Share of all predicted lesions that are real."""
     predicted = cases["lesions_predicted"].sum()
     return 100.0 * (1 - cases["lesions_false"].sum() / predicted) if predicted else nan

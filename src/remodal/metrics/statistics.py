@@ -1,4 +1,4 @@
-"""What a table says of many cases: means, spreads and tests.
+"""What a table says about many cases: means, spreads and tests.
 
 A case counts once: with several seeds its value is the mean over them. Undefined values are left
 out and counted, never replaced.
@@ -17,7 +17,7 @@ from remodal.metrics.registry import Metric, StudyMetric, require_metric
 #: Fewest pairs with which a two-sided signed-rank test can reach p < 0.05.
 FEWEST_PAIRS = 6
 
-#: Most pairs for which the signed-rank test goes through all sums of ranks.
+#: Most pairs for which the signed-rank test is computed exactly, from all sums of ranks.
 MOST_EXACT = 200
 
 
@@ -29,8 +29,8 @@ class Summary:
         metric: its name.
         mean: over cases.
         sd: over cases (n - 1); NaN below two cases and for metrics of a whole study.
-        seed_sd: over the means of the seeds (n - 1): how much training again changes the mean;
-            NaN with one seed.
+        seed_sd: over the means of the seeds (n - 1): how much retraining changes the mean; NaN with
+            one seed.
         fold_mean: of the means of the folds, each over its cases.
         fold_sd: over the means of the folds (n - 1); NaN with one fold.
         n: cases with a defined value.
@@ -113,7 +113,7 @@ def _of_seeds(cases: pd.DataFrame, metric: Metric) -> list[float]:
 
 
 def _mean_of(cases: pd.DataFrame, metric: Metric) -> float:
-    """Over cases, each averaged over its seeds; or over seeds, of a metric of a whole study."""
+    """Mean over cases, each averaged over its seeds; or over seeds, if a whole study's metric."""
     if isinstance(metric, StudyMetric):
         return _mean(_of_seeds(cases, metric))
     return _mean(case_values(cases, metric.name))
@@ -134,9 +134,10 @@ def _sd(values: "pd.Series | Sequence[float]") -> float:
 def signed_rank(differences: np.ndarray) -> float:
     """Two-sided p of the Wilcoxon signed-rank test, exact whatever the ties.
 
-    Zero differences take part in the ranking, then only the others can change sign (Pratt 1959):
-    two methods that miss the same lesion are tied there, which dropping the case would hide. All
-    zero gives 1; none gives NaN. Beyond `MOST_EXACT` pairs the normal approximation serves.
+    Zero differences take part in the ranking, but only the others can change sign (Pratt 1959): two
+    methods that miss the same lesion are tied there, which dropping the case would hide. If all
+    differences are zero, p is 1; if there are none, NaN. Beyond `MOST_EXACT` pairs, the normal
+    approximation is used.
     """
     if differences.size == 0:
         return nan
@@ -144,7 +145,7 @@ def signed_rank(differences: np.ndarray) -> float:
         return 1.0
     if differences.size > MOST_EXACT:
         return float(stats.wilcoxon(differences, zero_method="pratt", method="approx").pvalue)
-    # Doubled, the ranks of tied differences are whole numbers too.
+    # Doubled, so that the ranks of tied differences are whole numbers too.
     doubled = np.rint(2 * stats.rankdata(np.abs(differences))).astype(int)
     ranks = doubled[differences != 0]
     positive = doubled[differences > 0].sum()
@@ -154,7 +155,7 @@ def signed_rank(differences: np.ndarray) -> float:
 
 
 def _rank_sums(ranks: np.ndarray) -> np.ndarray:
-    """Chance of each sum of ranks, when each counts with chance one half: (sum of ranks + 1,)."""
+    """Chance of each sum, if each rank counts with chance one half: (sum of ranks + 1,)."""
     chances = np.zeros(ranks.sum() + 1)
     chances[0] = 1.0
     for rank in ranks:
@@ -182,8 +183,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def jaccard_agrees(mean_dice: float, mean_jaccard: float, tolerance: float = 0.02) -> bool:
     """Whether a table's mean Jaccard is possible beside its mean Dice (both in percent).
 
-    J = D / (2 - D) is convex, so mean Jaccard is at least that of the mean Dice, and never above
-    mean Dice itself. Holds in every row of the papers' tables.
+    J = D / (2 - D) is convex, so the mean Jaccard is at least the Jaccard of the mean Dice, and
+    never above the mean Dice itself. This holds in every row of the papers' tables.
 
     Args:
         mean_dice: in percent.

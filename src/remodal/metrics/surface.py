@@ -41,10 +41,10 @@ def surface(mask: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SurfaceDistances:
-    """For each surface voxel of one mask the distance to the other's surface.
+    """For each surface voxel of one mask, the distance to the other's surface.
 
-    Both are float64 of shape (surface voxels,), in the unit of the spacing; both are empty when
-    either mask is empty, and every metric is undefined (NaN) then.
+    Both arrays are float64 of shape (surface voxels,), in the unit of the spacing. If either mask
+    is empty, both arrays are empty and every metric is undefined (NaN).
     """
 
     from_prediction: np.ndarray
@@ -86,8 +86,8 @@ def surface_distances(
 def _directed(source: np.ndarray, target: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
     """Distance from each source voxel, in array order, to the nearest target voxel.
 
-    Voxels that lie on both surfaces are at distance 0 and are not searched. The others cost a
-    query of a k-d tree each, or one distance transform of the whole array when that is cheaper.
+    Voxels on both surfaces are at distance 0 and are not searched. The others cost one query each
+    of a k-d tree, or one distance transform of the whole array if that is cheaper.
     """
     voxels = np.flatnonzero(source)
     apart = ~target.ravel()[voxels]

@@ -1,4 +1,4 @@
-"""What a claim can say of its cells: one file for each kind."""
+"""What a claim can say about its cells: one file for each kind."""
 
 from remodal.metrics.claim_kinds import better, smaller_gap, within_noise
 from remodal.metrics.claim_kinds.kind import Kind

@@ -35,10 +35,10 @@ class Kind:
     """A kind of claim.
 
     Attributes:
-        cells: in `first`, and in `second`.
+        cells: number of cells in `first`, and in `second`.
         about: what the estimate is, in words.
-        measure: from the per-case rows of all cells, first ones first, and the metric; a signed
-            metric's values are sizes already.
+        measure: takes the per-case rows of all cells, those of `first` first, and the metric; the
+            values of a signed metric are already absolute.
     """
 
     cells: int

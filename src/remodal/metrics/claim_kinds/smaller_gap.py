@@ -1,6 +1,6 @@
 """`smaller_gap`: the means of the first pair of cells differ less than those of the second.
 
-All four are of the cases that all have.
+All four means are over the cases that all four cells have.
 """
 
 from collections.abc import Sequence

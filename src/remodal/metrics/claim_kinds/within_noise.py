@@ -1,8 +1,8 @@
 """`within_noise`: the means of two cells differ by less than trainings of one method do.
 
 The noise floor is the mean absolute difference of two trainings of the same method on the same
-fold, averaged over folds and over both methods. Differences below it say nothing of the methods.
-The floor is taken as it is: its own chance is in no interval.
+fold, averaged over folds and over both methods. Differences below it say nothing about the methods.
+The floor is treated as exact: no interval allows for its own uncertainty.
 """
 
 from collections.abc import Sequence
@@ -54,9 +54,10 @@ def _measure(rows: Sequence["pd.DataFrame"], metric: Metric) -> Measured:
 
 
 def _p(found: Contrast, floor: float) -> float:
-    """Two-sided p that the difference is on the side of the floor where it seems to be.
+    """Two-sided p of the test that the difference is on the side of the floor where it seems to be.
 
-    Inside, both ends must be ruled out (two one-sided tests, Schuirmann 1987); beyond, the nearer.
+    Inside, both ends must be ruled out (two one-sided tests, Schuirmann 1987); beyond, only the
+    nearer one.
     """
     upper = _one_sided(found, floor)
     lower = _one_sided(found, -floor)
@@ -66,7 +67,7 @@ def _p(found: Contrast, floor: float) -> float:
 
 
 def _one_sided(found: Contrast, value: float) -> float:
-    """P that the difference is on the other side of a value than its estimate."""
+    """One-sided p of the test that the difference is on its estimate's side of a value."""
     return student(found.estimate - value, found.sources)[2] / 2
 
 
