@@ -28,7 +28,7 @@ from remodal.process import memory
 
 #: Commands of the workflow's rules.
 STAGES = (
-    *("simulate", "fetch-real-ct", "convert", "convert-label", "register", "split", "fingerprint"),
+    *("simulate", "fetch", "convert", "convert-label", "register", "split", "fingerprint"),
     *("preprocess", "inventory", "train", "infer", "evaluate", "tabulate", "report", "track"),
     "faults",
 )
