@@ -1,4 +1,4 @@
-"""Which values of a table are the best of their rivals, as the paper's bold marks them."""
+"""Which values of a table are the best among their rivals, which the paper prints in bold."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 def with_best(rows: Sequence["Row"]) -> list["Row"]:
-    """Mark the best of its rivals, as the paper's bold does.
+    """Mark the best among rivals, as the paper does in bold.
 
-    Values that print alike (two decimals) share the mark; a value without a rival gets none. Nor
-    does any of ours where the rivals' means are over other cases, or other numbers of them.
+    Values that print alike (two decimals) share the mark; a value without a rival gets none. None
+    of our values is marked if the rivals' means are over different cases, or different numbers of
+    them.
     """
     return [
         replace(
@@ -43,10 +44,10 @@ def _marked(entry: "Entry", rivals: Sequence["Entry"]) -> "Entry":
 
 
 def rivals_of(rows: Sequence["Row"], row: "Row", position: int) -> list["Entry"]:
-    """The cells among which that at a position of a row may be the best, itself included.
+    """The cells with which the one at a position of a row competes, including itself.
 
-    Where the columns are of different methods, these are the cells of its row that differ in the
-    method alone; else those of its column under the same heading that are about the same.
+    If the columns are of different methods, these are the cells of its row that differ only in the
+    method; otherwise, those of its column that are under the same heading and about the same thing.
     """
     entry = row.entries[position]
     beside = [other for other in row.entries if other.metric]

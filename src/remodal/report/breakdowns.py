@@ -54,7 +54,7 @@ class Chart:
 
 
 def measured_cells(settings: Settings, cases: pd.DataFrame) -> list[CellOfStudy]:
-    """The study's cells that have been measured, region by region and scenario by scenario."""
+    """The study's measured cells, region by region and scenario by scenario."""
     references = {
         (scenario, method)
         for table in settings.tables.values()
@@ -77,7 +77,7 @@ def measured_cells(settings: Settings, cases: pd.DataFrame) -> list[CellOfStudy]
 
 
 def all_metrics(settings: Settings, cells: list[CellOfStudy]) -> tuple[list[Metric], list]:
-    """Metrics of the per-case table and Dice global; and for each cell its summaries."""
+    """The metrics of the per-case table and global Dice, and the summaries of each cell."""
     metrics = [require_metric(name) for name in (*settings.metrics.names, *_OF_STUDY)]
     rows: list[tuple[CellOfStudy, list[Summary | None]]] = [
         (cell, [_summary(cell.cases, metric) for metric in metrics]) for cell in cells
@@ -121,7 +121,7 @@ def by_group(
 
 
 def distributions(settings: Settings, cells: list[CellOfStudy]) -> Iterator[Chart]:
-    """A box plot of each metric of the tables, and of each region."""
+    """A box plot for each metric of the tables and each region."""
     names = dict.fromkeys(cell.metric for cell in settings.cells())
     for region in settings.data.regions:
         for name in names:

@@ -8,10 +8,11 @@ _PREDICTION = ["fold", "seed", "case"]
 
 
 def rows_of(cases: pd.DataFrame, cell: Selection, method: str) -> pd.DataFrame:
-    """The rows of a cell, with the method that is given.
+    """The rows of a cell, for the given method.
 
-    Where the cell says `minus`, the metric is that of the cell's scenario minus that of the other
-    one, prediction by prediction; images of other cases are averaged over first.
+    If the cell has a scenario `minus`, the metric is that in the cell's own scenario minus that in
+    the other one, prediction by prediction; predictions with different foreign images are averaged
+    first.
     """
     rows = _of_scenario(cases, cell, method, cell.scenario)
     if not cell.minus or cell.metric not in rows:

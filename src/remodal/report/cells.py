@@ -21,12 +21,12 @@ class Column:
         name: what it selects, in one word.
         title: its heading.
         heading: above it and its neighbours; may be empty.
-        region: that it selects, or the only one; empty where the rows say it.
-        metric: that it selects; None where the rows do so, or for a record.
-        mean: over what its means are.
-        spread: over what their standard deviations are.
-        marks: whether its cells are marks, which no published number stands beside.
-        ranked: whether one of its values is better than another; not of differences.
+        region: the region that it selects, or the only one; empty if the rows select it.
+        metric: the metric that it selects; None if the rows select it, or for a record.
+        mean: what its means are taken over.
+        spread: what their standard deviations are taken over.
+        marks: whether its cells are marks, which never have a published number beside them.
+        ranked: whether one of its values can be better than another; not so for differences.
     """
 
     name: str
@@ -56,10 +56,10 @@ class Entry:
         summary: ours; None where the method was not run in this scenario, or for a record.
         recorded: ours, for a record; None where no model was trained.
         cases: the test cases that it was measured on.
-        runs: trained models that were measured.
+        runs: number of trained models that were measured.
         published: the paper's number; None where it prints none.
         reference: the method that its method is compared with; empty for none.
-        best: whether ours is the best of its rivals.
+        best: whether ours is the best among its rivals.
         published_best: whether the paper's is.
         comparison: method minus the reference method; None for the reference itself.
         p: two-sided signed-rank test of the patients' differences.
@@ -90,7 +90,7 @@ class Entry:
 
     @property
     def mean(self) -> float:
-        """Ours, as the column sums it up; NaN where there is none, or a word in its place."""
+        """Our value, as the column sums it up; NaN if there is none, or only a word."""
         if self.recorded is not None:
             return self.recorded.value
         if self.summary is None:
@@ -99,7 +99,7 @@ class Entry:
 
     @property
     def sd(self) -> float:
-        """The standard deviation that is shown beside it; NaN for none."""
+        """The standard deviation that is shown beside the mean; NaN for none."""
         if self.summary is None:
             return nan
         spreads = {
@@ -111,7 +111,7 @@ class Entry:
 
     @property
     def is_reference(self) -> bool:
-        """Whether others are compared with this one."""
+        """Whether other entries are compared with this one."""
         return bool(self.reference) and self.cell.method == self.reference
 
 
@@ -143,9 +143,9 @@ class Table:
         columns: in order.
         rows: in order.
         runs_expected: models that should stand behind each cell.
-        simulated: whether our values are of simulated data, which nothing published can be
-            compared with.
-        left_out: for each of its scenarios the test cases that lack an image, and which.
+        simulated: whether our values are of simulated data and cannot be compared with published
+            ones.
+        left_out: for each of its scenarios, the test cases that lack an image, with what they lack.
         labels: names of the methods.
     """
 
@@ -162,7 +162,7 @@ class Table:
 
     @property
     def caption(self) -> str:
-        """What every exported copy of the table says of itself."""
+        """What every exported copy of the table says about itself."""
         return f"{self.title}. {self.effort}"
 
     @property
@@ -186,7 +186,7 @@ class Table:
         return any(e.published for _, e in self.entries if e.column == column)
 
     def parts(self, column: Column) -> list[str]:
-        """Headings under a column; no difference to what nothing can be compared with."""
+        """Headings under a column; no difference if ours cannot be compared with the paper's."""
         if column.marks:
             return [""]
         published = self.prints(column)

@@ -120,7 +120,7 @@ def _boxes(axes: Axes, boxes: Sequence[Box]) -> None:
 
 
 def training_curves(panels: Mapping[str, Sequence[Curve]], axis: str) -> str:
-    """One panel per method, its runs in the accent colour over all other methods' in grey."""
+    """One panel per method, its runs in the accent colour over those of all others in grey."""
     rows = -(-len(panels) // _MOST_COLUMNS)
     columns = max(-(-len(panels) // rows), 2)
     everything = [curve for curves in panels.values() for curve in curves]

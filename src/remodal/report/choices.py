@@ -16,7 +16,7 @@ DEFAULT = "the method's default"
 
 @dataclass(frozen=True)
 class MadeChoice:
-    """A choice, the value used and why; the value is empty where a rule and no option decides."""
+    """A choice, the value used and why; the value is empty if a rule decides, not an option."""
 
     choice: Choice
     used: str
@@ -40,7 +40,7 @@ def made_choices(settings: Settings, study: Path) -> list[MadeChoice]:
 
 
 def _reason(choice: Choice, used: str) -> str:
-    """The reason is for the value that the paper's study has; another one is the user's."""
+    """Why the value was chosen: the notes explain only the value in the paper's own study."""
     if used in ("", DEFAULT, in_words(choice.here)):
         return choice.reason
     return f"Set by this study or preset. Else {in_words(choice.here)}: {choice.reason}"
@@ -53,7 +53,7 @@ def _used(settings: Settings, study: Path, option: str) -> str:
     value: Any = settings.model_dump() | {"registration": completed(settings.registration)}
     for part in parts:
         if part not in value:
-            return ""  # of another way of registration than the chosen one
+            return ""  # belongs to a way of registration that was not chosen
         value = value[part]
     if parts[0] != "recipe":
         return in_words(value)
@@ -61,7 +61,7 @@ def _used(settings: Settings, study: Path, option: str) -> str:
 
 
 def _otherwise(settings: Settings, key: str) -> str:
-    """The methods whose own recipes say otherwise, and what."""
+    """The methods whose own recipes differ in this setting, with their values."""
     return "".join(
         f"; {settings.methods[method].label or method}: {in_words(own[key])}"
         for method, own in own_recipes(settings).items()
@@ -75,7 +75,7 @@ def _method_option(settings: Settings, study: Path, method: str, option: str) ->
 
 
 def model_options(settings: Settings, study: Path, method: str) -> dict[str, Any]:
-    """From the trained model's description, which knows the defaults; else from the settings."""
+    """Options from the trained model's description, with defaults; otherwise from the settings."""
     options = dict(settings.methods[method].options) if method in settings.methods else {}
     for training in settings.trainings(method):
         described = model_folder(study, training) / "model.json"
@@ -85,7 +85,7 @@ def model_options(settings: Settings, study: Path, method: str) -> dict[str, Any
 
 
 def in_words(value: Any) -> str:
-    """A setting's value as a reader writes it."""
+    """A setting's value as a reader would write it."""
     if value is None:
         return "(by rule)"
     if isinstance(value, bool):

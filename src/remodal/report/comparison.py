@@ -43,7 +43,7 @@ def build_tables(
     Args:
         settings: the study.
         cases: per-case rows.
-        splits: content of splits.json: which test cases a scenario leaves out.
+        splits: content of splits.json, for the test cases that a scenario leaves out.
         study: its folder, for the records of the trained models.
 
     Raises:
@@ -93,7 +93,7 @@ def _build_table(
 
 
 def _effort(settings: Settings) -> str:
-    """How much training stands behind a study's tables."""
+    """How much training is behind a study's tables."""
     epochs = sorted({settings.recipe_of(method).epochs for method in settings.methods})
     shown = " to ".join(map(str, dict.fromkeys((epochs[0], epochs[-1]))))
     seeds = len(settings.seeds)

@@ -1,4 +1,4 @@
-"""Faults of ours in a study's cases: what is left to report when everything else is done."""
+"""Faults of ours in a study's cases: what is left to report once everything else is done."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Fault:
 
 
 class FaultsLeft(FaultOfOurs):
-    """What is to be reported, one line a fault."""
+    """What is to be reported, one line per fault."""
 
     def __init__(self, faults: list[Fault]) -> None:
         cases = len({fault.case for fault in faults})
@@ -80,16 +80,16 @@ def _fault(record: Record, study: Path, data: Path) -> Fault:
 
 
 def require_no_faults(settings: Settings, study: Path, data: Path, output: Path) -> None:
-    """See that no case of a study is missing by a fault of ours.
+    """Check that no case of a study is missing because of a fault of ours.
 
     Args:
         settings: the study.
         study: folder of its results.
         data: folder of the data set's results.
-        output: JSON to write where there is none: an empty list.
+        output: JSON file to write if there is no fault: an empty list.
 
     Raises:
-        FaultsLeft: naming each with its log.
+        FaultsLeft: there are faults; each is named with its log.
     """
     if faults := find_faults(settings, study, data):
         output.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Pictures of our own predictions, of cases that are chosen by a rule and not by eye.
+"""Pictures of our own predictions, for cases that are chosen by a rule rather than by eye.
 
 Which methods are compared follows from the study's tables: in a scenario, "ours" is the table's
 reference method and the rival is the first other row.
@@ -47,15 +47,15 @@ class Measured:
 
     @property
     def prediction(self) -> tuple[str, int, int]:
-        """What names the prediction of one method in one scenario."""
+        """What identifies the prediction of one method in one scenario."""
         return self.case, self.fold, self.seed
 
 
 def attention_examples(source: Source, cases: pd.DataFrame, count: int = 2) -> list[Example]:
     """Attention maps beside the image and the output.
 
-    Shown are the test cases with the highest Dice among those with attention maps, each of another
-    group where groups are given.
+    The test cases are those with the highest Dice among those that have attention maps, each from a
+    different group if groups are given.
     """
     for method, scenario in _multimodal_cells(source.settings):
         runs = _measured(cases, method, scenario)
@@ -136,8 +136,8 @@ def _attention_example(
 def failure_examples(source: Source, cases: pd.DataFrame) -> list[Example]:
     """Where a method of a single modality fails and the reference method does not.
 
-    For each one-modality scenario of a table, the test case in which the reference method's Dice
-    exceeds the rival's most; each such scenario is shown on the case.
+    For each one-modality scenario of a table, this is the test case in which the reference method's
+    Dice exceeds the rival's by the most; the case is shown in all such scenarios.
     """
     rivals = single_modality_rivals(source.settings)
     examples = []
@@ -176,7 +176,7 @@ def _measured(cases: pd.DataFrame, method: str, scenario: str) -> list[Measured]
 def _gains(
     source: Source, cases: pd.DataFrame, scenario: str, rival: str, ours: str
 ) -> list[tuple[Measured, Measured]]:
-    """Ours and the rival's of each case, by falling gain in Dice, where all pictures exist."""
+    """Our and the rival's result for each case with all files, by decreasing gain in Dice."""
     rivals = {run.prediction: run for run in _measured(cases, rival, scenario)}
     pairs = [
         (run, rivals[run.prediction])

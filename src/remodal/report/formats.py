@@ -1,4 +1,4 @@
-"""A table as CSV and Markdown, and the formats that there are."""
+"""A table as CSV and Markdown, and the list of all formats."""
 
 import csv
 import io
@@ -58,7 +58,7 @@ CSV_COLUMNS = (
 
 
 def to_csv(table: Table) -> str:
-    """One line per entry, every number with six decimals, undefined empty."""
+    """One line per entry, every number with six decimals, undefined ones empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)

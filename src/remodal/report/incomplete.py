@@ -21,7 +21,7 @@ class IncompleteCase:
     Attributes:
         case: its name.
         lacks: its missing modalities.
-        sets: the set that it is in, by fold where there are several.
+        sets: the set that it is in, by fold if there are several.
         trained: the methods that were trained on it.
         tested: the scenarios that it was tested in.
     """
@@ -36,7 +36,7 @@ class IncompleteCase:
 def incomplete_cases(
     settings: Settings, splits: Mapping[str, Any], runs: Sequence[Run], cases: pd.DataFrame
 ) -> list[IncompleteCase]:
-    """The usable cases that lack a modality, by name, with their use as the models' records say.
+    """The usable cases that lack a modality, by name, with their use as recorded with the models.
 
     Args:
         settings: the study.
@@ -54,7 +54,7 @@ def incomplete_cases(
 
 
 def training_cases(run: Run) -> list[str]:
-    """The cases that a model was trained on; none of one that was assembled."""
+    """The cases that a model was trained on; empty for one that was only assembled."""
     return run.details.get("cases", {}).get("train", [])
 
 

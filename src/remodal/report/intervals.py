@@ -8,10 +8,10 @@ from remodal.report.cells import Entry, Table
 
 
 def interval_drawing(table: Table, entry: Entry) -> Markup:
-    """A comparison's interval as a small drawing: right is where the method is the better one.
+    """A comparison's interval as a small drawing; right of the middle, the method is better.
 
-    All comparisons of a column share its scale. A signed error is compared by its size, so less
-    is better there too.
+    All comparisons in a column share one scale. A signed error is compared by its size, so that
+    smaller is better there too.
     """
     found = entry.comparison
     if found is None or isnan(found.low):

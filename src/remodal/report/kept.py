@@ -1,4 +1,4 @@
-"""Tables that git keeps (docs/results), and whether a run gives the same numbers."""
+"""Tables that are kept in git (docs/results), and whether a run gives the same numbers."""
 
 import shutil
 from datetime import date
@@ -67,7 +67,7 @@ def _largest(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     found: dict[str, float] = {}
     for key, value in ours.items():
         other = theirs.get(key)
-        # A mean has a number of cases beside it; other numbers are counts and spreads.
+        # Only a mean has a number of cases beside it; other numbers are counts and spreads.
         if f"{key}.n" in ours and value is not None and other is not None:
             metric = key.rpartition(".")[2]
             found[metric] = max(found.get(metric, 0.0), abs(value - other))
@@ -75,7 +75,7 @@ def _largest(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
 
 
 def _made_with(study: Path) -> dict[str, Any]:
-    """What decides the numbers, of the first model that was trained; empty without one."""
+    """What determines the numbers, from the first trained model; empty if there is none."""
     for path in sorted((study / "models").glob("*/fold*-seed*/training.json")):
         found = read_json(path)
         if found.get("epochs"):
@@ -91,7 +91,7 @@ def _made_with(study: Path) -> dict[str, Any]:
 
 
 def _difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
-    """What the two runs were not alike in."""
+    """How the two runs differed."""
     unlike = [
         f"{name.replace('_', ' ')} {ours.get(name)} here, {theirs.get(name)} there"
         for name in _DECIDES

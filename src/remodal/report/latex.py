@@ -47,11 +47,11 @@ def latex(text: str) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A table with its notes below, as wide as the text at most.
+    """A table with its notes below, at most as wide as the text.
 
     It needs the packages booktabs and graphicx, and amssymb where there are ticks. Published and
-    ours stand side by side, without their difference; a count that is the same in all rows is told
-    below, not in a column.
+    our values stand side by side, without their difference; a count that is the same in all rows is
+    given below the table, not in a column.
     """
     names = [_names(table, column) for column in table.columns]
     told, counts = _counts(table)
@@ -91,7 +91,7 @@ def to_latex(table: Table) -> str:
 
 
 def _headings(table: Table, widths: Sequence[int]) -> list[str]:
-    """A line of headings above several columns, and its rules; nothing where no column has one."""
+    """A line of headings above several columns, and its rules; empty if no column has a heading."""
     if not any(column.heading for column in table.columns):
         return []
     spans, rules, first = [""], [], 2
@@ -132,7 +132,7 @@ def _rows(table: Table, counts: list[str]) -> Iterator[str]:
 
 
 def _cells(table: Table, row: Row, counts: list[str]) -> list[str]:
-    """Cells are escaped first, so that the mark of the best survives."""
+    """The printed cells of one row, escaped before bold is added, so that bold survives."""
     cells = [row.label]
     for entry in row.entries:
         texts = metric_texts(table, entry, bold=lambda text: f"\0{text}")

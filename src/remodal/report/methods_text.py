@@ -29,7 +29,7 @@ from remodal.settings import Settings
 from remodal.splits import unlabelled_cases
 from remodal.splits.completeness import lacking
 
-#: What each probability of the augmentation does, in the order in which it is done.
+#: What happens with each of the augmentation's probabilities, in the order of application.
 _AUGMENTED = {
     "rotation_probability": "rotated",
     "scale_probability": "scaled",
@@ -65,7 +65,7 @@ def methods_text(
         environment: holds the template.
         settings: the study.
         splits: content of splits.json.
-        trained: what is known of the trained models.
+        trained: what is known about the trained models.
         versions: of the software.
     """
     return environment.get_template("methods.txt.j2").render(
@@ -98,7 +98,7 @@ def methods_text(
 
 
 def _sentences(*sentences: str) -> str:
-    """Those that say something, one after the other."""
+    """The sentences that are not empty, one after another."""
     return " ".join(filter(None, sentences))
 
 
@@ -122,7 +122,7 @@ def _data_sentence(settings: Settings, splits: dict[str, Any]) -> str:
 
 
 def _augmentation_sentence(settings: Settings) -> str:
-    """What was on, with its chance."""
+    """Which augmentations were on, with their probabilities."""
     chances = {
         done: getattr(settings.recipe.augmentation, name) for name, done in _AUGMENTED.items()
     }
@@ -142,7 +142,7 @@ def _split_sentence(settings: Settings, splits: dict[str, Any]) -> str:
 
 
 def _method_list(settings: Settings) -> str:
-    """The methods' names, and which of them starts from others."""
+    """The methods' names, and which others some of them start from."""
     labels = {name: chosen.label or name for name, chosen in settings.methods.items()}
     described = []
     for name, chosen in settings.methods.items():

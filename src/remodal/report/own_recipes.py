@@ -1,4 +1,4 @@
-"""Which methods were trained otherwise than the study's recipe says."""
+"""Which methods were trained with a recipe that differs from the study's."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from remodal.settings import Settings
 
 
 def own_recipes(settings: Settings) -> dict[str, dict[str, Any]]:
-    """For each method that was trained otherwise, the keys that differ, dotted, and their values.
+    """For each method with a recipe of its own, the dotted keys that differ, and their values.
 
-    A key that a method sets to the study's own value is no difference.
+    A key that a method sets to the study's own value does not count as a difference.
     """
     common = _flat(settings.recipe.described())
     found = {}

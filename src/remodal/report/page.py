@@ -1,4 +1,4 @@
-"""The report stage: one HTML file with everything in it, that opens without a network."""
+"""The report stage: one HTML file with everything in it, which opens without a network."""
 
 import base64
 from collections.abc import Sequence
@@ -86,8 +86,8 @@ class Glance:
 def write_report(settings: Settings, study: Path, data: Path, output: Path) -> None:
     """Write the study's report.
 
-    Everything shown is computed from the per-case metrics, predictions and records; what was not
-    run is said to be so.
+    Everything shown is computed from the per-case metrics, predictions and records; anything that
+    was not run is reported as such.
 
     Args:
         settings: the study.
@@ -249,7 +249,7 @@ def _shown_parts(table: Table) -> list[list[str]]:
 
 
 def _headings(table: Table) -> list[tuple[str, int]]:
-    """Headings above several columns, each with the cells that it spans; empty where none is."""
+    """Headings above several columns, each with the number of cells that it spans; may be empty."""
     if not any(column.heading for column in table.columns):
         return []
     widths = zip(table.columns, map(len, _shown_parts(table)))

@@ -1,7 +1,7 @@
-"""What is known of a paper beside its numbers: what each row is, and what the paper leaves open.
+"""What is known about a paper besides its numbers: what each row is, and what it leaves open.
 
-`config/published/<paper>.yaml`, beside the numbers of `<paper>.csv`. The report's section on the
-paper's silence and the page docs/reproduction/<paper>.md are both made of it.
+This is in `config/published/<paper>.yaml`, next to the numbers in `<paper>.csv`. The report's
+section on what the paper leaves open and docs/reproduction/<paper>.md are both made from it.
 """
 
 from pathlib import Path
@@ -58,7 +58,7 @@ def read_notes(paper: str, folder: Path = FOLDER) -> PaperNotes:
     """The notes on a paper; empty without a name or a file.
 
     Raises:
-        UserError: no YAML, or a wrong, missing or misspelt key.
+        UserError: not YAML, or a wrong, missing or misspelt key.
     """
     path = folder / f"{paper}.yaml"
     if not paper or not path.is_file():

@@ -30,7 +30,7 @@ def preparation_text(settings: Settings) -> str:
 
 
 def label_use(settings: Settings) -> list[str]:
-    """What the labels of test cases were used for beside measuring; empty: for nothing."""
+    """What the labels of test cases were used for besides measuring; empty if for nothing else."""
     uses = []
     registering, cropping = mask_of(settings.registration), settings.preprocessing.crop.mask
     if registering and registering.label:

@@ -35,17 +35,17 @@ REPRODUCIBILITY: dict[str, str] = {
     "tested, not the published values.",
 }
 
-#: What the number after a published mean is a standard deviation over.
+#: What the standard deviation after a published mean is taken over.
 SPREADS = {"cases": "cases", "folds": "folds", "seeds": "seeds", "none": ""}
 
-#: Table, and what its cell selects.
+#: A table, and what a cell of it selects.
 Key = tuple[str, str, str, str, str, str, str, str]
 _CELL = COLUMNS[1:8]
 
 
 @dataclass(frozen=True)
 class Published:
-    """One printed number: mean, standard deviation (None: not printed) and where it stands."""
+    """One printed number: mean, standard deviation (None: not printed) and where it is printed."""
 
     mean: float
     sd: float | None
@@ -55,15 +55,15 @@ class Published:
 
 
 def key_of(table: str, cell: Selection) -> Key:
-    """What a cell's published number is found by."""
+    """The key under which a cell's published number is found."""
     return (table, *(getattr(cell, part) for part in _CELL))
 
 
 def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
-    """Published numbers by what `key_of` gives of their cells; empty without a name.
+    """Published numbers, by the key that `key_of` gives; empty without a name.
 
     Raises:
-        UserError: no such file, a wrong column, or a cell that is no number or stands twice.
+        UserError: no such file, a wrong column, or a cell that is not a number or occurs twice.
     """
     if not name:
         return {}

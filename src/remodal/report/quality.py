@@ -33,7 +33,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Note:
-    """A case, the stage that spoke of it, what it said, and whether it met a fault of ours."""
+    """A case, the stage that reported it, the reason, and whether it met a fault of ours."""
 
     case: str
     stage: str
@@ -43,7 +43,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Pair:
-    """An image of a case, and what its registration's record says of it."""
+    """An image of a case, and what its registration's record says about it."""
 
     case: str
     modality: str
@@ -76,7 +76,7 @@ class Registration:
 
 
 def quarantined(records: list[Record], splits: dict[str, Any]) -> list[Note]:
-    """Cases that are in no number, with the stage that stopped them first and its reason."""
+    """Cases that no result includes, with the stage that first stopped them and its reason."""
     notes: dict[str, Note] = {}
     for record in records:
         if not record.ok:
@@ -88,7 +88,7 @@ def quarantined(records: list[Record], splits: dict[str, Any]) -> list[Note]:
 
 
 def failed_predictions(settings: Settings, cases: pd.DataFrame) -> list[Note]:
-    """Test cases without a value by a fault of ours: in which row of the tables, and why.
+    """Test cases that a fault of ours left without a value: in which row of the tables, and why.
 
     Args:
         settings: the study.
@@ -109,7 +109,7 @@ def failed_predictions(settings: Settings, cases: pd.DataFrame) -> list[Note]:
 
 
 def warnings(records: list[Record]) -> list[Note]:
-    """Warnings about cases that were used all the same."""
+    """Warnings about cases that were used nevertheless."""
     found = dict.fromkeys(
         Note(record.case, record.stage, text)
         for record in records

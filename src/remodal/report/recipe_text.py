@@ -1,10 +1,10 @@
-"""What the methods paragraph says of the study's recipe, and of how its models predict."""
+"""What the methods paragraph says about the study's recipe, and about how its models predict."""
 
 from remodal.settings import InferenceSettings, RecipeSettings
 
 
 def optimiser_words(recipe: RecipeSettings) -> str:
-    """The optimiser by its name."""
+    """The optimiser's name."""
     if recipe.optimiser == "adam":
         return "Adam with AMSGrad" if recipe.amsgrad else "Adam"
     kind = "Nesterov" if recipe.nesterov else "momentum"
@@ -37,7 +37,7 @@ def clipping_words(recipe: RecipeSettings) -> str:
 
 
 def samples_sentence(recipe: RecipeSettings) -> str:
-    """Whose labels were used and where samples came from, unless it is all labelled cases."""
+    """Whose labels were used and where samples came from; empty if all labelled cases were used."""
     sentences = []
     if recipe.labelled is not None:
         number = recipe.labelled if isinstance(recipe.labelled, int) else len(recipe.labelled)
@@ -57,14 +57,14 @@ def window_words(inference: InferenceSettings) -> str:
 
 
 def start_sentence(recipe: RecipeSettings) -> str:
-    """The weights that networks started from, where they were not random."""
+    """The weights that networks started from, unless these were random."""
     if recipe.starting_weights is None:
         return ""
     return f"Networks started from given weights (SHA-256 {recipe.starting_weights.sha256})."
 
 
 def checkpoint_sentence(recipe: RecipeSettings) -> str:
-    """Which weights are the model."""
+    """Which weights became the model."""
     if recipe.checkpoint == "last":
         return "The last checkpoint was used."
     return "The weights with the best Dice on validation patches were used."

@@ -1,7 +1,7 @@
-"""What a cell can show in place of a metric: a model's record, an option, a modality that is there.
+"""What a cell can show in place of a metric: a model's record, an option, a modality's presence.
 
-A record is of the model (`parameters`, `hours`, numbers of cases), of the method's settings
-(`option.<name>`), or of the scenario (`present.<modality>`).
+A record describes the model (`parameters`, `hours`, numbers of cases), the method's settings
+(`option.<name>`), or the scenario (`present.<modality>`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +15,13 @@ from remodal.settings import Selection, Settings
 
 TICK, PRESENT, ABSENT = "✓", "●", "○"
 
-#: Kinds of records whose rest is a name: of an option, of a modality.
+#: Kinds of records that are followed by a name: of an option, of a modality.
 OPTION, MODALITY = "option.", "present."
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a record says: a number (NaN: it is a word or a mark) and how it is printed."""
+    """What a record says: a number (NaN for a word or a mark) and how it is printed."""
 
     value: float
     text: str
@@ -29,7 +29,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class _Number:
-    """A number of each trained model: heading, decimals, and how it is found in its record."""
+    """A number of each trained model: heading, decimals, and how to find it in the record."""
 
     title: str
     digits: int
@@ -45,7 +45,7 @@ def _count(part: str) -> Callable[[Mapping[str, Any]], float | None]:
 
 
 def _millions(details: Mapping[str, Any]) -> float | None:
-    """As papers count: of all networks that were trained, a discriminator too."""
+    """Parameters as papers count them: of all trained networks, including a discriminator."""
     count = details.get("trained_parameter_count")
     return None if count is None else count / 1e6
 
@@ -81,12 +81,12 @@ def record_title(name: str) -> str:
 
 
 def is_number(name: str) -> bool:
-    """Whether a record is a number, to be printed and compared; else it is a mark or a word."""
+    """Whether a record is a number, to be printed and compared, rather than a mark or a word."""
     return name in NUMBERS
 
 
 def digits_of(name: str) -> int:
-    """Decimals of a record's number; those of a metric without a name of a record."""
+    """Decimals of a record's number; those of a metric if the name is not a record's."""
     return NUMBERS[name].digits if name in NUMBERS else 2
 
 
@@ -102,12 +102,12 @@ def recorded(
     Args:
         settings: the study.
         cell: names the record, and the method or the scenario.
-        ticked: values that are shown as a tick; the others stay empty.
+        ticked: values that are shown as a tick; all others are left empty.
         runs: the study's trained models.
-        options: the options of a method, its own defaults included.
+        options: gives the options of a method, including its defaults.
 
     Returns:
-        None where no model was trained, or none says it.
+        None if no model was trained, or no model's record has it.
     """
     kind, _, name = cell.record.partition(".")
     if cell.modality:
@@ -126,7 +126,7 @@ def recorded(
 
 
 def _in_words(value: Any, ticked: Sequence[Any]) -> str:
-    """A value as a tick or nothing, where it is a yes or no or where ticks are asked for."""
+    """A value as a word; as a tick or nothing, if it is a yes or no or if ticks are asked for."""
     if ticked or isinstance(value, bool):
         return TICK if value in (ticked or [True]) else ""
     return str(value)

@@ -1,7 +1,7 @@
 """docs/reproduction/<paper>.md: every row of a paper, what it leaves open, and what was measured.
 
-Made of the notes (config/published/<paper>.yaml), the printed numbers (<paper>.csv), the studies'
-settings and the committed results, so that it cannot drift from any of them.
+It is generated from the notes (config/published/<paper>.yaml), the printed numbers (<paper>.csv),
+the studies' settings and the committed results, so that it cannot drift from any of them.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from remodal.results.files import read_json
 from remodal.settings import Settings
 from remodal.settings.composition import compose
 
-#: Where results are committed: a folder `<study>-<preset>` of the files of `tables/` each.
+#: Where results are committed: a folder `<study>-<preset>` for each, with the files of `tables/`.
 COMMITTED = Path("docs/results")
 
 _MADE = """Made by `remodal describe-reproduction --paper {paper}` from
@@ -35,7 +35,7 @@ def reproduction(paper: str, committed: Path = COMMITTED) -> str:
         committed: folder of committed results.
 
     Raises:
-        UserError: no such paper, a wrong file, or a study that is not there.
+        UserError: no such paper, a wrong file, or a study that does not exist.
     """
     notes, printed = read_notes(paper), read_published(paper)
     studies = {name: _paper_settings(name) for name in notes.studies}
@@ -81,7 +81,7 @@ def _row(
 
 
 def _value(made: MadeChoice) -> str:
-    """The value used; for a default of a method, the one that the notes give."""
+    """The value used; for a method's default, the value that the notes give."""
     used = in_words(made.choice.here) if made.used == DEFAULT else made.used
     return f"{used} (`{made.choice.option}`)"
 
@@ -103,7 +103,7 @@ def _measured(row: RowNote, study: str, settings: Settings, committed: Path) -> 
 
 
 def _keys(row: RowNote, settings: Settings) -> list[tuple[str, str]]:
-    """Where a committed summary has the row's cells, and the metric of each."""
+    """The keys of the row's cells in a committed summary, each with the cell's metric."""
     table = settings.tables[row.table]
     return [
         (f"{row.table}.{line.name}.{column.name}", cell.metric)
@@ -125,7 +125,7 @@ def _spread(mean: float, sd: float | None) -> str:
 
 
 def _left_open(made: Sequence[MadeChoice], settings: Settings) -> list[str]:
-    """What concerns every row first, then what concerns some."""
+    """The choices, those that concern every row first."""
     heads = ("question", "rows", "the paper", "here", "why")
     lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for one in sorted(made, key=lambda one: bool(one.choice.methods)):
@@ -137,7 +137,7 @@ def _left_open(made: Sequence[MadeChoice], settings: Settings) -> list[str]:
 
 
 def _not_built(notes: PaperNotes, printed: dict[Key, Published]) -> list[str]:
-    """Printed tables that no study has."""
+    """Printed tables that are in no study."""
     built = {row.table for row in notes.rows}
     sources = dict.fromkeys(
         value.source.partition(", row")[0] for key, value in printed.items() if key[0] not in built

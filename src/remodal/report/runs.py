@@ -1,4 +1,4 @@
-"""What is known of the trained models: curves, time, size, machine."""
+"""What is known about the trained models: curves, time, size, machine."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ def trained_runs(settings: Settings, study: Path) -> list[Run]:
 
 
 def _curves(path: Path) -> pd.DataFrame:
-    """Empty for a model that was assembled and not trained."""
+    """The curves; empty for a model that was assembled rather than trained."""
     if not path.is_file() or not path.stat().st_size:
         return pd.DataFrame()
     return pd.read_csv(path)

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-#: Of the regions, in their order; from the seventh on they repeat.
+#: Colours of the regions, in order; they repeat from the seventh region on.
 OUTLINES = {
     "red": "#ff3b30",
     "green": "#34c759",
@@ -80,7 +80,7 @@ def box_around(mask: np.ndarray, spacing: tuple[float, float], least: float = 14
     """Square box in millimetres around a mask (y, x), with a margin, clipped to the slice.
 
     Args:
-        mask: what must be inside; when empty, the whole slice is.
+        mask: what must be inside; if it is empty, the box is the whole slice.
         spacing: pixel size (y, x) in mm.
         least: smallest side in mm.
     """
@@ -99,7 +99,7 @@ def box_around(mask: np.ndarray, spacing: tuple[float, float], least: float = 14
 def arrow_to(mask: np.ndarray, spacing: tuple[float, float]) -> Arrow | None:
     """An arrow to the largest object of a mask (y, x).
 
-    It comes diagonally from where there is most room; None when the mask is empty.
+    It comes diagonally from the side with the most room; None if the mask is empty.
     """
     from scipy import ndimage
 

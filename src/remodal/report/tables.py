@@ -26,7 +26,7 @@ def study_cases(settings: Settings, metrics: Path) -> pd.DataFrame:
     not part of the study.
 
     Raises:
-        UserError: there is nothing measured.
+        UserError: nothing has been measured.
     """
     cases = read_cases(metrics)
     ours = (
@@ -78,7 +78,7 @@ def _rounded(value: float) -> float | None:
 
 
 def cases_csv(cases: pd.DataFrame) -> str:
-    """All per-case rows as CSV, six decimals, undefined empty."""
+    """All per-case rows as CSV, with six decimals, undefined values empty."""
     return cases.to_csv(index=False, float_format="%.6f", lineterminator="\n")
 
 

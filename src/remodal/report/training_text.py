@@ -1,6 +1,7 @@
-"""What the methods paragraph says of the trained models: losses, options and precision as used.
+"""What the methods paragraph says about the trained models: losses, options and precision used.
 
-From the files beside the weights, which know a method's defaults and what the device chose.
+It is taken from the files beside the weights, which include a method's defaults and the precision
+that was chosen for the device.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,10 +26,10 @@ _DICE, _SUPERVISION = "dice_over", ("deep_supervision", "intra_deep_supervision"
 
 @dataclass(frozen=True)
 class Trained:
-    """What is known of the models that were optimised.
+    """What is known about the models that were optimised.
 
     Attributes:
-        options: of each method, by its label; methods that were only assembled are not there.
+        options: of each method, by its label; methods that were only assembled are left out.
         precisions: number format and device of every training.
     """
 
@@ -37,7 +38,7 @@ class Trained:
 
 
 def what_was_trained(settings: Settings, study: Path, runs: Iterable[Run]) -> Trained:
-    """Options and precision of the models that were optimised, by the files beside them."""
+    """Options and precision of the models that were optimised, from the files beside them."""
     options: dict[str, dict[str, Any]] = {}
     precisions: dict[tuple[str, str], None] = {}
     for run in runs:
@@ -49,7 +50,7 @@ def what_was_trained(settings: Settings, study: Path, runs: Iterable[Run]) -> Tr
 
 
 def loss_sentence(trained: Trained) -> str:
-    """Over what the Dice terms are, and which models are supervised at several resolutions."""
+    """What the Dice terms are computed over, and which models had deep supervision."""
     sentences = []
     modes = _by_value(trained, _DICE)
     if modes:
@@ -84,7 +85,7 @@ def options_sentence(trained: Trained) -> str:
 
 
 def own_recipes_sentence(settings: Settings) -> str:
-    """Which methods were trained otherwise, and in what."""
+    """Which methods were trained with recipes of their own, and what differs."""
     described = []
     for method, own in own_recipes(settings).items():
         values = ", ".join(
@@ -114,6 +115,6 @@ def _by_value(trained: Trained, option: str) -> dict[Any, list[str]]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in a sentence."""
+    """Names joined for a sentence, with "and" before the last."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last

@@ -44,7 +44,7 @@ class Source:
         return prediction_folder(self.study, Training(method, fold, seed), scenario)
 
     def has_images(self, case: str) -> bool:
-        """Whether all images of a registered case are there, each with its truth."""
+        """Whether all images of a registered case exist, each with its ground truth."""
         named = self.settings.data.modalities
         files = [of(case, modality) for of in (self.image, self.label) for modality in named]
         return all(map(written, files))
@@ -60,7 +60,7 @@ class View:
     Args:
         source: where the files are.
         case: the case.
-        modality: the image whose truth says which slice is shown, and how much of it.
+        modality: the image whose ground truth decides which slice is shown, and which part of it.
     """
 
     def __init__(self, source: Source, case: str, modality: str) -> None:
@@ -116,7 +116,7 @@ class View:
         return [np.isin(array, self._data.indices_of(region)) for region in self._data.regions]
 
     def left_out(self, folder: Path, modality: str) -> np.ndarray:
-        """What is in a true region of an image and in no predicted one (z, y, x)."""
+        """Voxels in a true region of an image but in no predicted one (z, y, x)."""
         return self._any_truth(modality) & ~np.logical_or.reduce(self.prediction(folder))
 
     def panel(
@@ -158,5 +158,5 @@ class View:
 
 
 def written(path: Path) -> bool:
-    """Whether a file is there; a quarantined case's is empty."""
+    """Whether a file exists and has content; a quarantined case's file is empty."""
     return path.is_file() and path.stat().st_size > 0

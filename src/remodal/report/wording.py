@@ -10,7 +10,7 @@ from remodal.report.cells import Entry, Row, Table
 from remodal.report.published import REPRODUCIBILITY, SPREADS
 from remodal.report.records import digits_of
 
-#: Cases that a note names.
+#: The most cases that a note names.
 _LISTED = 8
 
 DASH = "–"
@@ -93,7 +93,7 @@ def metric_texts(table: Table, entry: Entry, bold: Callable[[str], str]) -> dict
 
 
 def retraining_text(entry: Entry) -> str:
-    """Spread of the means of seeds and of folds, where there are several; not one shown already."""
+    """Spread of the means of seeds and of folds, if several; not the one that is already shown."""
     if entry.summary is None:
         return ""
     spreads = {"seeds": entry.summary.seed_sd, "folds": entry.summary.fold_sd}
@@ -158,7 +158,7 @@ def _evidence_notes(table: Table) -> list[str]:
 
 
 def _left_out_notes(table: Table) -> list[str]:
-    """Which test cases are not in which rows, and why."""
+    """Which test cases are missing from which rows, and why."""
     lines = []
     for scenario, cases in table.left_out.items():
         listed = [f"{case} lacks {' and '.join(names)}" for case, names in cases.items()]
@@ -186,7 +186,7 @@ _SPREADS = {
 
 
 def _summed_up(table: Table) -> str:
-    """What ours are: the means, and what the number behind each is over; columns that differ."""
+    """What our means, and the spread after each, are taken over; by column where these differ."""
     kinds: dict[tuple[str, str], list[str]] = {}
     for column in dict.fromkeys(e.column for _, e in table.entries if e.metric):
         kinds.setdefault((column.mean, column.spread), []).append(column.title)
@@ -251,14 +251,14 @@ def compared_texts(table: Table, row: Row, entry: Entry) -> list[str]:
     ]
 
 
-#: Cells of a row that each show their own count.
+#: The most cells of a row that each show their own count.
 _MOST_COUNTS = 4
 
 COUNTS = ("n", "missed", "undefined")
 
 
 def count_texts(row: Row) -> list[str]:
-    """n, missed and undefined; where the cells differ, one number each, or the least and most."""
+    """n, missed and undefined; if the cells differ, one number each, or the least and the most."""
     summaries = [entry.summary for entry in row.entries if entry.summary is not None]
     if not summaries:
         return [DASH] * len(COUNTS)
