@@ -93,7 +93,7 @@ def require_same(ours: Path, peer: Path) -> None:
     """Compare two volumes in LPS.
 
     Raises:
-        SystemExit: other voxels, or another place.
+        SystemExit: their voxels or positions differ.
     """
     one, other = (sitk.DICOMOrient(sitk.ReadImage(str(path)), "LPS") for path in (ours, peer))
     if one.GetSize() != other.GetSize():

@@ -111,7 +111,7 @@ class Benchmark:
         return RecipeSettings.model_validate(content | changes)
 
     def method(self, name: str) -> Method:
-        """A method on the device, with the same first weights each time."""
+        """A method on the device, with the same initial weights each time."""
         torch.manual_seed(0)
         method = build_method(name, MODALITIES, 1, self.size.network)
         method.network.to(self.device)
@@ -169,7 +169,7 @@ def write_case(folder: Path, number: int, shape: tuple[int, int, int]) -> Stored
 
 @contextmanager
 def tf32(on: bool) -> Iterator[None]:
-    """Whether 32-bit products are rounded to TF32 on a GPU."""
+    """Round 32-bit products to TF32 on a GPU, or do not."""
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = on
     try:
@@ -179,7 +179,7 @@ def tf32(on: bool) -> Iterator[None]:
 
 
 def step_seconds(bench: Benchmark, name: str, precision: str, feed: Any) -> dict[str, float]:
-    """Seconds of one step of the training loop after a first epoch, and the peak of memory."""
+    """Seconds per step of the training loop after a warm-up run, and the peak memory."""
     on_gpu = bench.device.type == "cuda"
     if on_gpu:
         torch.cuda.empty_cache()
@@ -255,9 +255,9 @@ def curves(bench: Benchmark, name: str = "nnunet") -> dict[str, list[float]]:
 
 
 def resumes_exactly(bench: Benchmark, name: str = "maml") -> bool:
-    """Whether a training that was left after an epoch and gone on with ends with the same weights.
+    """Whether a training that was stopped after an epoch and resumed ends with the same weights.
 
-    Deterministic algorithms are asked for, as the fastest ones of a GPU differ from run to run.
+    Deterministic algorithms are requested, since a GPU's fastest ones differ from run to run.
     """
     sampler, ends = bench.sampler("device"), []
     for stops in ((2,), (1, 2)):
@@ -274,11 +274,11 @@ def resumes_exactly(bench: Benchmark, name: str = "maml") -> bool:
 
 
 class _LeftHere(Exception):
-    """The training was left, as by a kill."""
+    """The training was stopped, as if killed."""
 
 
 def _run_until(fitting: Fitting, epochs: int) -> None:
-    """Train; leave after so many epochs, with the checkpoint that is written there."""
+    """Train, but stop after the given number of epochs, with the checkpoint written by then."""
 
     def leave(rows: Any) -> None:
         if len(rows) == epochs and epochs == 1:
@@ -391,7 +391,7 @@ def _row(name: str, feed: str, form: str, value: dict[str, float], over: str) ->
 
 
 def _rest(found: dict[str, Any]) -> Iterator[str]:
-    """Inference, precision and resume; what there was no time for is said."""
+    """Inference, precision and resuming; anything that there was no time for is named."""
     if times := found.get("inference"):
         yield f"Prediction over its bare passes: {times['ours'] / times['bare']:.3f}."
         if "monai" in times:

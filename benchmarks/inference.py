@@ -58,7 +58,7 @@ def predictor_of(network: NetworkSettings, device: torch.device) -> Callable[[Te
 
 
 def mirrored(predictor: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """The mean over all mirrorings of a batch, one after the other."""
+    """A predictor of the mean over all mirrorings of a batch, computed one after another."""
 
     def mean(patches: Tensor) -> Tensor:
         total = 0
@@ -71,7 +71,7 @@ def mirrored(predictor: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor
 
 
 def seconds(function: Callable[[], object], device: torch.device) -> float:
-    """Time of one call: of the processor on a CPU, which other programs do not lengthen."""
+    """Time of one call; on a CPU its processor time, which other programs do not lengthen."""
     clock = time.process_time
     if device.type == "cuda":
         clock = time.perf_counter
@@ -98,7 +98,7 @@ class Timed:
 
 @torch.inference_mode()
 def measure(device: torch.device, rounds: int) -> None:
-    """Time the three in turns, compare the labels, and print the table."""
+    """Time the three systems in turn, compare their labels, and print the table."""
     size = SIZES[device.type]
     patch, batch, shape = size["patch"], size["batch"], size["shape"]
     predictor = predictor_of(size["network"], device)
@@ -156,7 +156,7 @@ def around_the_passes(
 
 
 def main() -> None:
-    """Measure on a GPU, when there is one, else on one CPU thread."""
+    """Measure on a GPU if there is one, otherwise on one CPU thread."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=SIZES, help="default: a GPU when there is one")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each, the fastest counts")

@@ -28,7 +28,7 @@ STEPS = 5
 
 
 def train() -> None:
-    """Train in this process; print the weights' hash and the CPU seconds of a step."""
+    """Train in this process; print the weights' hash and the CPU seconds per step."""
     import torch
 
     from remodal.methods import build_method

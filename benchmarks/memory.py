@@ -52,7 +52,7 @@ def study(small: bool) -> Settings:
 
 
 def peak_megabytes(command: list[str], log: Path) -> float:
-    """Most memory that a command and what it starts held together, in MB.
+    """Most memory that a command and the processes it starts hold at once, in MB.
 
     Raises:
         SystemExit: it failed.
@@ -69,7 +69,7 @@ def peak_megabytes(command: list[str], log: Path) -> float:
 
 
 def _held(process: psutil.Process) -> Iterator[int]:
-    """Bytes of a process and of its descendants; shared pages are shared out."""
+    """Bytes of a process and of its descendants; shared pages are divided among them."""
     try:
         for one in (process, *process.children(recursive=True)):
             yield one.memory_full_info().pss
@@ -78,7 +78,7 @@ def _held(process: psutil.Process) -> Iterator[int]:
 
 
 def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Each stage with its command, in the order in which they need each other."""
+    """Each stage with its command, in the order in which they depend on each other."""
     settings = ["--settings", f"{folder}/settings.yaml"]
     splits = ["--splits", f"{folder}/splits.json", "--fold", "0"]
     for case in CASES:

@@ -46,7 +46,7 @@ COMMAND = Path(sys.executable).parent / "remodal"
 CONFIG = Path(__file__).parents[1] / "config"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 CASE = "pair"
-#: The tuned peer: coarser control points, and a mask whose border is not eaten at coarse levels.
+#: The tuned peer: coarser control points, and a mask whose border is not eroded at coarse levels.
 TUNED = {
     "rigid": {"ErodeMask": ("false",)},
     "bspline": {"ErodeMask": ("false",), "FinalGridSpacingInPhysicalUnits": ("40.0",)},
@@ -109,7 +109,7 @@ def run_peer(pair: Path, output: Path, *, tuned: bool = False) -> dict[str, floa
 
 
 def write_body(pair: Path) -> Path:
-    """Write a mask of the body in the fixed image; its path."""
+    """Write a mask of the body in the fixed image; return its path."""
     fixed = read_volume(pair / "venous.nii")
     path = pair / "body.nii"
     write_volume(path, Volume(body_mask(fixed, BODY_HU).astype(np.uint8), fixed.geometry))
@@ -153,7 +153,7 @@ def report(shape: Sequence[int], results: Mapping[str, Mapping[str, float]], bef
 
 
 def main() -> None:
-    """Measure at full size, or at the smoke preset's for a try."""
+    """Measure at full size, or for a try at that of the smoke preset."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="the smoke preset's size, for a try")
     small = parser.parse_args().small

@@ -46,7 +46,7 @@ def described(script: Path) -> tuple[str, str]:
 
 
 def section(name: str) -> str:
-    """Run one benchmark; its section of the page.
+    """Run one benchmark and return its section of the page.
 
     Raises:
         SystemExit: the benchmark failed, for example because values differ from the peer's.

@@ -57,7 +57,7 @@ CHANGED_SCAN = (
 
 
 class Measured(NamedTuple):
-    """Least cost of a command, and the jobs that it planned, by rule."""
+    """Lowest cost of a command, and the number of jobs that it planned, by rule."""
 
     seconds: float
     cpu: float
@@ -66,7 +66,7 @@ class Measured(NamedTuple):
 
 
 def write_study(folder: Path, patients: int) -> None:
-    """A study of this size in a folder of its own, that nobody has begun."""
+    """Write a study of this size, not yet started, in a folder of its own."""
     for name in LINKED:
         (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "config", folder / "config")
@@ -107,7 +107,7 @@ def finish(folder: Path) -> None:
 
 
 def run(folder: Path, command: list[str]) -> tuple[str, float, float, float]:
-    """What a command said, its wall and CPU seconds and its largest resident memory in MB.
+    """Run a command; return its output, wall and CPU seconds and largest resident memory in MB.
 
     Raises:
         SystemExit: it failed.

@@ -74,7 +74,7 @@ def ours(prediction: np.ndarray, truth: np.ndarray) -> float:
 
 
 def ours_all(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """All ten surface metrics; the ASSD in mm of them."""
+    """Compute all ten surface metrics; return the ASSD in mm."""
     pair = MaskPair(prediction, truth, SPACING)
     metrics = (surface.masd, surface.asd, surface.hd95, surface.rmsd, surface.assd)
     return [
@@ -110,7 +110,7 @@ def timed(
 
 
 def main() -> None:
-    """Time everybody on the same masks, check the values, print a Markdown table."""
+    """Time all programs on the same masks, check the values, print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="40 x 160 x 160, for a try")
     prediction, truth = masks(SMALL if parser.parse_args().small else FULL)

@@ -52,7 +52,7 @@ class Taken:
 def step_seconds(
     settings: Settings, sampler: PatchSampler | FixedBatch, fabric: Fabric, folder: Path
 ) -> Taken:
-    """Seconds of one step of the training loop, averaged over an epoch after a first one."""
+    """Seconds per step of the training loop, averaged over a run after a warm-up run."""
     torch.manual_seed(0)
     method = build_method("nnunet", settings.data.modalities, 1, settings.network)
     method.network.to(fabric.device)

@@ -73,7 +73,7 @@ def share_with_any_verdict(
 
 
 def error_rows() -> Iterator[str]:
-    """Wrong verdicts among equal methods, one row for each situation."""
+    """How often verdicts on equal methods are wrong, one row for each situation."""
     cells = list(product(PATIENTS, CASE_SDS, SEED_SDS))
     for patients, case_sd, seed_sd in progress(cells, "equal methods"):
         wrong = [share_that_holds(patients, case_sd, seed_sd, s, 0.0, STUDIES) for s in TRAININGS]
@@ -87,7 +87,7 @@ def error_rows() -> Iterator[str]:
 
 
 def power_rows() -> Iterator[str]:
-    """True differences that are seen, one row for each situation."""
+    """How often true differences are detected, one row for each situation."""
     cells = list(product(PATIENTS, CASE_SDS, SEED_SDS))
     for patients, case_sd, seed_sd in progress(cells, "true differences"):
         seen = [
