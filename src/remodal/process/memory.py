@@ -1,4 +1,4 @@
-"""Memory: what this process may have of it, and what to say when it runs out."""
+"""Memory: how much this process may use, and what to say when it runs out."""
 
 import os
 import resource
@@ -19,14 +19,14 @@ NEEDED = {
     "evaluate": 320,
 }
 
-#: Address space, in MB, without which numpy's libraries end the process by themselves.
+#: Address space, in MB, below which numpy's libraries end the process themselves.
 _LEAST_ADDRESSES = 400
 
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
 class Limit(NamedTuple):
-    """Memory that may be had: how much, and who says so."""
+    """A limit on memory: how much, and what sets it."""
 
     megabytes: int
     kind: str
@@ -36,7 +36,7 @@ class Limit(NamedTuple):
 
 
 def memory_limit() -> Limit:
-    """The tightest limit on this process: of the shell, of its control group, or the machine."""
+    """The tightest limit on this process: the shell's, its control group's, or the machine's."""
     pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = [Limit(pages // 10**6, "the machine")]
     limits += [Limit(size // 10**6, "control group") for size in _control_group_limits()]
@@ -62,7 +62,7 @@ def require_room_to_start() -> None:
 
 
 def kills() -> int:
-    """How often the kernel has killed a process of this control group for want of memory."""
+    """How often the kernel has killed a process of this control group for lack of memory."""
     found = 0
     for file in (_control_group("memory.events", 2), _control_group("memory.oom_control", 1)):
         for line in _read(file).splitlines():
@@ -77,7 +77,7 @@ def shortage(stage: str, said: str, peak: int) -> OutOfMemory:
 
     Args:
         stage: name of the command.
-        said: what the library said of it, or what happened.
+        said: what the library said about it, or what happened.
         peak: most memory that was in use, in MB.
     """
     if "CUDA" in said:
@@ -97,7 +97,7 @@ def shortage(stage: str, said: str, peak: int) -> OutOfMemory:
 
 
 def remedy(stage: str) -> str:
-    """What to do for more memory."""
+    """How to get more memory."""
     limit = memory_limit()
     if limit.kind == "ulimit -v":
         return "raise the limit (`ulimit -v unlimited`)"
@@ -110,7 +110,7 @@ def remedy(stage: str) -> str:
 
 
 def _control_group_limits() -> list[int]:
-    """Limits in bytes of this process's control group and of those that it lies in."""
+    """Limits in bytes of this process's control group and of the groups that contain it."""
     found = []
     for name, version in (("memory.max", 2), ("memory.limit_in_bytes", 1)):
         file = _control_group(name, version)
@@ -119,7 +119,7 @@ def _control_group_limits() -> list[int]:
             if len(folder.parts) < root:
                 break
             said = _read(folder / name).strip()
-            if said.isdigit() and int(said) < 2**60:  # version 1 writes a huge number for none
+            if said.isdigit() and int(said) < 2**60:  # version 1 writes a huge number for no limit
                 found.append(int(said))
     return found
 

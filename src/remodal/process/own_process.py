@@ -10,7 +10,7 @@ from typing import Any
 
 from remodal.errors import EnvironmentProblem, RemodalError
 
-#: Signals by which a process dies of its own doing; others come from outside.
+#: Signals that a process causes itself when it crashes; others come from outside.
 _CRASHES = {
     signal.SIGSEGV: "segmentation fault",
     signal.SIGABRT: "abort",
@@ -21,19 +21,19 @@ _CRASHES = {
 
 
 class Crashed(Exception):
-    """The process died of its own doing; the text says how."""
+    """The process crashed; the text says how."""
 
 
 def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function in a copy of this process, and hand on what it returns or raises.
 
-    The copy costs milliseconds, and what the function does to the process ends with it: generators
-    of random numbers, memory, threads. Arguments are not copied; the result is pickled.
+    The copy costs milliseconds, and whatever the function does to the process (random number
+    generators, memory, threads) ends with it. Arguments are not copied; the result is pickled.
 
     Raises:
         Crashed: the function took its process down.
         MemoryError: it was killed outright, as the kernel does when memory runs out.
-        EnvironmentProblem: somebody ended it otherwise.
+        EnvironmentProblem: it was ended from outside in another way.
         Exception: what the function raises.
     """
     context = multiprocessing.get_context("fork")

@@ -1,14 +1,14 @@
 """A stage's log: its first line, its last line, and its time as a sign of life.
 
-A log is a regular file that standard output goes into, as every rule of the workflow has it; on a
-terminal or in a pipe nothing is added. The first line says what began, and under which limit of
-memory; the last one how it ended, after how long, with how much memory. No path and no name but the
-case's pseudonym stands in them.
+A log is a regular file that standard output goes into, as in every rule of the workflow; on a
+terminal or in a pipe nothing is added. The first line says what began, and with which memory limit;
+the last line says how it ended, after how long, and with how much memory. They contain no path, and
+no name but the case's pseudonym.
 
 A process that is killed cannot write a last line. So a watcher, a copy of the process from before
 it imported anything, waits beside it and writes the line in its place. While the stage runs, the
-watcher also renews the log's time: a log without a last line whose time is old is of a stage that
-was killed together with its watcher, as a cluster does to a whole job.
+watcher also renews the log's time. So a log without a last line and with an old time belongs to a
+stage that was killed together with its watcher, as when a cluster kills a whole job.
 """
 
 import os
@@ -33,7 +33,7 @@ STAGES = (
     "faults",
 )
 
-#: Seconds between two signs of life, and after how many without one a stage counts as dead.
+#: Seconds between two signs of life, and seconds without one after which a stage counts as dead.
 SIGN_OF_LIFE = 15.0
 DEAD_AFTER = 45.0
 
@@ -42,7 +42,7 @@ _POLL = 0.25
 _TAIL = 16_384
 
 _BEGINS, _ENDS = "begins: ", "ends: "
-#: Options that say which job it is, without a path.
+#: Options without paths that say which job it is.
 _NAMED = ("case", "modality", "drawn-on", "method", "fold", "seed", "scenario")
 _OUTCOMES = {0: "done", 75: "stopped, saved", 130: "stopped"}
 
@@ -52,7 +52,7 @@ class Ending(NamedTuple):
 
     Attributes:
         outcome: `done`, `stopped`, `failed` or `killed`; empty without a last line.
-        reason: the line for the user that stands before it; empty if there is none.
+        reason: the line for the user that comes before the last one; empty if there is none.
         lines: the last lines that the stage itself wrote.
     """
 
@@ -62,7 +62,7 @@ class Ending(NamedTuple):
 
 
 class _Usage:
-    """Most memory, in MB, that a process or one of its children held, as far as was seen."""
+    """Most memory, in MB, that a process or one of its children was seen to hold."""
 
     def __init__(self, process: int) -> None:
         self._process, self.peak = process, 0
@@ -94,7 +94,7 @@ def stage_log(arguments: Sequence[str]) -> Iterator[list[int]]:
     """
     stage = arguments[0] if arguments else ""
     codes: list[int] = []
-    # Of several processes of one training the first one writes.
+    # If several processes train together, the first one writes.
     if stage not in STAGES or not _writes_into_a_file() or os.environ.get("LOCAL_RANK", "0") != "0":
         yield codes
         return
@@ -144,7 +144,7 @@ def _last_line(outcome: str, start: float, peak: int) -> str:
 
 
 def _write(line: str) -> None:
-    """Write a line below all that was said so far; a full disk is told by somebody else."""
+    """Write a line below everything said so far; a full disk is reported elsewhere."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -152,7 +152,7 @@ def _write(line: str) -> None:
 
 
 def _start_watcher(stage: str, start: float) -> int:
-    """Fork the watcher; its process, or 0 where no more processes are granted."""
+    """Fork the watcher; return its process, or 0 if no more processes are allowed."""
     kills = memory.kills()
     worker = os.getpid()
     try:
@@ -170,7 +170,7 @@ def _start_watcher(stage: str, start: float) -> int:
 
 
 def _watch(stage: str, worker: int, start: float, kills_before: int) -> None:
-    """Renew the log's time until the worker is gone; it is, if nobody ended this process first."""
+    """Renew the log's time until the worker is gone, unless the worker ends this process first."""
     usage = _Usage(worker)
     renewed = time.monotonic()
     while os.getppid() == worker:
@@ -191,7 +191,7 @@ def _watch(stage: str, worker: int, start: float, kills_before: int) -> None:
 
 
 def ending(log: Path) -> Ending:
-    """How a stage ended, by its log; without an outcome if it has not, or has left no word."""
+    """How a stage ended, by its log; without an outcome if there is no last line (yet)."""
     lines = last_lines(log)
     outcome = ""
     if lines and lines[-1].startswith(_ENDS):
@@ -205,7 +205,7 @@ def ending(log: Path) -> Ending:
 
 
 def shows_life(log: Path, now: float) -> bool:
-    """Whether a log that has no last line was touched lately."""
+    """Whether a log that has no last line was touched recently."""
     try:
         return now - log.stat().st_mtime < DEAD_AFTER
     except OSError:
@@ -213,7 +213,7 @@ def shows_life(log: Path, now: float) -> bool:
 
 
 def last_lines(path: Path, count: int = 1000) -> list[str]:
-    """Up to `count` lines at the end of a file that are not blank; none where there is no file."""
+    """The last lines of a file that are not blank, up to `count`; none if there is no file."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL))

@@ -1,1 +1,1 @@
-"""What lies in results/: its files, the record beside each, and what it was made with."""
+"""What is in results/: its files, the record beside each, and what it was made with."""

@@ -22,8 +22,8 @@ def curve_row(
     Args:
         epoch: number from 1.
         learning_rate: of the epoch.
-        losses: mean over its batches, `loss` and whatever else the objective names.
-        smoothed: moving average of `loss`; None: it has not occurred yet.
+        losses: means over its batches: `loss` and whatever else the objective names.
+        smoothed: moving average of `loss`; None if there has been no loss yet.
         dice: validation Dice of each class; empty in an epoch without validation.
     """
     known = [value for value in dice.values() if value is not None]
@@ -38,7 +38,7 @@ def curve_row(
 
 
 def write_curves(path: Path, rows: Sequence[Row]) -> None:
-    """Write the rows as CSV; a column that a row lacks and an undefined value are empty."""
+    """Write the rows as CSV; missing columns and undefined values are left empty."""
     columns = list(dict.fromkeys(name for row in rows for name in row)) or ["epoch"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

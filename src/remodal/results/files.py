@@ -1,4 +1,4 @@
-"""Files that are whole or not there: temporary name, then rename."""
+"""Files that are either complete or absent: written under a temporary name, then renamed."""
 
 import errno
 import hashlib
@@ -24,7 +24,7 @@ _REFUSALS = {
 
 
 def explain(error: OSError, path: Path) -> Exception:
-    """The user's line for a refusal of the operating system; the error itself when it is none."""
+    """The user's line if the operating system refused something; otherwise the error itself."""
     if error.errno not in _REFUSALS:
         return error
     what, remedy = _REFUSALS[error.errno]
@@ -36,7 +36,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block succeeds.
 
     The temporary name keeps all suffixes of `path`, since image writers choose a format by them.
-    A second writer of the same output does no harm: the last rename wins, whole.
+    A second writer of the same output does no harm: the last rename wins, with a complete file.
 
     Raises:
         EnvironmentProblem: full disk, no permission or read-only file system.
@@ -74,7 +74,7 @@ def write_json(path: Path, content: Any) -> None:
     """Write sorted, indented JSON atomically, so that equal content gives equal bytes.
 
     Raises:
-        ValueError: content holds NaN or infinity, which JSON has no word for; use None.
+        ValueError: the content holds NaN or infinity, which JSON cannot express; use None.
     """
     write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
@@ -91,7 +91,7 @@ def sha256(path: Path) -> str:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` the same content as `source`, by a hard link where the file system allows."""
+    """Give `target` the content of `source`, by a hard link if the file system allows it."""
     import shutil
 
     target = Path(target)

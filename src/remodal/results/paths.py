@@ -1,7 +1,7 @@
-"""Where everything lies in results/: no other module spells these names.
+"""Where everything is in results/: no other module spells these names.
 
-A function's names may be wildcards, such as `{case}`: the workflow's rules are made of the same
-paths. Light, since the Snakefile imports it.
+The names that functions take may be wildcards, such as `{case}`: the workflow's rules are made of
+the same paths. The module is light, since the Snakefile imports it.
 
     results/data/<data set>/   scans, converted, registered: what every study of it shares
     results/studies/<study>/   splits.json, preprocessed, models, predictions, metrics, tables
@@ -16,7 +16,7 @@ STUDIES = RESULTS / "studies"
 
 
 class Training(NamedTuple):
-    """One training of a method: on which fold, from which seed."""
+    """One training of a method: on which fold and with which seed."""
 
     method: str
     fold: int | str
@@ -29,7 +29,7 @@ class Training(NamedTuple):
 
     @property
     def folder(self) -> Path:
-        """Where its files lie in each of a study's folders: `maml/fold0-seed1`."""
+        """Where its files are in each of a study's folders: `maml/fold0-seed1`."""
         return Path(self.method, self.run)
 
     @property
@@ -39,7 +39,7 @@ class Training(NamedTuple):
 
 
 def training_of(folder: Path) -> Training | None:
-    """The training that a folder `<method>/fold<k>-seed<s>` is of; None: of none."""
+    """The training that a folder `<method>/fold<k>-seed<s>` belongs to; None if to none."""
     found = re.fullmatch(r"fold(\d+)-seed(\d+)", folder.name)
     return Training(folder.parent.name, int(found[1]), int(found[2])) if found else None
 
@@ -55,7 +55,7 @@ def data_folder(data: str) -> Path:
 
 
 def data_of(study: Path, data: str) -> Path:
-    """Folder of a data set beside the studies of which `study` is one."""
+    """Folder of a data set, beside the studies that `study` is one of."""
     return study.parents[1] / "data" / data
 
 
@@ -70,7 +70,7 @@ def splits_file(study: Path) -> Path:
 
 
 def preprocessed_folder(study: Path, folder: str = "") -> Path:
-    """Preprocessed cases: of one fold, or of all of them (`PreprocessingSettings.folder_of`)."""
+    """Preprocessed cases of one fold, or of all folds (`PreprocessingSettings.folder_of`)."""
     return study / "preprocessed" / folder
 
 
@@ -90,7 +90,7 @@ def model_folder(study: Path, training: Training) -> Path:
 
 
 def checkpoint_folder(study: Path, training: Training) -> Path:
-    """State of an unfinished training, and how far it is."""
+    """The state of an unfinished training, and how far it has come."""
     return study / "checkpoints" / training.job
 
 
@@ -106,7 +106,7 @@ def prediction_file(predictions: Path, case: str, foreign: str = "") -> Path:
 
 
 def metrics_file(study: Path, training: Training, scenario: str) -> Path:
-    """What those predictions are worth, case by case."""
+    """The metrics of those predictions, case by case."""
     return study / "metrics" / training.folder / f"{scenario}.csv"
 
 

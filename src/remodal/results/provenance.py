@@ -23,8 +23,8 @@ from remodal.results.files import read_json
 
 _PACKAGE = Path(__file__).parents[1]
 
-#: Modules whose source decides no result, as that of remodal.settings (the values count, in
-#: remodal.settings.stages): they only word messages, describe what was done, or show it.
+#: Modules whose source decides no result: they only word messages, or describe or show what was
+#: done. The same is true of remodal.settings, whose values count (in remodal.settings.stages).
 _WITHOUT_EFFECT = frozenset(
     {
         "remodal",
@@ -67,8 +67,8 @@ def code_hash(module: str) -> str:
     name chosen at run time loads (a method, a data source) are not seen: hash them by themselves.
 
     Args:
-        module: dotted name, such as `remodal.training.loop`; of a method from another package
-            that package's modules count too.
+        module: dotted name, such as `remodal.training.loop`; if it is a method from another
+            package, that package's modules count too.
 
     Returns:
         16 hexadecimal digits; the same on every machine, whatever its line endings.
@@ -124,8 +124,8 @@ def _imports(module: str) -> frozenset[str]:
 def _import_statements(source: str) -> Iterator[ast.Import | ast.ImportFrom]:
     """The import statements of a module, at any depth.
 
-    Only lines that begin like one are parsed, which takes a tenth of the time of parsing it all; a
-    line of a docstring that begins alike is no statement and drops out.
+    Only lines that begin like one are parsed, which takes a tenth of the time that parsing all of
+    them takes; a docstring's line that begins like one is not a statement and is dropped.
     """
     for found in _LIKE_AN_IMPORT.finditer(source):
         try:
@@ -154,7 +154,7 @@ def _absolute(module: str, node: ast.ImportFrom) -> str:
 
 @cache
 def _source_file(module: str) -> Path | None:
-    """The file of a module of remodal or of a package that extends it; None where there is none."""
+    """The file of a module of remodal or of a package that extends it; None if it has none."""
     folder = _folder(module)
     if folder is None:
         return None
@@ -188,11 +188,11 @@ def data_hash(converted: Path, names: Mapping[str, Sequence[str]]) -> str:
     """Digest of the sources of a data set: every image and label, usable or quarantined.
 
     It is made from the records of the conversion, which hold a digest of each source's content, so
-    no image is read again; it does not depend on where the files lay.
+    no image is read again; it does not depend on where the files were.
 
     Args:
         converted: folder of `<case>/<name>.json` records.
-        names: of each case's images and labels: what else lies in the folder came from an earlier
+        names: of each case's images and labels; anything else in the folder came from an earlier
             sheet.
 
     Returns:
@@ -225,7 +225,7 @@ def git_state() -> dict[str, Any]:
     """Commit of the source tree that runs, and whether tracked files differ from it.
 
     Returns:
-        `commit`: the hash, or `NOT_A_CHECKOUT` for an installed package; `dirty`: None then.
+        `commit`: the hash, or `NOT_A_CHECKOUT` for an installed package; `dirty` is then None.
     """
     inside = _git("ls-files", "--error-unmatch", "__init__.py") is not None
     commit = _git("rev-parse", "HEAD") if inside else None
@@ -247,8 +247,8 @@ def _git(*arguments: str) -> str | None:
 def hardware() -> dict[str, Any]:
     """CPU model, cores this process may use, memory in GiB; GPUs, instructions, threads of torch.
 
-    Torch is not imported for this (it takes seconds): what is torch's is None where nobody has
-    loaded it.
+    Torch is not imported for this (it takes seconds); what torch knows is None unless torch was
+    already loaded.
     """
     pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -263,7 +263,7 @@ def hardware() -> dict[str, Any]:
 
 
 def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # Linux: what a job was given of the machine
+    if hasattr(os, "sched_getaffinity"):  # Linux: the share of the machine that a job was given
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 

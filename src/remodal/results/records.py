@@ -2,7 +2,7 @@
 
 A stage that meets a bad case, or a fault of ours in one, writes a record with the reason and an
 empty file in place of each image, so that the study goes on with the other cases and nothing is
-dropped in silence.
+dropped silently.
 """
 
 import traceback
@@ -22,8 +22,8 @@ class Record(BaseModel):
     """What one stage did with one case (or with one image of it).
 
     `reason` names what was wrong, what was expected and what to do; `stage` is where the case was
-    quarantined first, however many later stages passed it on. `fault` tells a fault of ours, whose
-    traceback is in that stage's log, from bad data.
+    quarantined first, however many later stages passed it on. `fault` tells whether it was a fault
+    of ours, whose traceback is in that stage's log, or bad data.
     """
 
     case: str
@@ -57,8 +57,8 @@ def case_records(study: Path, data: Path, converted: Mapping[str, Iterable[str]]
     Args:
         study: folder of the study's results.
         data: folder of the data set's results.
-        converted: names of each case's converted images and labels; what else lies there came from
-            an earlier sheet.
+        converted: names of each case's converted images and labels; anything else in the folder
+            came from an earlier sheet.
     """
     cases = {case: sorted(converted[case]) for case in sorted(converted)}
     folds = sorted(preprocessed_folder(study).glob("*/"))
@@ -82,13 +82,13 @@ def with_quarantine(
     Args:
         work: writes the outputs and the record, which it returns.
         path: the record.
-        blank: the record of a case of which nothing is known yet.
-        outputs: files that must be there, empty ones in a quarantine.
-        wanted: quarantine; else what was raised is raised, and nothing is left that was not there.
+        blank: the record of a case about which nothing is known yet.
+        outputs: files that must exist, empty ones if the case is quarantined.
+        wanted: whether to quarantine; otherwise the exception is raised, and no new file is left.
 
     Raises:
         BadCase: the case cannot be used, and no quarantine is wanted.
-        UserError, EnvironmentProblem, MemoryError, OSError: what no case is to blame for.
+        UserError, EnvironmentProblem, MemoryError, OSError: problems that no case is to blame for.
     """
     earlier = {output for output in (path, *outputs) if output.exists()}
     try:
@@ -119,12 +119,12 @@ def _what_was_wrong(error: Exception) -> dict[str, Any]:
 
 @contextmanager
 def noting_faults(case: str, failed: dict[str, str], *, wanted: bool) -> Iterator[None]:
-    """Note a fault of ours in one case of several that a job goes through, and go on.
+    """Note a fault of ours in one of several cases that a job goes through, and go on.
 
     Args:
         case: the case.
         failed: reasons by case, to add to; the traceback goes to standard error.
-        wanted: else what was raised is raised.
+        wanted: whether to note it; otherwise the exception is raised.
     """
     try:
         yield
@@ -148,14 +148,14 @@ def reason_of(error: Exception) -> str:
 
 
 def write_empty(paths: Iterable[Path]) -> None:
-    """Write an empty file in place of each image that is not there, for Snakemake to find."""
+    """Write an empty file in place of each missing image, for Snakemake to find."""
     for path in paths:
         with atomic_path(path):
             pass
 
 
 def quarantine(path: Path, record: Record, outputs: Iterable[Path] = ()) -> Record:
-    """Write a record as quarantined, which is returned, and an empty file for each output."""
+    """Write and return a record marked as quarantined, and write an empty file for each output."""
     write_empty(outputs)
     quarantined = record.model_copy(update={"status": "quarantined"})
     write_record(path, quarantined)

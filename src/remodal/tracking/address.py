@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from remodal.results.paths import Training
 
 #: Tags by which a run is found again: its place in the tree, a digest of all that it holds, and
-#: (of a run that a training streams to) the training's identity.
+#: (for a run that a training streams to) the training's identity.
 KEY, DIGEST, LIVE = "remodal.key", "remodal.digest", "remodal.live"
 
 
@@ -17,12 +17,12 @@ def run_key(study: str, method: str, fold: int, seed: int) -> str:
 
 
 def store_uri() -> str:
-    """Address of the store: MLFLOW_TRACKING_URI, else `mlflow.db` in the working folder."""
+    """Address of the store: MLFLOW_TRACKING_URI, or else `mlflow.db` in the working folder."""
     return os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
 
 
 def client_uri() -> str:
-    """The same address for a client, which would look for a relative file where it first was."""
+    """The same address, made absolute: a client would keep to where it found a relative one."""
     uri, database = store_uri(), database_file()
     return uri.replace(f":///{database}", f":///{database.absolute()}", 1) if database else uri
 
@@ -40,6 +40,6 @@ def database_file() -> Path | None:
 
 
 def without_password(text: str) -> str:
-    """Text without the user and password that the store's address may hold."""
+    """The text without the user and password that the store's address may contain."""
     user = urlsplit(store_uri()).netloc.rpartition("@")[0]
     return text.replace(f"{user}@", "") if user else text

@@ -1,6 +1,6 @@
-"""Where the artefacts of an SQLite store lie: in `mlruns` beside it, wherever both are moved.
+"""Where the artefacts of an SQLite store are: in `mlruns` beside it, wherever both are moved.
 
-MLflow notes absolute paths. In a folder that was moved or copied they would lead to where it was,
+MLflow stores absolute paths. After the folder is moved or copied, these would lead to the old place
 or into the original. A store in the working folder gets relative ones, which MLflow resolves there.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 _FOLDER = "mlruns"
 
-#: Every column that names a place of artefacts.
+#: Every column that says where artefacts are.
 _LOCATIONS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -31,9 +31,9 @@ def artefact_root(database: Path) -> str:
 
 
 def place_artefacts(database: Path) -> None:
-    """Let every location in a store lead to its own artefact folder.
+    """Make every location in a store lead to its own artefact folder.
 
-    Artefacts that are not in that folder, but where the store says, stay there.
+    Artefacts that are not in that folder, but are where the store says, stay there.
 
     Args:
         database: the SQLite file, with MLflow's tables.
@@ -50,5 +50,5 @@ def place_artefacts(database: Path) -> None:
 
 
 def _lies_elsewhere(folder: Path, location: str, name: str) -> bool:
-    """Whether artefacts are where the store says, and not in the folder beside it."""
+    """Whether artefacts are where the store says, not in the folder beside it."""
     return (folder / location).exists() and not (folder / _FOLDER / name).exists()

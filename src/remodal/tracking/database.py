@@ -1,7 +1,7 @@
-"""An SQLite store that is whole or not there.
+"""An SQLite store that is either complete or absent.
 
-MLflow makes its tables in hundreds of steps, some 60 migrations one by one, and cannot go on from
-the middle. So a new store is made under another name and renamed, and what was left half-made, by
+MLflow makes its tables in hundreds of steps, some 60 migrations one by one, and cannot resume in
+the middle. So a new store is made under another name and then renamed. A half-made store, left by
 `mlflow ui` or a tool that was stopped, is moved aside: it holds no runs yet.
 """
 
@@ -18,15 +18,15 @@ import psutil
 from remodal.errors import EnvironmentProblem
 from remodal.tracking.artefacts import artefact_root
 
-#: Seconds to wait for another process that is making the store just now.
+#: Seconds to wait for another process that is currently making the store.
 _PATIENCE = 60.0
 
-#: File systems of other machines, on which SQLite's locks are not to be relied on.
+#: Network file systems, on which SQLite's locks cannot be relied on.
 _NETWORK_FILE_SYSTEMS = re.compile(
     r"(fuse\.)?(9p|afs|beegfs|ceph|cifs|glusterfs|gpfs|lustre|nfs4?|panfs|smb3|smbfs|sshfs|wekafs)"
 )
 
-#: What is in a store that is in use; the experiment `Default` is in each.
+#: What only a store in use holds; every store holds the experiment `Default`.
 _IN_USE = {
     "runs": "",
     "registered_models": "",
@@ -36,14 +36,14 @@ _IN_USE = {
 
 
 def prepare(database: Path) -> None:
-    """See that a whole store is there; the caller holds its lock.
+    """Make sure that a complete store exists; the caller holds its lock.
 
     Args:
         database: the SQLite file, made if need be. A half-made one without runs is moved aside.
 
     Raises:
-        EnvironmentProblem: another process does not end making it.
-        sqlite3.Error: it is no SQLite database, or another process does not let go of it.
+        EnvironmentProblem: another process has not finished making it.
+        sqlite3.Error: it is not an SQLite database, or another process does not let go of it.
     """
     _warn_of_network(database)
     for leftover in database.parent.glob(f"{database.name}.making-*"):
@@ -57,12 +57,12 @@ def prepare(database: Path) -> None:
 
 
 def is_half_made(database: Path) -> bool:
-    """Whether the tables of a store were not made to the end and nothing is in them.
+    """Whether the tables of a store are unfinished and nothing is in them.
 
-    An older store that is in use is not half-made: MLflow says how it is brought up to date.
+    An older store that is in use is not half-made: MLflow says how to bring it up to date.
 
     Raises:
-        sqlite3.Error: it is no SQLite database, or another process does not let go of it.
+        sqlite3.Error: it is not an SQLite database, or another process does not let go of it.
     """
     from mlflow.store.db.utils import _get_latest_schema_revision
 
@@ -70,7 +70,7 @@ def is_half_made(database: Path) -> bool:
     with closing(sqlite3.connect(uri, uri=True, timeout=60)) as store:
         named = {name for (name,) in store.execute("SELECT name FROM sqlite_master")}
         if "alembic_version" in named:
-            # The last migration notes its name when it is done.
+            # The last migration writes down its name when it is done.
             made = store.execute("SELECT version_num FROM alembic_version").fetchall()
             if made == [(_get_latest_schema_revision(),)]:
                 return False
@@ -121,14 +121,14 @@ def _move_aside(database: Path) -> None:
 
 
 def _make(database: Path) -> None:
-    """Make a store under another name in the same folder; it has its own when it is whole."""
+    """Make a store under another name in the same folder, and rename it once it is complete."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     temporary = database.absolute().with_name(f"{database.name}.making-{uuid4().hex[:8]}")
     try:
         store = SqlAlchemyStore(f"sqlite:///{temporary}", artefact_root(database))
         store.engine.dispose()
-        # Whoever was quicker without our lock, such as `mlflow ui`, has made the store.
+        # Somebody without our lock, such as `mlflow ui`, was quicker and has made the store.
         if not database.exists():
             temporary.rename(database)
     finally:
@@ -136,7 +136,7 @@ def _make(database: Path) -> None:
 
 
 def _warn_of_network(database: Path) -> None:
-    """Say that a store lies where SQLite is not safe."""
+    """Warn if a store is where SQLite is not safe."""
     folder = database.absolute().parent.resolve()
     mounts = {Path(one.mountpoint): one.fstype for one in psutil.disk_partitions(all=True)}
     found = next((mounts[path] for path in (folder, *folder.parents) if path in mounts), "")

@@ -1,9 +1,9 @@
 """A training shown live on an MLflow server, if there is one: never waited for, never needed.
 
 A thread of its own sends each finished epoch over MLflow's REST interface (its Python client takes
-seconds to import). A server that does not answer costs one line in the log; it is tried again while
-the training lasts, and `remodal track` completes the record from the files in any case. The
-tracking server's user and password, token and certificate are read from MLflow's own variables.
+seconds to import). If the server does not answer, the log gets one line; the server is tried again
+as long as the training lasts, and `remodal track` completes the record from the files in any case.
+The tracking server's user, password, token and certificate are read from MLflow's own variables.
 """
 
 import os
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 Watch = Callable[[Sequence[Row]], None]
 
-#: Seconds: to connect and to answer, between tries at most, and what the end of a training waits.
+#: Seconds: to connect and to answer, between tries at most, and to wait at the end of a training.
 _TIMEOUT, _BETWEEN_TRIES, _LAST_WAIT = (3.0, 20.0), 30.0, 6.0
-#: Failures in a row after which a server counts as away: one on SQLite refuses a crowd for moments.
+#: Failures in a row after which a server counts as away: one on SQLite briefly refuses a crowd.
 _PATIENCE = 3
-#: MLflow's own limit of one request.
+#: MLflow's own limit for one request.
 _METRICS_AT_ONCE = 1000
 
 
@@ -47,15 +47,15 @@ def live_view(
 ) -> Iterator[Watch]:
     """Show a training while the block lasts; without a server nothing happens at all.
 
-    Nothing is sent before the first epoch is shown: of several processes that train one model, the
-    one that calls is the one that is seen.
+    Nothing is sent before the first epoch is shown. If several processes train one model, the one
+    that calls the yielded function is the one that is seen.
 
     Args:
         settings: the study.
         method: its method that is trained.
         fold: number of the fold.
         seed: of the training.
-        identity: of the training: one that is continued goes on in the same run.
+        identity: of the training; a training that is continued goes on in the same run.
 
     Yields:
         A function that takes the rows of the curves so far and returns at once.
@@ -77,10 +77,10 @@ def live_view(
 
 
 class _View:
-    """The thread that sends, and what it is to send.
+    """The thread that sends, and what it should send.
 
     Args:
-        server: what it sends to.
+        server: where it sends to.
     """
 
     def __init__(self, server: "_Server") -> None:
@@ -117,7 +117,7 @@ class _View:
         while True:
             rows, status = self._wait(sent, failures)
             if status and deadline is None:
-                # A server that has been away gets one more try, any other the time there is.
+                # A server that was away gets one more try; any other gets the time that is left.
                 deadline = time.monotonic() + (0 if self._away else _LAST_WAIT / 2)
             problem = self._send(rows, status)
             given_up = bool(problem and status and time.monotonic() >= deadline)
@@ -158,10 +158,10 @@ class _View:
             return self._rows, self._status
 
     def _send(self, rows: Sequence[Row], status: str) -> str:
-        """Send what the server has not got; return what was wrong, in a few words."""
+        """Send what the server does not have yet; return what went wrong, in a few words."""
         try:
             self._server.send(rows, self._times, status)
-        except Exception as error:  # whatever it is, the training has nothing to do with it
+        except Exception as error:  # whatever it is, it must not disturb the training
             self._server.forget_run()
             status = getattr(getattr(error, "response", None), "status_code", None)
             return f"status {status}" if status else type(error).__name__
@@ -187,7 +187,7 @@ class _Server:
         self.forget_run()
 
     def forget_run(self) -> None:
-        """Look the run up again before the next row: what the server holds is not known."""
+        """Look the run up again before the next row: it is not known what the server holds."""
         self._run, self._epoch = "", 0
 
     def send(self, rows: Sequence[Row], times: Mapping[Any, int], status: str) -> None:
@@ -202,7 +202,7 @@ class _Server:
         each = max(1, _METRICS_AT_ONCE // max((len(row) for row in new), default=1))
         for start in range(0, len(new), each):
             part = new[start : start + each]
-            # The time belongs to the row: what is sent twice is stored once.
+            # The time is the row's own, so that a row that is sent twice is stored once.
             metrics = [
                 {"key": name, "value": value, "step": epoch, "timestamp": times[epoch]}
                 for row in part
@@ -215,7 +215,7 @@ class _Server:
             self._post("runs/update", run_id=self._run, status=status, end_time=ended)
 
     def _find_run(self) -> None:
-        """Go on in the run of this training that no merge has completed, or begin one."""
+        """Go on in this training's run if no merge has completed it, or begin a new one."""
         experiment = self._find_experiment()
         wanted = f"tags.`{KEY}` = '{self._key}' and tags.`{LIVE}` = '{self._identity}'"
         answer = self._post("runs/search", experiment_ids=[experiment], filter=wanted)
@@ -238,7 +238,7 @@ class _Server:
         self._run, self._epoch = begun["run"]["info"]["run_id"], 0
 
     def _find_experiment(self) -> str:
-        """Identifier of the experiment; of many trainings that begin at once one makes it."""
+        """Identifier of the experiment; if many trainings begin at once, one of them makes it."""
         named = {"experiment_name": self._experiment}
         found = self._call("GET", "experiments/get-by-name", params=named)
         if found.status_code == 404:

@@ -16,8 +16,8 @@ _BETWEEN_TRIES = 0.2
 def locked(path: Path, patience: float = 600.0) -> Iterator[None]:
     """Hold a lock file; wait for whoever holds it.
 
-    The operating system frees the lock when its holder ends, however it ends: the file that stays
-    behind means nothing. A file system without locks is said and gone without.
+    The operating system frees the lock when its holder ends, however it ends; the file that stays
+    behind means nothing. On a file system without locks a warning is given and no lock is held.
 
     Args:
         path: the lock file, made if need be.

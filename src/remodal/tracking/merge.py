@@ -34,15 +34,15 @@ from remodal.tracking.store import Store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-#: What SQLite and the system say of a full disk, within whatever MLflow makes of it.
+#: What SQLite and the system say when the disk is full, inside whatever MLflow makes of it.
 _DISK_FULL = ("disk is full", "No space left on device", "Disk quota exceeded")
 
 
 def track(settings: Settings, study: Path, output: Path) -> None:
-    """Merge a study into MLflow: the store at MLFLOW_TRACKING_URI, else mlflow.db in this folder.
+    """Merge a study into MLflow: the store at MLFLOW_TRACKING_URI, or mlflow.db in this folder.
 
-    Logged are parameters, training curves, metrics of each scenario, per-case tables, model
-    descriptions and digests of data and weights; the models are registered, with their weights. A
+    It logs parameters, training curves, the metrics of each scenario, per-case tables, model
+    descriptions and digests of data and weights, and registers the models with their weights. A
     second merge waits for the first.
 
     Args:
@@ -71,7 +71,7 @@ def track(settings: Settings, study: Path, output: Path) -> None:
 def _register(
     settings: Settings, study: Path, client: "MlflowClient", ids: Mapping[str, str]
 ) -> dict[str, str]:
-    """Register the trained models; the version of each `<study>-<method>@<fold and seed>`."""
+    """Register the trained models; the version of each by `<study>-<method>@<fold and seed>`."""
     if not settings.tracking.register_models:
         return {}
     models = list(trained_models(settings, study))
@@ -85,11 +85,11 @@ def _register(
 
 @contextmanager
 def _client(database: Path | None, output: Path) -> Iterator["MlflowClient"]:
-    """A client of the store, alone with it; its refusals become one line.
+    """A client that has the store to itself; refusals of the store become one line.
 
     Args:
         database: file of the store if it is one.
-        output: file beside which there is a lock where the store is none.
+        output: file to put the lock beside if the store is not a file.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
@@ -98,7 +98,7 @@ def _client(database: Path | None, output: Path) -> Iterator["MlflowClient"]:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name in ("alembic", "mlflow.store.model_registry"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It logs the traceback of each refusal, which it raises too.
+    # MLflow logs the traceback of each refusal, and raises it as well.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -124,7 +124,7 @@ def _explained(error: Exception, database: Path | None) -> EnvironmentProblem:
             where=without_password(store_uri()),
             remedy="check MLFLOW_TRACKING_URI, and that nothing else writes to the store",
         )
-    # Of a file that is being written, the system does not say the name: of artefacts it is one.
+    # The system does not name a file that is being written: if no name is given, it is an artefact.
     written = getattr(error, "filename", None) or "mlruns"
     return EnvironmentProblem(
         "the disk is full",

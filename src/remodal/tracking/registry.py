@@ -1,7 +1,7 @@
 """Trained models in MLflow's registry, ready for `mlflow models serve`; nothing is pickled.
 
-A version holds the weights, their description, this package's code and the versions of what it
-needs, so that it predicts without the study.
+A version holds the weights, their description, this package's code and the versions of the packages
+that it needs, so that it predicts without the study.
 """
 
 import re
@@ -23,7 +23,7 @@ _SERVABLE = "servable"
 _CODE = Path(__file__).with_name("served_model.py")
 _PACKAGE = Path(__file__).parents[1]
 
-#: What runs studies, draws and shares, and is not needed to predict.
+#: Modules that run studies, draw or share, and are not needed to predict.
 _NOT_TO_PREDICT = {"dvc", "jinja2", "matplotlib", "snakemake", "snakemake-executor-plugin-slurm"}
 
 
@@ -51,7 +51,7 @@ def register(client: "MlflowClient", run_id: str, folder: Path, name: str, alias
 
 
 def _find(client: "MlflowClient", name: str, digest: str) -> str | None:
-    """The version with this content whose files are not in the bin; the oldest of several."""
+    """The version with this content whose files are not in the bin; if several, the oldest."""
     versions = client.search_model_versions(f"name='{name}'")
     for version in sorted(versions, key=lambda v: int(v.version)):
         if version.status == "READY" and version.tags.get(DIGEST) == digest:
@@ -103,7 +103,7 @@ def _add(
 
 
 def _signature(modalities: list[str]) -> "ModelSignature":
-    """One row per patient: paths of the images, some of which may be missing, and of the result."""
+    """One row per patient: the paths of the images, some possibly missing, and of the result."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 

@@ -1,4 +1,4 @@
-"""What MLflow is to hold of a study, read from the files that its jobs left."""
+"""What MLflow should hold about a study, read from the files that its jobs left."""
 
 import csv
 import hashlib
@@ -23,7 +23,7 @@ from remodal.tracking.address import run_key
 if TYPE_CHECKING:
     import pandas as pd
 
-#: MLflow's own limit of one value.
+#: MLflow's own limit for one value.
 _PARAMETER_LENGTH = 6000
 
 
@@ -33,10 +33,10 @@ class TrackedRun:
 
     Attributes:
         key: its place in the tree, such as `liver-demo/maml/fold0-seed0`.
-        is_group: a study or a method, which is brought up to date in place; a trained model is
-            not: when it was trained again it is another run, and the old one stays, marked.
+        is_group: whether it is a study or a method, which is brought up to date in place. A trained
+            model is not: when trained again it gets a new run, and the old one stays, marked.
         parameters: names and values.
-        metrics: names, values and steps (epochs for curves, else 0).
+        metrics: names, values and steps (epochs for curves, otherwise 0).
         tags: names and values.
         artefacts: files, each with the folder that it goes to.
     """
@@ -60,7 +60,7 @@ class TrackedRun:
 
     @property
     def digest(self) -> str:
-        """Digest of all that the run holds, of files their content."""
+        """Digest of everything that the run holds, including the content of its files."""
         content = asdict(self)
         content["artefacts"] = [[folder, p.name, sha256(p)] for p, folder in self.artefacts]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -76,7 +76,7 @@ class TrainedModel(NamedTuple):
 
 
 def trained_models(settings: Settings, study: Path) -> Iterator[TrainedModel]:
-    """The models of a study that are there, in the order of its methods."""
+    """The models of a study that have been trained, in the order of its methods."""
     for training in settings.trainings():
         folder = model_folder(study, training)
         if (folder / "model.json").is_file():
@@ -178,7 +178,7 @@ def _model_run(
 
 
 def flattened(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as dotted names and text, cut to what MLflow takes."""
+    """Nested settings as dotted names and text, cut to the length that MLflow accepts."""
     flat: dict[str, str] = {}
     for key, value in content.items():
         if isinstance(value, Mapping):

@@ -17,7 +17,7 @@ from remodal.models.model_files import read_description
 
 
 class ServedModel(PythonModel):
-    """Segments patients, one a row: a path for each modality that is there, and an output path."""
+    """Segments patients, one per row: a path for each available modality, and an output path."""
 
     def load_context(self, context: Any) -> None:
         """Find the weights and their description, which lie in one folder."""

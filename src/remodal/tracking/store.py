@@ -1,8 +1,8 @@
-"""A study's experiment in MLflow: which of its runs hold what, and what is still to be logged.
+"""A study's experiment in MLflow: which of its runs hold what, and what has still to be logged.
 
-Doing it again changes nothing: a run carries a digest of its content, and counts when it is
-FINISHED. What a training streamed, or a killed merge left, is completed when it agrees with the
-files, and dropped when it does not.
+Merging again changes nothing: a run carries a digest of its content, and counts only once it is
+FINISHED. What a training streamed, or a killed merge left, is completed if it agrees with the
+files, and dropped if it does not.
 """
 
 import time
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SUPERSEDED, _PARENT, _NAME = "remodal.superseded_by", "mlflow.parentRunId", "mlflow.runName"
 
-# MLflow's own limits of one request.
+# MLflow's own limits for one request.
 _METRICS_AT_ONCE, _PARAMETERS_AT_ONCE = 1000, 100
 
 Point = tuple[str, float, int]
@@ -39,7 +39,7 @@ class Store:
             client.restore_experiment(found.experiment_id)
         self._experiment = found.experiment_id if found else client.create_experiment(experiment)
         self._runs: dict[str, list[Run]] = {}
-        # The oldest first: whoever merges keeps the same one of two.
+        # The oldest first, so that whoever merges keeps the same one of two.
         for run in sorted(self._all_runs(), key=lambda r: (r.info.start_time, r.info.run_id)):
             self._runs.setdefault(run.data.tags.get(KEY, ""), []).append(run)
 
@@ -71,7 +71,7 @@ class Store:
         return identifier
 
     def _write(self, run: TrackedRun, parent: str | None, known: Sequence["Run"]) -> str:
-        """Log the run, into one that is there if it may be completed; return its identifier."""
+        """Log the run, into an existing one if that may be completed; return its identifier."""
         for old in known:
             points = self._points_to_keep(old, run)
             if points is not None:
@@ -86,10 +86,10 @@ class Store:
         return identifier
 
     def _points_to_keep(self, old: "Run", run: TrackedRun) -> set[Point] | None:
-        """The metrics of a run that is there and will do; None if this needs another run.
+        """The metrics of an existing run that can be used; None if a new run is needed.
 
-        A group is always brought up to date. A trained model's run is completed if it is not whole
-        and all that it holds is right, each point once.
+        A group is always brought up to date. A trained model's run is completed if it is incomplete
+        and everything that it holds is right, each point once.
         """
         if run.is_group:
             return {(name, value, 0) for name, value in old.data.metrics.items()}
@@ -122,7 +122,7 @@ class Store:
             self._client.log_artifact(identifier, str(path), folder or None)
 
     def _place(self, old: "Run", run: TrackedRun, parent: str | None) -> None:
-        """Put a run that is there below its parent, as the current one."""
+        """Put an existing run below its parent, as the current one."""
         identifier = old.info.run_id
         if parent and old.data.tags.get(_PARENT) != parent:
             self._client.set_tag(identifier, _PARENT, parent)
@@ -137,12 +137,12 @@ class Store:
 
 
 def _is_whole(run: "Run") -> bool:
-    """Whether a merge wrote this run to its end."""
+    """Whether a merge wrote this run completely."""
     return run.info.status == "FINISHED" and DIGEST in run.data.tags
 
 
 def _holds(run: "Run", digest: str) -> bool:
-    """Whether a run is whole and has this content."""
+    """Whether a run is complete and has this content."""
     return _is_whole(run) and run.data.tags[DIGEST] == digest
 
 
