@@ -29,25 +29,26 @@ def preprocess_case(
     *,
     quarantine: bool = False,
 ) -> list[Record]:
-    """Preprocess one registered case for every fold: once where folds do not differ.
+    """Preprocess one registered case for every fold, or only once if the folds do not differ.
 
-    Each fold has a folder of its own, or all of them share one: `PreprocessingSettings.folder_of`.
-    Written there are `<case>.npy` (M, z, y, x; float16 or float32; only the modalities that the
-    case has), for each of `settings.labels` `<case>.label-<modality>.npy` (z, y, x; uint8 class
-    indices; an empty file where the case has no such label), all uncompressed so that they can be
-    mapped into memory, and a record, `<case>.json`.
-    Its details are the properties of `Prepared`, the `labels` that there are, by label and class
-    index `foreground` and `voxels` (see `PreparedLabel`), where the case is cropped by a mask the
-    `mask`'s origin, and `sha256` of the arrays' files.
+    Each fold has a folder of its own, or all folds share one: `PreprocessingSettings.folder_of`.
+    The folder gets `<case>.npy` (M, z, y, x; float16 or float32; only the modalities that the case
+    has); for each of `settings.labels`, `<case>.label-<modality>.npy` (z, y, x; uint8 class
+    indices; an empty file if the case has no such label); and a record, `<case>.json`. The arrays
+    are uncompressed, so that they can be mapped into memory.
+
+    The record's details are the properties of `Prepared`, the `labels` of the case, `foreground`
+    and `voxels` by label and class index (see `PreparedLabel`), the origin of the `mask` if the
+    case is cropped by one, and the `sha256` of the arrays' files.
 
     Args:
         settings: the study.
         case: name of the case.
-        registered: its folder of registered images.
-        fingerprints: of the folds; not needed where nothing is measured on them.
+        registered: the case's folder of registered images.
+        fingerprints: those of the folds; not needed if the settings measure nothing on a fold.
         output: folder of the study's preprocessed cases, in which the folds' folders lie.
         studies: folder of the studies, one of which may predict the mask that a case is cropped by.
-        quarantine: go on with a bad case, by a record of its reason and empty arrays.
+        quarantine: do not raise for a bad case, but record the reason and write empty arrays.
 
     Returns:
         A record for each folder.
@@ -56,7 +57,7 @@ def preprocess_case(
         BadCase: the case cannot be used, and no quarantine is wanted.
         UserError: no fingerprint.
     """
-    # What no fold changes is read, cropped and resampled once.
+    # Whatever is the same for all folds is read, cropped and resampled only once.
     source = cache(partial(read_source, settings, registered, studies))
     labels: dict[tuple, PreparedLabel] = {}
     records = []
@@ -104,9 +105,9 @@ def _preprocess(
 
     Args:
         settings: the study.
-        source_of: gives the case as every fold has it.
-        labels: those that were brought onto a grid before, by label and grid; added to.
-        fingerprint: of the fold.
+        source_of: returns the case in the form that all folds share.
+        labels: labels already brought onto a grid, by label and grid; new ones are added.
+        fingerprint: that of the fold.
         path: record to write.
         image: array to write.
         files: label arrays to write, by the image that a label belongs to.

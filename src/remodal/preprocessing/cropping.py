@@ -1,4 +1,4 @@
-"""Boxes that hold all that matters of an image, each by its name in the settings."""
+"""Boxes that hold everything that matters in an image, each by its name in the settings."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,7 @@ from remodal.settings import CropSettings, PreprocessingSettings
 
 Box = tuple[slice, slice, slice]
 
-#: Voxel size in mm at which the body is looked for: finer than skin, coarser than noise.
+#: Voxel size in mm at which the body is searched for: finer than skin, coarser than noise.
 _COARSE = 4.0
 
 
@@ -21,7 +21,7 @@ def crop_box(
     settings: PreprocessingSettings,
     mask: np.ndarray | None = None,
 ) -> Box:
-    """Box to keep, as `settings.crop` says, over all of a case's modalities.
+    """The box to keep according to `settings.crop`, over all of a case's modalities.
 
     Args:
         arrays: the modalities, (z, y, x) on one grid.
@@ -30,7 +30,7 @@ def crop_box(
         mask: for a crop by mask, on the same grid; None or empty: the body is kept.
 
     Raises:
-        BadCase: the body, or any non-zero voxel, is nowhere to be found.
+        BadCase: there is no body, or no non-zero voxel, to crop to.
     """
     by = settings.crop.by
     if by == "mask":
@@ -41,9 +41,10 @@ def crop_box(
 
 
 def mask_box(mask: np.ndarray, spacing: Vector, crop: CropSettings) -> Box:
-    """Box of a mask that is not empty, with its margin, at least as large as wanted.
+    """Box of a non-empty mask with its margin, of at least the wanted size.
 
-    A box below the least size grows to both sides, and where it meets the image's end to the other.
+    A box below the least size grows on both sides or, where it meets the image's edge, on the other
+    side only.
 
     Args:
         mask: (z, y, x).
@@ -73,7 +74,7 @@ def _widened(side: slice, margin: int, least: int, length: int) -> slice:
 
 
 def bounding_box(mask: np.ndarray) -> Box:
-    """Smallest box that holds all true voxels of a mask that has some."""
+    """Smallest box that holds all true voxels of a mask; there must be some."""
     sides = []
     for axis in range(3):
         hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
@@ -99,10 +100,10 @@ def _nonzero_box(arrays: Sequence[np.ndarray], spacing: Vector, threshold: float
 
 
 def _body_box(arrays: Sequence[np.ndarray], spacing: Vector, threshold: float) -> Box:
-    """Box of the largest connected piece above the threshold, two coarse voxels wider.
+    """Box of the largest connected piece above the threshold, widened by two coarse voxels.
 
-    It is looked for on every few voxels only. An in-plane opening first cuts the thin table top
-    off the patient.
+    Only every few voxels are looked at. An in-plane opening first cuts the thin table top off the
+    patient.
     """
     steps = tuple(max(1, round(_COARSE / length)) for length in spacing)
     sparse = tuple(slice(None, None, step) for step in steps)

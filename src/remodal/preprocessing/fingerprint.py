@@ -1,4 +1,4 @@
-"""What preprocessing must know of a data set, measured on a fold's training cases only."""
+"""What preprocessing must know about a data set, measured only on a fold's training cases."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from remodal.settings import PreprocessingSettings, Settings
 from remodal.settings.names import label_name
 from remodal.splits import read_fold
 
-#: Foreground voxels of a case that enter the percentiles: evenly spaced ones where there are more.
+#: Most foreground voxels of a case that enter the percentiles; of more, evenly spaced ones do.
 _VOXELS_OF_A_CASE = 100_000
 
 
@@ -29,23 +29,23 @@ def fingerprint_fold(
     """Measure a fold's training cases (never its validation or test cases): fingerprint.json.
 
     The file holds `fold`, `cases` and their number `n`, the target `spacing` (z, y, x) in mm (the
-    settings', else the median of each axis), the median `shape` of the uncropped cases at that
-    spacing, `acquired` (by modality: what made the images and where their intensities lie, which
-    `predict` compares a patient's with), and, where intensities are clipped or normalised by
-    `dataset_foreground`, `foreground`: for
-    each modality the `lower` and `upper` percentile, `mean` and `sd` of the voxels of the classes
-    in the cases that have it and its label, and how many were used.
+    settings', otherwise the median along each axis), the median `shape` of the uncropped cases at
+    that spacing, and `acquired`: for each modality, what made the images and the range of their
+    intensities, with which `predict` compares a patient's images. If intensities are clipped or
+    normalised by `dataset_foreground`, there is also `foreground`: for each modality, the `lower`
+    and `upper` percentile, `mean` and `sd` of the classes' voxels in the cases that have this
+    modality and its label, and the number of `voxels` used.
 
     Args:
         settings: the study.
         splits: splits.json.
-        fold: its number.
+        fold: number of the fold.
         registered: folder of the registered cases.
         output: the file to write.
 
     Raises:
-        UserError: no such fold, training cases without a voxel of any class, or none that has a
-            modality with its label.
+        UserError: no such fold, training cases without a voxel of any class, or a modality that no
+            training case has together with its label.
     """
     cases = read_fold(splits, fold)["train"]
     grids, values = [], {modality: [] for modality in settings.data.modalities}
@@ -72,7 +72,7 @@ def fingerprint_fold(
 def _acquired(
     modalities: Sequence[str], cases: Sequence[str], registered: Path
 ) -> dict[str, dict[str, Any]]:
-    """`summary` of what the cases' records say of each modality's images."""
+    """`summary` of what the cases' records say about each modality's images."""
     records = [read_record(registered / case / "registration.json") for case in cases]
     told = [record.details.get("acquired", {}) for record in records]
     return {name: summary(one[name] for one in told if name in one) for name in modalities}
@@ -105,7 +105,7 @@ def _measure(settings: Settings, folder: Path) -> tuple[Vector, Shape, dict[str,
 
 
 def _foreground(settings: Settings, folder: Path, name: str, grid: Geometry) -> np.ndarray:
-    """Indices of the voxels of the classes in one label: all, or evenly spaced ones of many."""
+    """Indices of the voxels of the classes in one label: all, or evenly spaced ones if many."""
     label = _on_grid(folder / f"{label_name(name)}.nii.gz", grid)
     wanted = [value for values in settings.data.classes.values() for value in values]
     foreground = np.flatnonzero(np.isin(label, wanted))

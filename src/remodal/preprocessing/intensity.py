@@ -16,8 +16,9 @@ Limits = tuple[float, float]
 class Intensity:
     """What was done to one modality: clipped to [lower, upper], then (value - mean) / sd.
 
-    `lower` and `upper` are None where nothing was clipped; `sd` is 1 for a constant image. Where
-    intensities were brought to a fixed range, `mean` is what becomes 0 and `sd` what becomes 1.
+    `lower` and `upper` are None if nothing was clipped; `sd` is 1 for a constant image. If
+    intensities were scaled to a fixed range, `mean` is the value that became 0, and `sd` is the
+    distance from it that became 1.
     """
 
     lower: float | None
@@ -31,15 +32,15 @@ def normalise(
 ) -> tuple[np.ndarray, Intensity]:
     """Clip an image and normalise it.
 
-    With `case`, as nnU-Net's scheme CT2, mean and standard deviation are those of the voxels
-    strictly inside the clipping range. With `case_nonzero` zero voxels are background: they count
-    nowhere and stay zero.
+    With `case`, as in nnU-Net's scheme CT2, mean and standard deviation are those of the voxels
+    strictly inside the clipping range. With `case_nonzero`, zero voxels are background: they never
+    count and stay zero.
 
     Args:
         image: cropped image, (z, y, x).
         settings: kind of clipping and normalisation.
         measured: the modality's entry in the fingerprint: `lower`, `upper`, `mean` and `sd`; needed
-            where one of the kinds is `dataset_foreground`.
+            if one of the kinds is `dataset_foreground`.
 
     Returns:
         float32 image, and what was done.
@@ -84,7 +85,7 @@ def _of_dataset(
     return float(measured["lower"]), float(measured["upper"])
 
 
-#: Limits of the clipping, or None, from the voxels that count.
+#: How to get the limits of the clipping (None: no clipping) from the voxels that count.
 _LIMITS: dict[str, Callable[[np.ndarray, ClipSettings, Any], Limits | None]] = {
     "none": lambda values, clip, measured: None,
     "range": lambda values, clip, measured: clip.range,
@@ -97,7 +98,7 @@ def _statistics(values: np.ndarray, limits: Limits | None) -> tuple[float, float
     """Mean and standard deviation.
 
     Raises:
-        BadCase: of no value.
+        BadCase: there are no values.
     """
     if not values.size:
         raise BadCase(
@@ -133,7 +134,7 @@ def _to_symmetric(
     return (lower + upper) / 2, (upper - lower) / 2
 
 
-#: What is subtracted from the clipped image, and what it is divided by.
+#: How to get what is subtracted from the clipped image, and what it is then divided by.
 _SCALES: dict[str, Callable[..., tuple[float, float]]] = {
     "case": lambda image, inside, limits, measured: _statistics(image[inside], limits),
     "case_nonzero": lambda image, inside, limits, measured: _statistics(image[inside], limits),

@@ -1,8 +1,9 @@
 """What a fold's preprocessed cases are, in two small files that stand for all of them.
 
-A training reads some hundred cases, an inference another some hundred, and there are tens of both:
-as inputs of every job they would be most of what Snakemake has to look at. And a training is not
-concerned by a test case: when only that changes, its file stays the same to the byte.
+A training reads a few hundred cases, an inference a few hundred others, and there are tens of both:
+as inputs of every job, the cases would be most of what Snakemake has to look at. Also, a test case
+does not concern a training: if only that case changes, the training's file stays the same, byte for
+byte.
 """
 
 from collections.abc import Sequence
@@ -18,14 +19,14 @@ from remodal.splits import read_fold
 def write_inventory(
     splits: Path, fold: int, preprocessed: Path, training: Path, test: Path
 ) -> None:
-    """Write what stands for a fold's cases: one file for training, one for inference.
+    """Write the files that stand for a fold's cases: one for training, one for inference.
 
-    Each holds the `fold`, `cases` (name and digest of the record, which holds those of the arrays)
-    and `quarantined` (name and reason).
+    Each holds the `fold`, `cases` (name, and digest of the record, which holds the digests of the
+    arrays) and `quarantined` (name and reason).
 
     Args:
         splits: splits.json.
-        fold: its number.
+        fold: number of the fold.
         preprocessed: folder of the fold's preprocessed cases.
         training: file to write for the training and validation cases.
         test: file to write for the test cases.

@@ -1,4 +1,4 @@
-"""A label on the prepared grid: its classes, where they are, and what it lost on the way there."""
+"""A label on the prepared grid: its classes, where they are, and what was lost on the way."""
 
 import zlib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from remodal.geometry.volume import Volume
 from remodal.preprocessing.prepare import box_of, orientation_of
 from remodal.preprocessing.resampling import LINEAR, orders, resample_labels
 
-#: Foreground voxels of a class that are listed for the sampler.
+#: Most foreground voxels of a class that are listed for the sampler.
 _LISTED_VOXELS = 10_000
 
 
@@ -21,8 +21,8 @@ class PreparedLabel:
 
     Attributes:
         array: class indices, (z, y, x) uint8.
-        foreground: by class index, up to 10,000 voxels [z, y, x], drawn with a fixed seed.
-        voxels: by class index, how many there are.
+        foreground: up to 10,000 voxels [z, y, x] by class index, drawn with a fixed seed.
+        voxels: number of voxels by class index.
         losses: what cropping and resampling cost, in words.
     """
 
@@ -35,10 +35,10 @@ class PreparedLabel:
 def describe_label(
     case: str, indices: Volume, classes: list[str], properties: Mapping[str, Any]
 ) -> PreparedLabel:
-    """Bring a label onto the prepared grid, and say what is there.
+    """Bring a label onto the prepared grid, and describe it.
 
     Args:
-        case: name of the case, from which the voxels are drawn.
+        case: name of the case, which seeds the drawing of voxels.
         indices: class indices on the grid of the images.
         classes: their names, in order.
         properties: of the prepared images.
@@ -57,14 +57,15 @@ def class_indices(label: Volume, classes: Mapping[str, list[int]]) -> Volume:
 
 
 def crop_label(indices: Volume, properties: Mapping[str, Any]) -> np.ndarray:
-    """Oriented and cropped as the images were, still at the source's spacing; (z, y, x)."""
+    """Orient and crop a label as the images were, still at the source's spacing; (z, y, x)."""
     return orientation_of(properties).apply(indices.array)[box_of(properties)]
 
 
 def prepare_label(indices: Volume, properties: Mapping[str, Any]) -> np.ndarray:
     """Bring class indices onto the prepared grid.
 
-    Each class is interpolated linearly by itself and the strongest wins: values are never averaged.
+    Each class is interpolated linearly by itself, and the strongest wins: class indices are never
+    averaged.
 
     Args:
         indices: on the grid of the images; see `class_indices`.

@@ -26,10 +26,10 @@ from remodal.settings import PreprocessingSettings
 
 @dataclass(frozen=True)
 class Cropped:
-    """A case oriented and cropped: what is the same whatever its intensities and spacing become.
+    """A case oriented and cropped, before anything is done to its intensities or spacing.
 
-    `arrays` maps a modality to its cropped voxels (z, y, x), as they came; `properties` are those
-    of `Prepared` that are known so far, and `spacing` that of the source.
+    `arrays` maps a modality to its cropped voxels (z, y, x) with unchanged values; `properties` are
+    those of `Prepared` that are known so far, and `spacing` is that of the source.
     """
 
     arrays: dict[str, np.ndarray]
@@ -39,7 +39,7 @@ class Cropped:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network's input, and all that it takes to go back.
+    """A network's input, and everything needed to go back.
 
     `array` is (M, z, y, x) float32, the modalities in the order of `properties["modalities"]`.
 
@@ -49,8 +49,8 @@ class Prepared:
             `Geometry`).
         orientation: `axes` and `flips` of `Orientation`.
         box: first and past-the-last voxel of each canonical axis that were kept.
-        cropped_by: what the box is of: `body`, `nonzero`, `mask` or `none`.
-        spacing: of the prepared grid, (z, y, x) in mm: the target's, up to whole voxels.
+        cropped_by: what the box encloses: `body`, `nonzero`, `mask` or `none`.
+        spacing: of the prepared grid, (z, y, x) in mm: the target, up to rounding to whole voxels.
         shape: of the prepared grid.
         coarse_axis: the axis along which slices were not mixed, or None.
         intensities: for each modality the fields of `Intensity`.
@@ -78,7 +78,7 @@ def crop_case(
     Args:
         volumes: the modalities that are present, on one grid.
         settings: what to do.
-        mask: for a crop by mask: bool, on a grid of its own; None: there is none.
+        mask: for a crop by mask: bool, on its own grid; None: there is none.
 
     Raises:
         BadCase: different grids, no body, or no mask where one is demanded.
@@ -130,8 +130,8 @@ def scale(
 
     Args:
         cropped: see `crop_case`.
-        fingerprint: of the training cases; see `fingerprint_fold`. Nothing of it is used where the
-            settings do not depend on the fold.
+        fingerprint: of the training cases; see `fingerprint_fold`. It is not used if the settings
+            do not depend on the fold.
         settings: what to do.
 
     Raises:
@@ -164,7 +164,7 @@ def restore_probabilities(probabilities: np.ndarray, properties: Mapping[str, An
     """Segmentation in the source's geometry from class probabilities on the prepared grid.
 
     Probabilities are interpolated linearly onto the source's voxels before the most probable class
-    is taken; what was cropped away is background.
+    is chosen; whatever was cropped away becomes background.
 
     Args:
         probabilities: (C, z, y, x), background first.
@@ -181,12 +181,12 @@ def restore_probabilities(probabilities: np.ndarray, properties: Mapping[str, An
 
 
 def restore_image(image: np.ndarray, properties: Mapping[str, Any], outside: float = 0.0) -> Volume:
-    """An image of the prepared grid, interpolated linearly, in the source's geometry.
+    """Bring an image on the prepared grid back into the source's geometry, by linear interpolation.
 
     Args:
         image: (z, y, x), for example an attention map.
         properties: of the prepared case.
-        outside: value of what was cropped away.
+        outside: value for whatever was cropped away.
 
     Returns:
         float32 volume.
@@ -213,7 +213,7 @@ def _plain(fields: Geometry | Orientation) -> dict[str, list]:
 
 
 def geometry_from(content: Mapping[str, Any]) -> Geometry:
-    """Geometry of its JSON form."""
+    """Geometry from its JSON form."""
     return Geometry(**{field: tuple(values) for field, values in content.items()})
 
 

@@ -1,12 +1,12 @@
 """Resampling between grids that share their axes and their extent.
 
 Interpolation along one axis is linear in the values, hence a matrix with a narrow band; along three
-axes it is three small matrix products. Cubic resampling of 512 x 512 x 200 voxels takes about a
-second on one core this way.
+axes it takes three small matrix products. This way, cubic resampling of 512 x 512 x 200 voxels
+takes about a second on one core.
 
 As in nnU-Net, both grids cover the same extent: `length * spacing / new spacing` is rounded to
-whole voxels and edges, not voxel centres, coincide; and where one axis is much coarser than the
-others, values along it are not mixed but taken from the nearest slice.
+whole voxels, and edges, not voxel centres, coincide. If one axis is much coarser than the others,
+values along it are not mixed but taken from the nearest slice.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,9 +25,9 @@ CUBIC, LINEAR, NEAREST = 3, 1, 0
 
 #: Ratio of the largest to the smallest spacing from which the largest counts as much coarser.
 _ANISOTROPY = 3.0
-#: Smaller weights of a cubic spline's neighbours do not change a float32 sum.
+#: Weights of a cubic spline below this do not change a float32 sum.
 _NEGLIGIBLE = 1e-7
-#: Rows of a matrix that are multiplied at once: a narrower band of columns, but more products.
+#: Rows of a matrix multiplied at once: fewer mean a narrower band of columns, but more products.
 _BLOCK = 64
 
 
@@ -41,8 +41,8 @@ def resampled_shape(shape: Shape, spacing: Vector, target: Vector) -> Shape:
 def coarse_axis(spacing: Vector, target: Vector) -> int | None:
     """The axis along which slices are so far apart that they must not be mixed, if there is one.
 
-    nnU-Net's rule: an axis whose spacing is more than 3 times the finest axis's, before or else
-    after resampling, and the only one that coarse.
+    nnU-Net's rule: the one coarsest axis, if its spacing is more than 3 times the finest axis's,
+    before or otherwise after resampling.
     """
     for sides in (spacing, target):
         coarsest = max(sides)
@@ -61,7 +61,7 @@ def resample(array: np.ndarray, shape: Shape, axis_orders: Sequence[int]) -> np.
 
     Args:
         array: (z, y, x).
-        shape: wanted.
+        shape: the new shape.
         axis_orders: spline order along each axis (`CUBIC`, `LINEAR` or `NEAREST`).
 
     Returns:
@@ -74,12 +74,12 @@ def resample(array: np.ndarray, shape: Shape, axis_orders: Sequence[int]) -> np.
 def resample_labels(labels: np.ndarray, shape: Shape, axis_orders: Sequence[int]) -> np.ndarray:
     """Resample class indices: each class by itself, then the strongest class wins.
 
-    At a tie the higher class wins, as in nnU-Net, so that halving the resolution does not eat thin
-    lesions away.
+    In a tie the higher class wins, as in nnU-Net, so that halving the resolution does not eat away
+    thin lesions.
 
     Args:
         labels: (z, y, x) class indices.
-        shape: wanted.
+        shape: the new shape.
         axis_orders: at most `LINEAR`.
 
     Returns:
@@ -101,15 +101,15 @@ def resample_probabilities(
     """Class of the highest probability after resampling the probabilities.
 
     Only the surroundings of voxels where a foreground class is at least as probable as background
-    are resampled: averages of the others cannot become foreground.
+    are resampled: elsewhere, averages cannot become foreground.
 
     Args:
         probabilities: (C, z, y, x), background first.
-        shape: wanted.
+        shape: the new shape.
         axis_orders: at most `LINEAR`.
 
     Returns:
-        uint8 class indices of `shape`; the lower class at a tie.
+        uint8 class indices of `shape`; in a tie, the lower class.
     """
     return _vote(
         (probabilities[1:] >= probabilities[0]).any(axis=0),
@@ -127,13 +127,13 @@ def _vote(
     shape: Shape,
     axis_orders: Sequence[int],
 ) -> np.ndarray:
-    """Strongest channel of each resampled voxel that `foreground` reaches; elsewhere the first.
+    """The strongest channel of each resampled voxel that `foreground` reaches; elsewhere 0.
 
     Args:
-        foreground: voxels where another channel than the first may win.
-        channels: the channels inside a box.
-        beats: whether a channel's value wins over the best of those before.
-        shape: wanted.
+        foreground: voxels where a channel other than the first may win.
+        channels: returns the channels inside a box.
+        beats: whether a channel's value beats the best of the channels before.
+        shape: the new shape.
         axis_orders: at most `LINEAR`.
     """
     winner = np.zeros(shape, np.uint8)
@@ -147,7 +147,7 @@ def _vote(
 def _strongest(
     channels: Iterable[np.ndarray], matrices: Sequence[np.ndarray], beats: np.ufunc
 ) -> np.ndarray:
-    """Index of the channel that is highest after resampling, one channel in memory at a time."""
+    """Index of the highest channel after resampling, with one channel in memory at a time."""
     best, winner = None, None
     for index, channel in enumerate(channels):
         value = _product(channel.astype(np.float32), matrices)
@@ -163,7 +163,7 @@ def _strongest(
 def _around(
     mask: np.ndarray, shape: Shape, axis_orders: Sequence[int]
 ) -> tuple[Box, Box, list[np.ndarray]]:
-    """Part of the source that matters, part of the target it reaches, and the matrices between."""
+    """The part of the source that matters, the part of the target it reaches, and the matrices."""
     source, target, cut = [], [], []
     for side, matrix in zip(bounding_box(mask), _matrices(mask.shape, shape, axis_orders)):
         rows = _extent(matrix[:, side].any(axis=1))
@@ -175,7 +175,7 @@ def _around(
 
 
 def _extent(hit: np.ndarray) -> slice:
-    """From the first to the last true entry; empty where there is none."""
+    """From the first to the last true entry; empty if there is none."""
     positions = np.flatnonzero(hit)
     return slice(positions[0], positions[-1] + 1) if len(positions) else slice(0, 0)
 
@@ -188,8 +188,8 @@ def _matrices(old: Shape, new: Shape, axis_orders: Sequence[int]) -> list[np.nda
 def axis_matrix(old: int, new: int, order: int) -> np.ndarray:
     """Matrix (new, old) of the interpolating spline along one axis.
 
-    Sample i of the new axis lies at (i + 1/2) * old / new - 1/2 of the old one, clipped to its
-    ends. Splines of axes with fewer voxels than the order needs are of lower order.
+    Sample i of the new axis lies at (i + 1/2) * old / new - 1/2 on the old one, clipped to its
+    ends. An axis with fewer voxels than the order needs gets a spline of lower order.
     """
     if old == new:
         return np.eye(old, dtype=np.float32)
@@ -214,7 +214,7 @@ def _product(array: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _axis_product(array: np.ndarray, matrix: np.ndarray, axis: int) -> np.ndarray:
-    """Multiply one axis, block by block, each with the columns that its rows use."""
+    """Multiply one axis block by block, each block with only the columns that its rows use."""
     result = np.empty((*array.shape[:axis], len(matrix), *array.shape[axis + 1 :]), np.float32)
     source, target = _rows_of(np.ascontiguousarray(array), axis), _rows_of(result, axis)
     for start in range(0, len(matrix), _BLOCK):

@@ -1,4 +1,4 @@
-"""What a case brings to every fold: cropped images, labels, the mask it is cropped by."""
+"""What all folds share of a case: cropped images, labels, and the mask that it is cropped by."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,10 @@ class Source:
     """A registered case, read and cropped once for all folds.
 
     Attributes:
-        case: its name.
+        case: name of the case.
         cropped: its images.
         labels: class indices on the images' grid, by the image that a label belongs to.
-        mask: what it is cropped by; None: by no mask.
+        mask: the mask that it is to be cropped by; None: no mask is wanted.
     """
 
     case: str
@@ -44,7 +44,7 @@ def read_source(settings: Settings, registered: Path, studies: Path) -> Source:
 
     Args:
         settings: the study.
-        registered: its folder of registered images.
+        registered: the case's folder of registered images.
         studies: folder of the studies, one of which may predict the mask that a case is cropped by.
 
     Raises:
@@ -72,7 +72,7 @@ def read_source(settings: Settings, registered: Path, studies: Path) -> Source:
 
 
 def _mask(settings: Settings, record: Record, registered: Path, studies: Path) -> Mask | None:
-    """The mask that the case is cropped by, where it lies as the registered images do."""
+    """The mask that the case is cropped by, in the place of the registered images."""
     wanted = settings.preprocessing.crop.mask
     if wanted is None:
         return None
