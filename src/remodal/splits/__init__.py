@@ -1,6 +1,6 @@
 """Which cases train and which test, decided by patient and written to a file that can be shared.
 
-Patients are ordered by a hash of seed and name, so a split depends neither on the order of the
+Patients are ordered by a hash of seed and name, so that a split depends neither on the order of the
 sheet nor on any library's random generator.
 """
 
@@ -23,9 +23,9 @@ from remodal.splits.unlabelled import add_unlabelled, require_measurable
 
 
 class SplitCase(NamedTuple):
-    """What a split looks at of a case; an empty group is none.
+    """What a split considers about a case; an empty `group` means that it has none.
 
-    `present` names its images and, where each image has its own, its labels.
+    `present` names its images and, if each image has its own label, its labels.
     """
 
     case: str
@@ -42,13 +42,14 @@ def make_splits(
 ) -> dict[str, Any]:
     """Split cases into folds of training, validation and test cases, or import such a split.
 
-    A patient's cases stay together. The hold-out takes `test_fraction` of the patients, rounded
-    to the nearest number (the MAML paper's 327 patients give 65 for test and 262 for
-    training); k-fold tests every patient exactly once. Validation patients are cut
-    from the training patients. With `stratify`, each stratum's share of a set is within one patient
-    of its share of all. A stratum is a group with the images and labels that are there, so that
-    complete cases are in all sets; a patient with cases of several strata counts as a stratum of
-    its own. That is of labelled cases: the others are in training sets only (`add_unlabelled`).
+    A patient's cases stay together. The hold-out takes `test_fraction` of the patients, rounded to
+    the nearest number (the MAML paper's 327 patients give 65 for testing and 262 for training);
+    k-fold tests every patient exactly once. Validation patients are taken from the training
+    patients. With `stratify`, each stratum's number of patients in a set is within one of its
+    proportional share. A stratum combines a group with the images and labels that are present, so
+    that complete cases are in all sets; patients with cases of several strata form strata of their
+    own. All this holds for labelled cases: the others are only in training sets (see
+    `add_unlabelled`).
 
     Args:
         cases: every usable case.
@@ -124,7 +125,7 @@ def _holdout(strata: Mapping[str, str], settings: SplitSettings) -> set[str]:
 
 
 def _validation(strata: Mapping[str, str], settings: SplitSettings) -> set[str]:
-    """At least one patient when any are asked for, as long as one is left to train on."""
+    """At least one patient if any are asked for, as long as one is left to train on."""
     if settings.validation_fraction == 0 or len(strata) < 2:
         return set()
     size = max(_nearest(settings.validation_fraction * len(strata)), 1)
@@ -136,7 +137,7 @@ def _nearest(number: float) -> int:
 
 
 def _draw(strata: Mapping[str, str], size: int, seed: int, purpose: str) -> set[str]:
-    """Draw `size` patients, each group in proportion (largest remainders get the odd ones)."""
+    """Draw `size` patients, from each stratum in proportion (the largest remainders round up)."""
     groups: dict[str, list[str]] = defaultdict(list)
     for patient in _shuffled(strata, seed, purpose):
         groups[strata[patient]].append(patient)
@@ -149,7 +150,7 @@ def _draw(strata: Mapping[str, str], size: int, seed: int, purpose: str) -> set[
 
 
 def _kfold(strata: Mapping[str, str], settings: SplitSettings) -> list[set[str]]:
-    """Deal the patients out group by group, so sizes differ by at most one, and so do groups."""
+    """Deal out patients by stratum, so folds and their parts of a stratum differ by at most one."""
     if settings.folds < 2:
         raise UserError(
             "one fold leaves nothing to train on", where="splits.folds", expected="2 or more"
@@ -177,7 +178,7 @@ def _require_patients(count: int, least: int, quarantined: Mapping[str, str]) ->
 
 
 def _commonest(quarantined: Mapping[str, str], most: int = 3) -> list[tuple[str, int]]:
-    """The commonest reasons of a quarantine and their numbers, without the names of the cases."""
+    """The commonest reasons for a quarantine and their counts, without the names of the cases."""
     reasons = (
         re.sub(rf"^{re.escape(case)}(, [\w-]+)?: ", "", reason)
         for case, reason in quarantined.items()
@@ -194,7 +195,7 @@ def read_splits(path: Path) -> dict[str, Any]:
     """Read splits.json, as `make_splits` and `split_study` describe it.
 
     Raises:
-        UserError: missing, or not a split file of ours.
+        UserError: the file is missing, or was not written by this version of remodal.
     """
     try:
         splits = read_json(path)
@@ -214,7 +215,7 @@ def read_splits(path: Path) -> dict[str, Any]:
 
 
 def converted_files(splits: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What the converted images and labels of each case are called, without their suffixes."""
+    """The names of each case's converted images and labels, without suffixes."""
     drawn = {case: map(label_name, modalities) for case, modalities in splits["labels"].items()}
     return {case: [*names, *drawn[case]] for case, names in splits["modalities"].items()}
 
@@ -225,7 +226,7 @@ def unlabelled_cases(splits: Mapping[str, Any]) -> set[str]:
 
 
 def read_fold(path: Path, fold: int) -> Fold:
-    """One fold's sets of splits.json.
+    """The sets of one fold of splits.json.
 
     Raises:
         UserError: no such file or fold.
@@ -240,9 +241,9 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
     """Split a study's usable cases and write splits.json.
 
     Quarantined cases are left out of the folds and listed with their reasons; so are unlabelled
-    ones, unless `data.unlabelled` is `train`. Beside what `make_splits` gives the file holds the
-    `modalities` of every case, usable or quarantined, and its `labels`, by the images that they
-    were drawn on: none of an unlabelled case.
+    ones, unless `data.unlabelled` is `train`. Besides what `make_splits` returns, the file holds
+    the `modalities` of every case, usable or quarantined, and its `labels`, named by the images
+    that they were drawn on; an unlabelled case has none.
 
     Args:
         settings: the study.
@@ -251,7 +252,7 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
 
     Raises:
         UserError: a case was not registered, too few patients are left, the split file to import
-            does not fit, or a method has no case to train on or a scenario none to be tested on.
+            does not fit, a method has no case to train on, or a scenario has none to test.
     """
     from remodal.intake.datasets import cases_of
     from remodal.splits.completeness import require_usable_folds
@@ -266,7 +267,7 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
         if not record.ok:
             quarantined[source.case] = record.reason
         elif record.details["labels"] or settings.data.unlabelled == "train":
-            # Labels that each image has by itself may be lacking, as images may.
+            # If each image has a label of its own, labels may be missing, as images may.
             present = source.sources if settings.data.truth == "image" else source.images
             labelled = bool(record.details["labels"])
             usable.append(
@@ -277,8 +278,8 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
     splits = make_splits(usable, settings.splits, quarantined)
     splits["modalities"] = {source.case: list(source.images) for source in sources}
     splits["labels"] = {source.case: list(source.labels) for source in sources}
-    # Methods and scenarios decide whether a split is refused, never what it is: a new method makes
-    # no new one.
+    # Methods and scenarios decide whether a split is refused, never what it is: adding a method
+    # does not change the split.
     require_usable_folds(settings, splits)
     write_splits(output, splits)
 

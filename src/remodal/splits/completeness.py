@@ -1,8 +1,8 @@
 """Which cases train a method and are tested in a scenario: those that have all that it needs.
 
-A case may lack a modality. Nothing stands in for an image that is not there: a method is trained on
-the cases that have all of its own modalities, a scenario is tested on those that have all it names.
-So it is with labels, where each image has its own.
+A case may lack a modality. Nothing stands in for a missing image: a method is trained on the cases
+that have all of its modalities, and a scenario is tested on those that have all it names. The same
+holds for labels, if each image has its own.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -17,12 +17,12 @@ FEWEST_PATIENTS = 2
 
 
 def lacking(present: Collection[str], wanted: Iterable[str]) -> list[str]:
-    """The wanted modalities that are not there, in their order."""
+    """The wanted modalities that are missing, in the order in which they are wanted."""
     return [modality for modality in wanted if modality not in present]
 
 
 def left_out(settings: Settings, splits: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
-    """For each scenario the test cases that it cannot be tried on, with what each lacks.
+    """For each scenario, the test cases that it cannot be tried on, with what each lacks.
 
     Args:
         settings: the study.
@@ -46,7 +46,8 @@ def left_out_of(
 ) -> dict[str, list[str]]:
     """The test cases of a fold that a scenario cannot be tried on, with what each lacks.
 
-    That is an image of its own, the label of the image to segment, or another patient's image.
+    A case may lack one of its own images, the label of the image to segment, or another patient's
+    images to use.
     """
     chosen, tested = settings.scenarios[scenario], splits["folds"][fold]["test"]
     target = settings.target_of(scenario)
@@ -65,11 +66,11 @@ def left_out_of(
 def partners(
     case: str, tested: Iterable[str], splits: Mapping[str, Any], foreign: Iterable[str]
 ) -> list[str]:
-    """Whose images may stand in for a case's own: other patients' of the same test set, by name.
+    """The cases whose images may replace a case's own: other patients of the same test set.
 
     Args:
         case: a test case.
-        tested: the test cases of its fold, of which none was trained on.
+        tested: the test cases of its fold, none of which was trained on.
         splits: content of splits.json.
         foreign: the images that are to come from another patient.
     """
@@ -82,10 +83,11 @@ def partners(
 
 
 def require_enough_patients(settings: Settings, cases: Iterable[CaseSource]) -> None:
-    """Check, before anything runs, that every method and scenario can have its cases.
+    """Check, before anything runs, that every method and scenario can have enough cases.
 
     Raises:
-        UserError: fewer than two patients have the images and the labels that one of them needs.
+        UserError: fewer than two patients have the images and labels that a method or scenario
+            needs.
     """
     cases = list(cases)
     for who, needs in {**_methods(settings), **_scenarios(settings)}.items():
@@ -109,7 +111,7 @@ def require_usable_folds(settings: Settings, splits: Mapping[str, Any]) -> None:
         splits: content of splits.json.
 
     Raises:
-        UserError: one has none.
+        UserError: a method or scenario has none.
     """
     present, labels, folds = splits["modalities"], splits["labels"], splits["folds"]
     sets = {f"training set of fold {n}": fold["train"] for n, fold in enumerate(folds)}
@@ -128,9 +130,9 @@ def require_usable_folds(settings: Settings, splits: Mapping[str, Any]) -> None:
 
 
 class Needs(NamedTuple):
-    """What a labelled case must have: all of some images, and a label of one of others.
+    """What a labelled case must have: all of `images`, and a label of at least one of `labels`.
 
-    `labels` is empty where the images of a case share one truth: then any label will do.
+    `labels` is empty if the images of a case share one truth: then any label will do.
     """
 
     images: list[str]
@@ -147,9 +149,9 @@ class Needs(NamedTuple):
 
 
 def _methods(settings: Settings) -> dict[str, Needs]:
-    """What each method needs to be trained; one that starts from others may not need any case.
+    """What each method needs to be trained; one that builds on other methods may need no case.
 
-    Which labels it learns from only the method knows: one of its images is the least.
+    Only the method knows which labels it learns from; it needs the label of at least one image.
     """
     return {
         f"method `{name}`": Needs(
@@ -162,7 +164,7 @@ def _methods(settings: Settings) -> dict[str, Needs]:
 
 
 def _scenarios(settings: Settings) -> dict[str, Needs]:
-    """What each scenario needs in which a method is evaluated."""
+    """What each scenario in which a method is evaluated needs."""
     return {
         f"scenario `{name}`": Needs(
             settings.scenarios[name].present, list(filter(None, [settings.target_of(name)]))

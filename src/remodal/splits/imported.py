@@ -1,4 +1,4 @@
-"""A split that others made: a shared file, checked against the cases that are here."""
+"""A split made by others: a shared file, checked against the cases at hand."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,8 +17,8 @@ def imported(
 ) -> list[Fold]:
     """Folds of a shared file, checked against the cases, without the quarantined ones.
 
-    The file is a splits.json, or just its list of folds; `validation` may be left out. Its number
-    of folds must be the settings', so that no fold is left out without a word.
+    The file is a splits.json, or just its list of folds; `validation` may be left out. It must have
+    as many folds as the settings, so that none is silently left out.
     """
     if settings.file is None:
         raise UserError("no split file", where="splits.file", expected="a path to splits.json")
@@ -38,7 +38,7 @@ def imported(
 
 
 def unused(splits: Mapping[str, Any], settings: SplitSettings) -> dict[str, str]:
-    """Usable cases that no fold names: listed, not dropped in silence."""
+    """Usable cases that no fold names, with the reason, so that none is dropped silently."""
     used = {case for fold in splits["folds"] for part in SETS for case in fold[part]}
     return {
         case: f"is in no fold of {settings.file}" for case in splits["patients"] if case not in used

@@ -1,4 +1,4 @@
-"""Cases without a label: for training only, and never beside a patient who is measured."""
+"""Cases without a label: used only for training, and never if their patient is measured."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -14,7 +14,7 @@ def add_unlabelled(
 ) -> dict[str, str]:
     """Put unlabelled cases into the training set of each fold that does not measure their patient.
 
-    The labelled cases are split before, as if there were no others.
+    The labelled cases have been split before, as if there were no others.
 
     Args:
         folds: the folds of the labelled cases, changed in place.
@@ -35,7 +35,7 @@ def add_unlabelled(
 
 
 def require_measurable(fold: Fold, unlabelled: Collection[str], where: str) -> None:
-    """See that an imported fold measures no case without a label.
+    """Check that an imported fold measures no case without a label.
 
     Raises:
         UserError: it does.
