@@ -22,14 +22,14 @@ from remodal.phantom.shapes import Waves
 from remodal.phantom.trunk import WALL, Trunk, draw_bones, draw_psoas, draw_trunk
 from remodal.phantom.vessels import draw_great_vessels, draw_liver_vessels
 
-# Half width and half depth of the standard cavity, and what lies around it (trunk.py), mm.
+# Half width and half depth of the standard cavity and the wall around it (trunk.py), mm.
 _HALF_WIDTH = 140 + WALL
 _HALF_DEPTH = 109.0
 
 
 @dataclass(frozen=True)
 class Patient:
-    """What is drawn of a patient before anything is painted."""
+    """What is drawn at random for a patient before anything is painted."""
 
     build: Build
     trunk: Trunk
@@ -38,7 +38,7 @@ class Patient:
 
     @property
     def liver_range(self) -> tuple[float, float]:
-        """Lowest and highest point of the liver in scanner coordinates (z, mm), about."""
+        """Approximate lowest and highest point of the liver in scanner coordinates (z, mm)."""
         height = self.build.scale[2]
         return self.build.centre[2] + height * self.liver.tip, self.build.centre[2]
 
@@ -46,7 +46,7 @@ class Patient:
 def draw_patient(field_of_view: float, rng: np.random.Generator) -> Patient:
     """Draw a patient who fits into an in-plane field of view (mm).
 
-    A technician chooses the field of view after the patient: a wide one means a large patient, and
+    A technician chooses the field of view to fit the patient: a wide one means a large patient, and
     large patients carry more fat.
     """
     width = field_of_view * rng.uniform(0.84, 0.93)

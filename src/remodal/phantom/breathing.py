@@ -16,7 +16,7 @@ from remodal.phantom.shapes import Waves, oval, smooth_step
 from remodal.results.files import atomic_path
 
 _STEP = 6.0
-"""Spacing of the grid that a displacement is kept on, mm; it bends over ten times that."""
+"""Spacing of the grid that a displacement is kept on, mm; it varies over ten times this length."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,10 @@ class Displacement:
         return np.tensordot(vectors, along[2], (1, 1)).astype(np.float32)
 
     def inverse(self) -> "Displacement":
-        """The displacement back, v: y + v(y) = x where y = x + u(x), by fixed-point iteration.
+        """The inverse v, with y + v(y) = x where y = x + u(x), by fixed-point iteration.
 
-        Exact at the grid's points; between them within about 0.2 mm, since both are linear there.
+        It is exact at the grid's points and within about 0.2 mm between them, since both
+        displacements are linear there.
         """
         axes = (self.z, self.y, self.x)
         start = np.meshgrid(
@@ -51,7 +52,7 @@ class Displacement:
         )
         steps = [float(axis[1] - axis[0]) for axis in axes]
         back = -self.vectors
-        # Neighbours move alike (|grad u| < 0.6 at the most), so that this is below 0.01 mm.
+        # Neighbours move alike (|grad u| < 0.6 at most), so the error ends up below 0.01 mm.
         for _ in range(12):
             index = [place + back[2 - i] / steps[i] for i, place in enumerate(start)]
             back = -linear_sample(self.vectors, *index)
@@ -105,7 +106,7 @@ def linear_sample(image: np.ndarray, z: np.ndarray, y: np.ndarray, x: np.ndarray
 
 @dataclass(frozen=True)
 class TrunkFrame:
-    """Where the trunk is: what breathing moves, and the spine that it does not.
+    """Where the trunk is: what breathing moves, and the spine, which it does not move.
 
     Attributes:
         centre: middle of the cavity, x and y, mm.
@@ -130,8 +131,8 @@ def draw_breathing(
 ) -> Displacement:
     """Draw u: the liver moves by `shift` along z on average, and forward on its way down.
 
-    The motion fades towards the spine, the body wall, the lungs' tops and the pelvis. A small
-    wave makes it uneven, and the whole patient lies up to 2 mm elsewhere.
+    The motion fades towards the spine, the body wall, the tops of the lungs and the pelvis. A small
+    wave makes it uneven, and the whole patient is shifted by up to 2 mm.
 
     Args:
         frame: where the trunk is.
@@ -176,7 +177,7 @@ def _mobility(frame: TrunkFrame, x: np.ndarray, y: np.ndarray, z: np.ndarray) ->
 
 
 def write_displacement(path: Path, displacement: Displacement, placement: Placement) -> None:
-    """Write a displacement as a vector image (MetaImage, .mha) that ITK takes as a transform.
+    """Write a displacement as a vector image (MetaImage, .mha) that ITK can use as a transform.
 
     It is written in the scanner's coordinates.
     `sitk.DisplacementFieldTransform(sitk.ReadImage(path, sitk.sitkVectorFloat64))` maps a point of
@@ -196,7 +197,7 @@ def write_displacement(path: Path, displacement: Displacement, placement: Placem
         "BinaryDataByteOrderMSB": "False",
         "CompressedData": "True",
         "CompressedDataSize": str(len(voxels)),
-        # The axes one after the other: the columns of a direction matrix.
+        # The axes one after the other, that is, the columns of a direction matrix.
         "TransformMatrix": listed(placement.turn.T.ravel()),
         "Offset": listed(placement.points([axis[0] for axis in axes])),
         "ElementSpacing": listed(axis[1] - axis[0] for axis in axes),

@@ -12,7 +12,7 @@ Box = tuple[slice, slice, slice]
 Index = Box | np.ndarray
 Value = float | np.ndarray
 
-# Largest distance that the individual warp moves a point, in standard deviations of a wave field.
+# Largest distance by which the warp moves a point, in standard deviations of a wave field.
 _WARP_REACH = 3.0
 
 
@@ -58,7 +58,7 @@ class Build:
 
 @dataclass
 class Canvas:
-    """Both phases of one patient on one grid, and the ground truth as shares of a voxel.
+    """Both phases of one patient on one grid, and the ground truth as shares of each voxel.
 
     Attributes:
         x, y, z: voxel centres in scanner coordinates, mm, ascending, evenly spaced.
@@ -80,7 +80,7 @@ class Canvas:
 
     @classmethod
     def blank(cls, x: np.ndarray, y: np.ndarray, z: np.ndarray, build: Build) -> "Canvas":
-        """Nothing but air, for a patient of the given build."""
+        """A canvas of nothing but air, for a patient of the given build."""
         shape = len(z), len(y), len(x)
         arterial = np.full(shape, AIR, np.float32)
         empty = np.zeros(shape, np.float32)
@@ -169,7 +169,7 @@ class Canvas:
         for i, (start, end, first, last) in enumerate(
             zip(points[:-1], points[1:], radii[:-1], radii[1:])
         ):
-            # The warp stretches little over the width of a tube: half as much again is enough.
+            # The warp stretches a tube's width only a little: half as much again is enough.
             reach = 1.5 * max(first, last) * max(self.build.scale)
             ends = places[i : i + 2]
             box = self.box_mm(ends.min(axis=0) - reach, ends.max(axis=0) + reach)

@@ -1,7 +1,7 @@
 """DICOM as a scanner and an annotation tool would send it.
 
 All identifiers come from the seed and all dates are fixed, so the same patient gives the same
-bytes. File names are in no order, as a PACS gives them.
+bytes. File names are in no particular order, as in exports from a PACS.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class Examination:
     """What the series of one study share.
 
     Attributes:
-        identity: source of every identifier; another identity, other UIDs.
+        identity: source of every identifier; a different identity gives different UIDs.
         patient: pseudonym.
         sex: F or M.
         age: in years.
@@ -50,7 +50,7 @@ class Examination:
     started: datetime = field(default=_DAY)
 
     def uid(self, *parts: str) -> str:
-        """The UID of something in this study, always the same."""
+        """The UID of something in this study; the same parts always give the same UID."""
         return generate_uid(entropy_srcs=[self.identity, *parts])
 
     @property
@@ -77,7 +77,7 @@ class SeriesDescription:
 def draw_examination(
     identity: str, patient: str, index: int, rng: np.random.Generator
 ) -> Examination:
-    """An examination on the fixed day, at a time of its own."""
+    """Draw an examination on the fixed day, at its own time."""
     return Examination(
         identity,
         patient,
@@ -98,7 +98,7 @@ def _time(moment: datetime) -> str:
 
 
 def _number(value: float) -> str:
-    """Decimal string (at most 16 characters) without rounding what was rounded before."""
+    """Decimal string (at most 16 characters) that does not round an already rounded number."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
@@ -193,7 +193,7 @@ def _acquisition(volume: Volume) -> dict:
 
 
 def _contrast(examination: Examination) -> dict:
-    """Contrast/Bolus module (PS3.3 C.7.6.4): an injection of iodine at 3.5 ml a second."""
+    """Contrast/Bolus module (PS3.3 C.7.6.4): an injection of iodine at 3.5 ml per second."""
     rate = 3.5
     duration = examination.agent_volume / rate
     return {
@@ -241,10 +241,10 @@ def write_series(
         folder: replaced as a whole; gets one .dcm file per slice.
         volume: HU, int16 (slice, row, column), right-handed.
         examination: the study.
-        series: which series of it.
+        series: which of its series.
 
     Returns:
-        The slices' headers in the order of the array, and one SHA-256 of all files, the same that
+        The slices' headers in the order of the array, and one SHA-256 of all files: the one that
         the conversion records (intake.dicom).
     """
     template = _series_template(examination, series, volume)
@@ -283,7 +283,7 @@ def _slice(template: Dataset, volume: Volume, uid: str, k: int) -> Dataset:
 
 @contextmanager
 def _whole_folder(folder: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `folder` when the block succeeds."""
+    """A new folder that replaces `folder` if the block succeeds."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
@@ -307,7 +307,7 @@ def write_segmentation(
 
     Args:
         path: file to write.
-        labels: uint8 (z, y, x), 0 background, 1 liver without its tumours, 2 tumour.
+        labels: uint8 (z, y, x): 0 background, 1 liver without its tumours, 2 tumour.
         images: the series' slices in the same order.
         examination: the study.
     """

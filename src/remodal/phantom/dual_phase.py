@@ -18,14 +18,14 @@ from remodal.results.records import Record
 
 
 def simulate_case(options: PhantomOptions, case: str, output: Path, source: Path) -> Record:
-    """Simulate the patient of a name; `source` is not used (see intake.simulation)."""
+    """Simulate the patient with this case name; `source` is unused (see intake.simulation)."""
     return simulate_patient(options, cohort.index_of(case, options), output)
 
 
 def simulate_patient(settings: PhantomOptions, index: int, output: Path) -> Record:
     """Simulate one patient: images of both phases, annotation, truth and record.
 
-    The same settings and number give the same bytes; other cases play no part.
+    The same settings and number give the same bytes, whatever other cases there are.
 
     Args:
         settings: the data set.

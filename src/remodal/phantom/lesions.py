@@ -1,8 +1,8 @@
-"""Liver lesions of five types, and what is mistaken for them.
+"""Liver lesions of five types, and what can be mistaken for them.
 
-The types are those of the MPCT-FLLs data set (SAM + URIM paper), and each does what radiology knows
-of it: how it looks against the liver in the late arterial and in the portal venous phase. A lesion
-may be lost in the liver in one phase; in at least one it is not.
+The types are those of the MPCT-FLLs data set (SAM + URIM paper). Each looks as radiology describes
+it against the liver in the late arterial and in the portal venous phase. A lesion may be invisible
+in one phase, but is visible in at least one.
 """
 
 from collections.abc import Callable
@@ -51,11 +51,11 @@ def place_lesions(
 ) -> list[Lesion]:
     """Find room in the liver for lesions, largest first.
 
-    A lesion that fits nowhere is drawn smaller; one that would have to overlap another is left
-    out. The first always finds a place.
+    A lesion that fits nowhere is made smaller; one that still does not fit without overlapping
+    another is left out. The first always finds a place.
 
     Args:
-        kind: type of all of them.
+        kind: type of all the lesions.
         diameters: wanted mean diameters in mm.
         distance: distance to the liver's surface on a grid (z, y, x), negative inside, mm.
         axes: voxel centres of that grid along x, y, z, scanner mm.
@@ -112,11 +112,11 @@ def paint_lesion(
 
     Args:
         canvas: the patient.
-        lesion: where and what.
+        lesion: where it is, and of which type.
         tissues: HU of the patient's liver and blood.
         room: share of each voxel that is liver (z, y, x): a lesion ends at the liver's surface.
         rng: draws its enhancement.
-        texture: added to the lesion's HU in both phases, such as a real scan's noise.
+        texture: what is added to the lesion's HU in each phase, such as a real scan's noise.
 
     Returns:
         Mean HU of the lesion minus that of the liver, by phase.
@@ -150,17 +150,17 @@ def paint_lesion(
 def _hcc(
     canvas: Canvas, box: Box, distance: np.ndarray, radius: float, tissues: Tissues, rng: Rng
 ) -> Pair:
-    """Hepatocellular carcinoma: bright mosaic, then washed out, with a capsule.
+    """Hepatocellular carcinoma: a bright mosaic, then washed out, often with a capsule.
 
-    One in eight hardly takes up contrast in the arterial phase; three in ten do not wash out in
-    the venous one.
+    One in eight hardly takes up contrast in the arterial phase; of the others, three in ten do not
+    wash out in the venous phase.
     """
     liver = tissues["liver"]
     mosaic = canvas.waves(Waves.drawn(rng, 0.5 * radius + 3, radius + 6), box)
     hypovascular = rng.random() < 0.125
     washes_out = hypovascular or rng.random() < 0.7
     uptake = rng.uniform(-4, 6) if hypovascular else rng.uniform(36, 66)
-    # What takes up nothing is seen by its washout alone.
+    # A lesion that takes up no contrast is visible only by its washout.
     strongest = -54 if hypovascular else -46
     washout = rng.uniform(strongest, strongest + 18) if washes_out else rng.uniform(-5, 5)
     arterial = liver.arterial + uptake + 9 * mosaic
@@ -179,7 +179,7 @@ def _hcc(
 def _fnh(
     canvas: Canvas, box: Box, distance: np.ndarray, radius: float, tissues: Tissues, rng: Rng
 ) -> Pair:
-    """Focal nodular hyperplasia: bright but for a central scar, then like the liver.
+    """Focal nodular hyperplasia: bright except for a central scar, then like the liver.
 
     Two in five stay a little brighter than the liver in the venous phase.
     """
@@ -198,8 +198,8 @@ def _metastasis(
 ) -> Pair:
     """Hypovascular metastasis: dark in the venous phase, darkest in the middle.
 
-    In the arterial phase one in three is lost in the liver; the others are darker than it, some
-    with a bright rim.
+    In the arterial phase, one in three looks like the liver; the others are darker, some with a
+    bright rim.
     """
     liver = tissues["liver"]
     middle = smooth_step(-distance / radius, 0.0, 0.8)
@@ -254,16 +254,17 @@ def paint_perfusion_differences(
     box: Box,
     rng: Rng,
 ) -> None:
-    """Paint what looks like a lesion and is none.
+    """Paint what looks like a lesion but is not one.
 
-    A transient hepatic attenuation difference is a wedge on the surface, brighter in the arterial
-    phase only; focal fat is a faint, shapeless dark patch in both phases. Neither is annotated.
+    A transient hepatic attenuation difference is a wedge at the surface that is brighter in the
+    arterial phase only; focal fat is a faint, shapeless dark patch in both phases. Neither is
+    annotated.
 
     Args:
         canvas: the patient.
         distance: distance to the liver's surface in `box`, mm.
         box: the liver's box.
-        rng: draws whether and where.
+        rng: draws whether there are any, and where.
     """
     x, y, z = canvas.x[box[2]], canvas.y[box[1]], canvas.z[box[0]]
     shell = np.argwhere((distance < -2) & (distance > -2 - 2 * canvas.edge))

@@ -40,13 +40,13 @@ class LiverShape:
 
 
 def draw_liver_shape(rng: Rng) -> LiverShape:
-    """A liver like any other."""
+    """Draw the shape of a normal liver."""
     return LiverShape(rng.uniform(-172, -148), rng.uniform(45, 105), rng.uniform(-8, 10))
 
 
 @dataclass(frozen=True)
 class Liver:
-    """A painted liver: the box around it and the distance to its surface there, mm."""
+    """A painted liver: the box around it, and the distance to its surface within the box, mm."""
 
     box: Box
     distance: Array
@@ -57,8 +57,8 @@ def liver_distance(
 ) -> np.ndarray:
     """Distance to the liver's surface.
 
-    The liver fills the right half of the abdomen under the diaphragm; its visceral surface rises,
-    and its hind surface comes forward, from right to left, so that the left lobe is a wedge that
+    The liver fills the right half of the abdomen under the diaphragm. From right to left, its
+    visceral surface rises and its rear surface comes forward, so that the left lobe is a wedge that
     ends at the front wall.
     """
     front = shape.reach - 75
@@ -67,7 +67,7 @@ def liver_distance(
     hind = np.interp(x, across, depth) + shape.thickness * smooth_step(x, -30, 20)
     across = [-140, -110, -75, -40, 0, 45 + front / 2, 88 + front]
     height = [shape.tip + 8, shape.tip, shape.tip + 18, -108, -90, -68, -50]
-    # The front edge hangs lower than the back, which rides on the kidney.
+    # The front edge hangs lower than the back, which lies on the kidney.
     under = np.interp(x, across, height) + np.float32(0.28) * (y + 20)
     surface = abdomen(x, y, z, wall, trunk)
     surface = smooth_max(surface + 2, ((y - hind) * 0.8).astype(np.float32), 16)
@@ -90,7 +90,7 @@ def draw_liver(
     shape: LiverShape,
     rng: Rng,
 ) -> Liver:
-    """Paint the liver with an uneven perfusion, and record its share of each voxel."""
+    """Paint the liver with uneven perfusion, and record its share of each voxel."""
     box = canvas.box((-142, -104, shape.tip - 16), (shape.reach + 25, 88, 12))
     distance = liver_distance(*canvas.at(box), inside[box], trunk, shape)
     uneven = 3.0 * canvas.waves(Waves.drawn(rng, 50, 140), box)
@@ -102,7 +102,7 @@ def draw_liver(
 
 
 def draw_gallbladder(canvas: Canvas, tissues: Tissues, rng: Rng) -> None:
-    """Paint the gallbladder under the liver (one patient in eight has none)."""
+    """Paint the gallbladder under the liver; one patient in eight has none."""
     if rng.random() < 0.125:
         return
     size = rng.uniform(0.75, 1.2)
@@ -232,14 +232,14 @@ def _draw_loop(
     gas: float,
     rng: Rng,
 ) -> None:
-    """One stretch of bowel; where `gas` times a random field exceeds a threshold it is gas."""
+    """Paint a stretch of bowel, with gas where `gas` times a random field exceeds a threshold."""
     reach = radius + 6
     box = canvas.box(np.minimum(start, end) - reach, np.maximum(start, end) + reach)
     x, y, z = canvas.at(box)
     if x.size == 0:
         return
     haustra = canvas.waves(Waves.drawn(rng, 18, 30), box)
-    # Bowel makes way for the solid organs that were painted before.
+    # Bowel makes room for the liver, which was painted before.
     taken = 14 * canvas.liver[box]
     loop = capsule(x, y, z, start, end, radius, radius) + 1.5 * haustra + taken
     content = tissues["gut_content"]

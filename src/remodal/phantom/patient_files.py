@@ -1,7 +1,7 @@
-"""From a painted patient to files: two images, the annotation, the truth and the record.
+"""Write a painted patient to files: two images, the annotation, the truth and the record.
 
 ```
-<output>/arterial, venous         folders of DICOM slices, or with .nii.gz files, as the layout says
+<output>/arterial, venous         folders of DICOM slices, or .nii.gz files, as the layout says
 <output>/label.dcm or .nii.gz     the annotation of the venous image: 1 liver, 2 tumour
 <output>/truth/displacement.mha   breathing (see breathing.write_displacement), tests only
 <output>/truth/liver.nii.gz       liver with its tumours on the venous grid, tests only
@@ -57,7 +57,7 @@ class Painted:
         breathing: from venous to arterial (breathing.py).
         trunk: middle x, y and radius of the trunk in mm, for the noise.
         noise: standard deviation of the noise, HU.
-        facts: what the record says of the patient.
+        facts: what the record says about the patient.
     """
 
     canvas: Canvas
@@ -69,7 +69,7 @@ class Painted:
 
 
 def stream(settings: PhantomOptions, index: int, purpose: str) -> np.random.Generator:
-    """Random numbers for one purpose of one case: no purpose, and no case, disturbs another."""
+    """Random numbers for one purpose of one case, independent of other purposes and cases."""
     return np.random.default_rng([settings.seed, index, *purpose.encode()])
 
 
@@ -83,20 +83,20 @@ def paint_lesions(
     index: int,
     texture: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> list[dict]:
-    """Paint a case's lesions and what is mistaken for them into its liver.
+    """Paint a case's lesions, and what can be mistaken for them, into its liver.
 
     Args:
         canvas: the patient.
         distance: distance to the liver's surface within `box`, mm, negative inside.
         box: the liver's box.
         tissues: HU.
-        scan: the annotated series' slices bound where lesions may be.
+        scan: lesions are placed within the slices of its annotated series.
         settings: number and size of the lesions.
         index: number of the case.
         texture: see `paint_lesion`.
 
     Returns:
-        What the record says of each lesion.
+        What the record says about each lesion.
     """
     rng = stream(settings, index, "lesions")
     paint_perfusion_differences(canvas, distance, box, rng)
@@ -129,7 +129,7 @@ def write_patient(painted: Painted, settings: PhantomOptions, index: int, output
     canvas, scan = painted.canvas, painted.scan
     case = cohort.case_name(index)
     rng = stream(settings, index, "examination")
-    # The number of cases is left out: a patient stays the same when others are added.
+    # The number of cases is left out, so that a patient stays the same when others are added.
     origin = settings.model_dump_json(exclude={"cases"})
     identity = f"{painted.facts['source']} {index} {origin}"
     examination = draw_examination(identity, case, index, rng)
@@ -180,7 +180,7 @@ def write_patient(painted: Painted, settings: PhantomOptions, index: int, output
 
 
 def _remove_other_layouts(output: Path, layout: Layout) -> None:
-    """Images and label of a patient who was written here before in another layout."""
+    """Remove images and label of a patient who was written here before in another layout."""
     kept = {layout.label, *(layout.file_of(modality) for modality in cohort.MODALITIES)}
     for other in cohort.LAYOUTS.values():
         for name in {other.label, *(other.file_of(m) for m in cohort.MODALITIES)} - kept:
@@ -192,7 +192,7 @@ def _remove_other_layouts(output: Path, layout: Layout) -> None:
 
 
 def _as_scanned(facts: dict, placement: Placement) -> dict:
-    """Facts with the lesions' centres in the scanner's coordinates."""
+    """The facts, with the lesions' centres in the scanner's coordinates."""
     return facts | {
         "lesions": [
             lesion | {"centre_mm": placement.points(lesion["centre_mm"]).round(1).tolist()}
@@ -215,7 +215,7 @@ def _annotation(canvas: Canvas, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
     """Liver (with tumours) and label map (1 liver, 2 tumour) on the venous grid, uint8."""
     tumour = acquire(canvas.tumour, canvas, scan.venous)
     liver = acquire(np.maximum(canvas.liver, canvas.tumour), canvas, scan.venous)
-    # A grid too coarse for the smallest lesions still shows the one it shows best.
+    # Even on a grid too coarse for any of the lesions, the most visible one is annotated.
     tumour = (tumour > 0) & (tumour >= min(_LEAST_SHARE, 0.8 * float(tumour.max())))
     liver = (liver >= _LEAST_SHARE) | tumour
     labels = liver.astype(np.uint8)

@@ -1,7 +1,7 @@
 """How bright each tissue is in each phase.
 
-Mean CT numbers of late arterial and portal venous abdominal CT at 100-120 kV, as in radiology
-textbooks; each patient draws their own around these, together with the moment of the scan.
+These are mean CT numbers of late arterial and portal venous abdominal CT at 100-120 kV, as in
+radiology textbooks; each patient's own are drawn around them, as is the moment of the scan.
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ _HU = {
     "bile": (8, 8, 9),
     "oesophagus": (45, 55, 65),
 }
-# How much a patient differs from the mean, as a share of the enhancement above the plain scan.
+# How much a patient differs from the mean, as a share of the enhancement over the plain scan.
 _SPREAD = 0.10
 _PLAIN = 45.0
 _FIXED = {"skin", "fat", "visceral_fat", "lung", "bile", "renal_sinus", "gut_content", "canal"}
@@ -58,8 +58,8 @@ _FIXED = {"skin", "fat", "visceral_fat", "lung", "bile", "renal_sinus", "gut_con
 def draw_tissues(rng: np.random.Generator) -> dict[str, Tissue]:
     """HU of every tissue of one patient.
 
-    The arterial phase is caught earlier or later, the dose suits the patient more or less, and the
-    liver may hold some fat: what the papers call variety between examinations.
+    The arterial phase is caught earlier or later, the dose suits the patient more or less well, and
+    the liver may hold some fat: the variety between examinations that papers describe.
     """
     lateness = rng.beta(2.5, 1.5)
     dose = rng.uniform(0.85, 1.15)

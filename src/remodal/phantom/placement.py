@@ -1,7 +1,7 @@
 """How a patient lies on the table, and the voxel order in which an image of them is stored.
 
-Patients are painted and scanned with axes along the body. One who lies askew is turned afterwards,
-slices and all: the same voxels on an oblique grid.
+Patients are painted and scanned with axes along the body. A patient who lies askew is turned
+afterwards, together with the slices: the same voxels on an oblique grid.
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import numpy as np
 
 from remodal.geometry.volume import Geometry, Volume, from_sitk, to_sitk
 
-#: Most degrees about x, y and z: nodding, leaning to a side, rolling.
+#: Largest turn about x, y and z in degrees: nodding, leaning to one side, rolling.
 _TILT = (12.0, 8.0, 20.0)
 
 
@@ -21,11 +21,11 @@ class Placement:
     turn: np.ndarray
 
     def points(self, places: np.ndarray) -> np.ndarray:
-        """Points or vectors (..., 3) of the body, LPS mm, as the scanner has them."""
+        """Points or vectors (..., 3) in the body's axes, turned into the scanner's; LPS mm."""
         return np.asarray(places) @ self.turn.T
 
     def grid(self, geometry: Geometry) -> Geometry:
-        """A grid along the body as the scanner has it."""
+        """A grid along the body's axes, in the scanner's coordinates."""
         direction = self.turn @ np.reshape(geometry.direction, (3, 3))
         origin = self.points(geometry.origin)
         return replace(
@@ -33,7 +33,7 @@ class Placement:
         )
 
     def stored(self, volume: Volume, axes: str) -> Volume:
-        """An image along the body as it is stored, its axes pointing as ITK's `axes` say."""
+        """An image along the body's axes as it is stored, its axes pointing along ITK's `axes`."""
         import SimpleITK as sitk
 
         ordered = from_sitk(sitk.DICOMOrient(to_sitk(volume), axes))
@@ -41,7 +41,7 @@ class Placement:
 
 
 def draw_placement(askew: bool, rng: np.random.Generator) -> Placement:
-    """Straight on the table, or somewhat askew."""
+    """Place a patient straight on the table, or somewhat askew."""
     from scipy.spatial.transform import Rotation
 
     if not askew:

@@ -1,9 +1,9 @@
 """A second anatomy: lesions, an arterial phase and breathing simulated into a real CT.
 
-Synthetic tumours in real CT are an accepted way to train (Hu et al., CVPR 2023). The real image
-serves as the venous phase. Each synthetic patient is the same person stretched and bent a little,
-with lesions, breathing, and noise of their own; beyond the top and bottom of a short scan the
-anatomy is continued by its mirror image.
+Training on synthetic tumours in real CT is an accepted method (Hu et al., CVPR 2023). The real
+image serves as the venous phase. Each synthetic patient is the same person, stretched and bent a
+little, with their own lesions, breathing and noise; beyond the top and bottom of a short scan, the
+anatomy continues as its mirror image.
 """
 
 import subprocess
@@ -31,8 +31,8 @@ from remodal.phantom.shapes import Waves
 from remodal.results.files import sha256
 from remodal.results.records import Record
 
-# The CT is among the test files of a published package, which holds an abdominal series from a
-# real scanner and the organs that its own network found in it.
+# The CT is one of the test files of a published package: an abdominal series from a real scanner,
+# with the organs that the package's own network found in it.
 _PACKAGE = "totalsegmentator"
 _VERSION = "2.18.0"
 _SHA256 = "5d4223ef93973bc36d710869d11e7742ead2c154c72f7f9edcaaadd5b6c4bd03"
@@ -56,7 +56,7 @@ def fetch(folder: Path) -> tuple[Path, Path]:
         Paths of the first two.
 
     Raises:
-        EnvironmentProblem: no network, or not the package that is expected.
+        EnvironmentProblem: no network, or not the expected package.
     """
     folder = Path(folder)
     ct, liver = folder / "ct.nii.gz", folder / "liver.nii.gz"
@@ -75,7 +75,7 @@ def fetch_reference_files(folder: Path) -> tuple[Path, Path]:
     """Fetch the package's DICOM series (a folder) and its organ labels (NIfTI) as they are.
 
     Raises:
-        EnvironmentProblem: no network, or not the package that is expected.
+        EnvironmentProblem: no network, or not the expected package.
     """
     archive = _download(folder)
     series, labels = folder / "example_ct_dicom", folder / "example_seg_dicom.nii.gz"
@@ -92,7 +92,7 @@ def fetch_reference_files(folder: Path) -> tuple[Path, Path]:
 
 
 def _download(folder: Path) -> Path:
-    """The package's source distribution, checked."""
+    """Download the package's source distribution and check it."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = f"{_PACKAGE}=={_VERSION}"
     options = ["--no-deps", "--no-binary", _PACKAGE, "--quiet", "--retries", "1", "--timeout", "30"]
@@ -135,7 +135,7 @@ def read_real_ct(folder: Path) -> tuple[Volume, np.ndarray, np.ndarray | None]:
     """Read what `fetch` wrote, or a CT of the user's own under the same names.
 
     Returns:
-        The CT, its liver as booleans (z, y, x), and its organ labels if they are there.
+        The CT, its liver as booleans (z, y, x), and its organ labels if there are any.
 
     Raises:
         UserError: there is no CT.
@@ -152,7 +152,7 @@ def read_real_ct(folder: Path) -> tuple[Volume, np.ndarray, np.ndarray | None]:
 
 
 def simulate_case(options: PhantomOptions, case: str, output: Path, source: Path) -> Record:
-    """Simulate the patient of a name into the CT of the folder `source` (see intake.simulation)."""
+    """Simulate the patient with this case name into the CT in `source` (see intake.simulation)."""
     volume, liver, organs = read_real_ct(source)
     return simulate_on_ct(volume, liver, options, cohort.index_of(case, options), output, organs)
 
@@ -167,8 +167,9 @@ def simulate_on_ct(
 ) -> Record:
     """Simulate one patient into a real CT; writes what `dual_phase` writes.
 
-    The slices are the CT's own; `settings.matrix` is the in-plane size that is written, of a square
-    around the body. `settings.slices`, `slice_spacing` and `field_of_view` do not apply.
+    The slices are the CT's own; `settings.matrix` is the in-plane size of the images written, which
+    show a square around the body. `settings.slices`, `slice_spacing` and `field_of_view` do not
+    apply.
 
     Args:
         volume: real CT with contrast in HU.
@@ -176,8 +177,8 @@ def simulate_on_ct(
         settings: lesions, noise, breathing and matrix.
         index: number of the case, from 0.
         output: folder of the case.
-        organs: TotalSegmentator labels (z, y, x), if known: blood and organs then enhance in the
-            arterial phase as the liver does.
+        organs: TotalSegmentator labels (z, y, x), if known: with them, the arterial phase changes
+            blood vessels and other organs as well as the liver.
 
     Raises:
         UserError: the mask does not fit the CT or is empty.
@@ -189,7 +190,7 @@ def simulate_on_ct(
         )
     rng = stream(settings, index, "patient")
     person = _cropped(_axial(volume, liver, organs))
-    # A short scan cannot show a long way: at most a quarter of it.
+    # A short scan cannot show a large shift: use at most a quarter of its length.
     most = 0.25 * person.spacing[0] * len(volume.array)
     shift = min(float(rng.uniform(*settings.breathing)), most) * float(rng.choice([-1, 1]))
     canvas, change, margin = _bent(person, settings, rng)
@@ -226,7 +227,7 @@ def _axial(volume: Volume, liver: np.ndarray, organs: np.ndarray | None) -> _Per
     for label, amount in _ARTERIAL_CHANGE.items():
         if organs is not None:
             change[organs == label] = amount
-    # An oblique CT is taken as it is: where the person lay in it does not matter here.
+    # An oblique CT is used as it is: how the person lay in the scanner does not matter here.
     orientation = Orientation.of(volume.geometry)
     maps = [orientation.apply(array) for array in (volume.array, liver, change)]
     return _Person(np.stack(maps, dtype=np.float32), orientation.spacing(volume.geometry))
@@ -254,11 +255,11 @@ def _cropped(person: _Person) -> _Person:
 def _bent(
     person: _Person, settings: PhantomOptions, rng: np.random.Generator
 ) -> tuple[Canvas, np.ndarray, int]:
-    """The person stretched and bent into another.
+    """Stretch and bend the person into another.
 
     Returns:
-        The new person in both phases alike, their arterial change, and how many mirrored slices
-        continue them above and below.
+        A canvas of the new person whose two phases are still alike, the arterial change, and how
+        many mirrored slices continue the scan above and below.
     """
     margin = int(np.ceil((1.6 * settings.breathing[1] + 6) / person.spacing[0]))
     padding = ((0, 0), (margin, margin), (0, 0), (0, 0))
@@ -283,9 +284,10 @@ def _bent(
 
 
 def _scan(canvas: Canvas, margin: int, shift: float, matrix: int, rng: np.random.Generator) -> Scan:
-    """The CT's own slices for the venous phase.
+    """The grids of both series: that of the venous one has the CT's own slices.
 
-    The arterial series is longer by what breathing moves, so that it shows the whole of them.
+    The arterial series is longer by the distance of the breathing, so that it shows all of that
+    anatomy.
     """
     step = round(float(canvas.z[1] - canvas.z[0]), 2)
     fine = float(canvas.x[1] - canvas.x[0])
@@ -309,8 +311,8 @@ def _arterial_phase(
 ) -> tuple[Tissues, tuple[np.ndarray, np.ndarray]]:
     """Turn the canvas' arterial image, a copy of the venous one, into an arterial phase.
 
-    The liver falls to a share of its enhancement, its bright vessels by more; the other organs
-    change as their labels say.
+    The liver keeps only a share of its enhancement, and its bright vessels lose more; the other
+    organs change by amounts that depend on their labels.
 
     Returns:
         HU of liver and blood for the lesions, and the scan's own grain within the liver.
@@ -349,7 +351,7 @@ def _liver_distance(canvas: Canvas) -> tuple[np.ndarray, tuple[slice, slice, sli
 
 
 def _frame(canvas: Canvas) -> TrunkFrame:
-    """Where the trunk is, from the part of the image that is body; its spine lies behind."""
+    """Where the trunk is, judged by the body's outline; the spine lies towards the back."""
     body = canvas.venous[len(canvas.z) // 2] > _BODY
     across, through = (np.flatnonzero(body.mean(axis=axis) > 0.2) for axis in (0, 1))
     left, right = canvas.x[across[0]], canvas.x[across[-1]]

@@ -1,4 +1,4 @@
-"""The scanner: which slices are taken of a patient, and what they look like."""
+"""The scanner: which slices of a patient are taken, and what they look like."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ HU_RANGE = (-1024, 3071)
 
 @dataclass(frozen=True)
 class Scan:
-    """The grids of one examination: both series lie on one table, at slightly other heights."""
+    """The grids of one examination: two series of one patient, at slightly different heights."""
 
     arterial: Geometry
     venous: Geometry
@@ -35,7 +35,7 @@ def plan_scan(
     Args:
         settings: matrix, slices and slice spacing.
         field_of_view: in-plane width in mm.
-        middle: its middle, x and y in mm.
+        middle: middle of the field of view, x and y in mm.
         z_range: lowest and highest point of the liver, mm; a series too short for the whole liver
             shows its middle.
         rng: draws the number of slices and the table positions.
@@ -108,7 +108,7 @@ def acquire(
 
     Args:
         image: one of the canvas' arrays (z, y, x).
-        canvas: where it lies.
+        canvas: the canvas, which says where the image lies.
         geometry: the series' grid (axial).
         back: where the tissue of each point of the series lies in the patient as painted
             (`Displacement.inverse`); None when nothing moved.
@@ -153,7 +153,7 @@ def acquire(
 
 
 def _subdivided(axis: np.ndarray, step: float, fine: np.ndarray) -> np.ndarray:
-    """Sample positions (voxel, sample) within each voxel of an axis, about one a painted voxel."""
+    """Sample positions (voxel, sample) in each voxel of an axis, about one per painted voxel."""
     count = max(1, round(step / float(fine[1] - fine[0])))
     return axis[:, None] + step * ((np.arange(count) + 0.5) / count - 0.5)
 
@@ -168,8 +168,8 @@ def _averaging(samples: np.ndarray, fine: np.ndarray) -> np.ndarray:
 def correlated_noise(geometry: Geometry, rng: np.random.Generator) -> np.ndarray:
     """Noise of unit variance with a CT's correlation.
 
-    Neighbours share some of it in all three directions; in the plane it turns negative farther
-    out, as after filtered back-projection.
+    Neighbours are correlated in all three directions; in the plane, the correlation turns negative
+    farther out, as after filtered back-projection.
 
     Returns:
         float32 (z, y, x).
@@ -179,7 +179,7 @@ def correlated_noise(geometry: Geometry, rng: np.random.Generator) -> np.ndarray
     count, rows, columns = geometry.shape
     padded = rows + len(through) - 1, columns + len(across) - 1
     noise = np.zeros(geometry.shape, np.float32)
-    # Slice by slice, so that the working set stays in the processor's cache.
+    # Work slice by slice, so that the data stay in the processor's cache.
     for k in range(count + len(along) - 1):
         plane = rng.standard_normal(padded, dtype=np.float32)
         plane = sum(weight * plane[j : j + rows] for j, weight in enumerate(through))
@@ -199,7 +199,7 @@ def _noise_kernel(spacing: float) -> np.ndarray:
 
 
 def noise_profile(geometry: Geometry, middle: tuple[float, float], radius: float) -> np.ndarray:
-    """Relative noise in a slice (y, x): more in the middle of the body, less at its rim; 1 halfway.
+    """Relative noise in a slice (y, x): most in the body's middle, least at its rim, 1 halfway.
 
     Args:
         geometry: the series' grid.

@@ -69,7 +69,7 @@ def oval(x: Array, y: Array, half_width: float | Array, half_depth: float | Arra
 
 
 def smooth_step(value: Array, start: float, end: float) -> Array:
-    """0 before `start`, 1 after `end`, smooth between (cubic)."""
+    """0 before `start`, 1 after `end`, and a smooth (cubic) step in between."""
     t = np.clip((value - start) / (end - start), 0, 1)
     return t * t * (3 - 2 * t)
 

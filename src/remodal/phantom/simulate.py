@@ -1,4 +1,4 @@
-"""The simulate stage: one case of a data set, by the simulation that belongs to its source."""
+"""The simulate stage: makes one case of a data set, by the simulation of the data source."""
 
 import shutil
 from importlib import import_module
@@ -16,11 +16,11 @@ def simulate(
     """Simulate one case of a study's data set.
 
     Args:
-        settings: of the study.
+        settings: the study's settings.
         case: name of the case.
-        source: folder of the files that `fetch` brought, for a simulation that starts from some.
+        source: folder of the files that `fetch` fetched, for a simulation that starts from files.
         output: folder of the case.
-        quarantine: go on after a fault of ours, by a record of it alone.
+        quarantine: do not raise if the simulation fails, but write only a record of the reason.
 
     Raises:
         UserError: no such case, or a data set that is not simulated.
@@ -32,7 +32,7 @@ def simulate(
         try:
             return module.simulate_case(options, case, output, source)
         except Exception:
-            shutil.rmtree(output, ignore_errors=True)  # half a patient is none
+            shutil.rmtree(output, ignore_errors=True)  # half a patient is of no use
             raise
 
     blank = Record(case=case, stage="simulate")
@@ -43,11 +43,11 @@ def fetch(settings: Settings, output: Path) -> None:
     """Fetch the files that a data set's simulation starts from.
 
     Args:
-        settings: of the study.
+        settings: the study's settings.
         output: folder that gets them.
 
     Raises:
-        UserError: a data set that needs none.
+        UserError: the data set needs no files.
         EnvironmentProblem: no network, or other files than expected.
     """
     simulation = _simulation(settings)

@@ -24,12 +24,12 @@ _T12 = -95.0
 
 @dataclass(frozen=True)
 class Trunk:
-    """What differs between the trunks of patients.
+    """What differs between patients' trunks.
 
     Attributes:
         fat: thickness of the subcutaneous fat at the flanks, standard mm.
         dome: height of the left half of the diaphragm below the right, mm.
-        breath: how far the lungs reach down beside the liver, mm.
+        breath: how far down the lungs reach beside the liver, mm.
     """
 
     fat: float
@@ -63,7 +63,7 @@ def draw_trunk(
     """Paint table, skin, fat, wall, lungs and the fat of the abdomen.
 
     Returns:
-        Distance to the cavity (float32, the canvas' grid), which organs are fitted into.
+        Distance to the cavity that organs are fitted into (float32, on the canvas' grid).
     """
     everywhere = (slice(None),) * 3
     x, y, z = canvas.standard
@@ -77,7 +77,7 @@ def draw_trunk(
     streaks = 10 * np.minimum(texture, 1)
     layer = inside - WALL + 2 * np.maximum(texture - 0.8, 0)
     canvas.paint(everywhere, layer, (muscle.arterial + streaks, muscle.venous + streaks))
-    # A thin layer of fat between the muscles of the wall gives it its stripes.
+    # A thin layer of fat between the muscles gives the wall its stripes.
     stripe = np.abs(inside - 0.55 * WALL) - 0.9 * np.maximum(texture, 0)
     canvas.paint(everywhere, stripe, tissues["fat"])
     _draw_back(canvas, muscle, texture)
@@ -95,7 +95,7 @@ def draw_trunk(
 
 
 def _draw_table(canvas: Canvas, fat: float, rng: np.random.Generator) -> None:
-    """A thin curved table top under the patient (not bent with the patient)."""
+    """Paint a thin curved table top under the patient, not bent with the patient."""
     below = canvas.build.centre[1] + canvas.build.scale[1] * (107 + 0.7 * fat) + rng.uniform(3, 10)
     x = canvas.x - canvas.build.centre[0]
     sag = below - (x / 260) ** 2 * 45
@@ -164,7 +164,7 @@ def draw_bones(
 def _draw_spine(canvas: Canvas, tissues: dict[str, Tissue], texture: Waves) -> None:
     box = canvas.box((-48, 28, -450), (48, 112, 150))
     x, y, z = canvas.at(box)
-    # One vertebra is described and repeated: `level` runs from -15 to 15 mm within each.
+    # One vertebra is described and then repeated: `level` runs from -15 to 15 mm within each.
     level = z - _T12 - _VERTEBRA * np.rint((z - _T12) / _VERTEBRA)
     waist = 1.5 * (1 - (level / 15) ** 2)
     body = oval(x, y - _SPINE_Y, 21.5 - waist, 16.5 - waist)
@@ -185,7 +185,7 @@ def _draw_spine(canvas: Canvas, tissues: dict[str, Tissue], texture: Waves) -> N
 
 
 def _draw_ribs(canvas: Canvas, tissues: dict[str, Tissue], inside: np.ndarray) -> None:
-    """All ribs at once, unrolled: around the trunk by angle, down it by the number of the rib."""
+    """Paint all ribs at once, unrolled: around the trunk by angle, down it by number of the rib."""
     x, y, z = canvas.standard
     where = np.abs(inside - 0.5 * WALL) < 9 + canvas.edge
     x, y, z, depth = x[where], y[where], z[where], inside[where] - 0.5 * WALL

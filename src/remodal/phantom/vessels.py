@@ -1,8 +1,8 @@
 """Blood vessels: the great ones, and trees that grow into the liver.
 
 The trees are grown by the greedy rule of Cuntz et al. (PLoS Comput Biol 2010): each new end joins
-the place of the tree where the added length plus a share of the way to the root is least. Their
-radii follow Murray's law from the ends that each piece feeds.
+the tree where the added length plus a share of the path to the root is least. The radius of each
+piece follows from the number of ends that it feeds, by Murray's law.
 """
 
 from dataclasses import dataclass
@@ -38,14 +38,14 @@ def grow(trunk: np.ndarray, ends: np.ndarray, way_weight: float = 0.35) -> Tree:
     """Grow a tree from a trunk to all `ends`.
 
     Args:
-        trunk: polyline (N, 3) the tree starts with; its first point is the root.
-        ends: points (M, 3) to be reached; the nearest to the root are joined first.
-        way_weight: weight of the way to the root against the added length.
+        trunk: polyline (N, 3) that the tree starts with; its first point is the root.
+        ends: points (M, 3) to be reached; those nearest to the root are joined first.
+        way_weight: weight of the path to the root relative to the added length.
     """
     points, parent, way = [trunk[0]], [-1], [0.0]
 
     def add(target: np.ndarray, start: int) -> int:
-        """Add the straight way from a point of the tree to `target`, in short pieces."""
+        """Add the straight line from a point of the tree to `target`, in short pieces."""
         pieces = max(1, round(float(np.linalg.norm(target - points[start]) / _STEP)))
         origin, last = points[start], start
         for piece in range(1, pieces + 1):
@@ -80,7 +80,7 @@ def _draw_tree(canvas: Canvas, tree: Tree, end_radius: float, tissue: Tissue) ->
     radii = end_radius * tree.loads() ** _MURRAY
     for point, parent in enumerate(tree.parent):
         if parent >= 0:
-            # A branch starts with its own width, not with that of the vessel it leaves.
+            # A branch starts at about its own width, not at that of the vessel it leaves.
             width = np.array([min(radii[parent], 1.3 * radii[point]), radii[point]])
             canvas.tube(tree.points[[parent, point]], width, tissue)
 
@@ -122,7 +122,7 @@ def draw_liver_vessels(
 def draw_great_vessels(
     canvas: Canvas, tissues: dict[str, Tissue], rng: np.random.Generator
 ) -> None:
-    """Paint the aorta, the vena cava, and what leaves or joins them or the portal vein."""
+    """Paint the aorta, the vena cava, and what branches from or joins them or the portal vein."""
     size = rng.uniform(0.85, 1.15)
 
     def tube(
