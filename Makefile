@@ -36,8 +36,8 @@ $(VENV)/develop: $(VENV)/ready envs/develop.txt
 	@$(PIP) --requirement envs/develop.txt $(QUIETLY)
 	@touch $@
 
-# For installers that add what a package declares, so with all of ITK. Snakemake copies the file
-# elsewhere, so it names no other one.
+# For installers that also install what a package declares, and therefore all of ITK. Snakemake copies
+# the file elsewhere, so it must not refer to another file.
 envs/remodal.yaml: envs/requirements.txt envs/itk.txt
 	{ echo "# For \`snakemake --sdm conda\`. Made of requirements.txt and itk.txt: \`make envs/remodal.yaml\`."; \
 	  echo "channels: [conda-forge, nodefaults]"; \
@@ -60,7 +60,7 @@ demo: demo-first environment  ## simulated patients to report, at most 12 minute
 demo-real: demo-first environment  ## the same on simulated lesions in a real CT (fetched from a package)
 	$(call demo,$(STUDY)_real_ct)
 
-# UTF-8 whatever the shell's locale is, and whatever a library under test makes of it.
+# UTF-8, whatever the shell's locale is and whatever a library under test does to it.
 test: develop  ## all tests, at most 25 minutes on two cores
 	PYTHONUTF8=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 

@@ -1,16 +1,17 @@
-"""Snakemake's executor for Slurm, made to bear what clusters do; `executor: remodal-slurm`.
+"""Snakemake's executor for Slurm, made to withstand what clusters do; `executor: remodal-slurm`.
 
-Submitting is left to `snakemake-executor-plugin-slurm`. What differs is what becomes of a job then:
+Submitting is left to `snakemake-executor-plugin-slurm`. What happens to a job after that differs:
 
-- A controller or an accounting that is away says nothing about jobs: they count as running, and
-  submissions wait. The plugin (2.8) forgets all jobs of which it gets no news, and waits for ever.
-- `squeue` is asked first, for what it does not list (any more) `sacct`, where there is one. A job
-  that neither knows has ended; its outputs tell how.
-- A training that stopped after saving is submitted again. That is no failed attempt.
-- Only a kill for memory makes a job ask for more memory, only a time-out for more time, and never
-  for more than its partition grants.
-- A failure is told with the last lines of the stage's log.
-- The time between two questions grows with the wait, so short jobs end early.
+- If the controller or the accounting is away, this says nothing about jobs: they count as running,
+  and submissions wait. The plugin (2.8) forgets all jobs of which it gets no news, and waits for
+  ever.
+- `squeue` is asked first, then `sacct`, if there is one, about jobs that `squeue` does not list, or
+  no longer lists. A job that neither knows has ended; its outputs tell how.
+- A training that stopped after saving is submitted again. This does not count as a failed attempt.
+- Only a kill for memory makes a job ask for more memory, and only a time-out for more time. It
+  never asks for more than its partition grants.
+- A failure is reported with the last lines of the stage's log.
+- The time between two questions grows with the wait, so the end of a short job is noticed early.
 
 Snakemake finds executors by the names of their packages; hence this package beside `remodal`.
 """
@@ -56,14 +57,14 @@ from remodal.cluster.usage import Ended, home_of, note
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
 _FAILED = {"BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "OUT_OF_MEMORY", "TIMEOUT"}
-#: Slurm may start such a job again itself; if it still says so after `_SETTLED` seconds, it won't.
+#: Slurm may restart such a job itself; if the state lasts longer than `_SETTLED` seconds, it won't.
 _UNKNOWN = "UNKNOWN TO SLURM"
 _UNSETTLED = {"NODE_FAIL", "PREEMPTED", "REVOKED", _UNKNOWN}
 _SETTLED = 60
-#: Endings that are the cluster's doing, not a person's: what saved before goes on.
+#: Endings that the cluster causes, not a person: a job that saved before goes on.
 _TAKEN_AWAY = {"FAILED", "TIMEOUT", "PREEMPTED", "NODE_FAIL"}
 
-#: The longest time between two questions (seconds), and the share of the wait so far that it is.
+#: The time between two questions: at most so many seconds, and this share of the wait so far.
 _LONGEST_PAUSE, _SHARE = 60, 0.05
 
 
@@ -153,7 +154,7 @@ class Executor(SlurmExecutor):
         said = (f"{name}={value}, not {asked.get(name)}" for name, value in changes.items())
         self.logger.info(f"Job {job.jobid} asks for {', '.join(said)}.")
         changed = {**dict(asked.items()), **changes}
-        # A group answers with a copy of its resources, a single job with the list itself.
+        # A group returns a copy of its resources, a single job the list itself.
         job._resources = changed if job.is_group() else ResourceList(fromdict=changed)
 
     def get_account_arg(self, job: JobExecutorInterface) -> Iterator[str]:
@@ -211,8 +212,8 @@ class Executor(SlurmExecutor):
             self.logger.warning("Slurm answers again.")
         if listed is None or recorded is None:
             return (recorded or {}) | (listed or {})
-        # The controller has forgotten these. What the accounting says of their end holds; that they
-        # run is its own mistake.
+        # The controller has forgotten these. If the accounting says how they ended, that holds; if
+        # it says that they still run, it is mistaken.
         ends = _FAILED | _UNSETTLED | {"COMPLETED"}
         forgotten = {j: recorded[j] if recorded.get(j) in ends else _UNKNOWN for j in missing}
         return forgotten | listed
@@ -255,7 +256,7 @@ class Executor(SlurmExecutor):
         asked, times = job.resources, times_of_job(job_info.external_jobid)
         stages = dict.fromkeys(step.name.split()[0] for step in steps)
         asked_for = (asked.get(name, "") for name in ("mem_mb", "runtime"))
-        with suppress(OSError):  # a full disk is the stages' to tell
+        with suppress(OSError):  # the stages themselves report a full disk
             note(home, Ended(job.name, ",".join(stages), *asked_for, *(times or ("", ""))))
 
     def _fail(self, job_info: SubmittedJobInfo, state: str) -> None:
@@ -276,7 +277,7 @@ class Executor(SlurmExecutor):
         self.report_job_error(job_info, aux_logs=[str(log)])
 
     def _forget(self, job_info: SubmittedJobInfo) -> Written:
-        """Strike an ended job off; when its files had been written before it began."""
+        """Strike an ended job off; return when its files had last been written before it began."""
         number = job_info.external_jobid
         self._submitted.pop(number, None)
         self._unsettled_since.pop(number, None)
@@ -286,13 +287,13 @@ class Executor(SlurmExecutor):
     # Stopping
 
     def cancel(self) -> None:
-        """Cancel all jobs, those too whose submission is under way."""
+        """Cancel all jobs, including those that are just being submitted."""
         self._cancelled = True
         self._job_submission_executor.shutdown(wait=True, cancel_futures=True)
         super().cancel()
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
-        """Cancel what is at Slurm, whether or not Snakemake lists it at this moment."""
+        """Cancel all jobs that Slurm has, whether or not Snakemake lists them at this moment."""
         numbers = list(self._submitted)
         if not numbers:
             return
@@ -317,5 +318,5 @@ def _steps(job: JobExecutorInterface) -> list[Step]:
 
 
 def _key(job: JobExecutorInterface) -> tuple[str, ...]:
-    """What stays the same of a job from attempt to attempt."""
+    """What identifies a job from attempt to attempt."""
     return tuple(sorted(str(path) for step in _steps(job) for path in step.outputs))

@@ -1,7 +1,7 @@
 """Snakemake's logger plugin `remodal`: hands on what Snakemake says to remodal's own display.
 
-Everything is in the file of .snakemake/log as ever. A dry run, and every option that asks for more
-or less of Snakemake's own words, shows these words and nothing of ours.
+Everything is in the file in .snakemake/log as usual. A dry run, and any option that asks for more
+or less of Snakemake's own output, shows that output and nothing of ours.
 """
 
 import logging
@@ -19,16 +19,16 @@ from remodal.run.display import RunDisplay
 from remodal.run.failure import job_name, of_group, of_job, stopped
 from remodal.run.pace import Job
 
-#: Messages without an event, of no use to anybody who does not look for a fault of Snakemake.
+#: Messages without an event, useful only to somebody who looks for a fault in Snakemake.
 _NOISE = ("Building DAG of jobs", "Assuming unrestricted shared filesystem", "Using shell")
 #: Messages while jobs run that say something new; `has saved` is remodal-slurm's.
 _NEWS = ("Will exit after finishing", "Waiting at most", "Trying to restart job", "has saved (")
-#: How remodal-slurm begins to tell of a failed job, with the ends of its logs.
+#: How remodal-slurm begins its message on a failed job, with the ends of its logs.
 _CLUSTER = "Slurm job "
-#: How it begins to tell of jobs that it could not cancel.
+#: How it begins its message on jobs that it could not cancel.
 _RUN_ON = "Slurm does not answer"
 _STOPPED = "Terminating processes on user request"
-#: How messages begin that follow a failure which is told already, and what then stands in them.
+#: Messages that follow a failure already reported: how they begin, and what they then contain.
 _TOLD = {
     "WorkflowError": "At least one job did not complete",
     "Exiting because a job execution failed": "",
@@ -96,7 +96,7 @@ class LogHandler(LogHandlerBase):
         elif not text or text == "None" or _is_told(text):
             return
         elif level >= logging.WARNING:
-            # What follows a stop are the ends of the jobs that were stopped.
+            # After a stop, messages are about the ends of the jobs that were stopped.
             if not self._stopped or text.startswith(_RUN_ON):
                 self._explained = text.startswith(_CLUSTER)
                 self._display.say(text, "red" if level >= logging.ERROR else "yellow")
@@ -105,7 +105,7 @@ class LogHandler(LogHandlerBase):
 
     def _job_failed(self, said: Mapping[str, Any]) -> None:
         if self._stopped or said["indent"]:
-            return  # no failure; or told with its group
+            return  # not a failure, or reported with its group
         name = job_name(said["rule_name"], self._wildcards(said["jobid"]))
         if self._take_explained():
             self._display.fail(said["jobid"], [])
@@ -125,7 +125,7 @@ class LogHandler(LogHandlerBase):
         self._display.fail(said["job_error_info"][0]["jobid"], told)
 
     def _take_explained(self) -> bool:
-        """Whether the failure has been told by the executor; once."""
+        """Whether the executor has reported the failure; true only once per failure."""
         explained, self._explained = self._explained, False
         return explained
 
@@ -163,7 +163,7 @@ def _is_told(text: str) -> bool:
 
 
 def _own_words(asked: Any) -> logging.Handler:
-    """What Snakemake shows without a plugin."""
+    """The handler that shows what Snakemake shows without a plugin."""
     handler = ColorizingTextHandler(
         nocolor=asked.nocolor, stream=sys.stdout if asked.stdout else sys.stderr
     )

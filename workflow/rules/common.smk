@@ -20,7 +20,7 @@ from remodal.results import paths
 from remodal.settings.names import label_name
 from remodal.settings.stages import depends_on
 
-# Slurm's early warning reaches every process of a job, but is for the training alone.
+# Slurm's early warning reaches every process of a job, but only the training should act on it.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 try:
@@ -91,8 +91,8 @@ def simulation_depends_on():
     )
 
 
-# What Snakemake tracks of a source is its state, by content where the sheet has an index. The paths
-# are a Path or a LabelSource, which it does not compare: they may differ from machine to machine.
+# Snakemake tracks the state of a source, by its content if the sheet has an index. The paths are
+# passed as a Path or a LabelSource, which it does not compare: they may differ between machines.
 def image_source(wildcards):
     return CASES[wildcards.case].images[wildcards.modality]
 
@@ -117,7 +117,7 @@ def state_of(sources):
     return "simulated" if SIMULATION else source_state(sources, INDEX)
 
 
-# Sources are no inputs: a clone that has what was made from them does not need them.
+# Sources are not inputs: a clone that has what was made from them does not need them.
 def simulated_scans(wildcards):
     return [data_file(f"scans/{wildcards.case}")] if SIMULATION else []
 
@@ -137,7 +137,7 @@ def label_names():
     return [label_name(modality) for modality in SETTINGS.labels]
 
 
-# What another study predicts, by content: its results are no inputs, as sources are none.
+# What another study predicts, by content: like sources, its results are not inputs.
 def registration_masks(wildcards):
     case = CASES[wildcards.case]
     mask = mask_of(SETTINGS.registration)

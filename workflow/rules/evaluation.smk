@@ -1,4 +1,4 @@
-# What a model's predictions are worth, case by case.
+# How good a model's predictions are, case by case.
 
 
 rule evaluate:

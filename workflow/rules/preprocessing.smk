@@ -1,6 +1,6 @@
-# Intensities, spacing and cropping, with statistics of a fold's training cases only. One job per case
-# prepares it for every fold: jobs are what costs in a study of hundreds of cases. Where folds do not
-# differ they share one folder.
+# Intensities, spacing and cropping, with statistics of a fold's training cases only. One job per
+# case prepares it for every fold: with hundreds of cases the number of jobs is what costs. Folds
+# that do not differ share one folder.
 
 
 rule fingerprint:
@@ -53,8 +53,8 @@ rule preprocess:
         " --studies {params.studies} --output {params.output} > {log} 2>&1"
 
 
-# Two small files stand for all cases of a fold, in place of some hundred inputs of every training
-# and inference: as many as there are make planning slow.
+# Two small files stand for all cases of a fold. Otherwise every training and inference would have
+# some hundred inputs, and planning would be slow.
 rule inventory:
     input:
         splits=SPLITS,

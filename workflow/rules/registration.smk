@@ -1,6 +1,6 @@
-# Every modality onto the fixed one's grid, one case per job. One that the case lacks is an empty file:
-# a rule has the same outputs for every case. elastix runs on one thread: with two it crashes, and its
-# result depends on their number.
+# Every modality onto the fixed one's grid, one case per job. A modality that the case lacks becomes
+# an empty file: a rule has the same outputs for every case. elastix runs on one thread: with two it
+# crashes, and its result depends on the number of threads.
 
 
 rule register:

@@ -53,8 +53,8 @@ rule report:
         " --output {output} > {log} 2>&1"
 
 
-# The last of all. A fault of ours in one case stops nothing; here it fails the run, which else is
-# done, so that somebody hears of it. As long as it lasts, every run ends like this.
+# The last rule of all. A fault of ours in one case stops nothing. This rule makes the otherwise
+# finished run fail, so that somebody notices. Every run ends like this until the fault is mended.
 rule faults:
     input:
         report="results/studies/{study}/report/index.html",

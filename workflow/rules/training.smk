@@ -1,6 +1,6 @@
-# One trained model per job. The state of an unfinished run lives in `checkpoints`, which is no
-# output: Snakemake deletes outputs before a rerun. `exec`, so that no shell dies of a stop signal
-# before the training has saved.
+# One trained model per job. The state of an unfinished run is kept in `checkpoints`, which is not
+# an output: Snakemake deletes outputs before a rerun. `exec` is used so that no shell dies of a
+# stop signal before the training has saved.
 
 
 rule train:

@@ -60,11 +60,11 @@ def main() -> None:
 
 
 def _exit_code() -> int:
-    """Run the command and say what went wrong; its exit code."""
+    """Run the command and say what went wrong; return its exit code."""
     try:
         memory.require_room_to_start()
         app()
-    except SystemExit as end:  # typer ends every command with one
+    except SystemExit as end:  # typer ends every command with a SystemExit
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     except RemodalError as error:
         return _told(error)
@@ -86,7 +86,7 @@ def _told(error: RemodalError) -> int:
 
 
 def _explained(error: Exception) -> RemodalError | None:
-    """The line for what the machine refused; None for a fault of ours."""
+    """The line to print if the machine refused something; None for a fault of ours."""
     if ran_out_of_memory(error):
         said = " ".join(str(error).split())[:200] or type(error).__name__
         return memory.shortage(sys.argv[1], said, peak_megabytes())

@@ -1,4 +1,4 @@
-"""From config/ to the effective settings of a study, and those to and from a file.
+"""From config/ to the effective settings of a study, and reading and writing these.
 
 A study file says what is done, a preset how much of it; the user's overrides come last. The
 effective settings are saved beside the results and are what every stage reads.
@@ -81,16 +81,16 @@ def validated(content: dict[str, Any], where: str) -> Settings:
 def compose(
     config: dict[str, Any], folder: Path = Path("config"), overrides: dict[str, Any] | None = None
 ) -> Settings:
-    """Effective settings of config.yaml's content: study, then preset, then its own keys.
+    """Effective settings from config.yaml's content: study, then preset, then its own keys.
 
     A study says only what differs from the one it `extends`. A preset's numbers apply to every
-    study; a study may change them under its `presets:` key. What one of these says of the recipe
-    holds for every method, whatever recipe of its own a method has below it.
+    study; a study may change them under its `presets:` key. What these or config.yaml say about the
+    recipe holds for every method, even if the method has its own recipe.
 
     Args:
         config: `study`, `preset` and any setting, as in config/config.yaml.
         folder: holds `studies/` and `presets/`.
-        overrides: last word, for example of the command line.
+        overrides: settings that have the last word, for example from the command line.
 
     Raises:
         UserError: unknown study or preset, or a wrong key.
@@ -106,7 +106,7 @@ def compose(
 
 
 def _without_recipe(content: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
-    """The content with methods whose own recipes leave out what `recipe` says for all."""
+    """The content, with what `recipe` says for all removed from the methods' own recipes."""
     methods = {
         name: method | {"recipe": without(method["recipe"], recipe)}
         if isinstance(method, dict) and isinstance(method.get("recipe"), dict)
@@ -142,7 +142,7 @@ def _named(folder: Path, kind: str, name: str) -> dict[str, Any]:
 
 
 def write_settings(path: Path, settings: Settings) -> None:
-    """Save effective settings, every default spelled out."""
+    """Save effective settings, with every default written out."""
     content = settings.model_dump(mode="json")
     write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 

@@ -1,4 +1,4 @@
-"""What the work runs on: nothing here changes a result, rounding aside."""
+"""What the work runs on: nothing here changes a result, apart from rounding."""
 
 from typing import Literal
 

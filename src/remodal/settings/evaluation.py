@@ -1,4 +1,4 @@
-"""Prediction, and what is measured and recorded of it."""
+"""Prediction, and what is measured and recorded about it."""
 
 from typing import Literal
 

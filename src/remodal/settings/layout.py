@@ -8,7 +8,7 @@ _PARTS = tuple(Selection.model_fields)
 
 
 def columns_of(table: TableSettings, regions: Collection[str]) -> list[ColumnSettings]:
-    """A table's columns; where it names no region, the metrics' stand once for each.
+    """A table's columns; if it names no region, metric columns are repeated for every region.
 
     Args:
         table: the settings.
@@ -30,15 +30,15 @@ def columns_of(table: TableSettings, regions: Collection[str]) -> list[ColumnSet
 
 
 def cell_of(row: RowSettings, column: ColumnSettings, regions: Collection[str]) -> Selection:
-    """What stands where a row and a column meet.
+    """What goes into the cell where a row and a column meet.
 
     Args:
         row: of the table.
         column: of the table.
-        regions: the study's; the only one is meant where none is named.
+        regions: the study's; if there is only one, it need not be named.
 
     Raises:
-        ValueError: both say the same part, or what they say does not make a cell.
+        ValueError: both name the same part, or together they do not make a cell.
     """
     said: dict[str, str] = {}
     for part in _PARTS:
@@ -50,7 +50,7 @@ def cell_of(row: RowSettings, column: ColumnSettings, regions: Collection[str]) 
         raise ValueError("name a metric and a record" if said["metric"] else "name no metric")
     if said["record"]:
         needed = "scenario" if Selection(record=said["record"]).modality else "method"
-        # A record is of a model, or of a scenario, whatever else the row is about.
+        # A record belongs to a model or a scenario, whatever else the row is about.
         kept = {needed, "record"}
         said = {part: value if part in kept else "" for part, value in said.items()}
         wanted = [needed]
@@ -66,7 +66,7 @@ def cells_of(table: TableSettings, regions: Collection[str]) -> list[list[Select
     """All cells of a table, row by row.
 
     Raises:
-        ValueError: with row and column, what is wrong; two rows or columns that select the same.
+        ValueError: with row, column and what is wrong; also if two rows or columns select the same.
     """
     columns = columns_of(table, regions)
     for kind, parts in (("rows", table.rows), ("columns", columns)):

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 
 def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """`base` with `change` on top; mappings are merged key by key, anything else is replaced."""
+    """Put `change` on top of `base`; mappings are merged key by key, anything else is replaced."""
     merged = dict(base)
     for key, value in change.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
@@ -15,7 +15,7 @@ def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 
 def without(base: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
-    """`base` without what `keys` says too; mappings are compared key by key."""
+    """`base` without what is also in `keys`; mappings are compared key by key."""
     left = {}
     for key, value in base.items():
         if key not in keys:
@@ -26,7 +26,7 @@ def without(base: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
 
 
 def problems(error: ValidationError, section: str = "") -> str:
-    """What is wrong with settings, in one line: each key, below `section`, and what of it."""
+    """What is wrong with settings, in one line: each wrong key, below `section`, and why."""
     lines = []
     for problem in error.errors():
         key = ".".join(filter(None, (section, *(str(part) for part in problem["loc"]))))

@@ -3,25 +3,25 @@
 import re
 from collections.abc import Iterable
 
-#: A modality's name is that of a file beside these, and an option beside those of `predict`.
+#: Names that no modality may have: it names a file beside these, and an option of `predict`.
 RESERVED = {"registration", "model", "output", "mask", "target"}
 
-#: What a case or a patient may be called: it names folders, and may be no path.
+#: What a case or a patient may be called: it names folders, and must not be a path.
 PSEUDONYM = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _LABEL = "label"
 
 
 def label_name(modality: str) -> str:
-    """What the files of an image's label are called, where those of the image bear its own name."""
+    """Name of the files of an image's label; the image's files have the image's own name."""
     return f"{_LABEL}-{modality}"
 
 
 def require_modalities(names: Iterable[str]) -> None:
-    """No modality is called as other files, or as another one's label.
+    """Check that no modality has the name of another file, or of another modality's label.
 
     Raises:
-        ValueError: with the first name that is.
+        ValueError: with the first name that does.
     """
     for name in names:
         if name in RESERVED or name.partition("-")[0] == _LABEL:
@@ -29,7 +29,7 @@ def require_modalities(names: Iterable[str]) -> None:
 
 
 def require_usable(where: str, names: list[str]) -> None:
-    """Names become files, patterns and options: letters, digits, `_` and `-`, each once."""
+    """Check names: letters, digits, `_` and `-` only, since they become files and options."""
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
             raise ValueError(f"{where}: `{name}` is no name; use letters, digits, `_` and `-`")
@@ -38,7 +38,7 @@ def require_usable(where: str, names: list[str]) -> None:
 
 
 def require_known(where: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Names that a study uses are among those that it defines.
+    """Check that the names that a study uses are among those that it defines.
 
     Raises:
         ValueError: with the place and the first name that is not.

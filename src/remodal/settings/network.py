@@ -31,6 +31,6 @@ class NetworkSettings(Section):
 
     @property
     def factor(self) -> tuple[int, int, int]:
-        """What a network shrinks (z, y, x) by in all: each side of a patch is a multiple of it."""
+        """Total factor by which a network shrinks (z, y, x): each side of a patch is a multiple."""
         z, y, x = (prod(steps) for steps in zip(*self.strides))
         return z, y, x

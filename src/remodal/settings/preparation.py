@@ -144,7 +144,7 @@ class PreprocessingSettings(Section):
         return self.spacing is None or of_fold in (self.clip.by, self.normalise)
 
     def folder_of(self, fold: int | str) -> str:
-        """Folder of a fold's preprocessed cases; all folds share one where they do not differ."""
+        """Folder of a fold's preprocessed cases; folds share one folder if they do not differ."""
         return f"fold{fold}" if self.depends_on_fold else "all"
 
 

@@ -1,4 +1,4 @@
-"""How models are trained: all that changes what comes out."""
+"""How models are trained: everything that changes the result."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -88,7 +88,7 @@ class RecipeSettings(Section):
 
     @property
     def sources(self) -> list[PoolSettings]:
-        """The pools, also where none is named."""
+        """The pools; if none is named, one of labelled cases."""
         return self.pools or [PoolSettings(cases="labelled", samples=self.batch)]
 
     @property
@@ -117,5 +117,5 @@ class RecipeSettings(Section):
         return self
 
     def described(self) -> dict[str, Any]:
-        """All that counts, for descriptions and digests: where a file lies does not."""
+        """Everything that counts, for descriptions and digests; the path of a file does not."""
         return self.model_dump(mode="json", exclude={"starting_weights": {"file"}})

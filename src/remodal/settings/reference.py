@@ -24,7 +24,7 @@ def reference(further: Mapping[str, type[BaseModel]]) -> str:
     """The page, in Markdown: for each key its type, default and meaning.
 
     Args:
-        further: sections that `Settings` does not know, by the key that holds them.
+        further: sections that are not part of `Settings`, by the key that holds them.
     """
     lines = [_HEAD]
     for title, model in _sections(further):

@@ -1,4 +1,4 @@
-"""What is there at inference: which images, whose, and which of them is segmented."""
+"""What is present at inference: which images, whose, and which of them is segmented."""
 
 from collections.abc import Collection
 from typing import Any
@@ -31,7 +31,7 @@ class ScenarioSettings(Section):
 
     @property
     def own(self) -> list[str]:
-        """The images that are the case's own."""
+        """The images that come from the case itself."""
         return [name for name in self.present if name not in self.foreign]
 
 

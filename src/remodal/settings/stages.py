@@ -64,15 +64,15 @@ STAGES = {
 def depends_on(
     settings: Settings, stage: str, method: str | None = None, module: str | None = None
 ) -> str:
-    """Digest of all that a stage's result depends on beside its input files.
+    """Digest of everything that a stage's result depends on, apart from its input files.
 
-    `compute` is in none: it changes no result.
+    `compute` is never part of it, because it changes no result.
 
     Args:
         settings: effective settings.
         stage: key of `STAGES`.
         method: for `train`, the method: its own settings and file and its recipe count too.
-        module: for a stage that works by a module that the settings choose, its dotted name.
+        module: for a stage that uses a module chosen by the settings, that module's dotted name.
     """
     described = STAGES[stage]
     parts: dict[str, Any] = {key: _read(settings, key) for key in described.reads}
@@ -94,7 +94,7 @@ def depends_on(
 
 
 def settings_digest(settings: Settings) -> str:
-    """Digest of the whole effective settings: two reports that show the same one compare."""
+    """Digest of all effective settings: two reports with the same digest can be compared."""
     return _digest(_read(settings, "*"))
 
 

@@ -1,4 +1,4 @@
-"""All settings of a study, and what one section asks of another."""
+"""All settings of a study, and what one section requires of another."""
 
 from collections.abc import Iterator
 from itertools import chain, product
@@ -82,8 +82,8 @@ class Settings(Section):
     def truth_of(self, modality: str) -> str:
         """The image whose label is a registered image's truth.
 
-        Itself, or, where the images of a case share one truth, the fixed one, on whose grid they
-        lie; a case that lacks that image has its label under the same name.
+        This is the image itself or, if the images of a case share one truth, the fixed image, on
+        whose grid they are. A case that lacks that image has its label under the same name.
         """
         return self.registration.fixed if self.data.truth == "case" else modality
 
@@ -123,7 +123,7 @@ class Settings(Section):
             yield Training(*key)
 
     def columns_of(self, table: TableSettings) -> list[ColumnSettings]:
-        """A table's columns; where it names no region, the metrics' stand once for each."""
+        """A table's columns; if it names no region, metric columns are repeated for each region."""
         return columns_of(table, self.data.regions)
 
     def cells_of(self, table: TableSettings) -> list[list[Selection]]:

@@ -53,7 +53,7 @@ class Selection(Section):
 
     @property
     def name(self) -> str:
-        """What is selected, in one word: a part of a file's name and of a key."""
+        """What is selected, in one word, for use in file names and keys."""
         said = [self.method, self.scenario, self.region, self.group, self.metric, self.record]
         said += [f"minus-{self.minus}"] if self.minus else []
         return ".".join(part.replace("/", "-") for part in said if part)
@@ -93,7 +93,7 @@ class ColumnSettings(Selection):
 
     @property
     def name(self) -> str:
-        """What is selected, and over what it is summed up where the column says so."""
+        """What is selected and, if the column says so, what it is averaged over."""
         over = "fold_mean" if self.mean == "folds" else ""
         return ".".join(filter(None, [super().name, over]))
 
