@@ -27,8 +27,8 @@ def read_structures(
         uint8 array (z, y, x) of the grid's shape, warnings.
 
     Raises:
-        BadCase: a wanted ROI is not there, contours between or outside the image's slices, or ROI
-            numbers above 255.
+        BadCase: a wanted ROI is missing, contours lie between or outside the image's slices, or ROI
+            numbers are above 255.
     """
     painted = np.zeros(grid.shape, np.uint8)
     left_out: Counter[str] = Counter()

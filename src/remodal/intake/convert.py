@@ -51,7 +51,7 @@ def convert_image(
 
     Raises:
         BadCase: the image cannot be used, and no quarantine is wanted.
-        UserError: an indexed source is not there, or is not what was indexed.
+        UserError: an indexed source is missing, or is not what was indexed.
         EnvironmentProblem: a file cannot be read, or the output cannot be written.
     """
     _require_indexed([Path(source)], indexed, f"{case}, {modality}")
@@ -100,7 +100,7 @@ def convert_label(
 
     Raises:
         BadCase: the image cannot be used, and no quarantine is wanted.
-        UserError: an indexed source is not there, or is not what was indexed.
+        UserError: an indexed source is missing, or is not what was indexed.
         EnvironmentProblem: a file cannot be read, or the output cannot be written.
     """
     _require_indexed(source.files, indexed, f"{case}, {label_name(drawn_on)}")

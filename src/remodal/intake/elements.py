@@ -82,13 +82,13 @@ HARMLESS = (
 
 
 def number(elements: Mapping[str, Any], keyword: str) -> float | None:
-    """The one number of an element, None when it is missing or blank."""
+    """The one number of an element; None if it is missing or blank."""
     values = numbers(elements, keyword, 1)
     return None if values is None else values[0]
 
 
 def numbers(elements: Mapping[str, Any], keyword: str, count: int) -> tuple[float, ...] | None:
-    """The numbers of an element, None when it is missing or blank.
+    """The numbers of an element; None if it is missing or blank.
 
     Raises:
         BadCase: not `count` finite numbers.
@@ -108,7 +108,7 @@ def numbers(elements: Mapping[str, Any], keyword: str, count: int) -> tuple[floa
 
 
 def words(elements: Mapping[str, Any], keyword: str) -> tuple[str, ...]:
-    """The values of an element as text, none when it is missing, blank or makes no sense."""
+    """The values of an element as text; empty if it is missing, blank or makes no sense."""
     try:
         value = elements.get(keyword)
         values = [value] if value is None or isinstance(value, (int, float, str)) else list(value)
@@ -119,7 +119,7 @@ def words(elements: Mapping[str, Any], keyword: str) -> tuple[str, ...]:
 
 
 def whole_number(elements: Mapping[str, Any], keyword: str) -> int | None:
-    """The whole number of an element, None when it is missing, blank or something else."""
+    """The whole number of an element; None if it is missing, blank or something else."""
     try:
         value = number(elements, keyword)
     except BadCase:

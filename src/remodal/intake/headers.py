@@ -32,8 +32,8 @@ _START = 1 << 16  # bytes in which a plain header ends
 class Header:
     """What a file says about its image.
 
-    `elements` maps a keyword to its value (as a pydicom Dataset does, too). `pixels_at` is the
-    first byte of the pixels if they can be read straight from there, being uncompressed and
+    `elements` maps a keyword to its value; it may be a pydicom Dataset. `pixels_at` is the first
+    byte of the pixels if they can be read straight from there, being uncompressed and
     little-endian. `pixel_bytes` is their length according to the file. Both are None otherwise.
     """
 

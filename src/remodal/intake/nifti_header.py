@@ -258,7 +258,7 @@ def _intent(header: np.void) -> list[str]:
 
 
 def _geometry(header: np.void, shape: tuple[int, int, int]) -> tuple[Geometry, list[str]]:
-    """The place that the header gives: by the sform, else the qform, else the voxel size alone."""
+    """The place given by the sform, or else the qform, or else only by the voxel size."""
     warnings = []
     unit = int(header["xyzt_units"]) & 7
     if unit not in _MILLIMETRES:

@@ -100,7 +100,8 @@ def check_units(values: np.ndarray, slices: list[Slice]) -> list[str]:
     """Warnings about a CT whose values may not be HU; other modalities get none.
 
     Raises:
-        BadCase: the values cannot be HU: there is no RescaleIntercept, and none is as low as air.
+        BadCase: the values cannot be HU: RescaleIntercept is missing, and no value is as low as
+            air.
     """
     if slices[0].tags.get("Modality") != "CT":
         return []

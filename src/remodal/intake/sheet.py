@@ -127,7 +127,7 @@ def _text(path: Path) -> str:
     """The sheet's text: UTF-8, or what Excel calls Unicode text (UTF-16).
 
     Raises:
-        UserError: not there, or another encoding.
+        UserError: the sheet cannot be read, or has another encoding.
     """
     try:
         raw = path.read_bytes()

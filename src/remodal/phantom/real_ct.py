@@ -177,8 +177,8 @@ def simulate_on_ct(
         settings: lesions, noise, breathing and matrix.
         index: number of the case, from 0.
         output: folder of the case.
-        organs: TotalSegmentator labels (z, y, x), if known: with them, the arterial phase changes
-            blood vessels and other organs as well as the liver.
+        organs: TotalSegmentator labels (z, y, x), if known: with them, blood vessels and other
+            organs change in the arterial phase, too, and not only the liver.
 
     Raises:
         UserError: the mask does not fit the CT or is empty.
