@@ -11,11 +11,11 @@ from remodal.geometry.volume import Geometry, Volume
 
 @dataclass(frozen=True)
 class Orientation:
-    """How an array in LPS order is stored, every voxel staying where it is in the patient.
+    """How an array in LPS order is stored, while every voxel stays where it is in the patient.
 
     Attributes:
-        axes: for each stored array axis the LPS array axis (0 is z) that it runs along.
-        backwards: whether the stored axis runs against it.
+        axes: for each stored array axis, the LPS array axis (0 is z) that it runs along.
+        backwards: for each stored array axis, whether it runs in the opposite direction.
     """
 
     axes: tuple[int, int, int] = (0, 1, 2)
@@ -73,7 +73,7 @@ def rotation(x: float, y: float, z: float) -> np.ndarray:
 
 
 def tilted(grid: Geometry, turn: np.ndarray) -> Geometry:
-    """The grid turned about its middle: an oblique acquisition of the same region."""
+    """The grid rotated about its centre: an oblique acquisition of the same region."""
     middle = grid.affine @ [*((length - 1) / 2 for length in grid.shape[::-1]), 1]
     origin = turn @ (grid.origin - middle[:3]) + middle[:3]
     direction = turn @ np.reshape(grid.direction, (3, 3))

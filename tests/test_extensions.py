@@ -21,7 +21,7 @@ METHOD = Mine
 
 
 def install(folder: Path, name: str, points: str, **modules: str) -> None:
-    """A package as an installer leaves it: its modules, and what it says of itself."""
+    """A package as an installer leaves it: its modules and its metadata."""
     package = folder / name
     package.mkdir(parents=True)
     for module, text in {"__init__": "", **modules}.items():
@@ -30,7 +30,7 @@ def install(folder: Path, name: str, points: str, **modules: str) -> None:
 
 
 def describe_package(folder: Path, name: str, points: str) -> None:
-    """What an installer writes of a package: its name, version and entry points."""
+    """What an installer writes about a package: its name, version and entry points."""
     about = folder / f"{name}-1.5.dist-info"
     about.mkdir()
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")

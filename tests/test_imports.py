@@ -1,4 +1,4 @@
-"""Which package may import which: what is below knows nothing of what is above it."""
+"""Which package may import which: lower packages know nothing about higher ones."""
 
 import ast
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import remodal
 
 ROOT = Path(remodal.__file__).parent
 
-#: For each package the ones that it may import; all may import `EVERYBODY`.
+#: For each package, the packages that it may import; all may import `EVERYBODY`.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "extensions": set(),

@@ -1,4 +1,4 @@
-"""Two images of a case, each with a label of its own, from files to arrays, as SimpleITK has it."""
+"""Two images of a case, each with its own label, from files to arrays, checked by SimpleITK."""
 
 import re
 import shutil
@@ -63,12 +63,12 @@ def liver(grid: Geometry, centre: tuple[float, float, float]) -> np.ndarray:
 
 
 def write_sources(folder: Path, grids: dict[str, Geometry], centres: dict) -> None:
-    """Each image with the liver at its place, and the label of that: 3, beside another organ, 1."""
+    """Each image with the liver at its place; its label is 3 for the liver, 1 for another organ."""
     rng = np.random.default_rng(0)
     for name, grid in grids.items():
         mask = liver(grid, centres[name])
         array = np.where(mask, 400, 100) + rng.normal(0, 15, grid.shape)
-        array[:, :4] += 200  # something else to hold on to
+        array[:, :4] += 200  # something else to align with
         write_volume(folder / f"{name}.nii", Volume(array.astype(np.int16), grid))
         label = np.where(mask, 3, 0).astype(np.uint8)
         label[:, :4] = 1

@@ -23,7 +23,7 @@ NOW = 1_800_000_000.0
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """A study of two methods in two folds that nobody has begun."""
+    """A study of two methods in two folds that has not been started."""
     settings = compose(
         {
             "study": "liver",
@@ -52,7 +52,7 @@ BEGINS = "begins: train method a fold 0 seed 0 | remodal 0.1.0 | memory limit 1 
 
 
 def trains(study: Path, epochs: int, written: float, model: str = "a-fold0-seed0") -> None:
-    """A training that has done so many epochs of 100 s, ended one at that time, and is at work."""
+    """A running training with this many epochs of 100 s, the last of which ended at this time."""
     folder = study / "checkpoints" / model
     write_progress(folder, Progress(epochs, curves=rows(epochs), seconds=100.0 * epochs), 50)
     os.utime(folder / "progress.json", (written, written))

@@ -1,4 +1,4 @@
-"""What is general names no study: modalities, classes and methods stand in config/ alone."""
+"""General code names no study: modalities, classes and methods appear only in config/."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ _REPOSITORY = re.compile(r"[\w-]+/[\w-]+(?=[\s,.);:])")
 
 
 def study_names() -> set[str]:
-    """Modalities, classes, regions, methods and their labels of all studies, in small letters."""
+    """Modalities, classes, regions, methods and their labels of all studies, in lower case."""
     names = {"liver", "tumour", "tumor", "phase"}
     for path in (ROOT / "config" / "studies").glob("*.yaml"):
         study = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ LINKED = ("Makefile", "Snakefile", "workflow", "profiles", "slurm", "src", "envs
 COPIED = ("config", "dvc.yaml", ".gitignore")
 
 
-#: Python runs it at its start, in every process.
+#: Python runs this at the start of every process.
 _BREAK = """
 import importlib, sys
 
@@ -31,7 +31,7 @@ if {{"{stage}", "{case}"}} <= set(sys.orig_argv):
 
 
 class Workspace:
-    """A folder with the pipeline's files and results of its own."""
+    """A folder with the pipeline's files and its own results."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -62,7 +62,7 @@ class Workspace:
         return self.run("snakemake", "--cores", "2", *arguments, check=check)
 
     def break_stage(self, stage: str, case: str, function: str) -> None:
-        """From now on one function of ours, `module:name`, raises where a stage does this case."""
+        """From now on, our function `module:name` raises when a stage works on this case."""
         module, _, name = function.partition(":")
         (self.folder / "broken").mkdir(exist_ok=True)
         with open(self.folder / "broken/sitecustomize.py", "a", encoding="utf-8") as file:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks/gpu.py"
-#: What the environment of a user has and a machine that only has PyTorch has not.
+#: What a user's environment has, but a machine with only PyTorch does not.
 MISSING = (
     *("SimpleITK", "itk", "pydicom", "highdicom", "pandas", "scipy", "skimage", "mlflow", "dvc"),
     *("snakemake", "typer", "yaml", "matplotlib", "monai"),

@@ -33,8 +33,8 @@ StoragePass=slurm
 StorageLoc=accounts
 """
 
-#: In slurm.conf, in place of `AccountingStorageType=accounting_storage/none`. A job without an
-#: account is refused, as on most clusters that bill.
+#: In slurm.conf, instead of `AccountingStorageType=accounting_storage/none`. A job without an
+#: account is refused, as on most clusters that charge for use.
 STORAGE = """\
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1

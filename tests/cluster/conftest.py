@@ -16,7 +16,7 @@ from tests.workspace import ENVIRONMENT, ROOT
 
 PREFIX = "remodal-slurm-"
 
-#: Slurm is asked for news every second, as long as it is not for minutes.
+#: Slurm is asked for news every second, unless a wait lasts minutes.
 IMPATIENT = (
     *("--profile", "slurm"),
     *("--remodal-slurm-init-seconds-before-status-checks", "1"),
@@ -25,7 +25,7 @@ IMPATIENT = (
 
 @pytest.fixture(scope="package")
 def slurm():
-    """The cluster of `tests.cluster.slurm`; skipped with a reason where it cannot be."""
+    """The cluster of `tests.cluster.slurm`; skipped with a reason if it cannot be started."""
     reason = why_not()
     if reason:
         pytest.skip(reason)
@@ -39,7 +39,7 @@ def slurm():
 
 
 def sweep() -> None:
-    """End what test runs that were killed have left running."""
+    """End what killed test runs have left running."""
     for owner in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/owner"):
         if not psutil.pid_exists(int(owner.read_text())):
             stop_all(owner.parent)
@@ -48,7 +48,7 @@ def sweep() -> None:
 
 @pytest.fixture(scope="package")
 def environment(slurm):
-    """The environment in which Slurm is the tests' one."""
+    """The environment in which Slurm is the tests' own."""
     return ENVIRONMENT | slurm.environment
 
 
@@ -120,7 +120,7 @@ def toy(slurm, tmp_path_factory, environment):
 
 @pytest.fixture
 def study_copy(slurm, smoke_study, tmp_path, environment):
-    """The finished smoke study, copied: its results may be taken away again."""
+    """A copy of the finished smoke study, from which tests may remove results."""
     folder = tmp_path / "study"
     subprocess.run(["cp", "-a", smoke_study.folder, folder], check=True)
     copy = Submitter(folder, environment)

@@ -18,7 +18,7 @@ import psutil
 from tests.workspace import ENVIRONMENT
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "munged", "munge")
-#: The executor starts a job's step without any variable of Slurm's, SLURM_CONF among them. So the
+#: The executor starts a job's step without any of Slurm's variables, not even SLURM_CONF. So the
 #: `srun` that it finds first says again which cluster is meant.
 SRUN = """#!/bin/sh
 SLURM_CONF={folder}/slurm.conf exec {srun} "$@"
@@ -88,7 +88,7 @@ class Slurm:
     """The cluster; `with Slurm(folder) as cluster` starts and stops it.
 
     Partition `gpu` is node n1 with one stand-in GPU; a job in `urgent` preempts one in `gpu`. Jobs
-    in `cpu` go to n2 as long as it takes any.
+    in `cpu` go to n2 as long as it accepts any.
     """
 
     def __init__(self, folder: Path, kill_wait: int = 20) -> None:
@@ -114,7 +114,7 @@ class Slurm:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        # What still runs is of no use: killed at once, so that nothing outlives the daemons.
+        # What still runs is not needed: it is killed at once, so that nothing outlives the daemons.
         with suppress(RuntimeError):
             if own := [job["id"] for job in self.jobs()]:
                 run("scancel", "--signal=KILL", "--full", *own, check=False)
@@ -254,7 +254,7 @@ def stop(file: Path) -> None:
 
 
 def _ended(number: int) -> bool:
-    """Whether a daemon is gone, be it unburied, or its number another process's."""
+    """Whether a daemon is gone: it may be a zombie, or another process may have its number."""
     try:
         process = psutil.Process(number)
         return process.status() == psutil.STATUS_ZOMBIE or process.name() not in DAEMONS
@@ -280,7 +280,7 @@ def until(true, otherwise: str, seconds: float = 300) -> None:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody has."""
+    """A port of the loopback interface that nobody uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -17,7 +17,7 @@ rule all:
 
 @pytest.fixture(scope="module")
 def accounting(slurm):
-    """The cluster with accounts; skipped with a reason where it cannot be."""
+    """The cluster with accounts; skipped with a reason if it cannot be started."""
     reason = why_not()
     if reason:
         pytest.skip(reason)
@@ -37,7 +37,7 @@ def with_account(study) -> None:
 
 @pytest.fixture(scope="module")
 def troubled(slurm, accounting, toy):
-    """The folder in which all was made in spite of everything, and the accounts of two jobs."""
+    """The folder in which everything was made despite all troubles; the accounts of two jobs."""
     study = toy(SNAKEFILE + RULES)
     with_account(study)
     jobs = run_in_trouble(slurm, study)

@@ -1,4 +1,4 @@
-"""What the executor makes of Slurm's answers, and of none; Slurm's programs are scripts here."""
+"""How the executor handles Slurm's answers, or none; Slurm's programs are scripts here."""
 
 import asyncio
 import logging
@@ -92,7 +92,7 @@ def submitted(executor, tmp_path):
 
 
 def asked(executor, *jobs) -> list:
-    """Jobs that go on after one question to Slurm."""
+    """The jobs that still run after Slurm was asked once."""
 
     async def ask() -> list:
         return [job async for job in executor.check_active_jobs(list(jobs))]

@@ -54,7 +54,7 @@ pathlib.Path(sys.argv[1]).write_text(saved.read_text() + " and half")
 
 @pytest.fixture(scope="module")
 def troubled(slurm, toy):
-    """The folder in which all of it was made in spite of everything."""
+    """The folder in which everything was made despite all troubles."""
     study = toy(SNAKEFILE + RULES)
     (study.folder / "stage.py").write_text(STAGE)
     run_in_trouble(slurm, study)
@@ -63,7 +63,7 @@ def troubled(slurm, toy):
 
 def test_a_job_over_its_time_limit_is_tried_again_with_more(troubled):
     memory, limit = (troubled / "slow.txt").read_text().strip().split(",")
-    # Twice the time, or more where the machine is so slow; as much memory.
+    # Twice the time, or more if the machine is very slow; the same memory.
     assert (memory, limit in ("2:00", "4:00", "8:00")) == ("400M", True)
 
 

@@ -9,7 +9,7 @@ from tests.cluster.troubles import TWO_IN_TURN
 
 pytestmark = [pytest.mark.xdist_group("workflow"), pytest.mark.slow]
 
-#: Longer than all attempts of one round of questions take.
+#: Longer than all attempts in one round of questions.
 AWAY = 150
 
 

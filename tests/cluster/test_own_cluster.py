@@ -1,4 +1,4 @@
-"""The tests' Slurm is theirs alone: a cluster to which this machine belongs is not touched."""
+"""The tests have their own Slurm: a cluster to which this machine belongs is not touched."""
 
 import re
 import subprocess

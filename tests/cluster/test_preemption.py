@@ -1,4 +1,4 @@
-"""A training that Slurm warns, preempts and kills ends as if nothing had happened."""
+"""A training that Slurm warns, preempts and kills still ends as if nothing had happened."""
 
 import json
 import os
@@ -16,7 +16,7 @@ NAME = "maml"
 MODEL = f"{STUDY}/models/{NAME}/fold0-seed0"
 CHECKPOINTS = f"{STUDY}/checkpoints/{NAME}-fold0-seed0"
 LOG = f"{STUDY}/logs/train/{NAME}-fold0-seed0.log"
-#: Long enough to be met at work again and again.
+#: Long enough to be found running again and again.
 ARGUMENTS = (
     f"{MODEL}/model.safetensors",
     *(

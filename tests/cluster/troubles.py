@@ -1,11 +1,11 @@
-"""Stand-in jobs and what befalls them on any cluster: too little memory, a cancel, a lost node."""
+"""Stand-in jobs, and what may happen to them: too little memory, a cancellation, a lost node."""
 
 from tests.cluster.conftest import Submitter
 from tests.cluster.slurm import Slurm
 
 #: Each notes what it was granted in the end: memory and time limit. `hungry` needs more than its
 #: first 500 MB; `moved` begins when the others no longer use its node,
-#: and on the lost one ends after the other.
+#: and its first attempt, on the node that is lost, ends after its second one.
 RULES = """
 rule hungry:
     output: "hungry.txt"
@@ -48,7 +48,7 @@ rule second:
 
 
 def run_in_trouble(slurm: Slurm, study: Submitter) -> dict[str, str]:
-    """Run a study with these rules, cancel `cancelled`, and take `moved` its node.
+    """Run a study with these rules, cancel `cancelled`, and take the node away from `moved`.
 
     Returns:
         The numbers of these two jobs, by rule.

@@ -25,7 +25,7 @@ STUDY = "results/studies/liver-smoke"
 COMPARED = ("tables/*", "models/*/*/model.safetensors", "metrics/**/*.csv", "splits.json")
 SEED = int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(10**6))
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "20"))
-#: A fault comes within this share of the undisturbed run's time, which leaves room for slow rounds.
+#: A fault comes within this share of the undisturbed run's time, to leave room for slow rounds.
 LATEST = 0.9
 
 
@@ -67,7 +67,7 @@ class Running:
 
 
 def kill_a_stage(running: Running, rng: random.Random) -> None:
-    """One job dies, as by the kernel that is out of memory."""
+    """One job dies, as if the kernel killed it for lack of memory."""
     for _ in range(200):
         if stages := running.stages():
             os.kill(rng.choice(stages), signal.SIGKILL)
@@ -91,7 +91,7 @@ def interrupt(running: Running, rng: random.Random) -> None:
 
 
 def shut_down(running: Running, rng: random.Random) -> None:
-    """A machine that goes down in order, or a batch system that preempts."""
+    """The machine shuts down in an orderly way, or a batch system preempts."""
     running.signal_all(signal.SIGTERM)
 
 
@@ -126,13 +126,13 @@ class SmallDisk:
                 pass
 
     def make_read_only(self) -> None:
-        """Refuse every write but those to files that are open."""
+        """Refuse every write except to files that are already open."""
         subprocess.run(["mount", "--bind", self.folder, self.folder], check=True)
         self._mounts += 1
         subprocess.run(["mount", "-o", "remount,bind,ro", self.folder], check=True)
 
     def repair(self) -> None:
-        """Room and permission again."""
+        """Give space and permission again."""
         while self._mounts > 1:
             self._unmount()
         (self.folder / "filler").unlink(missing_ok=True)

@@ -123,7 +123,7 @@ def test_the_same_inputs_give_the_same_bytes(study, tmp_path) -> None:
 
 
 def test_the_missing_modality_is_not_looked_at(study, tmp_path) -> None:
-    """Whatever stands in the arterial channel, the venous scenario is the same."""
+    """Whatever is in the arterial channel, the venous scenario is the same."""
     changed = replace(study, folder=tmp_path / "changed")
     shutil.copytree(study.folder, changed.folder)
     for case in ("b", "c"):
@@ -244,7 +244,7 @@ def test_a_case_that_is_not_preprocessed_is_an_error(study, tmp_path) -> None:
 
 
 def per_image(study, scenarios) -> Settings:
-    """The study as one whose images each have a truth, with these scenarios."""
+    """The study, changed so that each image has its own truth, with these scenarios."""
     content = study.settings.model_dump()
     content["data"]["truth"] = "image"
     content["compute"]["first"] = []

@@ -65,7 +65,7 @@ def test_either_modality_may_be_missing_and_the_result_lies_on_the_given_one(
 
 
 def test_the_other_modality_is_registered_to_the_fixed_one(study, tmp_path, monkeypatch) -> None:
-    """The fake elastix finds the images apart and answers with the right one."""
+    """The fake elastix tells the images apart and answers with the right one."""
     paths = images_of(study, "b")
     arterial, venous = (read_volume(paths[name]) for name in ("arterial", "venous"))
     elsewhere = Geometry((10, 11, 12), (4.0, 4.0, 4.0), (500.0, 0.0, 0.0))

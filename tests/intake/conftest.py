@@ -49,7 +49,7 @@ def _dataset(plane: np.ndarray, geometry: Geometry, index: int, uids: dict[str, 
 
 @pytest.fixture
 def image() -> Volume:
-    """A small CT with different numbers everywhere: 6 slices of 32 x 34, oblique on no axis."""
+    """A small CT with different numbers everywhere: 6 slices of 32 x 34, not oblique."""
     rng = np.random.default_rng(3)
     array = rng.integers(-1000, 1500, (6, 32, 34), dtype=np.int16)
     return Volume(array, Geometry((6, 32, 34), (0.7, 0.8, 2.5), (-101.5, 20.25, -333.0)))

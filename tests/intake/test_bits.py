@@ -126,7 +126,7 @@ def test_padding_that_is_no_density_takes_the_lowest_value(
 
 
 def test_padding_beyond_the_value_bits_does_not_become_bone(image, write_series, tmp_path):
-    """The padding of some scanners, -2000 as unsigned word, is bone in the lower 12 bits."""
+    """Some scanners pad with -2000 as an unsigned word; its lower 12 bits would be bone."""
 
     def pad(dataset, index):
         dataset.BitsStored, dataset.HighBit = 12, 11

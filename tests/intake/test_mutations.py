@@ -1,4 +1,4 @@
-"""Each element that is read, missing, blank or absurd: the same volume, or a reason in one line."""
+"""If an element that is read is missing, blank or absurd: the same volume, or a one-line reason."""
 
 import warnings
 
@@ -19,7 +19,7 @@ ABSURD = {
     "short": (65535, 0, 7, 17),
     "sequence": ((), (pydicom.Dataset(),)),
 }
-# Another value of these is another volume, and a good one.
+# Another value of these gives another volume, and a good one.
 CONTENT = {
     "ImagePositionPatient",
     "ImageOrientationPatient",

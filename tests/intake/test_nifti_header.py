@@ -229,7 +229,7 @@ def test_a_pair_is_read_from_either_file(given, tmp_path):
 
 @pytest.mark.parametrize("name", ["v.nii", "v.nii.gz"])
 def test_no_mutated_header_gives_a_wrong_volume_or_another_error(name, changed):
-    """Whatever a header holds: what SimpleITK reads, or a warning, or a refusal."""
+    """Whatever a header holds, the result is what SimpleITK reads, a warning, or a refusal."""
     generator = random.Random(7)
     good = changed("v.nii").read_bytes()
     path = changed(name)

@@ -1,4 +1,4 @@
-"""Series of real scanners, out of packages that carry them: fetched by name, never committed."""
+"""Series from real scanners, taken from packages that contain them; fetched, never committed."""
 
 import shutil
 import subprocess

@@ -7,7 +7,7 @@ from remodal.intake.dicom import read_series
 
 
 def _signed_hu(image):
-    """A change that stores HU themselves, without a word on a rescale."""
+    """A change that stores HU themselves and says nothing about a rescale."""
 
     def change(dataset, index):
         dataset.PixelRepresentation = 1

@@ -148,7 +148,7 @@ def test_mistakes_in_a_claim():
 
 
 def of_seeds(means):
-    """Rows of twelve cases whose Dice is the mean of their (method, seed), and a little more."""
+    """Rows of twelve cases whose Dice is the mean of their (method, seed) plus a little more."""
     spread = np.linspace(-1, 1, 12)
     frames = [
         pd.DataFrame(

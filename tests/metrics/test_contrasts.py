@@ -228,7 +228,7 @@ def test_gaps_around_zero_are_not_told_apart():
 
 @pytest.mark.parametrize(("patients", "seed_sd"), [(6, 0.0), (20, 2.0), (65, 5.0)])
 def test_equal_methods_are_seldom_told_apart(patients, seed_sd):
-    """docs/benchmarks.md has all situations; here few studies, so three sigma above the bars."""
+    """docs/benchmarks.md has all situations; with few studies here, bars are three sigma higher."""
     studies = 400
     wrong = share_that_holds(patients, 11.0, seed_sd, 3, 0.0, studies)
     assert wrong <= 0.03 + 3 * sqrt(0.03 * 0.97 / studies)
@@ -237,7 +237,7 @@ def test_equal_methods_are_seldom_told_apart(patients, seed_sd):
 
 
 def test_patients_alone_would_call_equal_methods_different():
-    """The simulation sees the fault that the term for trainings mends."""
+    """The simulation shows the fault that the term for trainings removes."""
     assert share_that_holds(65, 8.0, 5.0, 1, 0.0, 300) > 0.1
 
 

@@ -156,7 +156,7 @@ def test_regions_are_unions_of_classes_and_may_lie_in_one_another(study):
 
 
 def per_image(**overrides):
-    """The liver study as one whose images each have a truth."""
+    """The liver study, changed so that each image has its own truth."""
     scenario = {"both": {"present": ["arterial", "venous"], "target": "arterial"}}
     return settings_of(data={"truth": "image"}, scenarios=scenario, **overrides)
 

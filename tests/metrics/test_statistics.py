@@ -132,7 +132,7 @@ def test_signed_rank_without_ties_is_scipys_exact_one(count):
 
 
 def test_one_tie_among_many_pairs_does_not_change_the_test():
-    """Today's approximation from 14 pairs with a tie on would give 0.0495 in place of 0.0515."""
+    """If 14 or more pairs with a tie were approximated, this would give 0.0495, not 0.0515."""
     differences = np.array([1.0, 1, -2, 3, 4, 5, -6, 7, 8, -9, 10, 11, -12, 13, 14])
     every = stats.wilcoxon(differences, method=stats.PermutationMethod(n_resamples=np.inf))
     approximate = stats.wilcoxon(differences, method="approx")

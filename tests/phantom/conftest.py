@@ -78,5 +78,5 @@ def read_labels() -> Callable[[Path, sitk.Image], np.ndarray]:
 
 @pytest.fixture(scope="session")
 def details() -> Callable[[Path], dict]:
-    """What the record of a patient says."""
+    """The content of a patient's record."""
     return lambda folder: json.loads((folder / "record.json").read_text())["details"]

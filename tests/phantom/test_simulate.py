@@ -1,4 +1,4 @@
-"""A simulated patient as somebody else's software sees them."""
+"""A simulated patient as other people's software sees it."""
 
 import hashlib
 import shutil
@@ -250,10 +250,10 @@ def test_breathing_moves_the_liver_by_what_the_record_says_and_folds_nothing(pat
     liver = sitk.ReadImage(str(folder / "truth" / "liver.nii.gz"))
     vectors = sitk.GetArrayFromImage(sitk.Resample(truth, liver))
     moved = vectors[sitk.GetArrayFromImage(liver) > 0]
-    # The whole patient lies up to 2 mm elsewhere on top of the breathing.
+    # In addition to breathing, the whole patient is shifted by up to 2 mm.
     up = np.reshape(liver.GetDirection(), (3, 3))[:, 2]
     assert (moved @ up).mean() == pytest.approx(details(folder)["breathing_mm"], abs=3)
-    # Along the grid's own axes, which SimpleITK takes the components to be along.
+    # Along the grid's own axes: SimpleITK assumes that the components are along these.
     along = sitk.GetArrayFromImage(truth) @ np.reshape(truth.GetDirection(), (3, 3))
     plain = sitk.GetImageFromArray(along, isVector=True)
     plain.SetSpacing(truth.GetSpacing())

@@ -51,7 +51,7 @@ def write_case(folder: Path, seed: int, spacing: tuple[float, float, float]) -> 
 
 
 def leave_out(folder: Path, modality: str) -> None:
-    """Make a case one that lacks a modality, as registration leaves it."""
+    """Make a case lack a modality, as registration leaves it."""
     path = folder / "registration.json"
     record = read_record(path)
     record.details["modalities"].remove(modality)
@@ -60,7 +60,7 @@ def leave_out(folder: Path, modality: str) -> None:
 
 
 def leave_unlabelled(folder: Path) -> None:
-    """Make a case an unlabelled one, as registration leaves it."""
+    """Make a case unlabelled, as registration leaves it."""
     path = folder / "registration.json"
     record = read_record(path)
     record.details["labels"].clear()

@@ -1,4 +1,4 @@
-"""Memory that runs out: what tells of it, and what the user is told."""
+"""Memory that runs out: how this is noticed, and what the user is told."""
 
 import errno
 import resource

@@ -1,4 +1,4 @@
-"""The first and the last line of a stage's log, whatever becomes of the stage."""
+"""The first and the last line of a stage's log, whatever happens to the stage."""
 
 import os
 import re

@@ -61,7 +61,7 @@ def tissue(points: np.ndarray, arterial: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scan(fixed: Geometry, moving: Geometry) -> Abdomen:
-    """The abdomen as both phases show it on grids of their own."""
+    """The abdomen as each phase shows it, on its own grid."""
     generator = np.random.default_rng(3)
 
     def before_the_motion(places: np.ndarray) -> np.ndarray:

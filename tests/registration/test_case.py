@@ -271,7 +271,7 @@ def test_two_labels_of_one_truth_are_a_users_error(converted, tmp_path):
 
 
 def test_an_unlabelled_case_is_registered_without_a_label(converted, tmp_path):
-    """The sheet's cell was emptied since; the converted label is still there and is not taken."""
+    """The sheet's cell was emptied later; the converted label still exists but is not used."""
     output = tmp_path / "out"
     record = register_case(settings_with(), "a", converted, output, PHASES)
     assert record.ok

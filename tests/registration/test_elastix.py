@@ -1,4 +1,4 @@
-"""What elastix is handed, and the transforms that it can be asked for."""
+"""What elastix is given, and the transforms that it can be asked for."""
 
 import numpy as np
 import pytest

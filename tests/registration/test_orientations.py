@@ -31,7 +31,7 @@ from .test_transforms import FIXED, MOVING, affine, rigid, spline, texture, tran
 
 
 def moving_orientation(fixed: Orientation) -> Orientation:
-    """Another one for the moving image, such that each of the 48 has its turn on either side."""
+    """Another orientation for the moving image, so that each of the 48 is used for both images."""
     return ORIENTATIONS[(7 * ORIENTATIONS.index(fixed) + 5) % len(ORIENTATIONS)]
 
 

@@ -1,4 +1,4 @@
-"""Transforms: transformix and SimpleITK as oracles, and by hand."""
+"""Transforms, checked by transformix and SimpleITK as oracles, and by hand."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Tables by hand: means, marks of the best, differences, what was not run or is undefined."""
+"""Tables computed by hand: means, best values, differences, what was not run or is undefined."""
 
 from math import isnan
 

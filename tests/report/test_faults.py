@@ -1,4 +1,4 @@
-"""Faults of ours in a study's cases: who hears of them, and when."""
+"""Faults of ours in a study's cases: who is told about them, and when."""
 
 import json
 from pathlib import Path

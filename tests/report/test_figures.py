@@ -1,4 +1,4 @@
-"""Pictures are of cases that are chosen by rule."""
+"""Pictures show cases that are chosen by a rule."""
 
 import numpy as np
 import pytest

@@ -96,7 +96,7 @@ def toy_settings(settings, table, options, folds=1, seeds=(0,), regions=REGIONS)
 
 
 def texts(table, bold="**"):
-    """What stands in our cells, row by row."""
+    """The text of our cells, row by row."""
     return [
         [
             metric_texts(table, entry, bold=lambda text: f"{bold}{text}{bold}")

@@ -1,4 +1,4 @@
-"""The tables stage: files, formats, and that equal inputs give equal bytes."""
+"""The tables stage: files and formats; equal inputs give equal bytes."""
 
 import csv
 import io

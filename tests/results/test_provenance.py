@@ -21,7 +21,7 @@ from remodal.results.provenance import (
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package of its own in place of remodal's files; returns a function that writes a module."""
+    """A separate package in place of remodal's files; gives a function that writes a module."""
     root = tmp_path / "remodal"
     monkeypatch.setattr(provenance, "_PACKAGE", root)
 
@@ -96,7 +96,7 @@ def test_no_such_module():
 
 
 def test_the_whole_package_is_hashed_in_a_moment():
-    """The Snakefile does this each time it is read."""
+    """The Snakefile does this every time it is read."""
     code = (
         "import time, sys; from remodal.results.provenance import code_hash;"
         "start = time.perf_counter();"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-#: Six jobs that are told by files what to do, in the shape of ours.
+#: Six jobs in the shape of ours; files tell them what to do.
 SNAKEFILE = """
 rule all:
     input: expand("out/{case}.json", case=list("abc"))

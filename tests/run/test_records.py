@@ -1,4 +1,4 @@
-"""What the plugin makes of Snakemake's records that only a cluster brings about."""
+"""What the plugin makes of records that Snakemake only sends on a cluster."""
 
 import io
 import logging
@@ -14,7 +14,7 @@ QUIET = {"dryrun": False, "verbose": False, "printshellcmds": False, "debug_dag"
 
 @pytest.fixture
 def tell(monkeypatch):
-    """Hand a record to the plugin; what it shows of it."""
+    """Hand a record to the plugin; return what it shows."""
     shown = io.StringIO()
     monkeypatch.setattr("sys.stderr", shown)
     handler = LogHandler(SimpleNamespace(**QUIET, quiet=None, nocolor=True, stdout=False), None)

@@ -79,7 +79,7 @@ class SharedFolder:
         return self.run(sys.executable, "-m", "remodal", *arguments, check=check)
 
     def refusal(self, *arguments: str) -> list[str]:
-        """Lines of a command of remodal that must end in a user's error."""
+        """Lines printed by a remodal command that must end with a user's error."""
         done = self.remodal(*arguments, check=False)
         assert done.returncode == 2, f"{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""`dvc pull` alone is enough: the Snakefile's start lets Snakemake know what came."""
+"""`dvc pull` alone is enough: on starting, the Snakefile tells Snakemake what came."""
 
 import pytest
 
@@ -10,7 +10,7 @@ START = "from remodal.sharing.adoption import adopt_pulled; print(adopt_pulled()
 
 @pytest.fixture
 def clone(shared, tmp_path):
-    """A clone into which DVC, and nothing else, brought the results."""
+    """A clone into which DVC alone brought the results."""
     clone = shared.clone(tmp_path / "clone")
     clone.run("dvc", "pull")
     return clone
@@ -47,7 +47,7 @@ def test_results_that_differ_are_not_adopted(clone, monkeypatch):
 def test_one_stage_that_dvc_brought_is_adopted_and_the_next_one_later(shared, tmp_path):
     clone = shared.clone(tmp_path / "clone")
     clone.run("dvc", "pull", "models")
-    # A table lies in git, but its record with the stage that was not pulled.
+    # The table is in git, but its record is with the stage, which was not pulled.
     assert "2 results from DVC" in start(clone)
     clone.run("dvc", "pull", "report", "data")
     assert "5 results from DVC" in start(clone)

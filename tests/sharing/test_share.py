@@ -23,7 +23,7 @@ def snakemakes_records(folder):
 
 
 def damage(path):
-    """Change a content as a bad disk does: DVC takes what is write-protected as sound."""
+    """Change a content as a bad disk does: DVC assumes that write-protected files are sound."""
     mode = path.stat().st_mode
     path.chmod(0o644)
     path.write_bytes(b"x" * path.stat().st_size)

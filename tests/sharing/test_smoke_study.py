@@ -1,6 +1,6 @@
 """A real study, shared and pulled: Snakemake plans what has changed, and nothing else.
 
-It takes minutes of Snakemake's and DVC's starting times, and the smoke study that others use too.
+It takes minutes, as Snakemake and DVC start slowly, and uses the smoke study of other tests.
 """
 
 import os
@@ -20,7 +20,7 @@ DOWNSTREAM_OF_PREPARED = {"train", "infer", "evaluate", "tabulate", "report", "t
 
 
 def planned(folder, *arguments):
-    """Rules with the number of their jobs that Snakemake would run."""
+    """The rules that Snakemake would run, with their numbers of jobs."""
     said = folder.run("snakemake", "--dry-run", *arguments)
     if "Nothing to be done" in said.stdout + said.stderr:
         return {}

@@ -24,7 +24,7 @@ def liver(**overrides):
 
 
 def patients(*modalities: tuple[str, ...], visits: int = 1) -> list[CaseSource]:
-    """A patient for each, with this many examinations."""
+    """One patient per tuple of modalities, with this many examinations."""
     return [
         CaseSource(
             f"c{n}-{visit}",
@@ -74,7 +74,7 @@ def test_fewer_are_refused_in_one_line(cases, said):
 
 
 def of_both(*labels: tuple[str, ...]) -> list[CaseSource]:
-    """A patient with both images for each, with labels of these."""
+    """One patient with both images per tuple, which names the images that have labels."""
     images = {modality: Path(modality) for modality in BOTH}
     return [
         CaseSource(f"c{n}", f"p{n}", "", images, {m: LabelSource((Path("l"),)) for m in drawn})

@@ -319,7 +319,7 @@ def test_kfold_trains_on_a_complete_case_in_every_fold(cases, folds, seed) -> No
 
 
 def test_complete_cases_are_split_as_if_there_were_no_modalities_to_lack() -> None:
-    """What the strata are of decides no order: groups of one name's beginnings, and of several."""
+    """What strata are made of does not affect the order, even if groups' names begin alike."""
     names = ["A", "AB", "A B", "", "\u00e9"]
     plain = [SplitCase(f"c{n}", f"p{n // 2}", names[n * 7 % 5]) for n in range(40)]
     complete = [case._replace(present=PHASES) for case in plain]

@@ -1,4 +1,4 @@
-"""Cases without a label: in training sets, and in no set that is measured."""
+"""Cases without a label: they are in training sets, but in no set that is measured."""
 
 import json
 from pathlib import Path

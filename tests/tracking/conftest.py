@@ -99,9 +99,9 @@ def server(running_server, monkeypatch) -> Server:
 
 
 def study_settings(name: str = "liver", **overrides) -> Settings:
-    """The liver study under a name of its own: an experiment that no other test writes to.
+    """The liver study under a separate name: an experiment that no other test writes to.
 
-    Models are not registered unless a test asks for it: most are made up.
+    Models are not registered unless a test asks for it, since most are made up.
     """
     settings = compose(
         {"study": "liver", "preset": "smoke"},

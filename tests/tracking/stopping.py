@@ -1,8 +1,8 @@
 """`remodal track`, stopped at a chosen step, many times from one process.
 
 MLflow takes seconds to import, so this process imports it once and forks for each merge. A step is
-an SQL statement, a commit, or a file that is opened for writing, made, renamed or removed: whoever
-stops a merge at a step leaves what a signal at that moment leaves.
+an SQL statement, a commit, or a file that is opened for writing, made, renamed or removed. A merge
+stopped at a step leaves what a signal at that moment would leave.
 """
 
 import json
@@ -69,7 +69,7 @@ def merged(folder: Path, *, at: int = 0, by: int = 0, report: Callable[[], objec
         report: called at the end; its JSON is written to `report.json`.
 
     Returns:
-        The process's status, as of `waitpid`.
+        The process's status, as `waitpid` returns it.
     """
     child = os.fork()
     if child:
@@ -88,7 +88,7 @@ def merged(folder: Path, *, at: int = 0, by: int = 0, report: Callable[[], objec
 
 
 def content() -> dict:
-    """All that the store of the working folder holds, but for times and random identifiers."""
+    """All that the store of the working folder holds, except times and random identifiers."""
     client = MlflowClient(tracking_uri=f"sqlite:///{Path.cwd()}/mlflow.db")
     experiments = client.search_experiments()
     runs = client.search_runs([one.experiment_id for one in experiments])
@@ -137,7 +137,7 @@ def described_run(client: MlflowClient, run, keys: dict[str, str]) -> list:
 
 
 def sweep(base: Path, signals: list[int], points: int) -> dict:
-    """Stop a merge at each of so many points by each signal, merge again, and tell what it gives.
+    """Stop a merge at this many points by each signal, merge again, and return what that gives.
 
     Args:
         base: folder of a study; the folders beside it are made and used.
@@ -145,8 +145,8 @@ def sweep(base: Path, signals: list[int], points: int) -> dict:
         points: spread evenly over the steps of a merge.
 
     Returns:
-        `content` of an undisturbed merge, and of each that was stopped: how it ended, what the next
-        one gives, and the stores that are there then.
+        `content` after an undisturbed merge; and for each merge that was stopped, how it ended,
+        what the next one gives, and which stores then exist.
     """
     # One here imports all that a merge needs, once for all.
     first = base.with_name("first")
@@ -173,7 +173,7 @@ def sweep(base: Path, signals: list[int], points: int) -> dict:
 
 if __name__ == "__main__":
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    # A merge has arguments of its own.
+    # A merge has its own arguments.
     _, study, number, told = sys.argv
     signals = [signal.SIGKILL, signal.SIGTERM]
     write_json(Path(told), sweep(Path(study), signals, int(number)))

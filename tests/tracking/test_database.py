@@ -1,4 +1,4 @@
-"""An SQLite store is whole or not there; what another left half-made is moved aside."""
+"""An SQLite store is either complete or absent; a half-made one is moved aside."""
 
 import errno
 import os
@@ -34,7 +34,7 @@ def working_folder(tmp_path, monkeypatch):
 
 @contextmanager
 def at_each(happening, do):
-    """Call `do` at each such event of any SQL connection while the block lasts."""
+    """Call `do` at each event of this kind on any SQL connection while the block lasts."""
     event.listen(Engine, happening, do)
     try:
         yield

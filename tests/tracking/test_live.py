@@ -1,4 +1,4 @@
-"""Trainings that show themselves on a real MLflow server, and servers that let them down."""
+"""Trainings that are shown live on a real MLflow server, and servers that fail."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def losses(number: int, epochs: int) -> list[tuple[int, float]]:
 
 
 def wait_for(condition, what: str):
-    """The condition's first true answer; it is given two minutes."""
+    """The condition's first true answer, waited for up to two minutes."""
     deadline = time.monotonic() + 120
     while not (answer := condition()):
         if time.monotonic() > deadline:
@@ -85,7 +85,7 @@ class Trained:
         write_measured(self.study, "nnunet/fold0-seed0", [70.0, 90.0])
 
     def train(self) -> dict[str, bytes]:
-        """Train; the files that must not depend on any server."""
+        """Train; return the files that must not depend on any server."""
         arguments = self._training.arguments("nnunet", "model") | {"output": self.model}
         self._training.run(arguments)
         return {n: (self.model / n).read_bytes() for n in ("model.safetensors", "curves.csv")}
@@ -103,7 +103,7 @@ class Trained:
 
 
 def at_epoch(monkeypatch, epoch: int, action) -> None:
-    """Do something in the middle of a training, when the epoch has just ended."""
+    """Do something in the middle of a training, just after this epoch has ended."""
     write_progress = fitting.write_progress
 
     def hooked(folder, progress, epochs):

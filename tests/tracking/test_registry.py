@@ -74,7 +74,7 @@ def registered(tmp_path_factory, tiny_study, empty_store):  # noqa: F811
 
 @pytest.fixture
 def loaded(registered):
-    """The model as MLflow loads it, while the study's own copy is not there."""
+    """The model as MLflow loads it, while the study's own copy is absent."""
     mlflow.set_tracking_uri(registered.uri)
     hidden = registered.model.with_name("hidden")
     registered.model.rename(hidden)

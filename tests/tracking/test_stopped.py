@@ -1,4 +1,4 @@
-"""A merge that is stopped, at whatever step, is made good by the next one."""
+"""A merge that is stopped at any step is put right by the next one."""
 
 import signal
 import subprocess

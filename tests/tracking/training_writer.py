@@ -1,4 +1,4 @@
-"""One process that writes a training's record, made up, when it is told to start."""
+"""One process that writes a made-up record of a training when it is told to start."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from remodal.results.files import atomic_path, write_json
 
 
 def curve(number: int, epochs: int) -> list[dict]:
-    """Rows whose values tell the training and the epoch."""
+    """Rows whose values identify the training and the epoch."""
     return [
         curve_row(
             epoch,

@@ -42,7 +42,7 @@ def write_case(folder: Path, name: str, seed: int, shape: tuple[int, int, int] =
 
 
 def leave_out(folder: Path, name: str, modality: str) -> None:
-    """Make a case one that lacks a modality, as preprocessing stores it."""
+    """Make a case lack a modality, as preprocessing stores it."""
     record = read_record(folder / f"{name}.json")
     channel = record.details["modalities"].index(modality)
     del record.details["modalities"][channel]
@@ -51,7 +51,7 @@ def leave_out(folder: Path, name: str, modality: str) -> None:
 
 
 def without_label(folder: Path, name: str) -> None:
-    """Make a case an unlabelled one, as preprocessing stores it."""
+    """Make a case unlabelled, as preprocessing stores it."""
     record = read_record(folder / f"{name}.json")
     record.details |= {"labels": [], "foreground": {}}
     write_record(folder / f"{name}.json", record)
@@ -59,7 +59,7 @@ def without_label(folder: Path, name: str) -> None:
 
 
 def label_both(folder: Path, name: str) -> None:
-    """Give a case's images a truth each: the arterial one is both the other way round."""
+    """Give each image of a case its own truth; the arterial image and its truth are reversed."""
     image = np.load(folder / f"{name}.npy")
     image[0] = image[0, ::-1, ::-1, ::-1]
     mask = np.load(folder / f"{name}.label-venous.npy")[::-1, ::-1, ::-1]
@@ -107,7 +107,7 @@ class Study:
 
 
 def tiny_settings(**changes: Any) -> Settings:
-    """The liver study, as small as it gets; `changes` are keys of its recipe or of `compute`."""
+    """The liver study, as small as possible; `changes` are keys of its recipe or of `compute`."""
     small = {"patch": [8, 12, 12], "epochs": 3, "iterations": 3}
     compute = {key: value for key, value in changes.items() if key in ComputeSettings.model_fields}
     recipe = {key: value for key, value in changes.items() if key not in compute}
@@ -136,7 +136,7 @@ def write_study(folder: Path, **changes: Any) -> Study:
 
 @pytest.fixture
 def make_study() -> Callable[..., Study]:
-    """Writes the tiny study into a folder, with a recipe and compute settings of one's own."""
+    """Writes the tiny study into a folder, with the given recipe and compute settings."""
     return write_study
 
 

@@ -55,7 +55,7 @@ def test_foreground_voxels_lie_in_their_class(study):
 
 
 def write_sparse(path, shape, dtype):
-    """An array of zeros that takes no room on the disk."""
+    """An array of zeros that takes no space on the disk."""
     with open(path, "wb") as file:
         description = {"descr": dtype, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, description)
@@ -63,7 +63,7 @@ def write_sparse(path, shape, dtype):
 
 
 def test_a_case_on_disk_is_mapped_not_read(study):
-    """A case of 150 GiB opens at once, and any of its voxels is there."""
+    """A case of 150 GiB opens at once, and any of its voxels can be read."""
     shape = (4_000, 4_000, 4_000)
     write_sparse(study.preprocessed / "a.npy", (2, *shape), "<f2")
     write_sparse(study.preprocessed / "a.label-venous.npy", shape, "|u1")

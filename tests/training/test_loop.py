@@ -143,7 +143,7 @@ def test_a_killed_training_loses_at_most_one_checkpoint_interval(tmp_path, make_
 
 @pytest.mark.slow
 def test_two_processes_train_what_one_trains(tmp_path, make_study):
-    """Each makes half of the batch; what is left is the rounding of a sum in another order."""
+    """Each makes half of the batch; only a sum in another order is rounded differently."""
     curves = []
     for devices in (1, 2):
         study = make_study(tmp_path / str(devices), devices=devices)

@@ -288,7 +288,7 @@ def test_two_devices_have_as_many_samples_of_each_pool():
 
 
 def test_each_pool_has_its_share_of_foreground():
-    """As many as of a batch of the pool's size; an unlabelled case has none to be centred on."""
+    """As many as in a batch of the pool's size; an unlabelled case has none to be centred on."""
     patches = two_streams(foreground=0.33, patch=(3, 3, 3))
     shown = [(patches.batch(0, i).label > 0).flatten(1).any(1).tolist() for i in range(40)]
     first, second, *_ = np.mean(shown, 0)

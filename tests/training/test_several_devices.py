@@ -44,7 +44,7 @@ def test_processes_stop_together_when_one_gets_the_signal_and_go_on_exactly(tmp_
 
 @pytest.mark.slow  # starts two processes
 def test_two_devices_train_on_the_pools_as_one_does(make_toys, tmp_path):
-    """Each has as many samples of each pool, so the mean of their losses is the batch's."""
+    """Both have equally many samples of each pool, so the mean of their losses is the batch's."""
     pools = [{"cases": "labelled", "samples": 2}, {"cases": "unlabelled", "samples": 2}]
     recipe = {"batch": 4, "labelled": 2, "pools": pools}
     found = {}

@@ -1,4 +1,4 @@
-"""Trainings that the liver study has not: 2.5-D, patches of many sizes, unlabelled cases."""
+"""Trainings that the liver study does not have: 2.5-D, patches of many sizes, unlabelled cases."""
 
 import numpy as np
 import pytest
@@ -195,7 +195,7 @@ def test_devices_that_cannot_share_a_pool_are_one_line(toy_study):
 
 @pytest.fixture
 def paired(toy_study):
-    """Two images of a case with a truth each: what is bright in either."""
+    """Two images of a case, each with its own truth: whatever is bright in it."""
 
     def write(kind: str, **recipe):
         patch = {"patch": [8, 12, 12], "learning_rate": 0.02}

@@ -9,7 +9,7 @@ from torch import nn
 
 
 def seen(monkeypatch, kind: str, name: str, record: Callable) -> list[Any]:
-    """Call `record(method)` after each call of a toy's function; what it returned."""
+    """Call `record(method)` after each call of a toy's function; gives what `record` returned."""
     toy = importlib.import_module(f"toys.{kind}").METHOD
     original, found = getattr(toy, name), []
 

@@ -1,4 +1,4 @@
-"""What a hospital's folder may hold: each bad case is named with its reason, the rest goes on."""
+"""What a hospital's folder may contain: bad cases are named with reasons, the others go on."""
 
 import json
 import signal
@@ -98,7 +98,7 @@ BAD = {
 
 
 def hospital(workspace, good, bad=()):
-    """A study that reads good cases and one of each kind of bad one."""
+    """A study that reads good cases and one bad case of each kind."""
     scans = workspace.folder / "scans"
     lines = ["case\tmodality\tpath\tlabel\tlabel_on\tgroup\tpatient"]
     spoilers = {f"good{n}": None for n in range(good)} | {spoil.__name__: spoil for spoil in bad}

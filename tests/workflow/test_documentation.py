@@ -10,7 +10,7 @@ from tests.workspace import ROOT
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
-#: test_own_data.py walks it from its first line to its last.
+#: test_own_data.py runs this page from its first line to its last.
 WALKED = ROOT / "docs/own-data.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: Commands that another run covers: CI is `make test`, the demos are timed by hand.

@@ -40,7 +40,7 @@ def test_no_package_is_pinned_twice():
     ids=["to run", "to test"],
 )
 def test_all_that_a_package_declares_is_pinned(pins, wanted):
-    """What is missing nobody would notice: the files are installed as they are."""
+    """Nobody would notice a missing package: the files are installed as they are."""
     pinned = {canonicalize_name(Requirement(pin).name) for pin in pins}
     lacking, seen = set(), set()
     waiting = [Requirement(need) for need in wanted]
@@ -54,7 +54,7 @@ def test_all_that_a_package_declares_is_pinned(pins, wanted):
             lacking.add(need.name)
             continue
         if need.name in _NAMES_OF_ITK:
-            continue  # not installed here, and each names just the others
+            continue  # not installed here, and they only require each other
         for further in map(Requirement, metadata.requires(need.name) or []):
             if _applies(further, need.extras | {""}):
                 further.marker = None

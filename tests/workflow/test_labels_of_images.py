@@ -1,4 +1,4 @@
-"""A study whose images have a label each, and one case none: what is planned, what comes out."""
+"""A study whose images each have a label, with one unlabelled case: what is planned and made."""
 
 import csv
 import re
@@ -20,7 +20,7 @@ METRICS = [f"{STUDY}/metrics/{phase}/fold0-seed0/{phase}.csv" for phase in PHASE
 
 
 def masks(folder):
-    """The label that is there becomes the venous image's, and moved the arterial image's."""
+    """The existing label becomes the venous image's and, moved, the arterial image's."""
     label = sitk.ReadImage(str(folder / "label.nii.gz"))
     sitk.WriteImage(label, str(folder / "venous-mask.nii.gz"))
     moved = sitk.GetArrayFromImage(label)

@@ -22,7 +22,7 @@ def make(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
 
 
 def fake_python(folder: Path, pip: str) -> str:
-    """A `python3` whose environment's pip does as it is told."""
+    """A `python3` whose environment's pip does what the test says."""
     program = folder / "python"
     program.write_text(
         f'#!/bin/sh\nif [ "$2" = venv ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; '

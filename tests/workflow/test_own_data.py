@@ -1,8 +1,8 @@
-"""docs/own-data.md walked word for word, on scans of all formats and orientations and on bad ones.
+"""docs/own-data.md followed word for word, on scans of all formats and orientations, and bad ones.
 
-The sheet, the study and the commands are the page's. Below the page's lines the sheet gets a bad
-case for each stage that finds them (test_bad_input.py has all kinds), and one in which a stage of
-ours raises.
+The sheet, the study and the commands are the page's. Below the page's lines, the sheet gets one bad
+case for each stage that finds bad cases (test_bad_input.py has all kinds), and one case on which a
+stage of ours raises.
 """
 
 import csv
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.xdist_group("own data")
 
 STUDY = "results/studies/our_liver-smoke"
 TILT = (1.0, 0.0, 0.0, 0.0, np.cos(0.3), -np.sin(0.3), 0.0, np.sin(0.3), np.cos(0.3))
-#: How the arterial and the venous image of a case lie in their files.
+#: How the arterial and the venous image of a case are oriented in their files.
 ORIENTED = {"c001": ("RAS", "RAS"), "c002": ("RAS", "LPS"), "c003": ("LAS", "LAS")}
 ORIENTED |= {"c004": ("oblique", "oblique"), "c005": ("", "PIR")}
 BAD = (path_that_is_not_there, constant_image, label_on_another_grid, label_without_tumour)

@@ -1,4 +1,4 @@
-"""What is planned for preparation: how often a case is stored, and where masks come from."""
+"""What is planned for preparation: how many times a case is stored, where masks come from."""
 
 import pytest
 import yaml

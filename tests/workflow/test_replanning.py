@@ -1,4 +1,4 @@
-"""What a changed scan plans: once the cases are prepared again, only what really changed."""
+"""What is planned after a scan changed: with the cases prepared again, only what really changed."""
 
 import json
 import re
@@ -16,7 +16,7 @@ CHOSEN = {"study": "hospital", "preset": "smoke", "splits": {"scheme": "kfold", 
 
 
 def planned(workspace):
-    """(rule, fold) of every job that is planned, fold None for those of no fold."""
+    """(rule, fold) of every planned job; the fold is None for jobs that belong to no fold."""
     said = workspace.snakemake("-n").stdout
     blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)*)", said, re.MULTILINE)
     folds = [re.search(r"wildcards: .*fold=(\d+)", block) for _, block in blocks]
@@ -24,7 +24,7 @@ def planned(workspace):
 
 
 def test_a_changed_scan_trains_only_the_folds_that_train_on_it(workspace):
-    # Two real patients are prepared, twice: the longest part. Models and all else are stand-ins.
+    # Two real patients are prepared, twice: the longest part. Everything else is a stand-in.
     hospital(workspace, good=2)
     (workspace.folder / "config/config.yaml").write_text(yaml.safe_dump(CHOSEN))
     workspace.snakemake("prepared")

@@ -1,6 +1,6 @@
 """A new study is new files: a YAML, published numbers, and a package with a data set and a method.
 
-No file of remodal knows them, and none is changed. The study has three sequences in place of two,
+No file of remodal mentions them, and none is changed. The study has three sequences, not two,
 nested regions, folds, a method that predicts from any subset, and preparation that depends on no
 fold.
 """

@@ -29,7 +29,7 @@ def require_modalities(names: Iterable[str]) -> None:
 
 
 def require_usable(where: str, names: list[str]) -> None:
-    """Check names: letters, digits, `_` and `-` only, since they become files and options."""
+    """Check names, which become files and options: letters, digits, `_` and `-`, each name once."""
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
             raise ValueError(f"{where}: `{name}` is no name; use letters, digits, `_` and `-`")

@@ -1,4 +1,4 @@
-"""Methods that use all of what a method may do, each as small as it gets.
+"""Methods that use everything that a method may do, each as small as possible.
 
-They come as another package's methods would, by entry points.
+They are found through entry points, as another package's methods would be.
 """
