@@ -64,7 +64,7 @@ _SETTLED = 60
 #: Endings that the cluster causes, not a person: a job that saved before goes on.
 _TAKEN_AWAY = {"FAILED", "TIMEOUT", "PREEMPTED", "NODE_FAIL"}
 
-#: The time between two questions: at most so many seconds, and this share of the wait so far.
+#: The time between two questions: at most this many seconds, and this share of the wait so far.
 _LONGEST_PAUSE, _SHARE = 60, 0.05
 
 

@@ -169,7 +169,7 @@ class Slurm:
         run("scancel", *arguments)
 
     def submit(self, command: str, folder: Path) -> str:
-        """Number of a job of somebody else's in a folder."""
+        """Submit a job as somebody else might, from a folder; return its number."""
         options = ("--parsable", "--output=/dev/null", f"--chdir={folder}", "--partition=cpu")
         return run("sbatch", *options, f"--wrap={command}")
 

@@ -53,7 +53,7 @@ class Job:
 
     @attempt.setter
     def attempt(self, attempt: int) -> None:
-        """As Snakemake does: what a job asks for is evaluated anew."""
+        """As Snakemake does: what a job asks for is evaluated again."""
         self._attempt = attempt
         asked = {"mem_mb": 32000, "runtime": 2880, "slurm_partition": "gpu"}
         self._resources = ResourceList(fromdict=asked)

@@ -75,7 +75,7 @@ def test_a_damaged_object_in_the_remote_is_named(shared, tmp_path):
     head, *lines = clone.refusal("pull")
     assert head == "remodal: 1 result is not what was shared:"
     assert lines == [f"{A}: DVC's remote has no sound copy of it"]
-    # All else is in place.
+    # Everything else is in place.
     assert (clone / "results/studies/ours/models/b.safetensors").read_text() == "weights of b"
 
 
@@ -205,7 +205,7 @@ def make_again(folder, monkeypatch, *outputs):
 def test_equal_results_give_an_equal_lock_whenever_they_were_made(shared, monkeypatch):
     lock = (shared / "dvc.lock").read_bytes()
     make_again(shared, monkeypatch, A, "results/studies/ours/report/index.html")
-    # DVC renews the time of a file that it links anew.
+    # DVC renews the time of a file that it links again.
     (shared / "results/data/scans/registered/p1.nii.gz").touch()
     shared.remodal("share")
     assert (shared / "dvc.lock").read_bytes() == lock

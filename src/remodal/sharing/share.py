@@ -141,7 +141,7 @@ def _write(
 
 
 def _push(names: list[str]) -> str:
-    # Open the repository anew, so that it sees the new dvc.lock.
+    # Open the repository again, so that it sees the new dvc.lock.
     repository = open_repository()
     stages = [stage for stage in shared_stages(repository) if stage.name in names]
     contents = _contents(stages)
