@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from remodal.registration.ways import completed
 from remodal.report.own_recipes import own_recipes
 from remodal.report.paper_notes import Choice, read_notes
@@ -95,3 +97,12 @@ def in_words(value: Any) -> str:
     if isinstance(value, dict):
         return " ".join(in_words(item) for item in value.values())
     return str(value)
+
+
+def with_code(text: str) -> Markup:
+    """HTML of a text in which backticks mark code, as in the page of the paper's rows."""
+    parts = [
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(text.split("`"))
+    ]
+    return Markup("").join(parts)

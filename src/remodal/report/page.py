@@ -24,7 +24,7 @@ from remodal.report.breakdowns import (
     measured_cells,
 )
 from remodal.report.cells import Table
-from remodal.report.choices import made_choices
+from remodal.report.choices import made_choices, with_code
 from remodal.report.comparison import SIMULATED, build_tables, heading
 from remodal.report.curve_charts import curve_chart
 from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
@@ -112,6 +112,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "with_code": with_code,
         "arrow": _ARROWS.__getitem__,
         "count_texts": count_texts,
         "duration": duration,
