@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 COMMAND = Path(sys.executable).parent / "remodal"
 STAGES = {
     "convert": "remodal.intake.convert",
-    "register": "remodal.registration",
+    "register": "remodal.registration.case",
     "preprocess": "remodal.preprocessing",
     "evaluate": "remodal.metrics.evaluate",
     "train": "remodal.training.loop",

@@ -6,6 +6,7 @@ import pytest
 from remodal.errors import UserError
 from remodal.intake.simulation import simulation_options, simulations
 from remodal.registration.ways import way_options
+from remodal.settings import stages
 from remodal.settings.composition import assignments, compose, read_settings, write_settings
 from remodal.settings.reference import reference
 from remodal.settings.stages import STAGES, depends_on, settings_digest
@@ -257,3 +258,29 @@ def test_methods_that_begin_first_are_known_and_change_no_result():
     usual, other = liver(), liver(compute={"first": []})
     assert usual.compute.first
     assert depends_on(usual, "train", "maml") == depends_on(other, "train", "maml")
+
+
+def test_the_options_of_a_way_that_is_not_chosen_change_no_stage():
+    before = liver(registration={"method": "none"})
+    options = {"elastix": {"iterations": 7}}
+    after = liver(registration={"method": "none", "options": options})
+    # The report shows all settings.
+    changed = {stage for stage in STAGES if depends_on(before, stage) != depends_on(after, stage)}
+    assert changed == set()
+    chosen = liver(registration={"options": options})
+    assert depends_on(chosen, "register") != depends_on(liver(), "register")
+    assert depends_on(before, "register") != depends_on(liver(), "register")
+
+
+def test_a_way_of_registration_counts_with_its_own_code(monkeypatch):
+    counted = []
+    monkeypatch.setattr(stages, "_code", lambda module: counted.append(module) or module)
+    depends_on(liver(registration={"method": "header"}), "register")
+    assert counted == ["remodal.registration.case", "remodal.registration.ways.header"]
+
+
+def test_a_short_form_of_a_section_is_the_long_one():
+    short = liver(preprocessing={"clip": "case", "crop": "none"}).preprocessing
+    assert (short.clip.by, short.crop.by) == ("case", "none")
+    ranged = liver(preprocessing={"clip": {"range": [-70, 180]}}).preprocessing.clip
+    assert (ranged.by, ranged.range) == ("range", (-70, 180))

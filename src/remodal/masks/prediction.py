@@ -14,6 +14,7 @@ from remodal.results.files import read_json
 from remodal.results.paths import (
     Training,
     data_of,
+    prediction_file,
     prediction_folder,
     settings_file,
     splits_file,
@@ -76,7 +77,7 @@ def find_prediction(mask: MaskSettings, case: str, studies: Path) -> Prediction:
         reasons = {**predicted["quarantined"], **predicted["failed"]}
         why = reasons.get(case, "the scenario cannot be tried on it")
         return _without(blank, f"not predicted in study {mask.study} ({why})", origin)
-    path = folder / f"{case}.nii.gz"
+    path = prediction_file(folder, case)
     return Prediction(path, "", values, origin | {"sha256": predicted["cases"][case]}, *record)
 
 
