@@ -250,6 +250,7 @@ def per_image(study, scenarios) -> Settings:
     content["compute"]["first"] = []
     methods = {"maml": content["methods"]["maml"] | {"scenarios": list(scenarios)}}
     content |= {"scenarios": scenarios, "methods": methods, "tables": {}, "claims": []}
+    content["compute"]["first"] = []
     return Settings.model_validate(content)
 
 

@@ -36,7 +36,10 @@ def test_names_with_dots_stay_whole():
     assert paths.benchmark_file(Path("d"), "split") == Path("d/benchmarks/split.tsv")
 
 
-def test_only_one_module_spells_the_folders_of_trainings():
+def test_only_one_module_spells_the_folders_of_results():
     files = [*ROOT.glob("src/**/*.py"), *ROOT.glob("workflow/**/*.smk"), ROOT / "Snakefile"]
-    spelt = [f.name for f in files if re.search(r"fold\{[^}]*\}-seed\{", f.read_text())]
+    spelling = (
+        r"fold\{[^}]*\}-seed\{|results/(data|studies)/\{|/ f?\"(converted|registered|scans)[/\"]"
+    )
+    spelt = [f.name for f in files if re.search(spelling, f.read_text(encoding="utf-8"))]
     assert spelt == ["paths.py"]

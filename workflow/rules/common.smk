@@ -50,10 +50,11 @@ wildcard_constraints:
 
 # Paths of the rules, with wildcards.
 STUDY, DATA = paths.study_folder("{study}"), paths.data_folder("{data}")
-STUDY_SETTINGS = str(
-    paths.settings_file(STUDY)
-)  # a parameter with wildcards must be text
+# A parameter with wildcards must be text.
+STUDY_SETTINGS = str(paths.settings_file(STUDY))
 DATA_SETTINGS = str(paths.settings_file(DATA))
+CONVERTED = paths.converted_folder(DATA, "{case}")
+REGISTERED = paths.registered_folder(DATA, "{case}")
 SPLITS = paths.splits_file(STUDY)
 TRAINING = paths.Training("{method}", "{fold}", "{seed}")
 MODEL = paths.model_folder(STUDY, TRAINING)
@@ -119,12 +120,13 @@ def state_of(sources):
 
 # Sources are not inputs: a clone that has what was made from them does not need them.
 def simulated_scans(wildcards):
-    return [data_file(f"scans/{wildcards.case}")] if SIMULATION else []
+    return [paths.scans_folder(THIS_DATA, wildcards.case)] if SIMULATION else []
 
 
 def converted_records(wildcards):
     case = CASES[wildcards.case]
-    return [data_file(f"converted/{case.case}/{name}.json") for name in case.sources]
+    folder = paths.converted_folder(THIS_DATA, case.case)
+    return [folder / f"{name}.json" for name in case.sources]
 
 
 def case_options(wildcards):
@@ -180,7 +182,9 @@ def preprocessed_folders(study):
 
 
 def registered_cases():
-    return [data_file(f"registered/{case}/registration.json") for case in CASES]
+    return [
+        paths.registered_folder(THIS_DATA, case) / "registration.json" for case in CASES
+    ]
 
 
 def folds():
@@ -265,7 +269,7 @@ def measured_scenarios():
 
 def table_rows():
     return [
-        f"results/studies/{{study}}/tables/rows/{table}.{row.name}.json"
+        STUDY / f"tables/rows/{table}.{row.name}.json"
         for table, shown in SETTINGS.tables.items()
         for row in shown.rows
     ]

@@ -5,12 +5,12 @@ rule convert:
     input:
         simulated_scans,
     output:
-        image="results/data/{data}/converted/{case}/{modality}.nii.gz",
-        record="results/data/{data}/converted/{case}/{modality}.json",
+        image=CONVERTED / "{modality}.nii.gz",
+        record=CONVERTED / "{modality}.json",
     log:
-        "results/data/{data}/logs/convert/{case}-{modality}.log",
+        paths.log_file(DATA, "convert", "{case}", "{modality}"),
     benchmark:
-        "results/data/{data}/benchmarks/convert/{case}-{modality}.tsv"
+        paths.benchmark_file(DATA, "convert", "{case}", "{modality}")
     conda:
         "../../envs/remodal.yaml"
     params:
@@ -27,13 +27,13 @@ rule convert:
 rule convert_label:
     input:
         simulated_scans,
-        reference="results/data/{data}/converted/{case}/{modality}.nii.gz",
-        reference_record="results/data/{data}/converted/{case}/{modality}.json",
+        reference=CONVERTED / "{modality}.nii.gz",
+        reference_record=CONVERTED / "{modality}.json",
     output:
-        label="results/data/{data}/converted/{case}/label-{modality}.nii.gz",
-        record="results/data/{data}/converted/{case}/label-{modality}.json",
+        label=CONVERTED / "label-{modality}.nii.gz",
+        record=CONVERTED / "label-{modality}.json",
     log:
-        "results/data/{data}/logs/convert-label/{case}-{modality}.log",
+        paths.log_file(DATA, "convert-label", "{case}", "{modality}"),
     conda:
         "../../envs/remodal.yaml"
     params:

@@ -10,7 +10,7 @@ rule fingerprint:
     output:
         paths.fingerprint_file(STUDY, "{fold}"),
     log:
-        "results/studies/{study}/logs/fingerprint-fold{fold}.log",
+        paths.log_file(STUDY, "fingerprint-fold{fold}"),
     conda:
         "../../envs/remodal.yaml"
     params:
@@ -25,7 +25,7 @@ rule fingerprint:
 rule preprocess:
     input:
         fingerprints=fingerprints_used(),
-        record=data_file("registered/{case}/registration.json"),
+        record=paths.registered_folder(THIS_DATA, "{case}") / "registration.json",
     output:
         [
             folder / f"{{case}}{end}"
@@ -33,9 +33,9 @@ rule preprocess:
             for end in [".npy", *(f".{name}.npy" for name in label_names()), ".json"]
         ],
     log:
-        "results/studies/{study}/logs/preprocess/{case}.log",
+        paths.log_file(STUDY, "preprocess", "{case}"),
     benchmark:
-        "results/studies/{study}/benchmarks/preprocess/{case}.tsv"
+        paths.benchmark_file(STUDY, "preprocess", "{case}")
     conda:
         "../../envs/remodal.yaml"
     params:
@@ -63,7 +63,7 @@ rule inventory:
         training=paths.inventory_file(STUDY, "{fold}", "training"),
         test=paths.inventory_file(STUDY, "{fold}", "test"),
     log:
-        "results/studies/{study}/logs/inventory-fold{fold}.log",
+        paths.log_file(STUDY, "inventory-fold{fold}"),
     localrule: True
     conda:
         "../../envs/remodal.yaml"

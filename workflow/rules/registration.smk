@@ -7,22 +7,22 @@ rule register:
     input:
         records=converted_records,
     output:
-        images=expand(
-            "results/data/{{data}}/registered/{{case}}/{name}.nii.gz",
-            name=[*SETTINGS.data.modalities, *label_names()],
-        ),
-        record="results/data/{data}/registered/{case}/registration.json",
-        picture="results/data/{data}/registered/{case}/registration.png",
+        images=[
+            REGISTERED / f"{name}.nii.gz"
+            for name in [*SETTINGS.data.modalities, *label_names()]
+        ],
+        record=REGISTERED / "registration.json",
+        picture=REGISTERED / "registration.png",
     log:
-        "results/data/{data}/logs/register/{case}.log",
+        paths.log_file(DATA, "register", "{case}"),
     benchmark:
-        "results/data/{data}/benchmarks/register/{case}.tsv"
+        paths.benchmark_file(DATA, "register", "{case}")
     conda:
         "../../envs/remodal.yaml"
     threads: 1
     params:
-        settings="results/data/{data}/settings.yaml",
-        converted="results/data/{data}/converted/{case}",
+        settings=DATA_SETTINGS,
+        converted=str(CONVERTED),
         case=case_options,
         folder=subpath(output.record, parent=True),
         studies=paths.STUDIES,

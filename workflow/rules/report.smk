@@ -7,15 +7,15 @@ rule tabulate:
         splits=SPLITS,
         published=of_paper("csv"),
     output:
-        tables=expand(
-            "results/studies/{{study}}/tables/{table}.{format}",
-            table=SETTINGS.tables,
-            format=["csv", "tex", "md"],
-        ),
+        tables=[
+            STUDY / f"tables/{table}.{format}"
+            for table in SETTINGS.tables
+            for format in ["csv", "tex", "md"]
+        ],
         rows=table_rows(),
-        cases="results/studies/{study}/tables/metrics.csv",
-        summary="results/studies/{study}/tables/summary.json",
-        claims="results/studies/{study}/tables/claims.json",
+        cases=STUDY / "tables/metrics.csv",
+        summary=STUDY / "tables/summary.json",
+        claims=STUDY / "tables/claims.json",
     log:
         paths.log_file(STUDY, "tabulate"),
     conda:
@@ -32,13 +32,13 @@ rule tabulate:
 
 rule report:
     input:
-        summary="results/studies/{study}/tables/summary.json",
+        summary=STUDY / "tables/summary.json",
         predictions=predicted_scenarios(),
         published=of_paper("csv", "yaml"),
         models=trained_models(),
         registrations=registered_cases(),
     output:
-        "results/studies/{study}/report/index.html",
+        STUDY / "report/index.html",
     log:
         paths.log_file(STUDY, "report"),
     conda:
@@ -57,10 +57,10 @@ rule report:
 # finished run fail, so that somebody notices. Every run ends like this until the fault is mended.
 rule faults:
     input:
-        report="results/studies/{study}/report/index.html",
-        tracking="results/studies/{study}/tracking.json",
+        report=STUDY / "report/index.html",
+        tracking=STUDY / "tracking.json",
     output:
-        "results/studies/{study}/report/faults.json",
+        STUDY / "report/faults.json",
     log:
         paths.log_file(STUDY, "faults"),
     retries: 0

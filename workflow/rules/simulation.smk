@@ -19,7 +19,7 @@ rule simulate:
     input:
         simulation_source(),
     output:
-        directory(DATA / "scans/{case}"),
+        directory(paths.scans_folder(DATA, "{case}")),
     log:
         paths.log_file(DATA, "simulate", "{case}"),
     benchmark:

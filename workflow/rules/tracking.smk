@@ -3,10 +3,10 @@
 
 rule track:
     input:
-        summary="results/studies/{study}/tables/summary.json",
+        summary=STUDY / "tables/summary.json",
         models=trained_models(),
     output:
-        "results/studies/{study}/tracking.json",
+        STUDY / "tracking.json",
     log:
         paths.log_file(STUDY, "track"),
     conda:

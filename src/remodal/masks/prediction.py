@@ -16,6 +16,7 @@ from remodal.results.paths import (
     data_of,
     prediction_file,
     prediction_folder,
+    registered_folder,
     settings_file,
     splits_file,
 )
@@ -161,7 +162,7 @@ def _values(mask: MaskSettings, settings: Settings) -> tuple[int, ...]:
 
 def _registration(settings: Settings, studies: Path, case: str) -> tuple[str, tuple[str, ...]]:
     """The image onto whose grid a study registered a case, and the images that it moved there."""
-    folder = data_of(studies / settings.study_id, settings.data_id) / "registered" / case
+    folder = registered_folder(data_of(studies / settings.study_id, settings.data_id), case)
     try:
         details = read_json(folder / "registration.json")["details"]
     except (OSError, ValueError):

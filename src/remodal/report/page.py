@@ -52,7 +52,7 @@ from remodal.report.wording import (
     retraining_text,
 )
 from remodal.results.files import write_text
-from remodal.results.paths import splits_file
+from remodal.results.paths import converted_cases, splits_file
 from remodal.results.provenance import data_hash, git_state, hardware, versions
 from remodal.results.records import case_records
 from remodal.settings import Settings
@@ -345,7 +345,7 @@ def _curve_charts(runs: Sequence[Run]) -> list[Chart]:
 def _provenance(
     settings: Settings, data: Path, splits: dict[str, Any], runs: Sequence[Run]
 ) -> list[tuple[str, str]]:
-    sources = data_hash(data / "converted", converted_files(splits))
+    sources = data_hash(converted_cases(data), converted_files(splits))
     git, machine = git_state(), hardware()
     commit = git["commit"] + (" with uncommitted changes" if git["dirty"] else "")
     return [

@@ -13,6 +13,7 @@ from remodal.registration.ways import described
 from remodal.report.charts import histograms
 from remodal.report.slices import Panel, png_uri
 from remodal.report.views import written
+from remodal.results.paths import registered_folder
 from remodal.results.records import Record
 from remodal.settings import Settings
 
@@ -173,7 +174,7 @@ def _thumbnails(pairs: list[Pair], data: Path) -> list[Panel]:
     """Pictures of the first cases that have one."""
     panels: dict[str, Panel] = {}
     for pair in pairs:
-        path = data / "registered" / pair.case / "registration.png"
+        path = registered_folder(data, pair.case) / "registration.png"
         if pair.case not in panels and written(path):
             before, after = (pair.value(f"mutual_information_{when}") for when in _WHEN)
             note = f"mutual information {before:.2f} before, {after:.2f} after"

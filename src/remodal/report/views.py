@@ -19,7 +19,7 @@ from remodal.report.slices import (
     read_axial,
     slice_of_most,
 )
-from remodal.results.paths import Training, prediction_folder
+from remodal.results.paths import Training, prediction_folder, registered_folder
 from remodal.settings import Settings
 
 
@@ -33,11 +33,11 @@ class Source:
 
     def image(self, case: str, modality: str) -> Path:
         """A registered image."""
-        return self.data / "registered" / case / f"{modality}.nii.gz"
+        return registered_folder(self.data, case) / f"{modality}.nii.gz"
 
     def label(self, case: str, modality: str) -> Path:
         """The ground truth of a registered image, in the values of its source."""
-        return self.data / "registered" / case / self.settings.label_file(modality)
+        return registered_folder(self.data, case) / self.settings.label_file(modality)
 
     def run(self, method: str, fold: int, seed: int, scenario: str) -> Path:
         """The predictions of one trained model in one scenario."""

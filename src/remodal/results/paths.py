@@ -59,6 +59,26 @@ def data_of(study: Path, data: str) -> Path:
     return study.parents[1] / "data" / data
 
 
+def scans_folder(data: Path, case: str) -> Path:
+    """A simulated case as a hospital would send it."""
+    return data / "scans" / case
+
+
+def converted_cases(data: Path) -> Path:
+    """All converted cases, a folder for each."""
+    return data / "converted"
+
+
+def converted_folder(data: Path, case: str) -> Path:
+    """A case's images and labels as NIfTI, a record beside each."""
+    return converted_cases(data) / case
+
+
+def registered_folder(data: Path, case: str) -> Path:
+    """The same on the fixed image's grid, registration.json and a picture."""
+    return data / "registered" / case
+
+
 def settings_file(folder: Path) -> Path:
     """The effective settings that a study or a data set was made with."""
     return folder / "settings.yaml"

@@ -15,7 +15,12 @@ from pydantic import BaseModel, Field
 
 from remodal.errors import BadCase, QuarantinedBefore, concerns_one_case
 from remodal.results.files import atomic_path, read_json, write_json
-from remodal.results.paths import preprocessed_folder
+from remodal.results.paths import (
+    converted_folder,
+    preprocessed_folder,
+    registered_folder,
+    scans_folder,
+)
 
 
 class Record(BaseModel):
@@ -63,9 +68,9 @@ def case_records(study: Path, data: Path, converted: Mapping[str, Iterable[str]]
     cases = {case: sorted(converted[case]) for case in sorted(converted)}
     folds = sorted(preprocessed_folder(study).glob("*/"))
     paths = [
-        *(data / "scans" / case / "record.json" for case in cases),
-        *(data / "converted" / case / f"{name}.json" for case in cases for name in cases[case]),
-        *(data / "registered" / case / "registration.json" for case in cases),
+        *(scans_folder(data, case) / "record.json" for case in cases),
+        *(converted_folder(data, case) / f"{name}.json" for case in cases for name in cases[case]),
+        *(registered_folder(data, case) / "registration.json" for case in cases),
         *(fold / f"{case}.json" for fold in folds for case in cases),
     ]
     return [read_record(path) for path in paths if path.is_file()]

@@ -12,7 +12,7 @@ from remodal.intake.source_index import (
     update_index,
 )
 from remodal.results.files import read_json
-from remodal.results.paths import data_folder
+from remodal.results.paths import converted_folder, data_folder
 from remodal.settings import Settings
 from remodal.sharing.snakemake_records import replace_parameter
 
@@ -66,7 +66,7 @@ def _adopt(settings: Settings, cases: list[CaseSource], index: dict[str, str]) -
     adopted = 0
     for case in cases:
         for name, sources in case.sources.items():
-            image = data_folder(settings.data_id) / "converted" / case.case / f"{name}.nii.gz"
+            image = converted_folder(data_folder(settings.data_id), case.case) / f"{name}.nii.gz"
             record = image.with_name(f"{name}.json")
             digest = source_state(sources, index)
             if not record.is_file() or read_json(record)["details"].get("sha256") != digest:

@@ -9,12 +9,15 @@ from remodal.errors import RemodalError
 from remodal.intake.datasets import CaseSource, cases_of
 from remodal.process.stage_log import ending, shows_life
 from remodal.results.paths import (
+    converted_folder,
     data_of,
     fingerprint_file,
     metrics_file,
     model_folder,
     prediction_folder,
     preprocessed_folder,
+    registered_folder,
+    scans_folder,
     splits_file,
 )
 from remodal.results.records import Record, read_record
@@ -79,17 +82,19 @@ def _stages(
     cells = [(model, name) for model in models for name in settings.scenarios_of(model.method)]
     of_data, of_study = data / "logs", study / "logs"
     if settings.data.simulated:
-        results = _each(cases, lambda c: [data / f"scans/{c.case}/record.json"])
+        results = _each(cases, lambda c: [scans_folder(data, c.case) / "record.json"])
         yield "simulate", results, of_data.glob("simulate/*.log"), ()
     yield (
         "convert",
-        _each(cases, lambda c: [data / f"converted/{c.case}/{name}.json" for name in c.sources]),
+        _each(
+            cases, lambda c: [converted_folder(data, c.case) / f"{name}.json" for name in c.sources]
+        ),
         of_data.glob("convert*/*.log"),
         data.glob("converted/*/*.json"),
     )
     yield (
         "register",
-        _each(cases, lambda c: [data / f"registered/{c.case}/registration.json"]),
+        _each(cases, lambda c: [registered_folder(data, c.case) / "registration.json"]),
         of_data.glob("register/*.log"),
         data.glob("registered/*/registration.json"),
     )
@@ -112,6 +117,10 @@ def _stages(
     last = {"report": "report/index.html", "track": "tracking.json", "faults": "report/faults.json"}
     for stage, result in ({"tabulate": "tables/summary.json"} | last).items():
         yield stage, [study / result], of_study.glob(f"{stage}.log"), ()
+
+
+def _records(folder: Path, names: Iterable[str]) -> list[Path]:
+    return [folder / f"{name}.json" for name in names]
 
 
 def _cases(settings: Settings) -> list[CaseSource] | None:

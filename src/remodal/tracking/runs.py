@@ -14,7 +14,7 @@ from remodal.metrics.cases import read_cases
 from remodal.metrics.registry import METRICS, StudyMetric
 from remodal.metrics.statistics import summarise
 from remodal.results.files import read_json, sha256
-from remodal.results.paths import data_of, model_folder, settings_file, splits_file
+from remodal.results.paths import converted_cases, data_of, model_folder, settings_file, splits_file
 from remodal.results.provenance import data_hash, git_state
 from remodal.settings import Settings
 from remodal.splits import converted_files, read_splits
@@ -101,7 +101,7 @@ def study_runs(settings: Settings, study: Path) -> list[TrackedRun]:
         "data.name": settings.data_id,
         "data.simulated": str(settings.data.simulated).lower(),
         "data.sources": data_hash(
-            data_of(study, settings.data_id) / "converted",
+            converted_cases(data_of(study, settings.data_id)),
             converted_files(read_splits(splits_file(study))),
         ),
         "data.splits": sha256(splits_file(study))[:16],

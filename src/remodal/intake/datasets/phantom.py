@@ -14,7 +14,7 @@ from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource
 from remodal.intake.label_source import LabelSource
 from remodal.intake.simulation import Simulation, simulation_options
-from remodal.results.paths import data_folder
+from remodal.results.paths import data_folder, scans_folder
 from remodal.settings.section import Section
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def cases(settings: "Settings") -> list[CaseSource]:
 
 def _case(settings: "Settings", options: PhantomOptions, index: int) -> CaseSource:
     case, layout = case_name(index), layout_of(options, index)
-    root = data_folder(settings.data_id) / "scans" / case
+    root = scans_folder(data_folder(settings.data_id), case)
     return CaseSource(
         case=case,
         patient=case,
