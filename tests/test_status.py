@@ -30,7 +30,6 @@ def study(tmp_path: Path) -> Path:
             "preset": "smoke",
             "splits": {"scheme": "kfold", "folds": 2},
             "recipe": {"epochs": 50},
-            "compute": {"first": []},
         },
         folder=ROOT / "config",
     )

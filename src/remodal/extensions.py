@@ -1,7 +1,8 @@
 """What is chosen by name: the modules of a folder of ours, and those that other packages add.
 
-Another package adds a method or a data set by an entry point of the group `remodal.methods` or
-`remodal.datasets`, whose value is a module of the same form as those of the folder:
+Another package adds a method, a data set or a way of registration by an entry point of the group
+`remodal.methods`, `remodal.datasets` or `remodal.registration`, whose value is a module of the same
+form as those of the folder:
 
     [project.entry-points."remodal.methods"]
     my_method = "my_package.my_method"
@@ -22,6 +23,7 @@ from remodal.errors import UserError
 GROUPS = {
     "remodal.methods": ("remodal.methods", "methods"),
     "remodal.datasets": ("remodal.intake.datasets", "intake/datasets"),
+    "remodal.registration": ("remodal.registration.ways", "registration/ways"),
 }
 OURS = "remodal"
 

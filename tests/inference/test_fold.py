@@ -247,7 +247,6 @@ def per_image(study, scenarios) -> Settings:
     """The study, changed so that each image has its own truth, with these scenarios."""
     content = study.settings.model_dump()
     content["data"]["truth"] = "image"
-    content["compute"]["first"] = []
     methods = {"maml": content["methods"]["maml"] | {"scenarios": list(scenarios)}}
     content |= {"scenarios": scenarios, "methods": methods, "tables": {}, "claims": []}
     content["compute"]["first"] = []

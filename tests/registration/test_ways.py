@@ -6,6 +6,7 @@ import SimpleITK as sitk
 from tests.orientations import ORIENTATIONS
 
 from remodal.errors import BadCase, UserError
+from remodal.extensions import available
 from remodal.geometry.volume import Geometry, Volume, to_sitk
 from remodal.registration.alignment import Alignment, Images, align
 from remodal.registration.transforms import displacement, warp_label
@@ -14,7 +15,6 @@ from remodal.registration.ways import (
     completed,
     described,
     mask_of,
-    way_names,
 )
 from remodal.settings import RegistrationSettings
 
@@ -46,8 +46,9 @@ MOVING = Geometry((24, 34, 30), (2.5, 3.0, 3.5), (-30.0, -55.0, 8.0), TILTED)
 
 
 def test_the_ways_are_the_files_of_the_folder():
-    assert way_names() == ["centroid", "elastix", "header", "none"]
-    for name in way_names():
+    names = list(available("remodal.registration"))
+    assert names == ["centroid", "elastix", "header", "none"]
+    for name in names:
         settings = way(name, **(LABEL if name == "centroid" else {}))
         check_registration(settings)
         assert described(settings).endswith(".")

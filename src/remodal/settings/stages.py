@@ -19,13 +19,14 @@ from remodal.settings import Settings
 class Stage(NamedTuple):
     """The module that runs a stage, the dotted settings that it reads, a folder of files it fills.
 
-    `*` among the settings means all of them. `loads` is a module whose name holds a setting.
+    `*` among the settings means all of them. `chosen` is what a setting chooses by name: a group of
+    `remodal.extensions`, and that setting.
     """
 
     module: str
     reads: tuple[str, ...] = ()
     templates: str = ""
-    loads: str = ""
+    chosen: tuple[str, str] | None = None
 
 
 _DATA = ("data.modalities", "data.truth", "data.classes", "data.empty_label")
@@ -36,7 +37,7 @@ STAGES = {
     "register": Stage(
         "remodal.registration.case",
         ("registration", *_DATA),
-        loads="remodal.registration.ways.{settings.registration.method}",
+        chosen=("remodal.registration", "registration.method"),
     ),
     "split": Stage("remodal.splits", ("splits", "data.name", "data.truth", "data.unlabelled")),
     "fingerprint": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
@@ -80,8 +81,9 @@ def depends_on(
     if described.templates:
         folder = Path(__file__).parents[1] / described.templates
         parts["templates"] = {file.name: sha256(file) for file in sorted(folder.iterdir())}
-    if described.loads:
-        parts["loaded code"] = _code(described.loads.format(settings=settings))
+    if described.chosen:
+        group, key = described.chosen
+        parts["chosen code"] = _code(require(group, _read(settings, key), key, where=key).module)
     if method is not None:
         shown = {"label", "scenarios", "recipe"}
         parts["method"] = settings.methods[method].model_dump(mode="json", exclude=shown)

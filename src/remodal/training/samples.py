@@ -1,6 +1,7 @@
 """Where the batches of a training and of its validation come from: cases of a fold, opened."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ import torch
 
 from remodal.errors import UserError
 from remodal.methods.base import Method
-from remodal.settings import Settings
+from remodal.settings import RecipeSettings, Settings
 from remodal.splits import read_fold, read_splits
 from remodal.training.cases import choose_place, load_cases, require_foreground, usable_cases
-from remodal.training.choice import Cases, choose_cases
+from remodal.training.choice import Cases, Choice, choose_cases
 from remodal.training.patches import TRAINING, VALIDATION, PatchSampler, Pool
 
 
@@ -83,29 +84,48 @@ def open_samples(
         opened = load_cases(preprocessed, cases, method.modalities, labels, place, device)
         return Pool(opened, samples)
 
-    def sampler(pools: list[Pool], purpose: int) -> PatchSampler:
-        return PatchSampler(
-            pools,
-            method.modalities,
-            labels,
-            patch=recipe.patch,
-            context=method.context,
-            foreground=recipe.foreground,
-            device=device,
-            purpose=purpose,
-            seed=seed,
-            augmentation=recipe.augmentation if purpose == TRAINING else None,
-        )
-
     of_kind = {"labelled": choice.labelled, "unlabelled": choice.unlabelled}
     pools = [pool(of_kind[source.cases], source.samples) for source in recipe.sources]
     for source, opened in zip(recipe.sources, pools):
         if source.cases == "labelled":
             require_foreground(opened.cases, method.modalities, preprocessed)
     watched = [pool(choice.validation, recipe.batch)] if choice.validation else []
+    sampler = partial(_sampler, method, labels, recipe, seed, device)
+    return Samples(
+        sampler(pools, TRAINING),
+        sampler(watched, VALIDATION) if watched else None,
+        list(choice.used),
+        {"cache": place, **_use_of_cases(choice, [*sets["train"], *sets["validation"]])},
+    )
+
+
+def _sampler(
+    method: Method,
+    labels: list[str],
+    recipe: RecipeSettings,
+    seed: int,
+    device: torch.device,
+    pools: list[Pool],
+    purpose: int,
+) -> PatchSampler:
+    return PatchSampler(
+        pools,
+        method.modalities,
+        labels,
+        patch=recipe.patch,
+        context=method.context,
+        foreground=recipe.foreground,
+        device=device,
+        purpose=purpose,
+        seed=seed,
+        augmentation=recipe.augmentation if purpose == TRAINING else None,
+    )
+
+
+def _use_of_cases(choice: Choice, cases: list[str]) -> dict[str, Any]:
+    """What each of a fold's cases is used for, or why it is not."""
     known = {*choice.used, *choice.incomplete, *choice.unused}
-    about = {
-        "cache": place,
+    return {
         "cases": {
             "train": list(choice.labelled),
             "unlabelled": list(choice.unlabelled),
@@ -113,14 +133,8 @@ def open_samples(
         },
         "incomplete": choice.incomplete,
         "unused": choice.unused,
-        "quarantined": sorted({*sets["train"], *sets["validation"]} - known),
+        "quarantined": sorted({*cases} - known),
     }
-    return Samples(
-        sampler(pools, TRAINING),
-        sampler(watched, VALIDATION) if watched else None,
-        list(choice.used),
-        about,
-    )
 
 
 def _labels(settings: Settings, name: str, method: Method) -> list[str]:

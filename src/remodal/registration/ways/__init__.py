@@ -8,24 +8,20 @@ A module of this folder is a way. It defines
 - `described(settings, options) -> str`, one sentence for the report's methods paragraph.
 
 A way whose options have a `mask` (`MaskSettings`) gets the masks of both images. Adding a way means
-adding a file here; nothing else is edited. Importing one must be light (no numpy, torch or ITK),
-since the Snakefile does it.
+adding a file here, or an entry point elsewhere; nothing else is edited. Importing one must be light
+(no numpy, torch or ITK), since the Snakefile does it.
 """
 
-from importlib import import_module
-from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
 
 from remodal.errors import UserError
+from remodal.extensions import OURS, available, load, require
 from remodal.settings import MaskSettings, RegistrationSettings, Section
 
-
-def way_names() -> list[str]:
-    """Names that `registration.method` may have: the modules of this folder."""
-    return sorted(module.name for module in iter_modules(__path__))
+_GROUP = "remodal.registration"
 
 
 def way_of(name: str, where: str = "registration.method") -> ModuleType:
@@ -34,19 +30,14 @@ def way_of(name: str, where: str = "registration.method") -> ModuleType:
     Raises:
         UserError: unknown way.
     """
-    if name not in way_names():
-        raise UserError(
-            f"unknown way of registration `{name}`",
-            where=where,
-            expected=f"one of {', '.join(way_names())}",
-            remedy="a new way is a new file in src/remodal/registration/ways/",
-        )
-    return import_module(f"{__name__}.{name}")
+    remedy = "a new way is a new file in src/remodal/registration/ways/, or an entry point"
+    return load(require(_GROUP, name, "way of registration", where, remedy), "align")
 
 
 def way_options() -> dict[str, type[Section]]:
-    """The model of each way's options, by the key that holds them."""
-    models = {name: way_of(name).Options for name in way_names()}
+    """The model of the options of each of remodal's own ways, by the key that holds them."""
+    ours = [name for name, way in available(_GROUP).items() if way.origin == OURS]
+    models = {name: way_of(name).Options for name in ours}
     return {f"registration.options.{name}": m for name, m in models.items() if m.model_fields}
 
 
