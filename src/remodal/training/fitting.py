@@ -111,7 +111,7 @@ class Fitting:
         title = f"epoch {progress.epoch + 1}/{recipe.epochs}"
         for batch in shown(batches, title, total=len(iterations)):
             for name, value in self._step(batch).items():
-                sums[name] = sums.get(name, _double(0.0, self._fabric)) + value
+                sums[name] = sums[name] + value if name in sums else value.double()
                 progress.counts[name] = progress.counts.get(name, 0) + 1
             progress.iteration += 1
             if self._stops(interruption):

@@ -198,7 +198,7 @@ class PatchSampler:
         return Batch(
             dict(zip(self._modalities, images)),
             labels,
-            torch.tensor(labelled, device=self._device),
+            self._on_device(torch.tensor(labelled)),
         )
 
     def _rng(self, epoch: int, iteration: int, number: int) -> np.random.Generator:
@@ -263,10 +263,11 @@ class PatchSampler:
             for volume in (case.image, *case.labels.values())
         ]
 
-    def _on_device(self, region: Tensor) -> Tensor:
-        if region.device == self._device or self._device.type == "cpu":
-            return region
-        return region.contiguous().pin_memory().to(self._device, non_blocking=True)
+    def _on_device(self, tensor: Tensor) -> Tensor:
+        """The tensor on the batch's device, by a copy that nothing waits for."""
+        if tensor.device == self._device or self._device.type == "cpu":
+            return tensor
+        return tensor.contiguous().pin_memory().to(self._device, non_blocking=True)
 
     def _as_float(self, region: Tensor) -> Tensor:
         """The region as contiguous float32, in memory that is reused from patch to patch.
