@@ -27,40 +27,40 @@ include: "workflow/rules/tracking.smk"
 # Every stage reads its settings from a file beside its results. It is no input: each rule carries
 # what it reads of them as `depends_on`, so that a change runs just the jobs that it concerns.
 onstart:
-    write_settings(Path(data_file("settings.yaml")), SETTINGS)
-    write_settings(Path(study_file("settings.yaml")), SETTINGS)
+    write_settings(paths.settings_file(PLAN.data), SETTINGS)
+    write_settings(paths.settings_file(PLAN.study), SETTINGS)
 
 
 # What each target makes, coarse to fine; dvc.yaml runs the same ones.
 rule all:
     default_target: True
     input:
-        study_file("report/index.html"),
-        study_file("tracking.json"),
-        study_file("report/faults.json"),
+        PLAN.study / "report/index.html",
+        PLAN.study / "tracking.json",
+        PLAN.study / "report/faults.json",
 
 
 rule data:
     input:
-        registered_cases(),
+        PLAN.registered_cases(),
 
 
 rule prepared:
     input:
-        preprocessed_cases(),
-        inventories(),
+        PLAN.preprocessed_cases(),
+        PLAN.inventories(),
 
 
 rule models:
     input:
-        trained_models(),
+        PLAN.trained_models(),
 
 
 rule predictions:
     input:
-        predicted_scenarios(),
+        PLAN.predicted_scenarios(),
 
 
 rule tables:
     input:
-        study_file("tables/summary.json"),
+        PLAN.study / "tables/summary.json",

@@ -15,9 +15,9 @@ rule evaluate:
         "../../envs/remodal.yaml"
     params:
         settings=STUDY_SETTINGS,
-        registered=registered_folder,
-        quarantine=quarantine_option(),
-        depends_on=of_stage("evaluate"),
+        registered=str(PLAN.registered),
+        quarantine=PLAN.quarantine_option,
+        depends_on=PLAN.depends_on("evaluate"),
     shell:
         "remodal evaluate --settings {params.settings} --predictions {input.predictions}"
         " --registered {params.registered} --splits {input.splits} {params.quarantine}"

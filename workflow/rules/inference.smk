@@ -16,13 +16,13 @@ rule infer:
         "../../envs/remodal.yaml"
     threads: SETTINGS.compute.threads
     resources:
-        gpu=gpus(SETTINGS.compute.device, 1),
+        gpu=PLAN.gpus(1),
     params:
         settings=STUDY_SETTINGS,
         model=subpath(input.weights, parent=True),
-        preprocessed=preprocessed_folder,
-        quarantine=quarantine_option(),
-        depends_on=of_stage("infer"),
+        preprocessed=taking_wildcards(PLAN.preprocessed_folder),
+        quarantine=PLAN.quarantine_option,
+        depends_on=PLAN.depends_on("infer"),
     shell:
         "remodal infer --settings {params.settings} --model {params.model}"
         " --scenario {wildcards.scenario} --preprocessed {params.preprocessed}"

@@ -3,7 +3,7 @@
 
 rule convert:
     input:
-        simulated_scans,
+        taking_wildcards(PLAN.simulated_scans),
     output:
         image=CONVERTED / "{modality}.nii.gz",
         record=CONVERTED / "{modality}.json",
@@ -14,10 +14,10 @@ rule convert:
     conda:
         "../../envs/remodal.yaml"
     params:
-        image=image_source,
-        state=image_state,
-        quarantine=quarantine_option(),
-        depends_on=of_stage("convert"),
+        image=taking_wildcards(PLAN.image_source),
+        state=taking_wildcards(PLAN.image_state),
+        quarantine=PLAN.quarantine_option,
+        depends_on=PLAN.depends_on("convert"),
     shell:
         "remodal convert {params.image:q} --case {wildcards.case} --modality {wildcards.modality}"
         " {params.quarantine} --indexed {params.state:q} --output {output.image}"
@@ -26,7 +26,7 @@ rule convert:
 
 rule convert_label:
     input:
-        simulated_scans,
+        taking_wildcards(PLAN.simulated_scans),
         reference=CONVERTED / "{modality}.nii.gz",
         reference_record=CONVERTED / "{modality}.json",
     output:
@@ -37,11 +37,11 @@ rule convert_label:
     conda:
         "../../envs/remodal.yaml"
     params:
-        label=label_source,
-        options=label_options,
-        state=label_state,
-        quarantine=quarantine_option(),
-        depends_on=of_stage("convert"),
+        label=taking_wildcards(PLAN.label_source),
+        options=taking_wildcards(PLAN.label_options),
+        state=taking_wildcards(PLAN.label_state),
+        quarantine=PLAN.quarantine_option,
+        depends_on=PLAN.depends_on("convert"),
     shell:
         "remodal convert-label {params.label} {params.options} --case {wildcards.case}"
         " --drawn-on {wildcards.modality} --reference {input.reference}"

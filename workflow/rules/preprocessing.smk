@@ -6,7 +6,7 @@
 rule fingerprint:
     input:
         splits=SPLITS,
-        records=registered_cases(),
+        records=PLAN.registered_cases(),
     output:
         paths.fingerprint_file(STUDY, "{fold}"),
     log:
@@ -15,8 +15,8 @@ rule fingerprint:
         "../../envs/remodal.yaml"
     params:
         settings=STUDY_SETTINGS,
-        registered=registered_folder,
-        depends_on=of_stage("fingerprint"),
+        registered=str(PLAN.registered),
+        depends_on=PLAN.depends_on("fingerprint"),
     shell:
         "remodal fingerprint --settings {params.settings} --splits {input.splits}"
         " --fold {wildcards.fold} --registered {params.registered} --output {output} > {log} 2>&1"
@@ -24,14 +24,10 @@ rule fingerprint:
 
 rule preprocess:
     input:
-        fingerprints=fingerprints_used(),
-        record=paths.registered_folder(THIS_DATA, "{case}") / "registration.json",
+        fingerprints=PLAN.fingerprints(),
+        record=paths.registered_folder(PLAN.data, "{case}") / "registration.json",
     output:
-        [
-            folder / f"{{case}}{end}"
-            for folder in preprocessed_folders(STUDY)
-            for end in [".npy", *(f".{name}.npy" for name in label_names()), ".json"]
-        ],
+        PLAN.preprocessed_files(STUDY, "{case}"),
     log:
         paths.log_file(STUDY, "preprocess", "{case}"),
     benchmark:
@@ -41,12 +37,12 @@ rule preprocess:
     params:
         settings=STUDY_SETTINGS,
         registered=subpath(input.record, parent=True),
-        fingerprints=expand("--fingerprint {file}", file=fingerprints_used()),
+        fingerprints=PLAN.fingerprint_options(),
         output=str(paths.preprocessed_folder(STUDY)),
         studies=paths.STUDIES,
-        masks=crop_mask,
-        quarantine=quarantine_option(),
-        depends_on=of_stage("preprocess"),
+        masks=taking_wildcards(PLAN.crop_mask),
+        quarantine=PLAN.quarantine_option,
+        depends_on=PLAN.depends_on("preprocess"),
     shell:
         "remodal preprocess --settings {params.settings} --case {wildcards.case}"
         " --registered {params.registered} {params.fingerprints} {params.quarantine}"
@@ -58,7 +54,7 @@ rule preprocess:
 rule inventory:
     input:
         splits=SPLITS,
-        cases=cases_of_fold,
+        cases=taking_wildcards(PLAN.preprocessed_cases_of),
     output:
         training=paths.inventory_file(STUDY, "{fold}", "training"),
         test=paths.inventory_file(STUDY, "{fold}", "test"),
@@ -68,8 +64,8 @@ rule inventory:
     conda:
         "../../envs/remodal.yaml"
     params:
-        preprocessed=preprocessed_folder,
-        depends_on=of_stage("inventory"),
+        preprocessed=taking_wildcards(PLAN.preprocessed_folder),
+        depends_on=PLAN.depends_on("inventory"),
     shell:
         "remodal inventory --splits {input.splits} --fold {wildcards.fold}"
         " --preprocessed {params.preprocessed} --training {output.training} --test {output.test}"

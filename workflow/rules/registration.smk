@@ -5,12 +5,9 @@
 
 rule register:
     input:
-        records=converted_records,
+        records=taking_wildcards(PLAN.converted_records),
     output:
-        images=[
-            REGISTERED / f"{name}.nii.gz"
-            for name in [*SETTINGS.data.modalities, *label_names()]
-        ],
+        images=PLAN.registered_images(REGISTERED),
         record=REGISTERED / "registration.json",
         picture=REGISTERED / "registration.png",
     log:
@@ -23,12 +20,12 @@ rule register:
     params:
         settings=DATA_SETTINGS,
         converted=str(CONVERTED),
-        case=case_options,
+        case=taking_wildcards(PLAN.case_options),
         folder=subpath(output.record, parent=True),
         studies=paths.STUDIES,
-        masks=registration_masks,
-        quarantine=quarantine_option(),
-        depends_on=of_stage("register"),
+        masks=taking_wildcards(PLAN.registration_masks),
+        quarantine=PLAN.quarantine_option,
+        depends_on=PLAN.depends_on("register"),
     shell:
         "remodal register --settings {params.settings} --case {wildcards.case}"
         " --converted {params.converted} {params.case} {params.quarantine}"

@@ -3,16 +3,12 @@
 
 rule tabulate:
     input:
-        metrics=measured_scenarios(),
+        metrics=PLAN.measured_scenarios(),
         splits=SPLITS,
-        published=of_paper("csv"),
+        published=PLAN.published("csv"),
     output:
-        tables=[
-            STUDY / f"tables/{table}.{format}"
-            for table in SETTINGS.tables
-            for format in ["csv", "tex", "md"]
-        ],
-        rows=table_rows(),
+        tables=PLAN.tables(STUDY),
+        rows=PLAN.table_rows(STUDY),
         cases=STUDY / "tables/metrics.csv",
         summary=STUDY / "tables/summary.json",
         claims=STUDY / "tables/claims.json",
@@ -24,7 +20,7 @@ rule tabulate:
         settings=STUDY_SETTINGS,
         study=subpath(input.splits, parent=True),
         folder=subpath(output.summary, parent=True),
-        depends_on=of_stage("tabulate"),
+        depends_on=PLAN.depends_on("tabulate"),
     shell:
         "remodal tabulate --settings {params.settings} --study {params.study}"
         " --output {params.folder} > {log} 2>&1"
@@ -33,10 +29,10 @@ rule tabulate:
 rule report:
     input:
         summary=STUDY / "tables/summary.json",
-        predictions=predicted_scenarios(),
-        published=of_paper("csv", "yaml"),
-        models=trained_models(),
-        registrations=registered_cases(),
+        predictions=PLAN.predicted_scenarios(),
+        published=PLAN.published("csv", "yaml"),
+        models=PLAN.trained_models(),
+        registrations=PLAN.registered_cases(),
     output:
         STUDY / "report/index.html",
     log:
@@ -46,8 +42,8 @@ rule report:
     params:
         settings=STUDY_SETTINGS,
         study=subpath(input.summary, ancestor=2),
-        data=data_folder,
-        depends_on=of_stage("report"),
+        data=PLAN.data,
+        depends_on=PLAN.depends_on("report"),
     shell:
         "remodal report --settings {params.settings} --study {params.study} --data {params.data}"
         " --output {output} > {log} 2>&1"
@@ -70,7 +66,7 @@ rule faults:
     params:
         settings=STUDY_SETTINGS,
         study=subpath(input.tracking, parent=True),
-        data=data_folder,
+        data=PLAN.data,
     shell:
         "remodal faults --settings {params.settings} --study {params.study} --data {params.data}"
         " --output {output} > {log} 2>&1"

@@ -17,7 +17,7 @@ rule fetch:
 
 rule simulate:
     input:
-        simulation_source(),
+        PLAN.fetched(),
     output:
         directory(paths.scans_folder(DATA, "{case}")),
     log:
@@ -28,9 +28,9 @@ rule simulate:
         "../../envs/remodal.yaml"
     params:
         settings=DATA_SETTINGS,
-        source=data_file("source"),
-        quarantine=quarantine_option(),
-        depends_on=simulation_depends_on(),
+        source=PLAN.data / "source",
+        quarantine=PLAN.quarantine_option,
+        depends_on=PLAN.simulation_depends_on(),
     shell:
         "remodal simulate --settings {params.settings} --case {wildcards.case}"
         " --source {params.source} {params.quarantine} --output {output} > {log} 2>&1"

@@ -3,8 +3,8 @@
 
 rule split:
     input:
-        records=registered_cases(),
-        shared=shared_split_file(),
+        records=PLAN.registered_cases(),
+        shared=PLAN.shared_split_file(),
     output:
         SPLITS,
     log:
@@ -14,8 +14,8 @@ rule split:
         "../../envs/remodal.yaml"
     params:
         settings=STUDY_SETTINGS,
-        registered=registered_folder,
-        depends_on=of_stage("split"),
+        registered=str(PLAN.registered),
+        depends_on=PLAN.depends_on("split"),
     shell:
         "remodal split --settings {params.settings} --registered {params.registered}"
         " --output {output} > {log} 2>&1"

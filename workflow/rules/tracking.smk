@@ -4,7 +4,7 @@
 rule track:
     input:
         summary=STUDY / "tables/summary.json",
-        models=trained_models(),
+        models=PLAN.trained_models(),
     output:
         STUDY / "tracking.json",
     log:
@@ -14,7 +14,7 @@ rule track:
     params:
         settings=STUDY_SETTINGS,
         study=subpath(input.summary, ancestor=2),
-        depends_on=of_stage("track"),
+        depends_on=PLAN.depends_on("track"),
     shell:
         "remodal track --settings {params.settings} --study {params.study} --output {output}"
         " > {log} 2>&1"

@@ -8,7 +8,7 @@ rule train:
         splits=SPLITS,
         fingerprint=paths.fingerprint_file(STUDY, "{fold}"),
         cases=paths.inventory_file(STUDY, "{fold}", "training"),
-        models=input_weights,
+        models=taking_wildcards(PLAN.input_weights),
     output:
         weights=MODEL / "model.safetensors",
         description=MODEL / "model.json",
@@ -22,14 +22,14 @@ rule train:
         "../../envs/remodal.yaml"
     threads: SETTINGS.compute.threads
     resources:
-        gpu=gpus(SETTINGS.compute.device, SETTINGS.compute.devices),
+        gpu=PLAN.gpus(SETTINGS.compute.devices),
     params:
         settings=STUDY_SETTINGS,
-        preprocessed=preprocessed_folder,
+        preprocessed=taking_wildcards(PLAN.preprocessed_folder),
         folder=subpath(output.weights, parent=True),
         checkpoints=str(paths.checkpoint_folder(STUDY, TRAINING)),
-        inputs=input_options,
-        depends_on=training_depends_on,
+        inputs=taking_wildcards(PLAN.input_options),
+        depends_on=taking_wildcards(PLAN.training_depends_on),
     shell:
         "exec remodal train --settings {params.settings} --method {wildcards.method}"
         " --fold {wildcards.fold} --seed {wildcards.seed} --threads {threads}"

@@ -74,9 +74,14 @@ def converted_folder(data: Path, case: str) -> Path:
     return converted_cases(data) / case
 
 
+def registered_cases(data: Path) -> Path:
+    """All registered cases, a folder for each."""
+    return data / "registered"
+
+
 def registered_folder(data: Path, case: str) -> Path:
-    """The same on the fixed image's grid, registration.json and a picture."""
-    return data / "registered" / case
+    """A case's images and labels on the fixed image's grid, registration.json and a picture."""
+    return registered_cases(data) / case
 
 
 def settings_file(folder: Path) -> Path:

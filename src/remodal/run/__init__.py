@@ -1,5 +1,5 @@
-"""What a run of the workflow shows while it goes on: one line, and whatever the user must know.
+"""A run of the workflow: what it makes, what is checked before it, and what it shows.
 
-Snakemake calls it through its logger plugin `remodal` (snakemake_logger_plugin_remodal), which
-the default profile chooses.
+Snakemake shows its progress through its logger plugin `remodal` (snakemake_logger_plugin_remodal),
+which the default profile chooses: one line, and whatever the user must know.
 """

@@ -3,14 +3,13 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 from remodal.errors import UserError
-from remodal.intake.datasets import CaseSource, cases_of
-from remodal.masks.prediction import mask_states
+from remodal.intake.datasets import cases_of
 from remodal.methods import check_options, check_roles, check_unlabelled, require_method
-from remodal.registration.ways import check_registration, mask_of
+from remodal.registration.ways import check_registration
+from remodal.run.plan import Plan
 from remodal.settings import Settings
 from remodal.settings.composition import write_settings
 from remodal.splits.completeness import lacking, require_enough_patients
@@ -48,17 +47,15 @@ def check_study(settings: Settings) -> str:
     return f"{said}, {len(settings.methods)} methods: ok"
 
 
-def check_masks(settings: Settings, cases: Iterable[CaseSource], studies: Path) -> None:
+def check_masks(plan: Plan) -> None:
     """Check that another study has predicted the masks that register or crop this study's cases.
 
     Raises:
         UserError: it was not run, or none of its models may make the mask of a case.
     """
-    registering, cropping = mask_of(settings.registration), settings.preprocessing.crop.mask
-    for case in cases:
-        mask_states(registering, case.case, case.images, studies)
-        reference = settings.registration.reference(case.images)
-        mask_states(cropping, case.case, [reference], studies)
+    for case in plan.cases:
+        plan.registration_masks(case)
+        plan.crop_mask(case)
 
 
 def check_names(settings: Settings) -> None:

@@ -1,0 +1,155 @@
+"""What the workflow makes of a study, asked without Snakemake."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tests.first_study import STUDY, made
+
+from remodal.errors import UserError
+from remodal.results import paths
+from remodal.results.files import sha256
+from remodal.run.check import check_masks
+from remodal.run.plan import Plan, plan_of, taking_wildcards
+from remodal.settings.composition import compose
+
+ROOT = Path(__file__).parents[2]
+MODALITIES = ("arterial", "venous")
+MASK = {"study": STUDY, "method": "nnunet", "scenario": "both"}
+
+
+def plan(**changes) -> Plan:
+    return plan_of(compose({"study": "liver", "preset": "smoke"} | changes, ROOT / "config"))
+
+
+def sheet_of(folder: Path, *rows: tuple[str, str, str, str]) -> dict:
+    """Settings of a data set of a sample sheet with these rows: case, modality, path, label."""
+    path = folder / "samples.tsv"
+    head = ("case", "modality", "path", "label")
+    path.write_text("".join("\t".join(row) + "\n" for row in (head, *rows)))
+    return {"name": "own", "source": "sheet", "sheet": str(path), "simulated": False}
+
+
+def test_a_case_is_made_of_what_it_has(tmp_path):
+    rows = [("a", "arterial", "a-a", ""), ("a", "venous", "a-v", "a-l"), ("b", "venous", "b-v", "")]
+    found = plan(data=sheet_of(tmp_path, *rows))
+    folder = Path("results/data/own/converted/a")
+    names = ["arterial.json", "venous.json", "label-venous.json"]
+    assert found.converted_records("a") == [folder / name for name in names]
+    assert found.case_options("b") == ["--modality venous"]
+    assert found.case_options("a")[-1] == "--label venous"
+    assert found.label_source("a", "venous").files == (Path("a-l"),)
+    assert found.registered_images(Path("b")) == [
+        Path("b", f"{name}.nii.gz") for name in ("arterial", "venous", "label-venous")
+    ]
+
+
+def test_a_source_is_known_by_its_state_and_a_simulated_one_is_not_looked_at(tmp_path):
+    source = tmp_path / "scan.nii.gz"
+    source.write_text("one")
+    rows = [("a", "arterial", str(source), ""), ("a", "venous", str(source), str(source))]
+    own = sheet_of(tmp_path, *rows)
+    before = plan(data=own).image_state("a", "venous")
+    assert before == plan(data=own).label_state("a", "venous")
+    source.write_text("another")
+    assert plan(data=own).image_state("a", "venous") != before
+    assert plan(data=own).simulated_scans("a") == []
+    simulated = plan()
+    case = next(iter(simulated.cases))
+    assert simulated.image_state(case, "venous") == "simulated"
+    assert simulated.simulated_scans(case) == [simulated.data / "scans" / case]
+
+
+def test_folds_that_do_not_differ_share_their_prepared_cases():
+    folds = {"splits": {"scheme": "kfold", "folds": 3}}
+    fixed = {"preprocessing": {"clip": {"range": [-70, 180]}, "spacing": [2, 2, 2]}}
+    each, shared = plan(**folds), plan(**folds, **fixed)
+    assert len(each.preprocessed_cases()) == 3 * len(each.cases)
+    assert len(each.fingerprint_options()) == 3
+    assert shared.fingerprint_options() == []
+    assert shared.preprocessed_files(Path("s"), "{case}") == [
+        Path("s/preprocessed/all", f"{{case}}{end}")
+        for end in (".npy", ".label-venous.npy", ".json")
+    ]
+    assert shared.preprocessed_cases() == shared.preprocessed_cases_of("1")
+    assert shared.preprocessed_folder("2") == shared.preprocessed_folder(0)
+    assert len(shared.inventories()) == 6
+
+
+def test_a_training_is_given_models_of_its_own_fold_and_seed():
+    found = plan(splits={"scheme": "kfold", "folds": 2})
+    folder = found.study / "models"
+    options = found.input_options("ms_ensemble", "1", "0")
+    assert options == [
+        f"--input {phase}={folder}/nnunet_{phase}/fold1-seed0" for phase in ("arterial", "venous")
+    ]
+    assert set(found.input_weights("ms_ensemble", 1, 0)) < set(found.trained_models())
+    assert found.input_options("maml", "1", "0") == []
+
+
+def test_each_model_is_measured_in_the_scenarios_of_its_method():
+    found = plan(splits={"scheme": "kfold", "folds": 2})
+    measured = found.measured_scenarios()
+    assert len(measured) == len(found.predicted_scenarios()) == 2 * 9
+    of_maml = [path.stem for path in measured if "maml/fold0-seed0" in str(path)]
+    assert of_maml == ["both", "arterial", "venous"]
+
+
+def test_each_row_of_each_table_has_its_file():
+    found = plan()
+    rows = found.table_rows(found.study)
+    assert len(rows) == 9
+    assert {row.name.partition(".")[0] for row in rows} == {"table1", "table2"}
+    assert len(found.tables(found.study)) == 6
+
+
+def test_a_gpu_is_asked_for_unless_the_study_wants_none():
+    assert plan(compute={"device": "cpu"}).gpus(2) == 0
+    assert plan(compute={"device": "cuda"}).gpus(2) == 2
+
+
+def test_masks_of_another_study_are_asked_for_before_anything_starts(tmp_path, monkeypatch):
+    first = made(tmp_path)
+    monkeypatch.setattr(paths, "STUDIES", first.studies)
+    rows = [
+        (case, name, "x", "x" if name == "venous" else "") for case in "ab" for name in MODALITIES
+    ]
+    own = {"data": sheet_of(tmp_path, *rows)}
+    cropped = plan(**own, preprocessing={"crop": {"mask": MASK}})
+    predicted = first.folder / "predictions/nnunet/fold0-seed0/both/a.nii.gz"
+    assert cropped.crop_mask("a") == {"venous": sha256(predicted)}
+    assert cropped.registration_masks("a") == {}
+    check_masks(cropped)
+    options = {"centroid": {"mask": MASK}}
+    aligned = plan(**own, registration={"method": "centroid", "options": options})
+    assert set(aligned.registration_masks("a")) == set(MODALITIES)
+    for changes in (
+        {"preprocessing": {"crop": {"mask": MASK | {"method": "vnet"}}}},
+        {
+            "registration": {
+                "method": "centroid",
+                "options": {"centroid": {"mask": MASK | {"seed": 7}}},
+            }
+        },
+    ):
+        with pytest.raises(UserError, match=r"has no (method|seed) "):
+            check_masks(plan(**own, **changes))
+
+
+def test_wildcards_are_taken_by_the_names_of_the_parameters():
+    wildcards = SimpleNamespace(case="a", modality="venous", other="x")
+    assert taking_wildcards(lambda modality, case: (case, modality))(wildcards) == ("a", "venous")
+
+
+def test_a_plan_imports_nothing_heavy():
+    program = (
+        "import sys; from remodal.run.plan import plan_of;"
+        "from remodal.settings.composition import compose;"
+        "plan_of(compose({'study': 'liver', 'preset': 'smoke'}));"
+        "heavy = {'torch', 'SimpleITK', 'numpy', 'scipy'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
