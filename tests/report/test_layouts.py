@@ -33,6 +33,7 @@ REGIONS = {
     "core": ["necrosis", "enhancing"],
     "enhancing": ["enhancing"],
 }
+SINGLE = {"single": ["t1", "t2"]}
 CASES = ("a", "b", "c", "d")
 GROUPS = {"a": "cyst", "b": "cyst", "c": "cyst", "d": "focal nodular"}
 
@@ -63,7 +64,9 @@ def study(tmp_path, settings, make_splits, write_cell, case_row):
     return build
 
 
-def toy_settings(settings, table, options, folds=1, seeds=(0,), regions=REGIONS) -> Settings:
+def toy_settings(
+    settings, table, options, folds=1, seeds=(0,), regions=REGIONS, averages=None
+) -> Settings:
     """Two methods, `fusion` and `ours`, on three modalities in every subset of them."""
     content = settings.model_dump()
     content["data"] |= {
@@ -78,6 +81,7 @@ def toy_settings(settings, table, options, folds=1, seeds=(0,), regions=REGIONS)
         "seeds": list(seeds),
         "registration": content["registration"] | {"fixed": "t1"},
         "scenarios": SUBSETS,
+        "averages": averages or {},
         "methods": {
             name: {
                 "type": "nnunet",
@@ -157,6 +161,54 @@ def test_every_subset_of_modalities_is_a_row_with_marks_and_a_column_per_region_
     assert r"$\bullet$ & $\circ$ & $\circ$ & 20.00" in latex
     assert summary_numbers([table], [])["table1.t1.ours.core.dice"] == 17.0
     assert row_numbers(table.rows[0])["fusion.whole.dice"] == 20.0
+
+
+def test_the_mean_over_scenarios_is_a_row_and_a_claims_cell(study):
+    """Of t1 and t2: (20 + 40) / 2 and (30 + 60) / 2."""
+    cells = {("ours", "t1"): 20.0, ("ours", "t2"): 40.0, ("fusion", "t1"): 30.0}
+    measured = {
+        (method, scenario, 0, 0): {(case, "whole"): dice for case in CASES}
+        for (method, scenario), dice in {**cells, ("fusion", "t2"): 60.0}.items()
+    }
+    table = study(
+        {
+            "rows": [{"scenario": "t1"}, {"scenario": "single", "label": "Average"}],
+            "columns": [
+                {"record": "present.t1"},
+                {"method": "fusion", "region": "whole", "metric": "dice"},
+                {"method": "ours", "region": "whole", "metric": "dice"},
+            ],
+            "spread": "none",
+        },
+        measured,
+        averages=SINGLE,
+    )
+    assert ours(table) == [["●", "**30.00**", "20.00"], ["", "**45.00**", "30.00"]]
+    assert table.rows[1].label == "Average"
+
+
+@pytest.mark.parametrize(
+    ("averages", "said"),
+    [
+        ({"single": ["t1"]}, "two scenarios or more"),
+        ({"single": ["t1", "t4"]}, "`t4` is not one of"),
+        ({"single": ["t1", "t1"]}, "`t1` is there twice"),
+        ({"t1": ["t1", "t2"]}, "`t1` is there twice"),
+    ],
+)
+def test_an_average_is_over_different_scenarios_of_the_study(settings, averages, said):
+    rows = [{"method": "ours", "scenario": "t1", "region": "whole"}]
+    with pytest.raises(ValidationError, match=said):
+        toy_settings(settings, {"rows": rows, "metrics": ["dice"]}, {}, averages=averages)
+
+
+def test_a_method_has_no_average_over_scenarios_that_it_is_not_tested_in(settings):
+    rows = [{"method": "ours", "scenario": "single", "region": "whole"}]
+    content = toy_settings(settings, {"rows": rows, "metrics": ["dice"]}, {}, averages=SINGLE)
+    changed = content.model_dump()
+    changed["methods"]["ours"]["scenarios"] = ["t1"]
+    with pytest.raises(ValidationError, match="`single` is not one of t1"):
+        Settings.model_validate(changed)
 
 
 def test_a_table_that_names_no_region_shows_each(study):

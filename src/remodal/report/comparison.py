@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import chain
 from math import nan
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from remodal.metrics.averages import with_averages
 from remodal.metrics.contrasts import Contrast, Term, contrast
 from remodal.metrics.registry import StudyMetric, require_case_metric, require_metric
 from remodal.metrics.statistics import holm, signed_rank, summarise
@@ -55,7 +57,8 @@ def build_tables(
     def of_record(cell: Selection, ticked: Sequence[Any]) -> Recorded | None:
         return recorded(settings, cell, ticked, runs, options)
 
-    sources = _Sources(settings, cases, read_published(settings.published), of_record)
+    measured = with_averages(cases, settings.averages)
+    sources = _Sources(settings, measured, read_published(settings.published), of_record)
     missing = left_out(settings, splits)
     return [_build_table(sources, name, table, missing) for name, table in settings.tables.items()]
 
@@ -77,7 +80,8 @@ def _build_table(
     rows = with_best(rows)
     rows = _with_comparisons(rows, sources.cases)
     title = f"{table.title} {SIMULATED}" if settings.data.simulated else table.title
-    scenarios = dict.fromkeys(e.cell.scenario for row in rows for e in row.entries if e.metric)
+    shown = dict.fromkeys(e.cell.scenario for row in rows for e in row.entries if e.metric)
+    scenarios = dict.fromkeys(chain(*(settings.averages.get(name, [name]) for name in shown)))
     return Table(
         name,
         title,

@@ -14,6 +14,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from remodal.cluster.usage import uses
+from remodal.metrics.averages import with_averages
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
 from remodal.report.breakdowns import (
     Chart,
@@ -141,7 +142,8 @@ def _content(
     records = case_records(study, data, converted_files(splits))
     stopped = quarantined(records, splits)
     tables = build_tables(settings, cases, splits, study)
-    claims = evaluate_claims(settings.claims, cases, settings.preset)
+    measured = with_averages(cases, settings.averages)
+    claims = evaluate_claims(settings.claims, measured, settings.preset)
     found_versions = versions()
     incomplete = incomplete_cases(settings, splits, runs, cases)
     trained = what_was_trained(settings, study, runs)

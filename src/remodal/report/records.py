@@ -111,6 +111,8 @@ def recorded(
     """
     kind, _, name = cell.record.partition(".")
     if cell.modality:
+        if cell.scenario in settings.averages:
+            return Recorded(nan, "")
         there = cell.modality in settings.scenarios[cell.scenario].present
         return Recorded(nan, PRESENT if there else ABSENT)
     if cell.record.startswith(OPTION):

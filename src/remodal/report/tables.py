@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from remodal.errors import UserError
+from remodal.metrics.averages import with_averages
 from remodal.metrics.cases import read_cases
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
 from remodal.report.cells import Row, Table
@@ -99,7 +100,8 @@ def tabulate(settings: Settings, study: Path, output: Path) -> None:
     """
     cases = study_cases(settings, study / "metrics")
     tables = build_tables(settings, cases, read_splits(splits_file(study)), study)
-    claims = evaluate_claims(settings.claims, cases, settings.preset)
+    measured = with_averages(cases, settings.averages)
+    claims = evaluate_claims(settings.claims, measured, settings.preset)
     for table in tables:
         for suffix, write in FORMATS.items():
             write_text(output / f"{table.name}.{suffix}", write(table))

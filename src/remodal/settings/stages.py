@@ -52,8 +52,8 @@ STAGES = {
     "tabulate": Stage(
         "remodal.report.tables",
         (
-            *("metrics", "methods", "scenarios", "tables", "claims", "data", "published"),
-            *("seeds", "preset", "recipe"),
+            *("metrics", "methods", "scenarios", "averages", "tables", "claims", "data"),
+            *("published", "seeds", "preset", "recipe"),
         ),
     ),
     # The page shows the whole configuration.

@@ -61,6 +61,11 @@ class Settings(Section):
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     methods: dict[str, MethodSettings] = Field(min_length=1)
     scenarios: dict[str, ScenarioSettings] = Field(min_length=1)
+    averages: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Means over scenarios, case by case: a name, which tables and claims may use "
+        "as a scenario's, and the scenarios.",
+    )
     tables: dict[str, TableSettings] = Field(default_factory=dict)
     claims: list[ClaimSettings] = Field(default_factory=list)
 
@@ -110,6 +115,16 @@ class Settings(Section):
         return self.methods[method].scenarios or [
             name for name, chosen in self.scenarios.items() if set(chosen.present) == own
         ]
+
+    @property
+    def _shown(self) -> list[str]:
+        return [*self.scenarios, *self.averages]
+
+    def shown_of(self, method: str) -> list[str]:
+        """What tables and claims may show of a method: its scenarios, and averages over these."""
+        tested = self.scenarios_of(method)
+        whole = [name for name, parts in self.averages.items() if set(parts) <= set(tested)]
+        return [*tested, *whole]
 
     def target_of(self, scenario: str) -> str:
         """The image that is segmented; empty where the images of a case share one truth."""
@@ -184,7 +199,7 @@ class Settings(Section):
             "data.classes": self.data.classes,
             "data.regions": self.data.regions,
             "methods": self.methods,
-            "scenarios": self.scenarios,
+            "scenarios and averages": [*self.scenarios, *self.averages],
             "tables": self.tables,
         }
         for where, names in named.items():
@@ -203,14 +218,19 @@ class Settings(Section):
         require_known("compute.first", self.compute.first, self.methods)
         for name, scenario in self.scenarios.items():
             require_segmentable(name, scenario, self.data.modalities, self.data.truth)
+        for name, averaged in self.averages.items():
+            require_usable(f"averages.{name}", averaged)
+            require_known(f"averages.{name}", averaged, self.scenarios)
+            if len(averaged) < 2:
+                raise ValueError(f"averages.{name}: name two scenarios or more")
         for name, table in self.tables.items():
             self._require_known_cells(name, table)
-            require_known(f"tables.{name}.reference", table.reference, self.scenarios)
+            require_known(f"tables.{name}.reference", table.reference, self._shown)
             require_known(f"tables.{name}.reference", table.reference.values(), self.methods)
         for number, claim in enumerate(self.claims, 1):
             for cell in [*claim.first, *claim.second]:
                 require_known(f"claims {number}", [cell.method], self.methods)
-                require_known(f"claims {number}", [cell.scenario], self.scenarios)
+                require_known(f"claims {number}", [cell.scenario], self._shown)
                 named = [cell.region] if cell.region else []
                 require_known(f"claims {number}, region", named, self.data.regions)
         return self
@@ -225,10 +245,10 @@ class Settings(Section):
             if cell.method:
                 require_known(where, [cell.method], self.methods)
             if cell.scenario:
-                known = self.scenarios_of(cell.method) if cell.method else self.scenarios
+                known = self.shown_of(cell.method) if cell.method else self._shown
                 require_known(where, [cell.scenario], known)
             if cell.minus:
-                require_known(f"{where}, minus", [cell.minus], self.scenarios_of(cell.method))
+                require_known(f"{where}, minus", [cell.minus], self.shown_of(cell.method))
             if cell.region:
                 require_known(where, [cell.region], self.data.regions)
             if modality := cell.modality:

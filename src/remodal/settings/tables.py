@@ -33,7 +33,7 @@ class Selection(Section):
     """What stands in a cell: a row and a column each say a part of it."""
 
     method: str = Field("", description="Key of `methods`.")
-    scenario: str = Field("", description="Key of `scenarios`.")
+    scenario: str = Field("", description="Key of `scenarios` or of `averages`.")
     region: str = Field("", description="Key of `data.regions`; empty: the only one, or each.")
     group: str = Field("", description="Group of the cases, such as a lesion type; empty: all.")
     metric: str = Field("", pattern=_NAME, description="Name of a metric.")
