@@ -199,7 +199,9 @@ class Settings(Section):
             "data.classes": self.data.classes,
             "data.regions": self.data.regions,
             "methods": self.methods,
-            "scenarios and averages": [*self.scenarios, *self.averages],
+            "scenarios": self.scenarios,
+            "averages": self.averages,
+            "scenarios and averages": self._shown,
             "tables": self.tables,
         }
         for where, names in named.items():
