@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from remodal.report.charts import Box, Curve, box_plots, histograms, training_curves
+from remodal.report.charts import Box, Curve, Line, box_plots, histograms, lines, training_curves
 
 CHARTS = {
     "boxes": lambda: box_plots(
@@ -14,6 +14,11 @@ CHARTS = {
     ),
     "curves": lambda: training_curves(
         {"A": [Curve([1, 2, 3], [0.1, nan, 0.3])], "B": [Curve([1], [0.2])]}, "Dice"
+    ),
+    "lines": lambda: lines(
+        {"Core": [Line("A", [1, 2, 4], [10.0, nan, 30.0], True), Line("B", [4], [20.0])]},
+        "n",
+        "Dice",
     ),
     "histograms": lambda: histograms({"one": [1.0, 2.0, 2.5], "two": [nan, 3.0]}),
 }

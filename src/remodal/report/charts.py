@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import matplotlib as mpl
 import numpy as np
@@ -43,6 +44,7 @@ _STYLE = {
 }
 _WIDTH = 8.6
 _MOST_COLUMNS = 4
+_MARKERS = "os^Dv<>pPX"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,16 @@ class Curve:
 
     epochs: Sequence[float]
     values: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method's values over whole numbers, and whether it is the reference method."""
+
+    label: str
+    numbers: Sequence[int]
+    values: Sequence[float]
+    highlighted: bool = False
 
 
 def box_plots(panels: Mapping[str, Sequence[Box]], axis: str) -> str:
@@ -146,6 +158,42 @@ def training_curves(panels: Mapping[str, Sequence[Curve]], axis: str) -> str:
         figure.supxlabel("Epoch", fontsize=8.5, color=INK)
 
     return _svg(fill, 1.55 * rows + 0.35)
+
+
+def lines(panels: Mapping[str, Sequence[Line]], across: str, up: str) -> str:
+    """Panels side by side on a common axis, one line with a marker of its own for each method.
+
+    Args:
+        panels: for each heading its lines, in the same order everywhere.
+        across: label of the axis of the numbers.
+        up: label of the axis of the values.
+    """
+
+    def fill(figure: Figure) -> None:
+        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False).ravel()
+        for axes, (heading, drawn) in zip(grid, panels.items(), strict=True):
+            axes.grid(axis="y")
+            for line, marker in zip(drawn, cycle(_MARKERS)):
+                colour = ACCENT if line.highlighted else INK
+                axes.plot(
+                    line.numbers,
+                    line.values,
+                    color=colour,
+                    marker=marker,
+                    markersize=5,
+                    markerfacecolor=colour if line.highlighted else "none",
+                    linewidth=1.8 if line.highlighted else 0.9,
+                    label=line.label,
+                )
+            axes.set_title(heading)
+            axes.set_xlabel(across)
+            axes.tick_params(length=0)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        grid[0].set_ylabel(up)
+        handles, labels = grid[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+
+    return _svg(fill, 3.0)
 
 
 def histograms(panels: Mapping[str, Sequence[float]]) -> str:

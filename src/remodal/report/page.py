@@ -33,6 +33,7 @@ from remodal.report.formats import FORMATS
 from remodal.report.incomplete import IncompleteCase, incomplete_cases, training_cases
 from remodal.report.intervals import interval_drawing
 from remodal.report.methods_text import methods_text
+from remodal.report.modality_charts import modality_charts
 from remodal.report.preparation_text import label_use
 from remodal.report.quality import failed_predictions, quarantined, registration_quality, warnings
 from remodal.report.runs import Run, trained_runs
@@ -281,7 +282,7 @@ def _breakdowns(settings: Settings, cases: pd.DataFrame) -> dict[str, Any]:
     metrics, rows = all_metrics(settings, cells)
     groups, group_rows = by_group(cells, "dice") if "dice" in cases else ([], [])
     return {
-        "charts": list(distributions(settings, cells)),
+        "charts": [*modality_charts(settings, cases), *distributions(settings, cells)],
         "detections": detections(cells),
         "all_metrics": metrics,
         "all_rows": rows,
