@@ -5,7 +5,7 @@ import pytest
 from remodal.errors import UserError
 from remodal.methods import method_options
 from remodal.report.choices import in_words, made_choices
-from remodal.report.paper_notes import PaperNotes, read_notes
+from remodal.report.paper_notes import Choice, PaperNotes, read_notes
 from remodal.results.files import write_json
 from remodal.settings.composition import compose
 
@@ -54,6 +54,15 @@ def test_a_choice_about_a_method_that_the_study_lacks_is_left_out(tmp_path, make
     questions = [[m.choice.question for m in made_choices(s, tmp_path)] for s in (whole, other)]
     assert gates in questions[0]
     assert gates not in questions[1]
+
+
+def test_a_choice_about_a_table_that_the_study_lacks_is_left_out(make_settings):
+    about = {"question": "Which phase?", "paper": "not said", "reason": "The usual one."}
+    settings = make_settings()
+    assert Choice(**about, tables=["table1", "table3"]).concerns(settings)
+    assert not Choice(**about, tables=["table3"]).concerns(settings)
+    assert not Choice(**about, tables=["table1"], methods=["hemis"]).concerns(settings)
+    assert Choice(**about).concerns(settings)
 
 
 @pytest.mark.parametrize(

@@ -28,17 +28,19 @@ class MadeChoice:
 def made_choices(settings: Settings, study: Path) -> list[MadeChoice]:
     """What the paper leaves open, and what was done here.
 
-    Choices that concern no method of this study are left out.
+    Choices that concern no method or no table of this study are left out.
 
     Raises:
         UserError: a wrong file of choices.
     """
-    made = []
-    for choice in read_notes(settings.published).choices:
-        if not choice.methods or not settings.methods.keys().isdisjoint(choice.methods):
-            used = _used(settings, study, choice.option) if choice.option else ""
-            made.append(MadeChoice(choice, used, _reason(choice, used)))
-    return made
+    choices = read_notes(settings.published).choices
+    return [made_choice(choice, settings, study) for choice in choices if choice.concerns(settings)]
+
+
+def made_choice(choice: Choice, settings: Settings, study: Path) -> MadeChoice:
+    """What was done about one choice."""
+    used = _used(settings, study, choice.option) if choice.option else ""
+    return MadeChoice(choice, used, _reason(choice, used))
 
 
 def _reason(choice: Choice, used: str) -> str:

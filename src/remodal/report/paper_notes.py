@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from remodal.errors import UserError
 from remodal.report.published import FOLDER
+from remodal.settings import Settings
 from remodal.settings.composition import read_yaml
 from remodal.settings.section import Section
 
@@ -36,6 +37,16 @@ class Choice(Section):
     methods: list[str] = Field(
         default_factory=list, description="The methods that it concerns; empty: all."
     )
+    tables: list[str] = Field(
+        default_factory=list, description="The tables that it concerns; empty: all."
+    )
+
+    def concerns(self, settings: Settings) -> bool:
+        """Whether a study has one of its methods and one of its tables."""
+        return not (
+            (self.methods and settings.methods.keys().isdisjoint(self.methods))
+            or (self.tables and settings.tables.keys().isdisjoint(self.tables))
+        )
 
     @model_validator(mode="after")
     def _a_value_belongs_to_an_option(self) -> "Choice":
@@ -47,8 +58,10 @@ class Choice(Section):
 class PaperNotes(Section):
     """A paper's rows and what it leaves open, in the file's order."""
 
+    title: str = Field("", description="What the paper is about, in a few words.")
     studies: list[str] = Field(
-        default_factory=list, description="Studies with its rows; the values are the first one's."
+        default_factory=list,
+        description="Studies with its rows; what is said about several is that of the first.",
     )
     rows: list[RowNote] = Field(default_factory=list, description="Its rows.")
     choices: list[Choice] = Field(default_factory=list, description="What it leaves open.")

@@ -6,11 +6,11 @@ the studies' settings and the committed results, so that it cannot drift from an
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from remodal.metrics.registry import require_metric
-from remodal.report.choices import DEFAULT, MadeChoice, in_words, made_choices
-from remodal.report.paper_notes import PaperNotes, RowNote, read_notes
+from remodal.report.choices import DEFAULT, MadeChoice, in_words, made_choice
+from remodal.report.paper_notes import Choice, PaperNotes, RowNote, read_notes
 from remodal.report.published import Key, Published, read_published
 from remodal.report.wording import number
 from remodal.results.files import read_json
@@ -22,9 +22,16 @@ COMMITTED = Path("docs/results")
 
 _MADE = """Made by `remodal describe-reproduction --paper {paper}` from
 `config/published/{paper}.yaml` (what a row is, and what the paper leaves open, which the report
-shows too) and `{paper}.csv` (the printed numbers). Values under "here" are those of the study
-`{study}` with the preset `paper`.
+shows too) and `{paper}.csv` (the printed numbers). Values under "here" are those of the preset
+`paper`, of the first of these studies that has the rows: {studies}.
 """
+
+
+class Made(NamedTuple):
+    """A choice as it was made, and the settings of the study that it was made in."""
+
+    made: MadeChoice
+    settings: Settings
 
 
 def reproduction(paper: str, committed: Path = COMMITTED) -> str:
@@ -39,17 +46,16 @@ def reproduction(paper: str, committed: Path = COMMITTED) -> str:
     """
     notes, printed = read_notes(paper), read_published(paper)
     studies = {name: _paper_settings(name) for name in notes.studies}
-    first, *_ = studies
-    made = made_choices(studies[first], Path())
-    lines = [f"# {studies[first].title}", "", studies[first].citation, ""]
-    lines += [_MADE.format(paper=paper, study=first)]
+    made = _made(notes, studies)
+    lines = [f"# {notes.title}", "", next(iter(studies.values())).citation, ""]
+    lines += [_MADE.format(paper=paper, studies=", ".join(f"`{name}`" for name in studies))]
     for table in dict.fromkeys(row.table for row in notes.rows):
         study = next(name for name, chosen in studies.items() if table in chosen.tables)
         lines += [f"## {studies[study].tables[table].title}", ""]
         for row in notes.rows:
             if row.table == table:
                 lines += _row(row, study, studies[study], printed, made, committed)
-    lines += ["## What the paper leaves open", "", *_left_open(made, studies[first]), ""]
+    lines += ["## What the paper leaves open", "", *_left_open(made), ""]
     return "\n".join([*lines, *_not_built(notes, printed)])
 
 
@@ -57,12 +63,23 @@ def _paper_settings(study: str) -> Settings:
     return compose({"study": study, "preset": "paper"})
 
 
+def _made(notes: PaperNotes, studies: dict[str, Settings]) -> list[Made]:
+    """What each choice is in the first study that it concerns, in the notes' order."""
+    made = []
+    for choice in notes.choices:
+        for settings in studies.values():
+            if choice.concerns(settings):
+                made.append(Made(made_choice(choice, settings, Path()), settings))
+                break
+    return made
+
+
 def _row(
     row: RowNote,
     study: str,
     settings: Settings,
     printed: dict[Key, Published],
-    made: Sequence[MadeChoice],
+    made: Sequence[Made],
     committed: Path,
 ) -> list[str]:
     label = settings.methods[row.method].label or row.method
@@ -74,10 +91,15 @@ def _row(
         if key[5] and key[:3] == (row.table, row.method, row.scenario)
     ]
     lines.append(f"- **Published:** {', '.join(values) or 'not in the paper'}")
-    if questions := [one.choice.question for one in made if row.method in one.choice.methods]:
+    choices = [one.made.choice for one in made]
+    if questions := [choice.question for choice in choices if _is_about(choice, row)]:
         lines.append(f"- **Open:** {' '.join(questions)}")
     measured = _measured(row, study, settings, committed)
     return [*lines, f"- **Measured here:** {'; '.join(measured) or 'nothing committed yet'}", ""]
+
+
+def _is_about(choice: Choice, row: RowNote) -> bool:
+    return row.method in choice.methods and (not choice.tables or row.table in choice.tables)
 
 
 def _value(made: MadeChoice) -> str:
@@ -124,16 +146,32 @@ def _spread(mean: float, sd: float | None) -> str:
     return number(mean) if sd is None else f"{number(mean)} ± {number(sd)}"
 
 
-def _left_open(made: Sequence[MadeChoice], settings: Settings) -> list[str]:
+def _left_open(made: Sequence[Made]) -> list[str]:
     """The choices, those that concern every row first."""
     heads = ("question", "rows", "the paper", "here", "why")
     lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
-    for one in sorted(made, key=lambda one: bool(one.choice.methods)):
-        labels = dict.fromkeys(settings.methods[name].label for name in one.choice.methods)
-        rows, here = ", ".join(labels) or "all", _value(one) if one.used else "a rule"
-        cells = (one.choice.question, rows, one.choice.paper, here, one.reason)
+    for one, settings in sorted(made, key=lambda one: bool(one.made.choice.methods)):
+        here = _value(one) if one.used else "a rule"
+        cells = (
+            one.choice.question,
+            _rows(one.choice, settings),
+            one.choice.paper,
+            here,
+            one.reason,
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _rows(choice: Choice, settings: Settings) -> str:
+    """The rows that a choice concerns: `all`, `all of Table 1, Table 2`, or their methods."""
+    if choice.methods:
+        labels = (
+            settings.methods[name].label for name in choice.methods if name in settings.methods
+        )
+        return ", ".join(dict.fromkeys(labels))
+    titles = [settings.tables[name].title for name in choice.tables if name in settings.tables]
+    return f"all of {', '.join(t.partition('.')[0] for t in titles)}" if titles else "all"
 
 
 def _not_built(notes: PaperNotes, printed: dict[Key, Published]) -> list[str]:
