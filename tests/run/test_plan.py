@@ -46,6 +46,12 @@ def test_a_case_is_made_of_what_it_has(tmp_path):
     ]
 
 
+def test_simulated_cases_depend_on_the_options_of_their_own_simulation_alone():
+    before = plan().simulation_depends_on()
+    assert plan(simulation={"another": {"cases": 3}}).simulation_depends_on() == before
+    assert plan(simulation={"phantom": {"seed": 3}}).simulation_depends_on() != before
+
+
 def test_a_source_is_known_by_its_state_and_a_simulated_one_is_not_looked_at(tmp_path):
     source = tmp_path / "scan.nii.gz"
     source.write_text("one")

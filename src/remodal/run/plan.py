@@ -127,10 +127,13 @@ class Plan:
         return [self.data / "source"] if fetches else []
 
     def simulation_depends_on(self) -> str:
-        """As `depends_on`, with the module that makes the cases."""
+        """As `depends_on`, with the module that makes the cases and no other module's options."""
         if self.simulation is None:
             return ""
-        return depends_on(self.settings, "simulate", module=self.simulation.module)
+        part = self.simulation.part
+        own = {"simulation": {part: self.settings.simulation.get(part, {})}}
+        settings = self.settings.model_copy(update=own)
+        return depends_on(settings, "simulate", module=self.simulation.module)
 
     def simulated_scans(self, case: str) -> list[Path]:
         """The scans that a case is converted from, if they are made here."""
