@@ -1,12 +1,15 @@
+import shlex
+from pathlib import Path
+
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.dataset import FileMetaDataset
 
-from remodal.errors import BadCase
+from remodal.errors import BadCase, UserError
 from remodal.geometry.volume import Volume, to_sitk
-from remodal.intake.label_source import LabelSource
+from remodal.intake.label_source import LabelSource, label_of_options
 from remodal.intake.labels import read_label, whole_numbers
 from remodal.intake.nifti import write_volume
 
@@ -90,6 +93,44 @@ def test_one_file_a_structure_each_with_its_value(label, tmp_path):
     np.testing.assert_array_equal(whole.volume.array, liver)
     with pytest.raises(BadCase, match="there is no such label"):
         read_label(LabelSource((*files, tmp_path / "nowhere.nii"), (2, 1, 3)), label.geometry)
+
+
+def test_values_get_the_numbers_that_the_study_knows(label, tmp_path):
+    write_volume(tmp_path / "label.nii.gz", label)
+    source = LabelSource((tmp_path / "label.nii.gz",), renumbered=((1, 1), (4, 2)))
+    found = read_label(source, label.geometry)
+    np.testing.assert_array_equal(found.volume.array, np.array([0, 1, 4])[label.array])
+
+
+def test_a_value_that_the_release_does_not_have_is_refused(label, tmp_path):
+    write_volume(tmp_path / "label.nii.gz", label)
+    source = LabelSource((tmp_path / "label.nii.gz",), renumbered=((1, 1), (4, 3)))
+    voxels = np.count_nonzero(label.array == 2)
+    with pytest.raises(BadCase, match=f"{voxels} voxels .* unknown value 2; expected 0, 1, 3"):
+        read_label(source, label.geometry)
+
+
+def test_options_of_the_command_say_what_the_source_says():
+    files = (Path("label.nii"),)
+    for source in (
+        LabelSource(files, renumbered=((1, 1), (4, 3))),
+        LabelSource(files, (2,)),
+        LabelSource(files, structures=((1, "left lung"),)),
+    ):
+        words = [word.partition("=") for word in shlex.split(source.options)]
+        given = {
+            option: [said for name, _, said in words if name == f"--{option}"]
+            for option in ("value", "structure", "renumber")
+        }
+        values = [int(value) for value in given["value"]]
+        found = label_of_options(list(files), values, given["structure"], given["renumber"])
+        assert found == source
+
+
+@pytest.mark.parametrize("text", ["4", "4=", "a=3", "0=3", "256=1"])
+def test_a_wrong_new_value_is_a_clear_error(text):
+    with pytest.raises(UserError, match="--renumber"):
+        label_of_options([Path("label.nii")], renumbered=[text])
 
 
 def test_an_image_has_no_named_structures(label, tmp_path):

@@ -91,6 +91,13 @@ def convert_label(
         list[str] | None,
         typer.Option(help="A structure to take and its value, as `2=GTV`; repeatable."),
     ] = None,
+    renumber: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A value of the label and what it becomes, as `4=3`: 3 becomes 4; repeatable. "
+            "If any is named, all values but 0 must be."
+        ),
+    ] = None,
     quarantine: Quarantine = False,
     indexed: Indexed = "",
 ) -> None:
@@ -99,7 +106,7 @@ def convert_label(
     from remodal.intake.label_source import label_of_options
 
     convert(
-        label_of_options(files, value or [], structure or []),
+        label_of_options(files, value or [], structure or [], renumber or []),
         reference_record,
         reference,
         output,

@@ -61,7 +61,7 @@ def convert_image(
             raise BadCase(
                 "there is no such image",
                 expected="a DICOM folder or an image file",
-                remedy="correct the path in the sheet",
+                remedy="add the file, or correct the path in the sheet",
             )
         volume, details, warnings = _read_image(Path(source))
         volume = _checked(volume)

@@ -5,7 +5,7 @@ Light (standard library only), since the Snakefile builds one for each case.
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ class LabelSource:
     `values` holds, for each file, the value that its non-zero voxels get; None: they keep their
     own. `structures` holds the values and names of the RTSTRUCT, SEG or Slicer structures to take;
     empty: all of them, by their numbers. Where structures overlap, the highest value wins.
+    `renumbered` holds, for each value that the files may have besides 0, the value that it gets and
+    itself; empty: any value is right and is kept.
 
     Converted to a string, it is its files, quoted for a shell.
     """
@@ -28,6 +30,7 @@ class LabelSource:
     files: tuple[Path, ...]
     values: tuple[int, ...] | None = None
     structures: tuple[tuple[int, str], ...] = ()
+    renumbered: tuple[tuple[int, int], ...] = ()
 
     def __str__(self) -> str:
         return shlex.join(map(str, self.files))
@@ -37,6 +40,7 @@ class LabelSource:
         """The options of `remodal convert-label` that say the same, quoted for a shell."""
         words = [f"--value={value}" for value in self.values or ()]
         words += [f"--structure={value}={name}" for value, name in self.structures]
+        words += [f"--renumber={value}={own}" for value, own in self.renumbered]
         return shlex.join(words)
 
 
@@ -79,11 +83,17 @@ def parse_structures(text: str) -> Iterator[tuple[int, str]]:
         yield _value(found[1]), found[2]
 
 
-def label_of_options(files: list[Path], values: list[int], structures: list[str]) -> LabelSource:
+def label_of_options(
+    files: list[Path],
+    values: Sequence[int] = (),
+    structures: Sequence[str] = (),
+    renumbered: Sequence[str] = (),
+) -> LabelSource:
     """The label that options of `remodal convert-label` describe.
 
     Raises:
-        UserError: values for only some of the files, or a structure that is not `value=name`.
+        UserError: values for only some of the files, a structure that is not `value=name`, or a
+            new value that is not `value=value`.
     """
     if len(values) != len(files) and (values or len(files) > 1):
         raise UserError(
@@ -95,7 +105,19 @@ def label_of_options(files: list[Path], values: list[int], structures: list[str]
         named = tuple(parse_structures("; ".join(structures)))
     except ValueError as error:
         raise UserError(str(error), where="--structure") from error
-    return LabelSource(tuple(files), tuple(values) or None, named)
+    return LabelSource(
+        tuple(files), tuple(values) or None, named, tuple(map(_renumbered, renumbered))
+    )
+
+
+def _renumbered(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)=(\d+)", text)
+    if not found:
+        raise UserError(f"`{text}`", where="--renumber", expected="two values, as `4=3`")
+    try:
+        return _value(found[1]), _value(found[2])
+    except ValueError as error:
+        raise UserError(str(error), where="--renumber") from error
 
 
 def _value(digits: str) -> int:

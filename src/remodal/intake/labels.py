@@ -1,5 +1,6 @@
 """Bring labels onto the grid of the image drawn on: DICOM SEG, RTSTRUCT, Slicer, images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,9 +38,9 @@ def read_label(source: LabelSource, grid: Geometry) -> Label:
     """Read a label and bring it onto the grid of the image it was drawn on.
 
     A SEG's or RTSTRUCT's values are its segment or ROI numbers, unless the source says which value
-    a name gets. A label image keeps its values; it may be rotated or flipped relative to the image
-    and may cover only a part of it, but nothing is interpolated. Where structures overlap, the
-    highest value wins.
+    a name gets. A label image keeps its values, unless the source renumbers them; it may be rotated
+    or flipped relative to the image and may cover only a part of it, but nothing is interpolated.
+    Where structures overlap, the highest value wins.
 
     Args:
         source: files, or folders that hold one DICOM object or a series of label slices.
@@ -47,12 +48,15 @@ def read_label(source: LabelSource, grid: Geometry) -> Label:
 
     Raises:
         BadCase: a file is missing or damaged, has another lattice, lies outside the image, has
-            values that are not whole numbers from 0 to 255, or lacks a wanted structure.
+            values that are not whole numbers from 0 to 255 or not among those that the source
+            knows, or lacks a wanted structure.
     """
     parts = [_read_part(file, source.structures, grid) for file in source.files]
     arrays = [part.volume.array for part in parts]
     if source.values is not None:
         arrays = [(array != 0) * np.uint8(value) for array, value in zip(arrays, source.values)]
+    if source.renumbered:
+        arrays = [_renumbered(array, source.renumbered) for array in arrays]
     return Label(
         volume=Volume(np.maximum.reduce(arrays), grid),
         kind=", ".join(dict.fromkeys(part.kind for part in parts)),
@@ -61,9 +65,31 @@ def read_label(source: LabelSource, grid: Geometry) -> Label:
     )
 
 
+def _renumbered(array: np.ndarray, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+    """The label with its values replaced: each pair holds the value that comes and that there is.
+
+    Raises:
+        BadCase: it has a value that no pair names.
+    """
+    table = np.zeros(_HIGHEST + 1, np.uint8)
+    for value, own in pairs:
+        table[own] = value
+    known = {0, *(own for _, own in pairs)}
+    counts = np.bincount(array.ravel(), minlength=_HIGHEST + 1)
+    if unknown := [value for value in np.flatnonzero(counts).tolist() if value not in known]:
+        raise BadCase(
+            f"{counts[unknown[0]]} voxels of the label have the unknown value {unknown[0]}",
+            expected=", ".join(map(str, sorted(known))),
+            remedy="correct the label, or check which release of the data set it is of",
+        )
+    return table[array]
+
+
 def _read_part(file: Path, wanted: Wanted, grid: Geometry) -> Label:
     if not is_there(file):
-        raise BadCase("there is no such label", remedy="correct the path in the sheet")
+        raise BadCase(
+            "there is no such label", remedy="add the file, or correct the path in the sheet"
+        )
     drawn = _drawn_object(file)
     if drawn is not None:
         return _read_drawn(drawn, content_digest(file), wanted, grid)
