@@ -3,14 +3,13 @@
 Light, since the Snakefile asks for the cases before anything runs.
 """
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
 
 from pydantic import Field, model_validator
 
 from remodal.errors import UserError
+from remodal.intake.balance import balanced
 from remodal.intake.datasets import CaseSource
 from remodal.intake.label_source import LabelSource
 from remodal.intake.simulation import Simulation, simulation_options
@@ -187,27 +186,9 @@ def index_of(case: str, settings: PhantomOptions) -> int:
 def lesion_type(settings: PhantomOptions, index: int) -> str:
     """Lesion type of a case."""
     names = [name for name in LESION_TYPES for _ in range(settings.lesion_types.get(name, 0))]
-    return _balanced(names, settings.seed, index)
+    return balanced(names, settings.seed, index)
 
 
 def layout_of(settings: PhantomOptions, index: int) -> Layout:
     """How the files of a case are stored."""
-    return LAYOUTS[_balanced(settings.layouts, settings.seed, index, "stored/")]
-
-
-def _balanced(names: Sequence[str], seed: int, index: int, purpose: str = "") -> str:
-    """Choose one of the names for a case.
-
-    Each block of `len(names)` successive cases holds every name as often as `names` does, in an
-    order drawn from the seed, so that the shares hold even in a small data set and a case does not
-    change when cases are added.
-    """
-    block, place = divmod(index, len(names))
-    copies = [(name, names[:number].count(name)) for number, name in enumerate(names)]
-
-    def key(copy: tuple[str, int]) -> bytes:
-        name, number = copy
-        text = f"{seed}/{block}/{purpose}{name}" + (f"/{number}" if number else "")
-        return hashlib.sha256(text.encode()).digest()
-
-    return sorted(copies, key=key)[place][0]
+    return LAYOUTS[balanced(settings.layouts, settings.seed, index, "stored/")]
