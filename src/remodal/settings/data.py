@@ -16,10 +16,16 @@ class DataSettings(Section):
     source: str = Field(
         "sheet",
         description="Name of a module in intake/datasets: `sheet` (your files), `phantom` "
-        "(simulated patients), `real_ct` (simulated lesions in a real CT).",
+        "(simulated patients), `real_ct` (simulated lesions in a real CT), `brats` (a folder of "
+        "BraTS), `brats_phantom` (simulated patients in such a folder).",
     )
     sheet: Path | None = Field(
         None, description="Sample sheet (TSV), for source `sheet`. Example: config/samples.tsv"
+    )
+    folder: Path | None = Field(
+        None,
+        description="Folder of a data set as it is distributed, for a source that reads one, such "
+        "as `brats`.",
     )
     simulated: bool = Field(
         False, description="Whether the report must say the data are simulated."
