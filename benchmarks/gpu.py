@@ -17,8 +17,8 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from io import StringIO
 from itertools import product
@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -35,6 +34,7 @@ from remodal.inference.sliding_window import mirrorings, sliding_window, window_
 from remodal.methods import build_method
 from remodal.methods.base import Method
 from remodal.objectives.batch import Batch, Step
+from remodal.results.curves import Row
 from remodal.settings import ComputeSettings, NetworkSettings, RecipeSettings
 from remodal.training.cases import Stored, load_cases
 from remodal.training.devices import make_fabric, repeatable
@@ -47,6 +47,8 @@ METHODS = ("nnunet", "maml")
 BF16_PEAK = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}
 PAPER_STEPS = 600 * 250
 EPOCH_OF_CURVES = 10
+
+Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Benchmark:
 
     def __init__(self, size: Size, device: str, folder: Path, minutes: float) -> None:
         self.size, self.folder = size, folder
-        self.compute = ComputeSettings(device=device, checkpoint_every=10**6)
+        self.compute = ComputeSettings(device=device)
         self.device = make_fabric(self.recipe("32-true"), self.compute).device
         self.until = time.monotonic() + 60 * minutes
         self.usable = {f"case{n}": write_case(folder, n, size.volume) for n in range(size.cases)}
@@ -134,19 +136,29 @@ class Benchmark:
         )
 
     def fitting(
-        self, method: Method, precision: str, feed: Any, runs: Path, **changes: Any
-    ) -> tuple[Fitting, Fabric]:
-        """A training by the pipeline's own loop."""
+        self,
+        method: Method,
+        precision: str,
+        feed: Any,
+        runs: Path,
+        *,
+        watch: Callable[[Sequence[Row]], None] = lambda rows: None,
+        checkpoint_every: int = 10**6,
+        **changes: Any,
+    ) -> Fitting:
+        """A training by the pipeline's own loop; `changes` are those of the recipe."""
         recipe = self.recipe(
             precision.removesuffix(" compiled").replace("TF32", "32-true"), **changes
         )
-        compute = self.compute.model_copy(update={"compile": precision.endswith("compiled")})
-        fabric = make_fabric(recipe, compute)
-        fitting = Fitting(
-            method, fabric, recipe, compute, feed, None, seed=0, classes=["lesion"],
-            folder=runs, report=runs,
+        compute = ComputeSettings(
+            device=self.compute.device,
+            compile=precision.endswith("compiled"),
+            checkpoint_every=checkpoint_every,
+        )
+        return Fitting(
+            method, make_fabric(recipe, compute), recipe, compute, feed, None, seed=0,
+            classes=["lesion"], folder=runs, report=runs, watch=watch,
         )  # fmt: skip
-        return fitting, fabric
 
     def late(self) -> bool:
         """Whether there is no time for more."""
@@ -191,7 +203,7 @@ def step_seconds(bench: Benchmark, name: str, precision: str, feed: Any) -> dict
         redirect_stdout(StringIO()),
     ):
         for run, steps in (("warm-up", bench.size.warm_up), ("measured", bench.size.steps)):
-            fitting, _ = bench.fitting(
+            fitting = bench.fitting(
                 method, precision, feed, Path(runs, run), epochs=1, iterations=steps
             )
             synchronise(bench.device)
@@ -246,7 +258,7 @@ def curves(bench: Benchmark, name: str = "nnunet") -> dict[str, list[float]]:
     for precision in ("32-true", "bf16-mixed"):
         with tempfile.TemporaryDirectory() as runs, redirect_stdout(StringIO()):
             each = min(EPOCH_OF_CURVES, bench.size.curve)
-            fitting, _ = bench.fitting(
+            fitting = bench.fitting(
                 bench.method(name), precision, sampler, Path(runs),
                 epochs=bench.size.curve // each, iterations=each,
             )  # fmt: skip
@@ -255,41 +267,40 @@ def curves(bench: Benchmark, name: str = "nnunet") -> dict[str, list[float]]:
 
 
 def resumes_exactly(bench: Benchmark, name: str = "maml") -> bool:
-    """Whether a training that was stopped after an epoch and resumed ends with the same weights.
+    """Whether a training that was left after an epoch and gone on with ends with the same weights.
 
+    What goes on is a new method, as in a new process: only the checkpoint knows the first epoch.
     Deterministic algorithms are requested, since a GPU's fastest ones differ from run to run.
     """
-    sampler, ends = bench.sampler("device"), []
-    for stops in ((2,), (1, 2)):
+    sampler = bench.sampler("device")
+
+    def trained(runs: str, watch: Callable[[Sequence[Row]], None] = lambda rows: None) -> Weights:
         method = bench.method(name)
-        with tempfile.TemporaryDirectory() as runs, redirect_stdout(StringIO()):
-            for epochs in stops:
-                method = bench.method(name) if epochs == stops[0] else method
-                fitting, _ = bench.fitting(
-                    method, "bf16-mixed", sampler, Path(runs), epochs=2, iterations=2
-                )
-                _run_until(fitting, epochs)
-        ends.append({key: value.cpu() for key, value in method.network.state_dict().items()})
-    return all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
+        bench.fitting(
+            method, "bf16-mixed", sampler, Path(runs), watch=watch, checkpoint_every=1,
+            epochs=2, iterations=2,
+        ).run()  # fmt: skip
+        return {key: value.cpu() for key, value in method.network.state_dict().items()}
+
+    with (
+        tempfile.TemporaryDirectory() as whole,
+        tempfile.TemporaryDirectory() as left,
+        redirect_stdout(StringIO()),
+    ):
+        uninterrupted = trained(whole)
+        with suppress(_LeftHere):
+            trained(left, watch=_leave)
+        resumed = trained(left)
+    return all(torch.equal(uninterrupted[key], resumed[key]) for key in uninterrupted)
 
 
 class _LeftHere(Exception):
     """The training was stopped, as if killed."""
 
 
-def _run_until(fitting: Fitting, epochs: int) -> None:
-    """Train, but stop after the given number of epochs, with the checkpoint written by then."""
-
-    def leave(rows: Any) -> None:
-        if len(rows) == epochs and epochs == 1:
-            raise _LeftHere
-
-    fitting._watch = leave
-    fitting._compute = fitting._compute.model_copy(update={"checkpoint_every": 1})
-    try:
-        fitting.run()
-    except _LeftHere:
-        return
+def _leave(rows: Sequence[Row]) -> None:
+    """Leave a training after its first epoch, whose checkpoint is written by then."""
+    raise _LeftHere
 
 
 @torch.inference_mode()

@@ -1,11 +1,12 @@
+import importlib
 import json
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks/gpu.py"
@@ -36,6 +37,8 @@ def test_it_runs_without_what_only_the_rest_of_the_pipeline_needs(tmp_path):
     for steps in found["steps"].values():
         assert steps["synthetic"]["bf16-mixed"]["seconds"] > 0
         assert steps["real"].keys() == {"device", "host", "disk"}
+        fastest = min(place["seconds"] for place in steps["real"].values())
+        assert steps["hours"] == pytest.approx(fastest * 600 * 250 / 3600)
     assert found["resumes"] is True
     assert all(len(losses) == 1 for losses in found["curves"].values())
     page = (tmp_path / "benchmarks-gpu.md").read_text()
@@ -58,5 +61,10 @@ def test_without_a_gpu_it_says_so():
     assert done.stderr.strip() == "no GPU here; `--tiny` tries the program on a CPU"
 
 
-def test_hours_are_those_of_all_of_the_paper_s_steps():
-    assert runpy.run_path(str(SCRIPT))["PAPER_STEPS"] == 150_000
+def test_a_checkpoint_without_the_weights_is_not_taken_for_an_exact_resume(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    gpu = importlib.import_module("gpu")
+    bench = gpu.Benchmark(gpu.TINY, "cpu", tmp_path, minutes=1)
+    assert gpu.resumes_exactly(bench)
+    monkeypatch.setattr(torch.nn.Module, "load_state_dict", lambda *_, **__: None)
+    assert not gpu.resumes_exactly(bench)
