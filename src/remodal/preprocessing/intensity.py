@@ -53,7 +53,7 @@ def normalise(
         raise BadCase("holds NaN or infinite values", expected="finite intensities")
     background = image == 0 if settings.normalise == "case_nonzero" else None
     inside = np.ones(image.shape, bool) if background is None else ~background
-    limits = _LIMITS[settings.clip.by](image[inside], settings.clip, measured)
+    limits = _LIMITS[settings.clip.by](image, inside, settings.clip, measured)
     if limits is not None:
         lower, upper = limits
         if lower < upper:
@@ -68,27 +68,29 @@ def normalise(
     return image, Intensity(*(limits or (None, None)), mean, sd)
 
 
-def _of_case(values: np.ndarray, clip: ClipSettings, measured: Any) -> Limits | None:
-    if not values.size:
+def _of_case(
+    image: np.ndarray, inside: np.ndarray, clip: ClipSettings, measured: Any
+) -> Limits | None:
+    if not inside.any():
         return None
-    lower, upper = np.percentile(values, clip.percentiles)
+    lower, upper = np.percentile(image[inside], clip.percentiles)
     return float(lower), float(upper)
 
 
 def _of_dataset(
-    values: np.ndarray, clip: ClipSettings, measured: Mapping[str, Any] | None
+    image: np.ndarray, inside: np.ndarray, clip: ClipSettings, measured: Mapping[str, Any] | None
 ) -> Limits | None:
-    if not values.size:
+    if not inside.any():
         return None
     if measured is None:
         raise ValueError("clip `dataset_foreground` needs the fingerprint's percentiles")
     return float(measured["lower"]), float(measured["upper"])
 
 
-#: How to get the limits of the clipping (None: no clipping) from the voxels that count.
-_LIMITS: dict[str, Callable[[np.ndarray, ClipSettings, Any], Limits | None]] = {
-    "none": lambda values, clip, measured: None,
-    "range": lambda values, clip, measured: clip.range,
+#: How to get the limits of the clipping (None: no clipping) from the voxels that count, `inside`.
+_LIMITS: dict[str, Callable[[np.ndarray, np.ndarray, ClipSettings, Any], Limits | None]] = {
+    "none": lambda image, inside, clip, measured: None,
+    "range": lambda image, inside, clip, measured: clip.range,
     "case": _of_case,
     "dataset_foreground": _of_dataset,
 }
