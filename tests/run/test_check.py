@@ -42,6 +42,14 @@ def test_an_unknown_method_is_named(check):
         check(settings.model_copy(update={"methods": methods}))
 
 
+@pytest.mark.parametrize("check", [check_study, check_names])
+def test_a_wrong_option_of_a_way_of_registration_is_named_even_if_another_is_chosen(check):
+    change = {"registration": {"method": "none", "options": {"elastix": {"bins": 32}}}}
+    settings = compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
+    with pytest.raises(UserError, match=r"registration\.options\.elastix\.bins: is no option"):
+        check(settings)
+
+
 def test_a_right_study_is_summed_up():
     assert check_study(study(weights="repo")) == "6 cases of 6 patients, 7 methods: ok"
     check_names(study(weights="repo"))

@@ -67,9 +67,10 @@ def check_names(settings: Settings) -> None:
     torch, which takes seconds and memory, so a process of its own does that.
 
     Raises:
-        UserError: an unknown method, an option that it does not have or take, or unlabelled samples
-            for a method that cannot use them.
+        UserError: an unknown method or way of registration, an option that it does not have or
+            take, or unlabelled samples for a method that cannot use them.
     """
+    check_registration(settings.registration)
     for method in settings.methods.values():
         require_method(method.type)
     if not any(
