@@ -13,10 +13,8 @@ from remodal.errors import UserError
 from remodal.results.files import read_json
 from remodal.results.paths import (
     Training,
-    data_of,
     prediction_file,
     prediction_folder,
-    registered_folder,
     settings_file,
     splits_file,
 )
@@ -33,16 +31,12 @@ class Prediction:
         reason: why it has none.
         values: class indices of the segmentation that make up the mask.
         origin: study, method, scenario, fold and seed, and digests of segmentation and weights.
-        fixed: the image whose grid the segmentation lies on, as the study registered the case.
-        moved: the images that the study moved onto that grid by a transform.
     """
 
     path: Path | None
     reason: str
     values: tuple[int, ...]
     origin: dict[str, Any]
-    fixed: str
-    moved: tuple[str, ...]
 
 
 def find_prediction(mask: MaskSettings, case: str, studies: Path) -> Prediction:
@@ -58,14 +52,12 @@ def find_prediction(mask: MaskSettings, case: str, studies: Path) -> Prediction:
             know the case, or has no model known not to have trained on its patient.
     """
     study = studies / mask.study
-    settings = _settings(study)
+    settings = settings_of(study)
     values = _values(mask, settings)
     where = f"{mask.study}, {case}"
     splits = _content(splits_file(study), mask.study)
-    record = _registration(settings, studies, case)
-    blank = Prediction(None, "", values, {"study": mask.study}, *record)
     if case in splits["quarantined"]:
-        return _without(blank, f"quarantined in study {mask.study}")
+        return _without(f"quarantined in study {mask.study}", values, {"study": mask.study})
     fold = _fold_that_tests(splits, case, where)
     training = Training(mask.method, fold, mask.seed)
     folder = prediction_folder(study, training, mask.scenario)
@@ -77,9 +69,9 @@ def find_prediction(mask: MaskSettings, case: str, studies: Path) -> Prediction:
     if case not in predicted["cases"]:
         reasons = {**predicted["quarantined"], **predicted["failed"]}
         why = reasons.get(case, "the scenario cannot be tried on it")
-        return _without(blank, f"not predicted in study {mask.study} ({why})", origin)
+        return _without(f"not predicted in study {mask.study} ({why})", values, origin)
     path = prediction_file(folder, case)
-    return Prediction(path, "", values, origin | {"sha256": predicted["cases"][case]}, *record)
+    return Prediction(path, "", values, origin | {"sha256": predicted["cases"][case]})
 
 
 def mask_states(
@@ -98,9 +90,8 @@ def mask_states(
     return {name: one.origin.get("sha256", one.reason) for name, one in found.items()}
 
 
-def _without(blank: Prediction, reason: str, origin: Mapping[str, Any] | None = None) -> Prediction:
-    told = {**(origin or blank.origin), "missing": reason}
-    return Prediction(None, reason, blank.values, told, blank.fixed, blank.moved)
+def _without(reason: str, values: tuple[int, ...], origin: Mapping[str, Any]) -> Prediction:
+    return Prediction(None, reason, values, {**origin, "missing": reason})
 
 
 def _fold_that_tests(splits: Mapping[str, Any], case: str, where: str) -> int:
@@ -160,23 +151,13 @@ def _values(mask: MaskSettings, settings: Settings) -> tuple[int, ...]:
     return tuple(known.index(name) + 1 for name in wanted)
 
 
-def _registration(settings: Settings, studies: Path, case: str) -> tuple[str, tuple[str, ...]]:
-    """The image onto whose grid a study registered a case, and the images that it moved there."""
-    folder = registered_folder(data_of(studies / settings.study_id, settings.data_id), case)
-    try:
-        details = read_json(folder / "registration.json")["details"]
-    except (OSError, ValueError):
-        return settings.registration.fixed, ()
-    moved = [
-        name
-        for name in details.get("modalities", [])
-        if isinstance(details.get(name), dict) and details[name].get("transforms")
-    ]
-    return details.get("fixed", settings.registration.fixed), tuple(moved)
-
-
 @cache
-def _settings(study: Path) -> Settings:
+def settings_of(study: Path) -> Settings:
+    """Effective settings of a study that was run.
+
+    Raises:
+        UserError: it was not run.
+    """
     path = settings_file(study)
     if not path.is_file():
         raise _not_run(study.name, path)

@@ -9,8 +9,9 @@ import numpy as np
 from remodal.errors import UserError
 from remodal.geometry.volume import Volume
 from remodal.intake.nifti import read_volume
-from remodal.masks.prediction import Prediction, find_prediction
-from remodal.results.files import sha256
+from remodal.masks.prediction import find_prediction, settings_of
+from remodal.results.files import read_json, sha256
+from remodal.results.paths import data_of, registered_folder
 from remodal.settings import MaskSettings
 
 
@@ -55,7 +56,7 @@ def read_mask(
         origin = {"uses_label": True, "values": list(mask.label)}
         return Mask(volume.with_array(np.isin(volume.array, mask.label)), origin)
     found = find_prediction(mask.of(modality), case, studies)
-    _require_in_place(found, case, modality)
+    _require_in_place(mask.of(modality), case, modality, studies)
     if found.path is None:
         return Mask(None, found.origin)
     if not found.path.is_file() or sha256(found.path) != found.origin["sha256"]:
@@ -68,16 +69,24 @@ def read_mask(
     return Mask(volume.with_array(np.isin(volume.array, found.values)), found.origin)
 
 
-def _require_in_place(found: Prediction, case: str, modality: str) -> None:
-    """Require that the prediction lies where the image does.
+def _require_in_place(mask: MaskSettings, case: str, modality: str, studies: Path) -> None:
+    """Require that the predictions lie where the image does.
 
     Raises:
-        UserError: its study moved the image onto another's grid.
+        UserError: their study moved the image onto another's grid.
     """
-    if modality in found.moved:
+    settings = settings_of(studies / mask.study)
+    folder = registered_folder(data_of(studies / mask.study, settings.data_id), case)
+    try:
+        details = read_json(folder / "registration.json")["details"]
+    except (OSError, ValueError):
+        return
+    of_image = details.get(modality)
+    if isinstance(of_image, dict) and of_image.get("transforms"):
+        fixed = details.get("fixed", settings.registration.fixed)
         raise UserError(
-            f"its study moved the {modality} image onto the {found.fixed} image's grid, and "
-            "predicted there",
+            f"its study moved the {modality} image onto the {fixed} image's grid, and predicted "
+            "there",
             where=f"mask of {case}, {modality}",
             expected="predictions that lie where the image does",
             remedy="predict in a study whose registration.method is `none` or `header`",
