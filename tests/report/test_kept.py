@@ -64,6 +64,16 @@ def test_what_differs_is_said_with_its_size_and_what_the_runs_were_unlike_in(stu
     )
 
 
+def test_a_difference_is_that_of_its_metric_however_the_column_is_averaged(study, tmp_path):
+    columns = ("dice", "dice.fold_mean", "dice.minus-mixed", "hd95_mm.minus-mixed.fold_mean")
+    keys = [f"table1.maml.both.{column}" for column in columns]
+    numbers = dict.fromkeys(keys, 10.0) | {f"{key}.n": 6 for key in keys}
+    keep_tables(study("kept-study", numbers), tmp_path / "kept")
+    moved = numbers | {key: 10.0 + step for step, key in enumerate(keys)}
+    said = compared(study(numbers=moved), tmp_path / "kept")
+    assert "(means by at most dice 2, hd95_mm 3)" in said
+
+
 def test_a_difference_between_like_runs_is_to_be_reported(study, kept):
     said = compared(study(numbers=NUMBERS | {"table1.maml.both.dice.n": 5}), kept)
     assert said.endswith("explains it: please report it.")

@@ -247,11 +247,11 @@ def test_means_of_cases_and_of_folds_and_spreads_over_cases_folds_and_seeds(stud
         "Ours are under cases means ± standard deviations over test cases, each averaged over its "
         "seeds; under folds means ± standard deviations over the folds' means."
     )
-    for spread, text in {
-        "folds": "77.00 ± 14.14",
-        "seeds": "77.00 ± 2.83",
-        "none": "77.00",
-    }.items():
+    for spread, text, sd in (
+        ("folds", "77.00 ± 14.14", 14.1421),
+        ("seeds", "77.00 ± 2.83", 2.8284),
+        ("none", "77.00", None),
+    ):
         table = study(
             {"rows": [ROW], "columns": [{"metric": "dice"}], "spread": spread},
             FOLDS,
@@ -259,6 +259,8 @@ def test_means_of_cases_and_of_folds_and_spreads_over_cases_folds_and_seeds(stud
             seeds=(0, 1),
         )
         assert ours(table) == [[text]]
+        numbers = summary_numbers([table], [])
+        assert [value for key, value in numbers.items() if key.endswith(".sd")] == [sd]
 
 
 def test_columns_of_groups_beside_the_mean_of_fold_means_and_the_case_weighted_mean(study):
@@ -413,7 +415,9 @@ def test_a_claim_may_be_about_a_region_and_a_group():
     cases = measured_methods(a=80, b=75)
     other = cases.assign(region="core", dice=50.0)
     cases["group"] = other["group"] = "cyst"
-    both = pd.concat([cases, other])
+    names = {"case": "of another type " + cases["case"], "patient": "another " + cases["patient"]}
+    another = cases.assign(group="metastasis", dice=50.0, **names)
+    both = pd.concat([cases, other, another])
     cell = {"scenario": "both", "region": "tumour", "group": "cyst"}
     claim = ClaimSettings.model_validate(
         {

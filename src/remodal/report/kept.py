@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from remodal.errors import UserError
+from remodal.metrics.registry import METRICS
 from remodal.results.files import read_json, write_json
 
 _SUMMARY, _MADE = "summary.json", "made-with.json"
@@ -69,9 +70,15 @@ def _largest(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
         other = theirs.get(key)
         # Only a mean has a number of cases beside it; other numbers are counts and spreads.
         if f"{key}.n" in ours and value is not None and other is not None:
-            metric = key.rpartition(".")[2]
+            metric = _metric_of(key)
             found[metric] = max(found.get(metric, 0.0), abs(value - other))
     return [f"{metric} {value:.4g}" for metric, value in found.items() if value]
+
+
+def _metric_of(key: str) -> str:
+    """The metric in the name of a number; how it is averaged may stand after it."""
+    parts = key.split(".")
+    return next((part for part in reversed(parts) if part in METRICS), parts[-1])
 
 
 def _made_with(study: Path) -> dict[str, Any]:

@@ -48,14 +48,17 @@ def study_cases(settings: Settings, metrics: Path) -> pd.DataFrame:
 def summary_numbers(
     tables: Sequence[Table], claims: Sequence[Mapping[str, Any]]
 ) -> dict[str, float | None]:
-    """Flat numbers for programs (None: undefined; a method not run is absent)."""
+    """Flat numbers for programs (None: undefined; a method not run is absent).
+
+    A mean and its `.sd` are those that the table shows.
+    """
     numbers: dict[str, float | None] = {}
     for table in tables:
         for row, entry in table.entries:
             key = f"{table.name}.{row.name}.{entry.column.name}"
             if entry.summary is not None:
                 numbers[key] = _rounded(entry.mean)
-                numbers[f"{key}.sd"] = _rounded(entry.summary.sd)
+                numbers[f"{key}.sd"] = _rounded(entry.sd)
                 numbers[f"{key}.n"] = entry.summary.n
                 numbers[f"{key}.missed"] = entry.summary.missed
             elif not isnan(entry.mean):
