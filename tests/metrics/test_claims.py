@@ -1,13 +1,19 @@
 import json
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from remodal.errors import UserError
+from remodal.metrics.claim_kinds import KINDS
 from remodal.metrics.claim_kinds.within_noise import noise_floor
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
 from remodal.settings import Cell, ClaimSettings
+
+
+def test_the_settings_know_every_kind_of_claim():
+    assert list(get_args(ClaimSettings.model_fields["kind"].annotation)) == list(KINDS)
 
 
 def cell(method, scenario="both"):
