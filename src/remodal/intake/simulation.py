@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from remodal.errors import UserError
 from remodal.extensions import OURS
 from remodal.intake.datasets import data_source, sources
+from remodal.settings.merging import problems
 from remodal.settings.section import Section
 
 if TYPE_CHECKING:
@@ -54,27 +55,29 @@ def simulation_of(settings: "Settings") -> Simulation | None:
     return simulation
 
 
-def simulation_options(settings: "Settings") -> Section:
-    """The checked options of a study's simulation.
+def require_simulation(settings: "Settings") -> Simulation:
+    """How a study's cases are made.
 
     Raises:
-        UserError: the study's cases are not simulated, or one line for each wrong option.
+        UserError: as `simulation_of`, or the study's cases are not simulated.
     """
     simulation = simulation_of(settings)
     if simulation is None:
         raise UserError(f"`{settings.data.source}` is not simulated", where="data.source")
-    where = f"simulation.{simulation.part}"
+    return simulation
+
+
+def simulation_options(settings: "Settings") -> Section:
+    """The checked options of a study's simulation.
+
+    Raises:
+        UserError: as `require_simulation`, or what is wrong with each option.
+    """
+    simulation = require_simulation(settings)
     try:
         return simulation.options.model_validate(settings.simulation.get(simulation.part, {}))
     except ValidationError as error:
-        raise UserError("; ".join(map(_line, error.errors())), where=where) from error
-
-
-def _line(problem: dict) -> str:
-    key = ".".join(map(str, problem["loc"]))
-    if problem["type"] == "extra_forbidden":
-        return f"`{key}` is not an option (misspelt?)"
-    return f"`{key}`: {problem['msg'].removeprefix('Value error, ')}" if key else problem["msg"]
+        raise UserError(problems(error, f"simulation.{simulation.part}")) from error
 
 
 def simulations() -> dict[str, type[Section]]:

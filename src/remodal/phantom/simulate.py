@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from remodal.errors import UserError
-from remodal.intake.simulation import Simulation, simulation_of, simulation_options
+from remodal.intake.simulation import require_simulation, simulation_options
 from remodal.results.records import Record, with_quarantine
 from remodal.settings import Settings
 
@@ -26,7 +26,7 @@ def simulate(
         UserError: no such case, or a data set that is not simulated.
     """
     options = simulation_options(settings)
-    module = import_module(_simulation(settings).module)
+    module = import_module(require_simulation(settings).module)
 
     def work() -> Record:
         try:
@@ -50,16 +50,9 @@ def fetch(settings: Settings, output: Path) -> None:
         UserError: the data set needs no files.
         EnvironmentProblem: no network, or other files than expected.
     """
-    simulation = _simulation(settings)
+    simulation = require_simulation(settings)
     if not simulation.fetches:
         raise UserError(
             f"`{settings.data.source}` starts from no fetched file", where="data.source"
         )
     import_module(simulation.module).fetch(output)
-
-
-def _simulation(settings: Settings) -> Simulation:
-    simulation = simulation_of(settings)
-    if simulation is None:
-        raise UserError(f"`{settings.data.source}` is not simulated", where="data.source")
-    return simulation
