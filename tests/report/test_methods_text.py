@@ -98,6 +98,36 @@ def test_the_measures_are_listed_once(text_of):
     assert "Reported are Dice [%], ASSD [voxel] and MASD [voxel], mean" in text_of()
 
 
+def test_means_and_spreads_are_said_to_be_those_of_the_tables(text_of):
+    assert "means ± standard deviations over test cases, each averaged" in text_of()
+    row = {"method": "maml", "scenario": "both"}
+    of_folds = {"title": "T", "metrics": ["dice"], "mean": "folds", "spread": "folds"}
+    tables = {name: of_folds | {"rows": [row]} for name in ("table1", "table2")}
+    text = text_of(tables=tables)
+    assert "Reported are Dice [%], means ± standard deviations over the folds' means, with" in text
+    assert "over test cases" not in text
+    tables["table2"] = tables["table2"] | {"mean": "cases", "spread": "seeds"}
+    text = text_of(tables=tables)
+    assert "each averaged over its seeds ± standard deviations over the seeds' means or" in text
+    assert "(each table says which)" in text
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        (["dice", "assd_voxel"], "cases; an empty prediction has Dice 0 and no surface distance."),
+        (["jaccard"], "cases; an empty prediction has Jaccard 0."),
+        (["dice_dtc", "asd_voxel_dtc"], "cases. Methods were compared"),
+        (["dice", "asd_voxel_dtc"], "has Dice 0, unless a measure's name says otherwise."),
+        (["lesion_recall"], "cases. Methods were compared"),
+    ],
+)
+def test_an_empty_prediction_is_said_to_count_what_it_counts(text_of, metrics, said):
+    row = {"method": "maml", "scenario": "both"}
+    table = {"title": "T", "rows": [row], "metrics": metrics}
+    assert said in text_of(tables={"table1": table, "table2": table})
+
+
 @pytest.mark.parametrize(
     ("quarantined", "said"),
     [

@@ -5,8 +5,8 @@ from typing import Any
 from jinja2 import Environment
 
 from remodal.metrics.contrasts import FEWEST_TRAININGS
-from remodal.metrics.registry import require_metric
 from remodal.metrics.statistics import MOST_EXACT
+from remodal.report.evaluation_text import evaluation_sentence
 from remodal.report.preparation_text import preparation_text
 from remodal.report.recipe_text import (
     checkpoint_sentence,
@@ -91,7 +91,7 @@ def methods_text(
             checkpoint_sentence(settings.recipe),
         ),
         exact_pairs=MOST_EXACT,
-        evaluation_sentence=_evaluation_sentence(settings),
+        evaluation_sentence=evaluation_sentence(settings),
         interval_sentence=_interval_sentence(settings),
         claims_sentence=_claims_sentence(settings),
     )
@@ -177,14 +177,4 @@ def _claims_sentence(settings: Settings) -> str:
     return (
         "The paper's claims were tested with the same variance, Holm-corrected over the "
         f"{len(settings.claims)} claims."
-    )
-
-
-def _evaluation_sentence(settings: Settings) -> str:
-    names = dict.fromkeys(cell.metric for cell in settings.cells())
-    titles = [require_metric(name).title for name in names] or ["Dice [%]"]
-    return (
-        f"Reported are {listed(titles)}, mean and standard deviation over test cases, with "
-        "the number of missed and undefined cases; an empty prediction has Dice 0 and no surface "
-        "distance."
     )

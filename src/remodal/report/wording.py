@@ -9,6 +9,7 @@ from remodal.report.best import counts_differ, mixed_groups
 from remodal.report.cells import Entry, Row, Table
 from remodal.report.published import REPRODUCIBILITY, SPREADS
 from remodal.report.records import digits_of
+from remodal.settings.tables import Mean, Spread
 
 #: The most cases that a note names.
 _LISTED = 8
@@ -187,16 +188,17 @@ _SPREADS = {
 
 def _summed_up(table: Table) -> str:
     """What our means, and the spread after each, are taken over; by column where these differ."""
-    kinds: dict[tuple[str, str], list[str]] = {}
+    kinds: dict[tuple[Mean, Spread], list[str]] = {}
     for column in dict.fromkeys(e.column for _, e in table.entries if e.metric):
         kinds.setdefault((column.mean, column.spread), []).append(column.title)
     if len(kinds) == 1:
-        return f"Ours are {_summed(*next(iter(kinds)))}."
-    said = [f"under {', '.join(titles)} {_summed(*kind)}" for kind, titles in kinds.items()]
+        return f"Ours are {summed(*next(iter(kinds)))}."
+    said = [f"under {', '.join(titles)} {summed(*kind)}" for kind, titles in kinds.items()]
     return f"Ours are {'; '.join(said)}."
 
 
-def _summed(mean: str, spread: str) -> str:
+def summed(mean: Mean, spread: Spread) -> str:
+    """What a mean, and the spread after it, are taken over."""
     if (mean, spread) == ("cases", "cases"):
         return "means ± standard deviations over test cases, each averaged over its seeds"
     if mean == spread:
