@@ -51,7 +51,7 @@ NEW_METHOD = {"train": FOLDS, "infer": FOLDS, "evaluate": FOLDS} | _SHOWN_ONCE
 #: are normalised with may have changed.
 CHANGED_SCAN = (
     {"convert": 1, "register": 1, "split": 1, "fingerprint": FOLDS, "preprocess": PATIENTS}
-    | {"inventory": FOLDS, "train": 7 * FOLDS, "infer": 9 * FOLDS, "evaluate": 9 * FOLDS}
+    | {"inventory": FOLDS, "train": 7 * FOLDS, "infer": 11 * FOLDS, "evaluate": 11 * FOLDS}
     | _SHOWN_ONCE
 )
 

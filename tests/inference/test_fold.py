@@ -11,6 +11,7 @@ from remodal.errors import FaultOfOurs, UserError
 from remodal.inference import fold as fold_module
 from remodal.inference.fold import infer_fold
 from remodal.inference.foreign import fitted
+from remodal.inference.images import RegisteredImages
 from remodal.inference.sliding_window import sliding_window
 from remodal.intake.nifti import read_volume
 from remodal.methods.base import Method
@@ -167,11 +168,13 @@ def test_quarantined_cases_are_left_out_and_listed(study, tmp_path) -> None:
     assert index["quarantined"] == {"b": "no body found"}
 
 
-@pytest.mark.parametrize("broken", ["_read_images", "_export"])
+@pytest.mark.parametrize(
+    ("place", "broken"), [(RegisteredImages, "prepared"), (fold_module, "_export")]
+)
 def test_a_fault_of_ours_in_a_case_leaves_the_others_and_the_reason(
-    study, tmp_path, monkeypatch, capsys, broken
+    study, tmp_path, monkeypatch, capsys, place, broken
 ) -> None:
-    works = getattr(fold_module, broken)
+    works = getattr(place, broken)
 
     def breaks(first, *others):
         done = works(first, *others)
@@ -179,7 +182,7 @@ def test_a_fault_of_ours_in_a_case_leaves_the_others_and_the_reason(
             raise ZeroDivisionError("secret")
         return done
 
-    monkeypatch.setattr(fold_module, broken, breaks)
+    monkeypatch.setattr(place, broken, breaks)
     with pytest.raises(ZeroDivisionError):
         infer(study, "maml", "both", tmp_path / "by hand")
     index = infer(study, "maml", "both", tmp_path / "out", quarantine=True)
@@ -202,7 +205,7 @@ def test_a_fault_in_every_case_or_of_the_machine_fails_the_job(
         def breaks(*_arguments, error=error):
             raise error
 
-        monkeypatch.setattr(fold_module, "_read_images", breaks)
+        monkeypatch.setattr(RegisteredImages, "prepared", breaks)
         with pytest.raises(raised):
             infer(study, "maml", "both", tmp_path, quarantine=True)
         assert not (tmp_path / "predictions.json").exists()

@@ -17,6 +17,9 @@ SPLITS = {
     "quarantined": {},
 }
 NOTHING = Trained()
+TABLES = ("table1", "table2", "table2_native")
+#: No image is read as it was scanned.
+REGISTERED = {"arterial_native": {"space": "registered"}}
 
 
 @pytest.fixture
@@ -45,6 +48,12 @@ def test_just_the_augmentation_that_was_on_is_named(text_of):
     assert "not augmented" in text_of(recipe={"augmentation": nothing})
     alone = {**nothing, "blur_probability": 0.25}
     assert "Patches were blurred (0.25) at random" in text_of(recipe={"augmentation": alone})
+
+
+def test_where_a_scenario_reads_images_as_they_were_scanned_is_said(text_of):
+    text = text_of()
+    assert "In the scenario arterial_native the image was segmented as it was scanned" in text
+    assert "as it was scanned" not in text_of(scenarios=REGISTERED)
 
 
 def test_a_method_with_a_recipe_of_its_own_is_named(text_of):
@@ -102,7 +111,7 @@ def test_means_and_spreads_are_said_to_be_those_of_the_tables(text_of):
     assert "means ± standard deviations over test cases, each averaged" in text_of()
     row = {"method": "maml", "scenario": "both"}
     of_folds = {"title": "T", "metrics": ["dice"], "mean": "folds", "spread": "folds"}
-    tables = {name: of_folds | {"rows": [row]} for name in ("table1", "table2")}
+    tables = {name: of_folds | {"rows": [row]} for name in TABLES}
     text = text_of(tables=tables)
     assert "Reported are Dice [%], means ± standard deviations over the folds' means, with" in text
     assert "over test cases" not in text
@@ -125,7 +134,7 @@ def test_means_and_spreads_are_said_to_be_those_of_the_tables(text_of):
 def test_an_empty_prediction_is_said_to_count_what_it_counts(text_of, metrics, said):
     row = {"method": "maml", "scenario": "both"}
     table = {"title": "T", "rows": [row], "metrics": metrics}
-    assert said in text_of(tables={"table1": table, "table2": table})
+    assert said in text_of(tables=dict.fromkeys(TABLES, table))
 
 
 @pytest.mark.parametrize(
@@ -152,10 +161,12 @@ def test_unlabelled_cases_are_counted_in_use_and_out_of_it(text_of, quarantined,
 
 def test_images_are_said_to_be_cropped_and_by_what(text_of):
     crop = {"mask": {"study": "region-paper", "method": "nnunet", "scenario": "both"}}
-    text = text_of(preprocessing={"crop": crop, "clip": {"range": [-70, 180]}, "normalise": "unit"})
+    changed = {"crop": crop, "clip": {"range": [-70, 180]}, "normalise": "unit"}
+    text = text_of(preprocessing=changed, scenarios=REGISTERED)
     assert "cropped to the box of a structure predicted by study region-paper, by models" in text
     assert "Intensities were clipped to -70 to 180 and scaled to 0 to 1" in text
-    text = text_of(preprocessing={"crop": {"mask": {"label": [1]}, "outside": -1000}})
+    crop = {"mask": {"label": [1]}, "outside": -1000}
+    text = text_of(preprocessing={"crop": crop}, scenarios=REGISTERED)
     assert "the reference label (values 1), also in test cases; voxels outside it were" in text
 
 
@@ -163,7 +174,10 @@ def test_images_are_said_to_be_cropped_and_by_what(text_of):
     ("overrides", "uses"),
     [
         ({}, []),
-        ({"preprocessing": {"crop": {"mask": {"label": [1]}}}}, ["to crop the images"]),
+        (
+            {"preprocessing": {"crop": {"mask": {"label": [1]}}}, "scenarios": REGISTERED},
+            ["to crop the images"],
+        ),
         (
             {
                 "registration": {

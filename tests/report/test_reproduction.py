@@ -23,10 +23,10 @@ def test_the_page_shows_every_printed_number_of_tables_1_and_2_and_what_is_not_b
 
 
 def test_committed_results_are_shown_with_their_preset_and_number_of_cases(tmp_path):
-    assert reproduction("maml", tmp_path).count("nothing committed yet") == 11
+    assert reproduction("maml", tmp_path).count("nothing committed yet") == 13
     key = "table2.maml.venous.dice"
     summary = {key: 61.5, f"{key}.sd": 7.25, f"{key}.n": 20, "claims.hold": 0}
     write_json(tmp_path / "liver-trend" / "summary.json", summary)
     page = reproduction("maml", tmp_path)
     assert "preset trend: Dice [%] 61.50 ± 7.25 (n = 20)" in page
-    assert page.count("nothing committed yet") == 10
+    assert page.count("nothing committed yet") == 12

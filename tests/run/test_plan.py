@@ -98,17 +98,17 @@ def test_a_training_is_given_models_of_its_own_fold_and_seed():
 def test_each_model_is_measured_in_the_scenarios_of_its_method():
     found = plan(splits={"scheme": "kfold", "folds": 2})
     measured = found.measured_scenarios()
-    assert len(measured) == len(found.predicted_scenarios()) == 2 * 9
+    assert len(measured) == len(found.predicted_scenarios()) == 2 * 11
     of_maml = [path.stem for path in measured if "maml/fold0-seed0" in str(path)]
-    assert of_maml == ["both", "arterial", "venous"]
+    assert of_maml == ["both", "arterial", "venous", "arterial_native"]
 
 
 def test_each_row_of_each_table_has_its_file():
     found = plan()
     rows = found.table_rows(found.study)
-    assert len(rows) == 9
-    assert {row.name.partition(".")[0] for row in rows} == {"table1", "table2"}
-    assert len(found.tables(found.study)) == 6
+    assert len(rows) == 11
+    assert {row.name.partition(".")[0] for row in rows} == {"table1", "table2", "table2_native"}
+    assert len(found.tables(found.study)) == 9
 
 
 def test_a_gpu_is_asked_for_unless_the_study_wants_none():
@@ -122,7 +122,8 @@ def test_masks_of_another_study_are_asked_for_before_anything_starts(tmp_path, m
     rows = [
         (case, name, "x", "x" if name == "venous" else "") for case in "ab" for name in MODALITIES
     ]
-    own = {"data": sheet_of(tmp_path, *rows)}
+    registered = {"arterial_native": {"space": "registered"}}
+    own = {"data": sheet_of(tmp_path, *rows), "scenarios": registered}
     cropped = plan(**own, preprocessing={"crop": {"mask": MASK}})
     predicted = first.folder / "predictions/nnunet/fold0-seed0/both/a.nii.gz"
     assert cropped.crop_mask("a") == {"venous": sha256(predicted)}

@@ -94,6 +94,14 @@ def test_presets_write_to_folders_of_their_own():
         ),
         ({"methods": {"my/net": {"type": "maml"}}}, "methods: `my/net` is no name"),
         ({"scenarios": {".": ["venous"]}}, "scenarios: `.` is no name"),
+        (
+            {"scenarios": {"both": {"present": ["arterial", "venous"], "space": "native"}}},
+            "scenarios.both.space: in `native` space one image is present",
+        ),
+        (
+            {"preprocessing": {"crop": {"mask": {"label": [1]}}}},
+            "scenarios.arterial_native.space: `native` has no mask to crop an image by",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(config, said):
@@ -161,6 +169,19 @@ def test_a_changed_setting_reruns_just_the_stages_that_read_it(change, stages):
     before, after = liver(), liver(**change)
     changed = {stage for stage in STAGES if depends_on(before, stage) != depends_on(after, stage)}
     assert changed == stages
+
+
+def test_another_scenario_reruns_no_inference_in_the_others():
+    before = liver()
+    after = liver(scenarios={"venous_native": {"present": ["venous"], "space": "native"}})
+    native = liver(scenarios={"arterial": {"present": ["arterial"], "space": "native"}})
+
+    def infer(settings, scenario):
+        return depends_on(settings, "infer", scenario=scenario)
+
+    assert all(infer(before, name) == infer(after, name) for name in before.scenarios)
+    changed = {name for name in before.scenarios if infer(before, name) != infer(native, name)}
+    assert changed == {"arterial"}
 
 
 def test_a_changed_option_reruns_that_method_alone():

@@ -21,10 +21,11 @@ rule infer:
         settings=STUDY_SETTINGS,
         model=subpath(input.weights, parent=True),
         preprocessed=taking_wildcards(PLAN.preprocessed_folder),
+        data=PLAN.data,
         quarantine=PLAN.quarantine_option,
-        depends_on=PLAN.depends_on("infer"),
+        depends_on=taking_wildcards(PLAN.inference_depends_on),
     shell:
         "remodal infer --settings {params.settings} --model {params.model}"
         " --scenario {wildcards.scenario} --preprocessed {params.preprocessed}"
-        " --splits {input.splits} --fold {wildcards.fold} --threads {threads}"
+        " --splits {input.splits} --fold {wildcards.fold} --data {params.data} --threads {threads}"
         " {params.quarantine} --output {output} > {log} 2>&1"

@@ -268,6 +268,10 @@ def infer(
     splits: Splits,
     fold: Fold,
     output: Output,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the data set's results; for a scenario in native space."),
+    ] = None,
     threads: Threads = 8,
     quarantine: Quarantine = False,
 ) -> None:
@@ -287,6 +291,7 @@ def infer(
         splits,
         fold,
         output,
+        data,
         quarantine=quarantine,
     )
 

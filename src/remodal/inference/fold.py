@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import FaultOfOurs, UserError
-from remodal.inference.foreign import Wanted, fitted
+from remodal.inference.foreign import Wanted
+from remodal.inference.images import Images, NativeImages, RegisteredImages
 from remodal.inference.model import Segmenter
 from remodal.intake.nifti import write_volume
 from remodal.preprocessing import restore_image, restore_probabilities
@@ -34,6 +35,7 @@ def infer_fold(
     splits: Path,
     fold: int,
     output: Path,
+    data: Path | None = None,
     *,
     quarantine: bool = False,
 ) -> None:
@@ -51,6 +53,10 @@ def infer_fold(
     patients, into `foreign-<other case>/<case>.nii.gz`; then `pairs` holds the sha256 by case and
     other case, and `cases` is empty.
 
+    In a scenario in native space the image is read as it was converted. Its segmentation is written
+    there, to `native/<case>.nii.gz`, and `<case>.nii.gz` is what becomes of it on the grid of the
+    case's truth. There are no attention maps.
+
     Args:
         settings: the study; only `inference`, `compute` and `scenarios` matter here.
         model: folder of the trained model.
@@ -59,11 +65,14 @@ def infer_fold(
         splits: splits.json.
         fold: its number.
         output: folder to write to.
+        data: folder of the data set's results; needed for a scenario in native space only.
         quarantine: go on after a fault of ours in a case, unless it is in every case.
 
     Raises:
         UserError: unknown scenario, a method that needs a modality that is missing, a model that
-            was trained on one of the test cases, or a case that is not preprocessed.
+            was trained on one of the test cases, a case that is not preprocessed, or a transform
+            of a case that is missing or cannot be applied.
+        BadCase: in native space, an image that cannot be prepared by itself.
     """
     chosen, target = _scenario(settings, scenario), settings.target_of(scenario)
     segmenter = Segmenter(model, chosen.present, settings.inference, settings.compute, target)
@@ -76,8 +85,13 @@ def infer_fold(
     failed: dict[str, str] = {}
     # A fault in every case is not put down to one case, so that of an only case is raised.
     noting = partial(noting_faults, failed=failed, wanted=quarantine and len(usable) > 1)
-    details = {case: record.details for case, record in records.items() if record.ok}
-    attention = _segment(segmenter, wanted, chosen.foreign, details, preprocessed, output, noting)
+    images: Images
+    if chosen.space == "native":
+        images = NativeImages(segmenter, data, output)
+    else:
+        details = {case: record.details for case, record in records.items() if record.ok}
+        images = RegisteredImages(preprocessed, details, segmenter.modalities, chosen.foreign)
+    attention = _segment(segmenter, wanted, images, output, noting)
     if usable and len(failed) == len(usable):
         raise FaultOfOurs("every test case met a fault of ours; the tracebacks are above")
     for case in failed:
@@ -128,16 +142,11 @@ def _digests(output: Path, written: list[Wanted]) -> dict[str, Any]:
 def _segment(
     segmenter: Segmenter,
     wanted: list[Wanted],
-    foreign: list[str],
-    details: Mapping[str, dict[str, Any]],
-    preprocessed: Path,
+    images: Images,
     output: Path,
     noting: Callable[[str], AbstractContextManager[None]],
 ) -> list[str]:
-    """Segment cases, with foreign images where wanted; return the names of the attention maps.
-
-    `details` are the properties of the prepared cases.
-    """
+    """Segment cases, with foreign images where wanted; return the names of the attention maps."""
     attention: set[str] = set()
     exports: list[tuple[str, Future]] = []  # at most one case waits in memory
 
@@ -150,13 +159,14 @@ def _segment(
     with ThreadPoolExecutor(max_workers=1) as exporter:
         for one in progress(wanted, "Segmenting", total=len(wanted)):
             with noting(one.case):
-                image = _read_images(preprocessed, one, foreign, details, segmenter.modalities)
-                probabilities = segmenter.probabilities(image)
-                maps = {} if one.foreign else segmenter.attention(image)
+                prepared = images.prepared(one)
+                probabilities = segmenter.probabilities(prepared.array)
+                shown = images.registered and not one.foreign
+                maps = segmenter.attention(prepared.array) if shown else {}
                 attention |= set(maps)
                 finish()
                 export = exporter.submit(
-                    _export, output, one, probabilities, maps, details[one.case]
+                    _export, output, one, images, probabilities, maps, prepared.properties
                 )
                 exports.append((one.case, export))
         finish()
@@ -195,44 +205,17 @@ def _record(preprocessed: Path, case: str) -> Record:
     return read_record(path)
 
 
-def _read_images(
-    preprocessed: Path,
-    wanted: Wanted,
-    foreign: list[str],
-    details: Mapping[str, dict[str, Any]],
-    modalities: list[str],
-) -> np.ndarray:
-    """The wanted modalities of a stored case, (M, z, y, x); the others are not read.
-
-    Foreign images are another case's, cut or padded about their centre to this case's shape.
-    """
-    if not wanted.foreign:
-        return _channels(preprocessed, wanted.case, details, modalities)
-    images = []
-    for name in modalities:
-        owner = wanted.foreign if name in foreign else wanted.case
-        image = _channels(preprocessed, owner, details, [name])[0]
-        images.append(fitted(image, tuple(details[wanted.case]["shape"])))
-    return np.stack(images)
-
-
-def _channels(
-    preprocessed: Path, case: str, details: Mapping[str, dict[str, Any]], modalities: list[str]
-) -> np.ndarray:
-    channels = [details[case]["modalities"].index(name) for name in modalities]
-    return np.load(preprocessed / f"{case}.npy", mmap_mode="r")[channels]
-
-
 def _export(
     output: Path,
     wanted: Wanted,
+    images: Images,
     probabilities: np.ndarray,
     maps: dict[str, np.ndarray],
     properties: dict[str, Any],
 ) -> None:
-    """Bring a case's results back to the source's geometry and write them."""
+    """Bring a case's results back to the source's geometry, then to its truth, and write them."""
     segmentation = restore_probabilities(probabilities, properties)
-    write_volume(prediction_file(output, *wanted), segmentation)
+    write_volume(prediction_file(output, *wanted), images.placed(wanted.case, segmentation))
     for name, values in maps.items():
         restored = restore_image(values, properties)
         stepped = np.round(restored.array / _ATTENTION_STEP) * np.float32(_ATTENTION_STEP)

@@ -11,10 +11,17 @@ import torch
 from torch import Tensor
 
 from remodal.errors import UserError
+from remodal.geometry.volume import Volume
 from remodal.inference.sliding_window import sliding_window, whole_window
 from remodal.methods.base import Method
 from remodal.models.model_files import load_model
-from remodal.settings import ComputeSettings, InferenceSettings, NetworkSettings
+from remodal.preprocessing import Prepared, prepare
+from remodal.settings import (
+    ComputeSettings,
+    InferenceSettings,
+    NetworkSettings,
+    PreprocessingSettings,
+)
 from remodal.settings.sampling import PatchSettings
 
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -52,6 +59,19 @@ class Segmenter:
         chosen = set(present)
         self.modalities = [name for name in self._method.modalities if name in chosen]
         self._method.require_support(self.modalities)
+
+    def prepared(self, volumes: Mapping[str, Volume], mask: Volume | None = None) -> Prepared:
+        """Images as they were scanned, prepared as the model's training cases were.
+
+        Args:
+            volumes: those of `self.modalities`, in that order, on one grid.
+            mask: for a model whose images were cropped by a mask: bool, on its own grid.
+
+        Raises:
+            BadCase: see `remodal.preprocessing.prepare`.
+        """
+        settings = PreprocessingSettings.model_validate(self.description["preprocessing"])
+        return prepare(volumes, self.description["fingerprint"], settings, mask)
 
     def probabilities(
         self, image: np.ndarray, track: Callable[[Iterable], Iterable] = iter

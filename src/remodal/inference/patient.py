@@ -15,7 +15,7 @@ from remodal.intake.convert import convert_image
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.intake.source_files import is_there
 from remodal.models.model_files import read_description
-from remodal.preprocessing import prepare, restore_probabilities
+from remodal.preprocessing import restore_probabilities
 from remodal.process.progress import progress
 from remodal.registration.ways import mask_of
 from remodal.settings import (
@@ -80,8 +80,7 @@ def predict_patient(
     preprocessing = _section(PreprocessingSettings, description, "preprocessing")
     reference = registration.reference(volumes)
     _require_masks(preprocessing.crop.mask, [reference], structures, "it is cropped by")
-    structure = structures.get(reference)
-    prepared = prepare(volumes, description["fingerprint"], preprocessing, structure)
+    prepared = segmenter.prepared(volumes, structures.get(reference))
     probabilities = segmenter.probabilities(
         prepared.array, partial(progress, description="Segmenting")
     )

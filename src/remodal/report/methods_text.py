@@ -91,6 +91,7 @@ def methods_text(
             checkpoint_sentence(settings.recipe),
         ),
         exact_pairs=MOST_EXACT,
+        native_sentence=_native_sentence(settings),
         evaluation_sentence=evaluation_sentence(settings),
         interval_sentence=_interval_sentence(settings),
         claims_sentence=_claims_sentence(settings),
@@ -177,4 +178,17 @@ def _claims_sentence(settings: Settings) -> str:
     return (
         "The paper's claims were tested with the same variance, Holm-corrected over the "
         f"{len(settings.claims)} claims."
+    )
+
+
+def _native_sentence(settings: Settings) -> str:
+    """Which scenarios read an image as it was scanned, and where their predictions are measured."""
+    native = [name for name, chosen in settings.scenarios.items() if chosen.space == "native"]
+    if not native:
+        return ""
+    word = "scenario" if len(native) == 1 else "scenarios"
+    return (
+        f"In the {word} {listed(native)} the image was segmented as it was scanned, on its own "
+        "grid, and the segmentation was carried onto the reference label's grid by the transforms "
+        "of the registration, by nearest neighbour."
     )

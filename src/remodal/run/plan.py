@@ -41,7 +41,8 @@ def plan_of(settings: Settings) -> "Plan":
 def taking_wildcards(function: Callable[..., Any]) -> Callable[[Any], Any]:
     """The same function for Snakemake: it takes the wildcards that its parameters are named after.
 
-    The plan's functions take a case, modality, method, fold or seed, and know no Snakemake.
+    The plan's functions take a case, modality, method, scenario, fold or seed, and know no
+    Snakemake.
     """
     names = list(signature(function).parameters)
     return lambda wildcards: function(*(getattr(wildcards, name) for name in names))
@@ -253,6 +254,10 @@ class Plan:
     def training_depends_on(self, method: str) -> str:
         """As `depends_on`, with the method."""
         return depends_on(self.settings, "train", method)
+
+    def inference_depends_on(self, scenario: str) -> str:
+        """As `depends_on`, with the scenario."""
+        return depends_on(self.settings, "infer", scenario=scenario)
 
     def trained_models(self) -> list[Path]:
         """Weights of all trainings."""

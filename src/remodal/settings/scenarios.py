@@ -1,7 +1,7 @@
 """What is present at inference: which images, whose, and which of them is segmented."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -22,6 +22,12 @@ class ScenarioSettings(Section):
         default_factory=list,
         description="Images of another patient: each test case is segmented with those of every "
         "test case of other patients in turn.",
+    )
+    space: Literal["registered", "native"] = Field(
+        "registered",
+        description="`registered`: images as registration placed them, on one grid with the truth. "
+        "`native`: one image as it was scanned, prepared by itself as `remodal predict` does it; "
+        "the segmentation is carried onto the truth's grid by the case's stored registration.",
     )
 
     @model_validator(mode="before")
@@ -54,6 +60,12 @@ def require_segmentable(
     require_known(f"{where}.foreign", scenario.foreign, scenario.present)
     if not scenario.own:
         raise ValueError(f"{where}: every image is another patient's; leave one of the case itself")
+    if scenario.space == "native" and len(scenario.present) > 1:
+        raise ValueError(
+            f"{where}.space: in `native` space one image is present, and this scenario has "
+            f"{', '.join(scenario.present)}; several are brought onto one grid by registration, "
+            "which is what `registered` reads"
+        )
     if truth == "case":
         if scenario.target:
             raise ValueError(

@@ -44,7 +44,7 @@ STAGES = {
     "preprocess": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
     "inventory": Stage("remodal.preprocessing.inventory"),
     "train": Stage("remodal.training.loop", ("network", "registration", *_DATA)),
-    "infer": Stage("remodal.inference.fold", ("inference", "scenarios")),
+    "infer": Stage("remodal.inference.fold", ("inference",)),
     "evaluate": Stage(
         "remodal.metrics.evaluate",
         ("metrics.names", "metrics.lesion_overlap", "data.classes", "data.regions"),
@@ -63,7 +63,11 @@ STAGES = {
 
 
 def depends_on(
-    settings: Settings, stage: str, method: str | None = None, module: str | None = None
+    settings: Settings,
+    stage: str,
+    method: str | None = None,
+    module: str | None = None,
+    scenario: str | None = None,
 ) -> str:
     """Digest of everything that a stage's result depends on, apart from its input files.
 
@@ -74,6 +78,7 @@ def depends_on(
         stage: key of `STAGES`.
         method: for `train`, the method: its own settings and file and its recipe count too.
         module: for a stage that uses a module chosen by the settings, that module's dotted name.
+        scenario: for `infer`, the scenario: another one changes nothing.
     """
     described = STAGES[stage]
     parts: dict[str, Any] = {key: _read(settings, key) for key in described.reads}
@@ -92,6 +97,8 @@ def depends_on(
         parts["method code"] = _code(chosen.module)
     if module is not None:
         parts["module code"] = _code(module)
+    if scenario is not None:
+        parts["scenario"] = settings.scenarios[scenario].model_dump(mode="json")
     return _digest(parts)
 
 

@@ -193,6 +193,17 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _native_images_need_no_mask(self) -> "Settings":
+        for name, scenario in self.scenarios.items():
+            if scenario.space == "native" and self.preprocessing.crop.by == "mask":
+                raise ValueError(
+                    f"scenarios.{name}.space: `native` has no mask to crop an image by, since "
+                    "preprocessing.crop.mask lies on the registered images; crop otherwise, "
+                    "or set it to `registered`"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _names_are_usable(self) -> "Settings":
         named = {
             "data.modalities": self.data.modalities,

@@ -1,0 +1,127 @@
+"""Where the images of a fold's test cases come from, and where their segmentations go."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from remodal.errors import BadCase, UserError
+from remodal.geometry.volume import Volume
+from remodal.inference.foreign import Wanted, fitted
+from remodal.inference.model import Segmenter
+from remodal.intake.nifti import read_volume, write_volume
+from remodal.preprocessing import Prepared
+from remodal.registration.stored import carry_label
+from remodal.results.paths import converted_folder, registered_folder
+
+#: Folder of the segmentations on the grids of the images as they were converted.
+NATIVE = "native"
+
+
+class Images(Protocol):
+    """The test cases' images in one space; `registered` if the case's truth lies there too."""
+
+    registered: bool
+
+    def prepared(self, wanted: Wanted) -> Prepared:
+        """The images of one prediction, and how to bring its result back to their source."""
+
+    def placed(self, case: str, segmentation: Volume) -> Volume:
+        """A segmentation of the images' source, on the grid of the case's truth."""
+
+
+class RegisteredImages:
+    """Images as registration placed them, preprocessed and stored.
+
+    Args:
+        preprocessed: folder of the fold's preprocessed cases.
+        details: properties of the prepared cases, by case.
+        modalities: those wanted, in order; the others are not read.
+        foreign: those that come from another case where one is wanted.
+    """
+
+    registered = True
+
+    def __init__(
+        self,
+        preprocessed: Path,
+        details: Mapping[str, dict[str, Any]],
+        modalities: list[str],
+        foreign: list[str],
+    ) -> None:
+        self._folder, self._details = preprocessed, details
+        self._modalities, self._foreign = modalities, foreign
+
+    def prepared(self, wanted: Wanted) -> Prepared:
+        """The wanted modalities of a stored case, (M, z, y, x), in the format of storage.
+
+        Foreign images are another case's, cut or padded about their centre to this case's shape.
+        """
+        properties = self._details[wanted.case]
+        if not wanted.foreign:
+            return Prepared(self._channels(wanted.case, self._modalities), properties)
+        images = []
+        for name in self._modalities:
+            owner = wanted.foreign if name in self._foreign else wanted.case
+            image = self._channels(owner, [name])[0]
+            images.append(fitted(image, tuple(properties["shape"])))
+        return Prepared(np.stack(images), properties)
+
+    def placed(self, case: str, segmentation: Volume) -> Volume:
+        """The segmentation itself: the truth lies on the registered images' grid."""
+        return segmentation
+
+    def _channels(self, case: str, modalities: list[str]) -> np.ndarray:
+        channels = [self._details[case]["modalities"].index(name) for name in modalities]
+        return np.load(self._folder / f"{case}.npy", mmap_mode="r")[channels]
+
+
+class NativeImages:
+    """One image of each case as it was converted, prepared by itself as a new patient's is.
+
+    Its segmentation is written as it is, to `native/<case>.nii.gz` of the output, and then carried
+    to where registration placed the image.
+
+    Args:
+        segmenter: the model.
+        data: folder of the data set's results.
+        output: folder of the predictions.
+
+    Raises:
+        UserError: no folder of the data set.
+    """
+
+    registered = False
+
+    def __init__(self, segmenter: Segmenter, data: Path | None, output: Path) -> None:
+        if data is None:
+            raise UserError(
+                "a scenario in native space reads the images as they were converted",
+                where="infer",
+                expected="--data, the folder of the data set's results",
+            )
+        self._segmenter, self._data, self._output = segmenter, data, output
+        [self._modality] = segmenter.modalities
+
+    def prepared(self, wanted: Wanted) -> Prepared:
+        """The image of a case.
+
+        Raises:
+            BadCase: it cannot be prepared by itself.
+        """
+        path = converted_folder(self._data, wanted.case) / f"{self._modality}.nii.gz"
+        try:
+            return self._segmenter.prepared({self._modality: read_volume(path)})
+        except BadCase as error:
+            raise BadCase(
+                error.what,
+                where=f"{wanted.case}, {self._modality} in native space",
+                expected=error.expected,
+                remedy=error.remedy or "take the case out of the sheet",
+            ) from error
+
+    def placed(self, case: str, segmentation: Volume) -> Volume:
+        """The segmentation where registration placed the image; see `carry_label`."""
+        write_volume(self._output / NATIVE / f"{case}.nii.gz", segmentation)
+        return carry_label(segmentation, self._modality, registered_folder(self._data, case))
