@@ -40,13 +40,15 @@ def test_no_clip_gives_zero_mean_and_unit_variance() -> None:
     assert (result.mean(), result.std()) == pytest.approx((0, 1), abs=1e-5)
 
 
-def test_zero_voxels_of_a_masked_image_count_nowhere_and_stay_zero() -> None:
+def test_what_lies_outside_a_mask_counts_nowhere_and_becomes_zero() -> None:
     image = np.random.default_rng(0).normal(300, 40, (6, 7, 8))
-    image[:3] = 0
+    mask = np.zeros(image.shape, bool)
+    mask[3:] = True
     settings = settings_of(clip="none", normalise="case_nonzero")
-    result, _ = normalise(image, settings, None)
+    result, done = normalise(image, settings, None, mask)
     assert not result[:3].any()
-    assert (result[3:].mean(), result[3:].std()) == pytest.approx((0, 1), abs=1e-5)
+    assert (done.mean, done.sd) == pytest.approx((image[3:].mean(), image[3:].std()))
+    np.testing.assert_allclose(result[3:], (image[3:] - done.mean) / done.sd, atol=1e-4)
 
 
 @pytest.mark.parametrize("clip", ["case", "none"])

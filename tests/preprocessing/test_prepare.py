@@ -241,3 +241,44 @@ def test_an_empty_mask_keeps_the_body_or_stops_the_case() -> None:
         assert not (prepared.array == -99).any()
         with pytest.raises(BadCase, match="cropped by is empty, or there is none"):
             prepare({"venous": image}, {}, cropped_by(empty="quarantine"), given)
+
+
+def skull_stripped() -> dict[str, Volume]:
+    """Two images of a brain: each is zero outside it, and in a part of it of its own."""
+    grid = Geometry((20, 24, 22), (1.0, 1.0, 1.0))
+    z, y, x = np.indices(grid.shape)
+    brain = (z - 10) ** 2 + (y - 12) ** 2 + (x - 11) ** 2 < 64
+    rng = np.random.default_rng(0)
+    images = [np.where(brain, rng.integers(200, 400, grid.shape), 0) for _ in range(2)]
+    images[0][10:13, 10:13, 10:13] = 0
+    for image in images:
+        image[9, 9, 9] = 0  # a hole in both
+    return dict(zip(("t1", "t2"), (Volume(image.astype(np.int16), grid) for image in images)))
+
+
+NONZERO = {"clip": "none", "normalise": "case_nonzero", "crop": "nonzero"}
+
+
+def test_a_skull_stripped_case_is_normalised_inside_the_mask_of_all_its_images() -> None:
+    volumes = skull_stripped()
+    settings = PreprocessingSettings.model_validate(NONZERO | {"spacing": (1, 1, 1)})
+    prepared = prepare(volumes, {}, settings)
+    z, y, x = np.indices((20, 24, 22))
+    brain = ((z - 10) ** 2 + (y - 12) ** 2 + (x - 11) ** 2 < 64)[3:18, 5:20, 4:19]
+    for name, image in zip(volumes, prepared.array):
+        values = volumes[name].array[3:18, 5:20, 4:19][brain].astype(float)
+        expected = (values - values.mean()) / values.std()
+        np.testing.assert_allclose(image[brain], expected, atol=1e-4)
+        assert not image[~brain].any()
+
+
+def test_a_brain_that_is_resampled_has_no_ringing_around_it() -> None:
+    settings = PreprocessingSettings.model_validate(NONZERO | {"spacing": (0.7, 0.8, 0.9)})
+    prepared = prepare(skull_stripped(), {}, settings)
+    outside = ~(prepared.array != 0).any(axis=0)
+    assert 0.35 < outside.mean() < 0.6  # a ball fills 52 % of its box
+    corners = prepared.array[:, [0, 0, -1, -1], [0, -1, 0, -1], [0, -1, -1, 0]]
+    assert not corners.any()
+    # Both images end at the same place.
+    first, second = (image != 0 for image in prepared.array)
+    assert np.array_equal(first, second)

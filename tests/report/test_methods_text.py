@@ -47,7 +47,11 @@ def test_just_the_augmentation_that_was_on_is_named(text_of):
     nothing = {f"{name}_probability": chance for name, chance in off.items()}
     assert "not augmented" in text_of(recipe={"augmentation": nothing})
     alone = {**nothing, "blur_probability": 0.25}
-    assert "Patches were blurred (0.25) at random" in text_of(recipe={"augmentation": alone})
+    text = text_of(recipe={"augmentation": alone})
+    assert "Patches were blurred (0.25) at random" in text
+    assert "background" not in text
+    masked = text_of(recipe={"augmentation": alone | {"zero_background": True}})
+    assert "brackets, and their zero background was restored." in masked
 
 
 def test_where_a_scenario_reads_images_as_they_were_scanned_is_said(text_of):

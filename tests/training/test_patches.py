@@ -417,3 +417,50 @@ def test_foreground_is_of_any_of_the_labels():
     foreground = {("t1", 1): np.full((9, 3), 5), ("t2", 1): np.full((1, 3), 20)}
     starts = {foreground_start(rng, foreground, (30, 30, 30), (4, 4, 4))[0] for _ in range(100)}
     assert starts == {3, 18}
+
+
+def brain_case(shape=(24, 26, 28)) -> TrainingCase:
+    """Two images that are zero outside a ball, and a label inside it."""
+    z, y, x = np.indices(shape)
+    away = (z - 12) ** 2 + (y - 13) ** 2 + (x - 14) ** 2
+    image = np.random.default_rng(0).normal(1, 0.3, (2, *shape)) * (away < 80)
+    label = torch.from_numpy((away < 20).astype(np.uint8))
+    foreground = {("venous", 1): np.argwhere(away < 20)}
+    return TrainingCase(
+        "brain", torch.from_numpy(image.astype(np.float16)), {"venous": label}, foreground
+    )
+
+
+CHANGED = {
+    "cut": {"mirror_probability": 1},
+    "zoomed": {"scale_probability": 1},
+    "turned": {"rotation_probability": 1, "elastic_probability": 1},
+}
+
+
+@pytest.mark.parametrize("how", CHANGED)
+def test_the_background_of_a_brain_is_zero_again_after_all_changes(how):
+    changes = CHANGED[how] | {"gamma_probability": 1, "noise_probability": 1}
+    batches = {}
+    for kept in (False, True):
+        settings = STILL.model_copy(
+            update=changes | {"noise_variance": (0.1, 0.1), "zero_background": kept}
+        )
+        made = sampler([brain_case()], patch=(24, 26, 28), augmentation=settings)
+        batches[kept] = made.batch(0, 0)
+    for name in NAMES:
+        with_noise, image = (batches[kept].images[name] for kept in (False, True))
+        assert (with_noise != 0).all()
+        background = image == 0
+        assert 0.7 < background.float().mean() < 0.95
+        assert torch.equal(image[~background], with_noise[~background])
+    assert torch.equal(batches[True].labels["venous"], batches[False].labels["venous"])
+    assert torch.equal(*(batches[True].images[name] == 0 for name in NAMES))
+
+
+def test_an_unlabelled_case_keeps_its_background_too():
+    bare = TrainingCase("brain", brain_case().image, {}, {})
+    settings = STILL.model_copy(update={"noise_probability": 1, "zero_background": True})
+    batch = sampler([bare], patch=(24, 26, 28), augmentation=settings).batch(0, 0)
+    assert (batch.images["venous"] == 0).float().mean() > 0.7
+    assert (batch.labels["venous"] == UNLABELLED).all()

@@ -82,6 +82,17 @@ def bounding_box(mask: np.ndarray) -> Box:
     return tuple(sides)
 
 
+def nonzero_mask(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The voxels that are not zero in one at least of a case's images, and the holes among them.
+
+    This is the brain of a skull-stripped image, as in nnU-Net.
+
+    Args:
+        arrays: the modalities, (z, y, x) on one grid.
+    """
+    return ndimage.binary_fill_holes(np.logical_or.reduce([array != 0 for array in arrays]))
+
+
 def _union(boxes: Sequence[Box]) -> Box:
     return tuple(
         slice(min(side.start for side in sides), max(side.stop for side in sides))

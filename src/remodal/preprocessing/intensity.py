@@ -28,19 +28,23 @@ class Intensity:
 
 
 def normalise(
-    image: np.ndarray, settings: PreprocessingSettings, measured: Mapping[str, Any] | None
+    image: np.ndarray,
+    settings: PreprocessingSettings,
+    measured: Mapping[str, Any] | None,
+    mask: np.ndarray | None = None,
 ) -> tuple[np.ndarray, Intensity]:
     """Clip an image and normalise it.
 
     With `case`, as in nnU-Net's scheme CT2, mean and standard deviation are those of the voxels
-    strictly inside the clipping range. With `case_nonzero`, zero voxels are background: they never
-    count and stay zero.
+    strictly inside the clipping range. With a mask, what lies outside it is background: it never
+    counts and becomes zero.
 
     Args:
         image: cropped image, (z, y, x).
         settings: kind of clipping and normalisation.
         measured: the modality's entry in the fingerprint: `lower`, `upper`, `mean` and `sd`; needed
             if one of the kinds is `dataset_foreground`.
+        mask: the voxels that count, (z, y, x) bool; None: all of them.
 
     Returns:
         float32 image, and what was done.
@@ -51,8 +55,7 @@ def normalise(
     image = image.astype(np.float32)
     if not np.isfinite(image).all():
         raise BadCase("holds NaN or infinite values", expected="finite intensities")
-    background = image == 0 if settings.normalise == "case_nonzero" else None
-    inside = np.ones(image.shape, bool) if background is None else ~background
+    inside = np.ones(image.shape, bool) if mask is None else mask.copy()
     limits = _LIMITS[settings.clip.by](image, inside, settings.clip, measured)
     if limits is not None:
         lower, upper = limits
@@ -63,8 +66,8 @@ def normalise(
     sd = sd if sd > 0 else 1.0
     image -= np.float32(mean)
     image /= np.float32(sd)
-    if background is not None:
-        image[background] = 0
+    if mask is not None:
+        image[~mask] = 0
     return image, Intensity(*(limits or (None, None)), mean, sd)
 
 

@@ -10,7 +10,7 @@ from remodal.errors import BadCase
 from remodal.geometry.orientation import Orientation
 from remodal.geometry.volume import Geometry, Vector, Volume
 from remodal.masks.placing import on_grid
-from remodal.preprocessing.cropping import Box, crop_box
+from remodal.preprocessing.cropping import Box, crop_box, nonzero_mask
 from remodal.preprocessing.intensity import normalise
 from remodal.preprocessing.resampling import (
     CUBIC,
@@ -22,6 +22,9 @@ from remodal.preprocessing.resampling import (
     resampled_shape,
 )
 from remodal.settings import PreprocessingSettings
+
+#: Share of a voxel that must lie in a mask; a little less than half allows for rounding.
+_MOST_OF_A_VOXEL = 0.5 - 1e-6
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ def scale(
     """Clip, normalise and resample a cropped case.
 
     Intensities are clipped and normalised before resampling, so that no cubic spline rings from
-    metal or from the border of a masked image into tissue.
+    metal or from the border of a masked image into tissue. With `case_nonzero`, only voxels of
+    `nonzero_mask` count, and all others are zero, also after resampling.
 
     Args:
         cropped: see `crop_case`.
@@ -143,13 +147,19 @@ def scale(
     coarse = coarse_axis(cropped.spacing, target)
     prepared = np.empty((len(cropped.arrays), *shape), np.float32)
     intensities = {}
+    masked = settings.normalise == "case_nonzero"
+    mask = nonzero_mask(list(cropped.arrays.values())) if masked else None
     for index, (name, array) in enumerate(cropped.arrays.items()):
+        measured = fingerprint.get("foreground", {}).get(name)
         try:
-            image, done = normalise(array, settings, fingerprint.get("foreground", {}).get(name))
+            image, done = normalise(array, settings, measured, mask)
         except BadCase as error:
             raise BadCase(f"`{name}` {error}") from error
         prepared[index] = resample(image, shape, orders(CUBIC, coarse))
         intensities[name] = asdict(done)
+    if mask is not None:
+        share = resample(mask, shape, orders(LINEAR, coarse))
+        prepared[:, share < _MOST_OF_A_VOXEL] = 0
     sides = zip(cropped.spacing, shape_before, shape)
     properties = cropped.properties | {
         "spacing": [old * was / now for old, was, now in sides],

@@ -130,7 +130,11 @@ def _augmentation_sentence(settings: Settings) -> str:
     done = [f"{what} ({chance:g})" for what, chance in chances.items() if chance]
     if not done:
         return "Patches were not augmented."
-    return f"Patches were {listed(done)} at random, with the probability in brackets."
+    masked = ", and their zero background was restored"
+    return (
+        f"Patches were {listed(done)} at random, with the probability in brackets"
+        f"{masked * settings.recipe.augmentation.zero_background}."
+    )
 
 
 def _split_sentence(settings: Settings, splits: dict[str, Any]) -> str:

@@ -53,3 +53,8 @@ class AugmentationSettings(Section):
         (-0.2, 0.2), description="Range of the number added to an image's intensities."
     )
     offset_probability: float = Field(0.0, ge=0, le=1, description="Chance of such an addition.")
+    zero_background: bool = Field(
+        False,
+        description="Whether voxels that are zero in all images, as outside a skull-stripped "
+        "brain, become zero again after all changes (nnU-Net's `use_mask_for_norm`).",
+    )

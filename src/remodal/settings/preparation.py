@@ -123,8 +123,10 @@ class PreprocessingSettings(Section):
     ] = Field(
         "case",
         description="Zero mean and unit variance over the voxels inside the clipping range "
-        "(`case`), the non-zero ones of these (`case_nonzero`: MR), all that was kept of the image "
-        "(`crop`), or the foreground voxels of the training cases (`dataset_foreground`: nnU-Net's "
+        "(`case`), over those of them that lie in the brain (`case_nonzero`, nnU-Net's for "
+        "skull-stripped MR: the voxels that are not zero in some image of the case, and the holes "
+        "among them; all others become zero), over all that was kept of the image (`crop`), or "
+        "over the foreground voxels of the training cases (`dataset_foreground`: nnU-Net's "
         "CT); the clipping range, or else that of the image, to 0 to 1 (`unit`) or to -1 to 1 "
         "(`symmetric`); or `none`.",
     )

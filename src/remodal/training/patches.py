@@ -164,6 +164,7 @@ class PatchSampler:
             for number in range(pool.samples)
         ]
         self._key, self._augmentation = (purpose, seed), augmentation
+        self._masked = augmentation is not None and augmentation.zero_background
         self._scratch = torch.empty(0, device=device)
 
     def draw(self, epoch: int, iteration: int, sample: int) -> Patch:
@@ -237,6 +238,8 @@ class PatchSampler:
             labels = self._deform(patch, augmentation.deformation, image)
         for change in augmentation.changes:
             change(image)
+        if self._masked:
+            image.masked_fill_(labels.pop() == 0, 0)
         inner = tuple(slice(more, more + n) for more, n in zip(self._context, patch.shape))
         return {name: label[inner] for name, label in zip(patch.case.labels, labels)}
 
@@ -257,11 +260,17 @@ class PatchSampler:
         return resample(self._as_float(volume), labels, deformation, centre - start, image)
 
     def _regions(self, case: TrainingCase, start: Shape, shape: Shape) -> list[Tensor]:
-        """A box of the case's image and of each of its labels."""
-        return [
+        """A box of the case's image, of each of its labels and, where wanted, of its mask.
+
+        The mask is 1 where one of the images at least is not zero.
+        """
+        regions = [
             self._on_device(read_region(volume, start, shape))
             for volume in (case.image, *case.labels.values())
         ]
+        if self._masked:
+            regions.append((regions[0] != 0).any(0).to(torch.uint8))
+        return regions
 
     def _on_device(self, tensor: Tensor) -> Tensor:
         """The tensor on the batch's device, by a copy that nothing waits for."""
