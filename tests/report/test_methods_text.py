@@ -17,7 +17,6 @@ SPLITS = {
     "quarantined": {},
 }
 NOTHING = Trained()
-TABLES = ("table1", "table2", "table2_native")
 #: No image is read as it was scanned.
 REGISTERED = {"arterial_native": {"space": "registered"}}
 
@@ -111,11 +110,17 @@ def test_the_measures_are_listed_once(text_of):
     assert "Reported are Dice [%], ASSD [voxel] and MASD [voxel], mean" in text_of()
 
 
+def tables_of(*metrics: str, **changes: str) -> dict[str, dict]:
+    """All tables of the study with these metrics alone, in the key that each of them has."""
+    shared = changes | {"title": "T", "rows": [{"method": "maml", "scenario": "both"}]}
+    short = shared | {"metrics": list(metrics)}
+    long = shared | {"columns": [{"metric": name} for name in metrics]}
+    return {"table1": short, "table2": short, "table2_native": long}
+
+
 def test_means_and_spreads_are_said_to_be_those_of_the_tables(text_of):
     assert "means ± standard deviations over test cases, each averaged" in text_of()
-    row = {"method": "maml", "scenario": "both"}
-    of_folds = {"title": "T", "metrics": ["dice"], "mean": "folds", "spread": "folds"}
-    tables = {name: of_folds | {"rows": [row]} for name in TABLES}
+    tables = tables_of("dice", mean="folds", spread="folds")
     text = text_of(tables=tables)
     assert "Reported are Dice [%], means ± standard deviations over the folds' means, with" in text
     assert "over test cases" not in text
@@ -136,9 +141,7 @@ def test_means_and_spreads_are_said_to_be_those_of_the_tables(text_of):
     ],
 )
 def test_an_empty_prediction_is_said_to_count_what_it_counts(text_of, metrics, said):
-    row = {"method": "maml", "scenario": "both"}
-    table = {"title": "T", "rows": [row], "metrics": metrics}
-    assert said in text_of(tables=dict.fromkeys(TABLES, table))
+    assert said in text_of(tables=tables_of(*metrics))
 
 
 @pytest.mark.parametrize(
