@@ -94,6 +94,44 @@ def test_the_module_sums_the_gated_features(variant, modalities):
     torch.testing.assert_close(module(features), expected)
 
 
+@pytest.mark.parametrize("missing", [[0], [1, 3], [0, 2, 3]])
+def test_missing_features_leave_sums_of_the_others_at_the_size_of_all(missing):
+    """F_dual and F_att are M / n times the sums over the n of M modalities that are there."""
+    torch.manual_seed(0)
+    module = ModalityAwareModule(4, 3)
+    features = list(torch.randn(4, 2, 3, 4, 6, 6))
+    there = [number for number in range(4) if number not in missing]
+    scale = 4 / len(there)
+    parts = [features[n] if n in there else torch.zeros_like(features[n]) for n in range(4)]
+    bias = module.dual.bias[:, None, None, None]
+    dual = scale * (module.dual(torch.cat(parts, 1)) - bias) + bias
+    expected = scale * sum(module.attention[n](features[n], dual) * features[n] for n in there)
+    found = module([features[n] if n in there else None for n in range(4)])
+    torch.testing.assert_close(found, expected)
+
+
+def test_features_that_are_equal_are_fused_alike_whatever_is_missing():
+    """So no weight has to know how many modalities there are."""
+    torch.manual_seed(0)
+    module = ModalityAwareModule(4, 3)
+    share = module.dual.weight[:, :3].detach()
+    module.dual.weight.data = share.repeat(1, 4, 1, 1, 1)
+    for gate in module.attention:
+        gate.load_state_dict(module.attention[0].state_dict())
+    feature = torch.randn(1, 3, 4, 6, 6)
+    full = module([feature] * 4)
+    torch.testing.assert_close(module([feature, None, feature, None]), full)
+
+
+def test_the_joint_head_may_see_fewer_images_than_the_models():
+    torch.manual_seed(0)
+    net = ModalityAwareNet(3, 2, LAYOUT)
+    images = list(torch.randn(3, 1, 1, 8, 16, 16))
+    joint, own = net(images, levels=1, fused=[0, 2])
+    assert len(own) == 3
+    torch.testing.assert_close(joint, net([images[0], None, images[2]])[0])
+
+
 def test_the_fused_features_reach_the_result_through_the_gates_alone():
     torch.manual_seed(0)
     module = ModalityAwareModule(2, 4)

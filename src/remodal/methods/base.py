@@ -232,6 +232,18 @@ class Method(ABC):
         """The images of all the method's modalities, in its order."""
         return [images[name] for name in self.modalities]
 
+    def in_slots(
+        self, images: Mapping[str, Tensor], chosen: Iterable[str] | None = None
+    ) -> list[Tensor | None]:
+        """The image of each of the method's modalities, in its order; None where it is missing.
+
+        Args:
+            images: those that there are.
+            chosen: the modalities to take; None: all that there are.
+        """
+        taken = images if chosen is None else set(chosen)
+        return [images.get(name) if name in taken else None for name in self.modalities]
+
     def require_support(self, present: Iterable[str]) -> None:
         """Check that the method can predict from these modalities.
 
@@ -310,9 +322,30 @@ def layout_of(network: NetworkSettings) -> Layout:
     )
 
 
+def reduced_layout(network: NetworkSettings, share: int, strides: int) -> Layout:
+    """Sizes of a network that was published smaller than nnU-Net, in proportion to the settings.
+
+    Args:
+        network: the study's.
+        share: the first stage has the study's width divided by this, and at least 2 channels.
+        strides: down-samplings, the study's first ones; fewer where the study has fewer, so that
+            a patch that fits the study's networks fits this one.
+    """
+    smaller = {
+        "base_width": 2 * max(network.base_width // (2 * share), 1),
+        "strides": network.strides[:strides],
+    }
+    return layout_of(network.model_copy(update=smaller))
+
+
 def training_weights(network: NetworkSettings, deep_supervision: bool) -> list[float]:
     """Weights of the decoder levels that are trained, full resolution first."""
     return level_weights(len(network.strides)) if deep_supervision else [1.0]
+
+
+def some_of(modalities: Iterable[str], present: Iterable[str]) -> bool:
+    """Whether what is present is at least one of the modalities, and nothing else."""
+    return set() < set(present) <= set(modalities)
 
 
 def listed(names: Iterable[str]) -> str:

@@ -62,7 +62,7 @@ class MAML(MSMA):
     def objective(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """L = lambda * sum of L_intra + L_joint (eq. 3); its terms are logged."""
         label, dice_over = batch.label, self.options.dice_over
-        joint, own = self.network(self.in_order(batch.images), len(self.weights))
+        joint, own = self.outputs(self.in_order(batch.images))
         l_joint = segmentation_loss(log_probabilities(joint), label, dice_over)
         l_intra = [
             deeply_supervised_loss(
@@ -81,6 +81,14 @@ class MAML(MSMA):
             **logged,
         }
 
+    def outputs(self, images: Sequence[Tensor]) -> tuple[Tensor, list[list[Tensor]]]:
+        """What a training step compares with the label: joint logits, and those of each model.
+
+        Args:
+            images: of all modalities, in order.
+        """
+        return self.network(images, len(self.weights))
+
     def supports(self, present: Iterable[str]) -> bool:
         """All modalities, or exactly one of them (the paper's conclusion: none in between)."""
         chosen = set(present)
@@ -96,6 +104,10 @@ class MAML(MSMA):
         """
         if len(images) > 1 or not self.supports(images):
             return super().probabilities(images)
+        return self.of_own_head(images)
+
+    def of_own_head(self, images: Mapping[str, Tensor]) -> Tensor:
+        """Probabilities of the head of the only image's own model."""
         ((name, image),) = images.items()
         (logits,) = self.network.models[self.modalities.index(name)](image)
         return log_probabilities(logits).exp()

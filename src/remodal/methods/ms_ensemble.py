@@ -19,6 +19,7 @@ from remodal.methods.base import (
     Method,
     layout_of,
     listed,
+    some_of,
 )
 from remodal.methods.nnunet import NNUNet
 from remodal.networks.ensemble import Ensemble
@@ -57,7 +58,7 @@ class MSEnsemble(DeeplySupervisedMethod):
 
     def log_probabilities(self, images: Mapping[str, Tensor], levels: int) -> list[Tensor]:
         """Logarithm of the mean probabilities of the models whose image is present."""
-        outputs = self.network([images.get(name) for name in self.modalities], levels)
+        outputs = self.network(self.in_slots(images), levels)
         return [
             torch.logsumexp(torch.stack([log_probabilities(out) for out in level]), 0)
             - math.log(len(level))
@@ -66,7 +67,7 @@ class MSEnsemble(DeeplySupervisedMethod):
 
     def supports(self, present: Iterable[str]) -> bool:
         """Any of its modalities: the average is of those present."""
-        return set() < set(present) <= set(self.modalities)
+        return some_of(self.modalities, present)
 
     @classmethod
     def roles(cls, modalities: Sequence[str]) -> set[str]:

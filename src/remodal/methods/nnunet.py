@@ -3,19 +3,39 @@
 Source: MIC-DKFZ/nnUNet; the rows `nnUNet` of the MAML paper's Tables 1 and 2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from remodal.methods.base import DeeplySupervisedMethod, layout_of
+from remodal.methods.base import (
+    DeeplySupervisedMethod,
+    DeepSupervisionOptions,
+    layout_of,
+    some_of,
+)
 from remodal.networks.unet import UNet
 from remodal.objectives.segmentation import log_probabilities
 from remodal.settings import NetworkSettings
 
 
+class Options(DeepSupervisionOptions):
+    """Options of nnU-Net."""
+
+    missing: Literal["refused", "zeros"] = Field(
+        "refused",
+        description="What it does at inference without one of its modalities: it is `refused` "
+        "(nnU-Net), or `zeros`, the mean of a normalised image, take its place, though no "
+        "training step has seen them.",
+    )
+
+
 class NNUNet(DeeplySupervisedMethod):
-    """One U-Net; predicts from exactly the modalities it was built for."""
+    """One U-Net; predicts from exactly its modalities, unless zeros may stand in for some."""
+
+    Options = Options
 
     def build(self, network: NetworkSettings) -> UNet:
         """A U-Net with a channel per modality."""
@@ -25,8 +45,17 @@ class NNUNet(DeeplySupervisedMethod):
 
     def log_probabilities(self, images: Mapping[str, Tensor], levels: int) -> list[Tensor]:
         """Those of the U-Net's heads."""
-        image = torch.cat(self.in_order(images), dim=1)
+        known = next(iter(images.values()))
+        slots = self.in_slots(images)
+        parts = [torch.zeros_like(known) if slot is None else slot for slot in slots]
+        image = torch.cat(parts, dim=1)
         return [log_probabilities(logits) for logits in self.network(image, levels)]
+
+    def supports(self, present: Iterable[str]) -> bool:
+        """Exactly its modalities; with `missing: zeros` any of them."""
+        if self.options.missing == "zeros":
+            return some_of(self.modalities, present)
+        return super().supports(present)
 
 
 METHOD = NNUNet

@@ -4,13 +4,14 @@ Source: MAML paper, 2.1 and 2.2 (eq. 1 and 2); YaoZhang93/MAML, generic_MAML.py,
 paper leaves open.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from remodal.networks.unet import ConvBlock, Layout, UNet, convolve_parts
+from remodal.networks.missing import convolve_present
+from remodal.networks.unet import ConvBlock, Layout, UNet
 
 Variant = Literal["repo", "paper"]
 
@@ -47,6 +48,11 @@ class ModalityAwareModule(nn.Module):
     repository has neither norm nor activation) and reaches F_att only through the gates. Weights
     have PyTorch's default initialisation, as in the repository.
 
+    Any of the F_i may be missing (the paper has all of them): then F_dual and F_att are sums over
+    those that are there, times the number of all modalities divided by that of those present, as
+    in inverted dropout. Both sums then have the same size on average whatever is missing, no weight
+    depends on the number, and with all of them the factor is 1.
+
     Args:
         modalities: number of F_i.
         width: their channels C.
@@ -58,19 +64,31 @@ class ModalityAwareModule(nn.Module):
         self.dual = nn.Conv3d(modalities * width, width, 3, padding=1)
         self.attention = nn.ModuleList(Gate(width, variant) for _ in range(modalities))
 
-    def gates(self, features: Sequence[Tensor]) -> Iterator[Tensor]:
-        """A_i of each modality, one at a time, from all F_i (B, C, Z, Y, X)."""
-        dual = convolve_parts(self.dual, features)
-        for gate, own in zip(self.attention, features):
-            yield gate(own, dual)
+    def gates(self, features: Sequence[Tensor | None]) -> Iterator[Tensor]:
+        """A_i of each modality that is there, one at a time.
 
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """F_att (B, C, Z, Y, X) from all F_i of that shape."""
+        Args:
+            features: F_i (B, C, Z, Y, X) of each modality, or None where it is missing.
+        """
+        dual = convolve_present(self.dual, features, _scale(features))
+        for gate, own in zip(self.attention, features):
+            if own is not None:
+                yield gate(own, dual)
+
+    def forward(self, features: Sequence[Tensor | None]) -> Tensor:
+        """F_att (B, C, Z, Y, X) from the F_i of that shape; None where one is missing."""
         gates = self.gates(features)
-        total = next(gates) * features[0]
-        for gate, own in zip(gates, features[1:]):
+        first, *others = (own for own in features if own is not None)
+        total = next(gates) * first
+        for gate, own in zip(gates, others):
             total = torch.addcmul(total, gate, own)
-        return total
+        scale = _scale(features)
+        return total if scale == 1 else scale * total
+
+
+def _scale(features: Sequence[Tensor | None]) -> float:
+    """All modalities by those that are there."""
+    return len(features) / sum(own is not None for own in features)
 
 
 class ModalityAwareNet(nn.Module):
@@ -98,17 +116,30 @@ class ModalityAwareNet(nn.Module):
         self.joint = nn.Conv3d(layout.widths[0], outputs, 1, bias=False)
 
     def forward(
-        self, images: Sequence[Tensor], levels: int = 0
+        self, images: Sequence[Tensor | None], levels: int = 0, fused: Collection[int] | None = None
     ) -> tuple[Tensor, list[list[Tensor]]]:
-        """Joint logits, and for each U-Net the logits of its first `levels` heads.
+        """Joint logits, and for each image that is there the logits of its U-Net's first heads.
 
         Args:
-            images: for each modality (B, 1, Z, Y, X); sides are multiples of the layout's `factor`.
+            images: for each modality (B, 1, Z, Y, X), or None where it is missing; sides are
+                multiples of the layout's `factor`.
             levels: how many heads of each U-Net to evaluate, full resolution first.
+            fused: the modalities, by number, that the joint head sees; None: all that are there.
         """
-        features = [model.features(image) for model, image in zip(self.models, images)]
-        own = [model.heads(level[:levels]) for model, level in zip(self.models, features)]
-        return self.joint(self.fusion([level[0] for level in features])), own
+        features = [
+            None if image is None else model.features(image)
+            for model, image in zip(self.models, images, strict=True)
+        ]
+        own = [
+            model.heads(level[:levels])
+            for model, level in zip(self.models, features)
+            if level is not None
+        ]
+        seen = [
+            None if level is None or (fused is not None and number not in fused) else level[0]
+            for number, level in enumerate(features)
+        ]
+        return self.joint(self.fusion(seen)), own
 
     def gates(self, images: Sequence[Tensor]) -> Iterator[Tensor]:
         """A_i (B, C, Z, Y, X) of each image, one at a time."""

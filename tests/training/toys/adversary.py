@@ -4,20 +4,20 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
-from remodal.methods.base import DeepSupervisionOptions, Optimisation, trainable
-from remodal.methods.nnunet import NNUNet
+from remodal.methods import nnunet
+from remodal.methods.base import Optimisation, trainable
 from remodal.objectives.batch import Batch, Step
 from remodal.settings import NetworkSettings, RecipeSettings
 
 
-class Options(DeepSupervisionOptions):
+class Options(nnunet.Options):
     """Options of the toy."""
 
     weight: float = 0.1
     pause: int = 0
 
 
-class Adversary(NNUNet):
+class Adversary(nnunet.NNUNet):
     """A U-Net whose predictions are to look like labels to a discriminator."""
 
     Options = Options
