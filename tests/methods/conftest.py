@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from remodal.methods import build_method
 from remodal.methods.base import Method
@@ -18,13 +19,33 @@ FIRST = Step(epoch=0, iteration=0, epochs=1, iterations=1)
 
 @pytest.fixture
 def build() -> Callable[..., Method]:
-    """Build a small method: `build(name, modalities, classes, **options)`."""
+    """Build a small method: `build(name, modalities, classes, **options)`.
+
+    It comes with its companions and, where it needs one, a teacher.
+    """
 
     def build_small(name: str, modalities=PHASES, classes: int = 1, **options: Any) -> Method:
         torch.manual_seed(0)
-        return build_method(name, modalities, classes, NETWORK, options)
+        method = build_method(name, modalities, classes, NETWORK, options)
+        if "teacher" in method.roles(modalities):
+            teacher = build_method("nnunet", modalities, classes, NETWORK)
+            teacher.network.requires_grad_(False)
+            method.inputs = {"teacher": teacher}
+        method.companions = method.build_companions(NETWORK)
+        return method
 
     return build_small
+
+
+@pytest.fixture
+def loss_of() -> Callable[..., Tensor]:
+    """The loss of a step as training takes it, its draws seeded: `loss_of(method, batch, seed)`."""
+
+    def compute(method: Method, batch: Batch, seed: int = 0) -> Tensor:
+        torch.manual_seed(seed)
+        return method.objective(batch, FIRST)["loss"]
+
+    return compute
 
 
 @pytest.fixture
