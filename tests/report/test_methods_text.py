@@ -198,3 +198,11 @@ def test_images_are_said_to_be_cropped_and_by_what(text_of):
 )
 def test_a_use_of_test_cases_labels_is_named(make_settings, overrides, uses):
     assert label_use(make_settings(**overrides)) == uses
+
+
+def test_folds_of_scikit_learn_are_said_to_be_such(text_of):
+    splits = {"scheme": "kfold", "folds": 3}
+    said = "each patient in turn (3-fold cross-validation)"
+    assert f"{said}: " in text_of(splits=splits)
+    text = text_of(splits=splits | {"order": "scikit-learn", "seed": 12345})
+    assert f"{said} in the folds of scikit-learn's KFold (shuffled, seed 12345): " in text

@@ -142,6 +142,8 @@ def _split_sentence(settings: Settings, splits: dict[str, Any]) -> str:
     tested = _SPLIT[split.scheme].format(
         fraction=round(100 * split.test_fraction), folds=split.folds
     )
+    if split.scheme == "kfold" and split.order == "scikit-learn":
+        tested += f" in the folds of scikit-learn's KFold (shuffled, seed {split.seed})"
     cases = sum(len(fold["test"]) for fold in splits["folds"])
     return f"The test set was {tested}: {cases} cases, none of whose patients was trained on."
 

@@ -160,6 +160,13 @@ class SplitSettings(Section):
     folds: int = Field(
         5, ge=1, description="Number of folds of `kfold` (2 or more), or of the imported file."
     )
+    order: Literal["hash", "scikit-learn"] = Field(
+        "hash",
+        description="How `kfold` deals out the patients: by a `hash` of seed and name, or as "
+        "`scikit-learn`'s shuffled KFold does, over all names in alphabetical order (nnU-Net: "
+        "5 folds, seed 12345). The latter heeds no group, and a case that is quarantined leaves "
+        "the others where they are.",
+    )
     validation_fraction: float = Field(
         0.1,
         ge=0,

@@ -1,7 +1,8 @@
 """Which cases train and which test, decided by patient and written to a file that can be shared.
 
 Patients are ordered by a hash of seed and name, so that a split depends neither on the order of the
-sheet nor on any library's random generator.
+sheet nor on any library's random generator; or as scikit-learn orders them, where a published split
+was made so.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from remodal.results.records import read_record
 from remodal.settings import Settings, SplitSettings
 from remodal.settings.names import label_name
 from remodal.splits.imported import SETS, Fold, imported, unused
+from remodal.splits.scikit_learn import shuffled_folds
 from remodal.splits.unlabelled import add_unlabelled, require_measurable
 
 
@@ -39,6 +41,7 @@ def make_splits(
     cases: Iterable[SplitCase],
     settings: SplitSettings,
     quarantined: Mapping[str, str] | None = None,
+    everyone: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Split cases into folds of training, validation and test cases, or import such a split.
 
@@ -46,15 +49,17 @@ def make_splits(
     the nearest number (the MAML paper's 327 patients give 65 for testing and 262 for training);
     k-fold tests every patient exactly once. Validation patients are taken from the training
     patients. With `stratify`, each stratum's number of patients in a set is within one of its
-    proportional share. A stratum combines a group with the images and labels that are present, so
-    that complete cases are in all sets; patients with cases of several strata form strata of their
-    own. All this holds for labelled cases: the others are only in training sets (see
-    `add_unlabelled`).
+    proportional share; scikit-learn's test sets know no strata. A stratum combines a group with the
+    images and labels that are present, so that complete cases are in all sets; patients with cases
+    of several strata form strata of their own. All this holds for labelled cases: the others are
+    only in training sets (see `add_unlabelled`).
 
     Args:
         cases: every usable case.
         settings: scheme, sizes and seed.
         quarantined: cases that cannot be used, with their reasons; an imported file may name them.
+        everyone: for scikit-learn's order, the patients of all labelled cases, quarantined ones
+            too; those of the usable cases need not be named.
 
     Returns:
         The content of splits.json: `scheme`, `seed`, `folds` (each with sorted case names under
@@ -87,7 +92,7 @@ def make_splits(
     strata = _strata(labelled, settings.stratify)
     needed = settings.folds if settings.scheme == "kfold" else 2
     _require_patients(len(strata), needed, splits["quarantined"])
-    tests = _kfold(strata, settings) if settings.scheme == "kfold" else [_holdout(strata, settings)]
+    tests = _tests(strata, settings, everyone)
     splits["folds"] = []
     for test in tests:
         training = {patient: strata[patient] for patient in strata if patient not in test}
@@ -149,12 +154,24 @@ def _draw(strata: Mapping[str, str], size: int, seed: int, purpose: str) -> set[
     return {patient for group, members in groups.items() for patient in members[: quota[group]]}
 
 
-def _kfold(strata: Mapping[str, str], settings: SplitSettings) -> list[set[str]]:
-    """Deal out patients by stratum, so folds and their parts of a stratum differ by at most one."""
+def _tests(
+    strata: Mapping[str, str], settings: SplitSettings, everyone: Iterable[str]
+) -> list[set[str]]:
+    """The patients of each fold's test set."""
+    if settings.scheme == "holdout":
+        return [_holdout(strata, settings)]
     if settings.folds < 2:
         raise UserError(
             "one fold leaves nothing to train on", where="splits.folds", expected="2 or more"
         )
+    if settings.order == "scikit-learn":
+        folds = shuffled_folds({*strata, *everyone}, settings.folds, settings.seed)
+        return [fold & set(strata) for fold in folds]
+    return _kfold(strata, settings)
+
+
+def _kfold(strata: Mapping[str, str], settings: SplitSettings) -> list[set[str]]:
+    """Deal out patients by stratum, so folds and their parts of a stratum differ by at most one."""
     shuffled = _shuffled(strata, settings.seed, "test")
     ordered = sorted(shuffled, key=strata.__getitem__)
     return [set(ordered[fold :: settings.folds]) for fold in range(settings.folds)]
@@ -275,7 +292,8 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
             )
         else:
             quarantined[source.case] = _unlabelled(source.case)
-    splits = make_splits(usable, settings.splits, quarantined)
+    everyone = [source.patient for source in sources if source.labels]
+    splits = make_splits(usable, settings.splits, quarantined, everyone)
     splits["modalities"] = {source.case: list(source.images) for source in sources}
     splits["labels"] = {source.case: list(source.labels) for source in sources}
     # Methods and scenarios decide whether a split is refused, never what it is: adding a method
