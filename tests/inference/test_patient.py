@@ -50,7 +50,7 @@ def test_a_patient_is_segmented_as_a_test_case_of_the_study(study, tmp_path) -> 
 
 @pytest.mark.parametrize("modality", ["arterial", "venous"])
 def test_either_modality_may_be_missing_and_the_result_lies_on_the_given_one(
-    study, tmp_path, modality
+    study, tmp_path, modality, capsys
 ) -> None:
     source = read_volume(images_of(study, "b")[modality])
     geometry = Geometry(source.geometry.shape, (3.0, 4.0, 7.0), (1.0, 2.0, 3.0))
@@ -62,6 +62,7 @@ def test_either_modality_may_be_missing_and_the_result_lies_on_the_given_one(
     assert found.geometry.agrees_with(geometry)
     assert found.array.dtype == np.uint8
     assert set(np.unique(found.array)) <= {0, 1}
+    assert f"segmented from {modality} by the head of {modality} alone" in capsys.readouterr().err
 
 
 def test_the_other_modality_is_registered_to_the_fixed_one(study, tmp_path, monkeypatch) -> None:

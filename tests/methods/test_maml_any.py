@@ -38,6 +38,20 @@ def test_one_modality_can_be_predicted_by_the_joint_head(pair, make_batch):
     assert not torch.allclose(free.probabilities(image), plain.probabilities(image))
 
 
+def test_the_part_that_answers_is_named(build):
+    for name, options, alone in [
+        ("maml", {}, "the head of t1 alone"),
+        ("maml_any", {}, "the head of t1 alone"),
+        ("maml_any", {"alone": "joint"}, "the joint head"),
+        ("kdnet", {}, "the student of t1"),
+        ("hemis", {}, ""),
+    ]:
+        method = build(name, SEQUENCES, **options)
+        assert method.answered_by(["t1"]) == alone
+        if "maml" in name:
+            assert method.answered_by(SEQUENCES) == "the joint head"
+
+
 def test_of_two_modalities_it_is_trained_as_maml(pair, make_batch, loss_of):
     (plain, free), batch = pair(SEQUENCES[:2]), make_batch(SEQUENCES[:2])
     for seed in range(3):

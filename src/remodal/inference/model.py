@@ -60,6 +60,11 @@ class Segmenter:
         self.modalities = [name for name in self._method.modalities if name in chosen]
         self._method.require_support(self.modalities)
 
+    @property
+    def answered_by(self) -> str:
+        """What predicts from these modalities, in words; empty if the method has only one part."""
+        return self._method.answered_by(self.modalities)
+
     def prepared(self, volumes: Mapping[str, Volume], mask: Volume | None = None) -> Prepared:
         """Images as they were scanned, prepared as the model's training cases were.
 

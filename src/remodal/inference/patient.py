@@ -44,7 +44,7 @@ def predict_patient(
     The images are converted, brought onto one grid if there are several, prepared with the
     statistics that the model was trained with, and segmented. The result is brought back to the
     original geometry of the fixed modality or, if that is missing, of the first image in the
-    model's order.
+    model's order. From which images, and by which part of the model, is said on standard error.
 
     Args:
         model: folder of the trained model.
@@ -85,6 +85,8 @@ def predict_patient(
         prepared.array, partial(progress, description="Segmenting")
     )
     write_volume(output, restore_probabilities(probabilities, prepared.properties))
+    by = f" by {segmenter.answered_by}" if segmenter.answered_by else ""
+    print(f"remodal: segmented from {' + '.join(order)}{by}", file=sys.stderr)
 
 
 def _wanted(images: Mapping[str, Path], description: Mapping[str, Any]) -> list[str]:

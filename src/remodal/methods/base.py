@@ -187,6 +187,10 @@ class Method(ABC):
         """Whether the method can predict from these modalities (default: exactly its own)."""
         return set(self.modalities) == set(present)
 
+    def answered_by(self, present: Iterable[str]) -> str:
+        """What predicts from these modalities, in words, if the method has several such parts."""
+        return ""
+
     def attention(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Maps worth showing, (B, 1, Z, Y, X) by name, for example A_i; none by default."""
         return {}

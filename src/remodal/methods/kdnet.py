@@ -111,6 +111,10 @@ class KDNet(Method):
         """The student's modality; any others of the teacher's are not looked at."""
         return self.student in set(present) <= set(self.modalities)
 
+    def answered_by(self, present: Iterable[str]) -> str:
+        """The student, which sees one of the modalities."""
+        return f"the student of {self.student}"
+
     def probabilities(self, images: Mapping[str, Tensor]) -> Tensor:
         """Those of the student."""
         self.require_support(images)

@@ -96,6 +96,11 @@ class MAML(MSMA):
             len(chosen) == 1 and chosen <= set(self.modalities)
         )
 
+    def answered_by(self, present: Iterable[str]) -> str:
+        """The joint head, or a single modality's own."""
+        alone = list(present)
+        return f"the head of {alone[0]} alone" if len(alone) == 1 else "the joint head"
+
     def probabilities(self, images: Mapping[str, Tensor]) -> Tensor:
         """From all modalities, those of the joint head; from one, those of its own model's head.
 

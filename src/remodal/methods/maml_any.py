@@ -51,6 +51,10 @@ class MAMLAny(maml.MAML):
         """Any of its modalities."""
         return some_of(self.modalities, present)
 
+    def answered_by(self, present: Iterable[str]) -> str:
+        """As in MAML if a single modality has its own head, else always the joint head."""
+        return super().answered_by(present) if self.options.alone == "own" else "the joint head"
+
     def probabilities(self, images: Mapping[str, Tensor]) -> Tensor:
         """Those of the joint head, or of a single modality's own if `alone` says so."""
         self.require_support(images)
