@@ -117,7 +117,8 @@ def test_the_papers_own_marks_are_those_it_prints(make):
         (row.entries[0].cell.method, row.entries[0].cell.scenario)
         for table in tables
         for row in table.rows
-        if all(e.published_best for e in row.entries if e.published)
+        if any(e.published for e in row.entries)
+        and all(e.published_best for e in row.entries if e.published)
     }
     assert marked == {("maml", "both"), ("maml", "arterial"), ("maml", "venous")}
 

@@ -108,7 +108,7 @@ def test_downloads_are_the_tables_files(page, whole_study, tmp_path):
     settings, study, _ = whole_study
     tabulate(settings, study, tmp_path)
     links = re.findall(r'download="([^"]+)" href="data:[^,]*,([^"]*)"', page)
-    assert len(links) == 2 * 3 + 2
+    assert len(links) == 3 * 3 + 2
     for name, content in links:
         if name != "methods.txt":
             assert base64.b64decode(content) == (tmp_path / name).read_bytes()

@@ -37,8 +37,8 @@ def test_the_published_phase_gaps_are_those_of_the_paper():
 
 def test_every_row_of_the_liver_study_has_its_published_number(settings):
     numbers = read_published(settings.published)
-    for name, table in settings.tables.items():
-        for row in table.rows:
+    for name in ("table1", "table2"):
+        for row in settings.tables[name].rows:
             for metric in ("dice", "assd_voxel"):
                 assert (name, row.method, row.scenario, "tumour", "", metric, "", "") in numbers
 

@@ -47,7 +47,7 @@ def test_all_files_are_written_and_another_run_gives_the_same_bytes(whole_study,
         "metrics.csv",
         *sorted(rows),
         "summary.json",
-        *(f"table{number}.{suffix}" for number in (1, 2) for suffix in ("csv", "md", "tex")),
+        *(f"{name}.{suffix}" for name in settings.tables for suffix in ("csv", "md", "tex")),
     ]
     for name in names:
         assert (tables / name).read_bytes() == (tmp_path / name).read_bytes()

@@ -149,13 +149,17 @@ def failure_examples(source: Source, cases: pd.DataFrame) -> list[Example]:
 
 
 def single_modality_rivals(settings: Settings) -> dict[str, tuple[str, str]]:
-    """For each one-modality scenario of a table: the rival and the reference method."""
+    """For each one-modality scenario of a table: the rival and the reference method.
+
+    Scenarios in native space are left out: the pictures show registered images.
+    """
     found: dict[str, tuple[str, str]] = {}
     for table in settings.tables.values():
         for scenario, ours in table.reference.items():
             cells = [cell for row in settings.cells_of(table) for cell in row if cell.metric]
             others = [c.method for c in cells if c.scenario == scenario and c.method != ours]
-            if len(settings.scenarios[scenario].present) == 1 and others:
+            chosen = settings.scenarios[scenario]
+            if len(chosen.present) == 1 and chosen.space == "registered" and others:
                 found.setdefault(scenario, (others[0], ours))
     return found
 
