@@ -12,7 +12,7 @@ from remodal.settings import ComputeSettings, InferenceSettings, MethodSettings
 from .test_loop import contents
 
 
-@pytest.mark.parametrize("kind", ["hemis", "uhved"])
+@pytest.mark.parametrize("kind", ["hemis", "uhved", "rfnet", "mmformer"])
 def test_a_stopped_training_that_draws_goes_on_as_if_it_had_not_been(make_toys, signalled, kind):
     study = make_toys(kind)
     unbroken = contents(study.train("toy", "unbroken"))
