@@ -33,6 +33,14 @@ def test_a_wrong_option_is_named_in_one_line(check, options, said):
     assert "\n" not in str(raised.value)
 
 
+def test_an_option_that_does_not_fit_the_modalities_is_named_before_anything_runs():
+    student = {"type": "kdnet", "inputs": {"teacher": "nnunet"}, "options": {"student": "portal"}}
+    change = {"study": "liver", "preset": "smoke", "methods": {"student": student}}
+    said = r"methods\.student: .*no modality `portal`; expected one of arterial, venous"
+    with pytest.raises(UserError, match=said):
+        check_study(compose(change, folder=ROOT / "config"))
+
+
 @pytest.mark.parametrize("check", [check_study, check_names])
 def test_an_unknown_method_is_named(check):
     settings = study()

@@ -104,6 +104,38 @@ def check_options(name: str, options: dict[str, Any], where: str = "") -> BaseMo
         ) from error
 
 
+def check_buildable(
+    name: str,
+    modalities: "Sequence[str]",
+    classes: int,
+    network: "NetworkSettings",
+    options: dict[str, Any],
+    where: str,
+) -> None:
+    """Check that a method can be built; no weight is made (imports the method and torch).
+
+    Args:
+        name: the method.
+        modalities: the modalities that it takes.
+        classes: number of foreground classes.
+        network: sizes of the network.
+        options: the options given.
+        where: the setting that describes the method, for the error message.
+
+    Raises:
+        UserError: too few modalities, or an option that does not fit them.
+    """
+    import torch
+
+    try:
+        with torch.device("meta"):
+            build_method(name, modalities, classes, network, options)
+    except UserError as error:
+        raise UserError(
+            error.what, where=where, expected=error.expected, remedy=error.remedy
+        ) from error
+
+
 def check_unlabelled(name: str, recipe: "RecipeSettings", where: str) -> None:
     """Check that a method can use the unlabelled samples it is given (imports the method).
 

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
-from remodal.methods import check_options, check_roles, check_unlabelled, require_method
+from remodal.methods import (
+    check_buildable,
+    check_options,
+    check_roles,
+    check_unlabelled,
+    require_method,
+)
 from remodal.registration.ways import check_registration
 from remodal.run.plan import Plan
 from remodal.settings import Settings
@@ -29,6 +35,14 @@ def check_study(settings: Settings) -> str:
         require_method(method.type)
         if method.options:
             check_options(method.type, method.options, where=f"methods.{name}.options")
+            check_buildable(
+                method.type,
+                settings.modalities_of(name),
+                len(settings.data.classes),
+                settings.network,
+                method.options,
+                where=f"methods.{name}",
+            )
         if method.inputs:
             where, modalities = f"methods.{name}.inputs", settings.modalities_of(name)
             check_roles(method.type, modalities, method.inputs, where)
