@@ -5,6 +5,7 @@ from pathlib import Path
 from remodal.report.published import read_published
 from remodal.report.reproduction import reproduction
 from remodal.results.files import write_json
+from remodal.settings.composition import compose
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,6 +21,21 @@ def test_the_page_shows_every_printed_number_of_tables_1_and_2_and_what_is_not_b
         if key[0] in ("table1", "table2"):
             assert f"{value.mean:.2f} ± {value.sd:.2f}" in page
     assert page.count("- Zhang 2021, Table 3") == 1
+
+
+def test_a_method_without_a_label_is_called_by_its_key(monkeypatch):
+    def unlabelled(study):
+        settings = compose({"study": study, "preset": "paper"})
+        methods = {
+            name: one.model_copy(update={"label": ""}) for name, one in settings.methods.items()
+        }
+        return settings.model_copy(update={"methods": methods})
+
+    monkeypatch.setattr("remodal.report.reproduction._paper_settings", unlabelled)
+    page = reproduction("maml")
+    assert "### ms_ensemble, " in page
+    assert "| ms_ensemble |" in page
+    assert "|  |" not in page
 
 
 def test_committed_results_are_shown_with_their_preset_and_number_of_cases(tmp_path):

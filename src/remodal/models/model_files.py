@@ -53,7 +53,7 @@ def describe(
         "preset": settings.preset,
         "simulated": settings.data.simulated,
         "method": method,
-        "label": chosen.label or method,
+        "label": settings.title_of(method),
         "type": chosen.type,
         "options": chosen.options,
         "modalities": settings.modalities_of(method),

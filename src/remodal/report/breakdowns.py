@@ -63,7 +63,7 @@ def measured_cells(settings: Settings, cases: pd.DataFrame) -> list[CellOfStudy]
     found = []
     for region in settings.data.regions:
         for scenario in settings.scenarios:
-            for method, chosen in settings.methods.items():
+            for method in settings.methods:
                 rows = cases[
                     (cases["method"] == method)
                     & (cases["scenario"] == scenario)
@@ -71,7 +71,7 @@ def measured_cells(settings: Settings, cases: pd.DataFrame) -> list[CellOfStudy]
                 ]
                 if not rows.empty:
                     reference = (scenario, method) in references
-                    label = chosen.label or method
+                    label = settings.title_of(method)
                     found.append(CellOfStudy(label, scenario, region, reference, rows))
     return found
 

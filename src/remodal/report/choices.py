@@ -67,7 +67,7 @@ def _used(settings: Settings, study: Path, option: str) -> str:
 def _otherwise(settings: Settings, key: str) -> str:
     """The methods whose own recipes differ in this setting, with their values."""
     return "".join(
-        f"; {settings.methods[method].label or method}: {in_words(own[key])}"
+        f"; {settings.title_of(method)}: {in_words(own[key])}"
         for method, own in own_recipes(settings).items()
         if key in own
     )

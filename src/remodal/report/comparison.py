@@ -92,7 +92,7 @@ def _build_table(
         settings.splits.fold_count * len(settings.seeds),
         settings.data.simulated,
         {scenario: missing[scenario] for scenario in scenarios if missing[scenario]},
-        {method: _label(settings, method) for method in settings.methods},
+        {method: settings.title_of(method) for method in settings.methods},
     )
 
 
@@ -111,10 +111,6 @@ def _corner(table: TableSettings) -> str:
     """What the rows are: the first thing that they select."""
     parts = ("method", "scenario", "region", "group", "metric", "record")
     return next(part for part in parts if getattr(table.rows[0], part)).capitalize()
-
-
-def _label(settings: Settings, method: str) -> str:
-    return settings.methods[method].label or method
 
 
 def _column(settings: Settings, table: TableSettings, chosen: ColumnSettings) -> Column:
@@ -136,7 +132,7 @@ def _column(settings: Settings, table: TableSettings, chosen: ColumnSettings) ->
 def _name(settings: Settings, chosen: Selection) -> str:
     """What a row or a column selects, for a reader."""
     parts = [
-        _label(settings, chosen.method) if chosen.method else "",
+        settings.title_of(chosen.method) if chosen.method else "",
         heading(chosen.scenario),
         heading(chosen.region),
         chosen.group,
@@ -168,7 +164,7 @@ def _row(
             entries.append(Entry(column, cell, None, None, found, frozenset(), 0, published))
         else:
             entries.append(_measured(sources.cases, table, column, cell, published))
-    label = row.label or (_label(settings, row.method) if row.method else _name(settings, row))
+    label = row.label or (settings.title_of(row.method) if row.method else _name(settings, row))
     return Row(row.name, label, row.heading, tuple(entries))
 
 

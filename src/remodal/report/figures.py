@@ -130,7 +130,7 @@ def _attention_example(
             )
         )
     group = f", {run.group}" if run.group else ""
-    return Example(scenario, f"Case {run.case}{group}", source.title(method), rows)
+    return Example(scenario, f"Case {run.case}{group}", source.settings.title_of(method), rows)
 
 
 def failure_examples(source: Source, cases: pd.DataFrame) -> list[Example]:
@@ -210,10 +210,10 @@ def _failure_example(
     view.look_at(view.left_out(folder, modality))
     rows = [_failure_row(source, cases, view, chosen, other, rivals[other]) for other in rivals]
     group = f" ({chosen.group})" if chosen.group else ""
+    first, second = source.settings.title_of(rival), source.settings.title_of(ours)
     text = (
-        f"{_alone(source.settings, scenario)}, {source.title(rival)} reaches a Dice of "
-        f"{failed.dice:.1f} % and {source.title(ours)} {chosen.dice:.1f} %: the largest gain "
-        "of all test cases."
+        f"{_alone(source.settings, scenario)}, {first} reaches a Dice of {failed.dice:.1f} % and "
+        f"{second} {chosen.dice:.1f} %: the largest gain of all test cases."
     )
     return Example(scenario, f"{heading(scenario)}: case {chosen.case}{group}", text, rows)
 
@@ -234,7 +234,7 @@ def _failure_row(
     ]
     for method, whose in zip(methods, ("Single modality", "Ours"), strict=True):
         folder = source.run(method, chosen.fold, chosen.seed, scenario)
-        name = f"{whose}: {source.title(method)}"
+        name = f"{whose}: {source.settings.title_of(method)}"
         if not written(folder / f"{chosen.case}.nii.gz"):
             panels.append(replace(image, heading=name, note="not run"))
             continue

@@ -150,12 +150,11 @@ def _split_sentence(settings: Settings, splits: dict[str, Any]) -> str:
 
 def _method_list(settings: Settings) -> str:
     """The methods' names, and which others some of them start from."""
-    labels = {name: chosen.label or name for name, chosen in settings.methods.items()}
     described = []
     for name, chosen in settings.methods.items():
-        inputs = dict.fromkeys(labels[source] for source in chosen.inputs.values())
+        inputs = dict.fromkeys(map(settings.title_of, chosen.inputs.values()))
         start = f" (from the trained {' and '.join(inputs)})" if inputs else ""
-        described.append(labels[name] + start)
+        described.append(settings.title_of(name) + start)
     return ", ".join(dict.fromkeys(described))
 
 

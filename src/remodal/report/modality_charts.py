@@ -56,7 +56,7 @@ def _line(settings: Settings, cases: pd.DataFrame, method: str) -> Line:
     numbers = sorted(means)
     ours = any(method in table.reference.values() for table in settings.tables.values())
     return Line(
-        settings.methods[method].label or method,
+        settings.title_of(method),
         numbers,
         [sum(means[number]) / len(means[number]) for number in numbers],
         ours,

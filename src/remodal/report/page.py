@@ -4,7 +4,6 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from itertools import cycle, groupby
 from pathlib import Path
 from typing import Any
@@ -159,7 +158,7 @@ def _content(
         "tables": tables,
         "table_files": {table.name: _table_files(table) for table in tables},
         "claims": claims,
-        "label_of": partial(_label, settings),
+        "label_of": settings.title_of,
         "compared_texts": compared_texts,
         "interval": interval_drawing,
         "folds": splits["folds"],
@@ -186,10 +185,6 @@ def _content(
         **_breakdowns(settings, cases),
         **_pictures(Source(settings, study, data), cases),
     }
-
-
-def _label(settings: Settings, method: str) -> str:
-    return settings.methods[method].label or method
 
 
 def _sections(tables: Sequence[Table]) -> list[tuple[str, str]]:

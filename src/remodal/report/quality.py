@@ -99,8 +99,7 @@ def failed_predictions(settings: Settings, cases: pd.DataFrame) -> list[Note]:
     notes = (
         Note(
             row.case,
-            f"{settings.methods[row.method].label or row.method}, {row.scenario}, "
-            f"fold {row.fold}, seed {row.seed}",
+            f"{settings.title_of(row.method)}, {row.scenario}, fold {row.fold}, seed {row.seed}",
             getattr(row, FAILED),
             fault=True,
         )

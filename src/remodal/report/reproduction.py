@@ -82,7 +82,7 @@ def _row(
     made: Sequence[Made],
     committed: Path,
 ) -> list[str]:
-    label = settings.methods[row.method].label or row.method
+    label = settings.title_of(row.method)
     present = " + ".join(settings.scenarios[row.scenario].present)
     lines = [f"### {label}, {present}", "", row.definition, "", f"- **Source:** {row.source}"]
     values = [
@@ -166,10 +166,8 @@ def _left_open(made: Sequence[Made]) -> list[str]:
 def _rows(choice: Choice, settings: Settings) -> str:
     """The rows that a choice concerns: `all`, `all of Table 1, Table 2`, or their methods."""
     if choice.methods:
-        labels = (
-            settings.methods[name].label for name in choice.methods if name in settings.methods
-        )
-        return ", ".join(dict.fromkeys(labels))
+        known = filter(settings.methods.__contains__, choice.methods)
+        return ", ".join(dict.fromkeys(map(settings.title_of, known)))
     titles = [settings.tables[name].title for name in choice.tables if name in settings.tables]
     return f"all of {', '.join(t.partition('.')[0] for t in titles)}" if titles else "all"
 

@@ -26,8 +26,8 @@ class Run:
 def trained_runs(settings: Settings, study: Path) -> list[Run]:
     """The study's trained models, in the settings' order; those not trained are left out."""
     runs = []
-    for method, chosen in settings.methods.items():
-        label = chosen.label or method
+    for method in settings.methods:
+        label = settings.title_of(method)
         if set(settings.modalities_of(method)) != set(settings.data.modalities):
             label += f" ({', '.join(settings.modalities_of(method))})"
         for training in settings.trainings(method):

@@ -92,7 +92,7 @@ def own_recipes_sentence(settings: Settings) -> str:
             f"{key.split('.')[-1].replace('_', ' ')} {in_words(value)}"
             for key, value in own.items()
         )
-        described.append(f"{settings.methods[method].label or method} ({values})")
+        described.append(f"{settings.title_of(method)} ({values})")
     return f"Otherwise trained were {listed(described)}." if described else ""
 
 

@@ -49,10 +49,6 @@ class Source:
         files = [of(case, modality) for of in (self.image, self.label) for modality in named]
         return all(map(written, files))
 
-    def title(self, method: str) -> str:
-        """The method's name in the tables."""
-        return self.settings.methods[method].label or method
-
 
 class View:
     """One slice of one case: images, ground truth and predictions share its crop and window.

@@ -96,6 +96,10 @@ class Settings(Section):
         """Name of the file of an image's truth among those of its registered case."""
         return f"{label_name(self.truth_of(modality))}.nii.gz"
 
+    def title_of(self, method: str) -> str:
+        """What a reader knows a method by: its label, or else its key."""
+        return self.methods[method].label or method
+
     def modalities_of(self, method: str) -> list[str]:
         """The modalities that a method takes; a training case must have all of them."""
         return self.methods[method].modalities or self.data.modalities

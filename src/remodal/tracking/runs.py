@@ -139,7 +139,7 @@ def _method_run(settings: Settings, method: str, cases: "pd.DataFrame") -> Track
         key=f"{settings.study_id}/{method}",
         is_group=True,
         metrics=_measured(cases[cases["method"] == method]),
-        tags={"label": chosen.label or method, "type": chosen.type},
+        tags={"label": settings.title_of(method), "type": chosen.type},
     )
 
 
