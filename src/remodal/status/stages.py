@@ -119,10 +119,6 @@ def _stages(
         yield stage, [study / result], of_study.glob(f"{stage}.log"), ()
 
 
-def _records(folder: Path, names: Iterable[str]) -> list[Path]:
-    return [folder / f"{name}.json" for name in names]
-
-
 def _cases(settings: Settings) -> list[CaseSource] | None:
     """The study's cases; None where its sheet is missing, as in another working folder."""
     try:

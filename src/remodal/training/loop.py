@@ -22,7 +22,7 @@ from remodal.training.devices import make_fabric, repeatable
 from remodal.training.fitting import Fitting
 from remodal.training.record import training_record
 from remodal.training.samples import open_samples
-from remodal.training.starting import require_method, starting_method
+from remodal.training.starting import require_method_of_study, starting_method
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def train(
         dict(inputs),
         checkpoints,
     )
-    require_method(settings, method_name)
+    require_method_of_study(settings, method_name)
     description = describe(settings, method_name, fold, seed, read_fingerprint(fingerprint))
     kind = settings.methods[method_name].type
     check_unlabelled(kind, task.recipe, f"methods.{method_name}, recipe.pools")

@@ -19,7 +19,7 @@ from remodal.settings import Settings
 from remodal.settings.recipe import StartingWeights
 
 
-def require_method(settings: Settings, name: str) -> None:
+def require_method_of_study(settings: Settings, name: str) -> None:
     """Check that the study has this method.
 
     Raises:

@@ -161,11 +161,6 @@ def case_name(index: int) -> str:
     return f"patient{index + 1:03d}"
 
 
-def case_names(settings: PhantomOptions) -> list[str]:
-    """Names of all cases in order."""
-    return [case_name(index) for index in range(settings.cases)]
-
-
 def index_of(case: str, settings: PhantomOptions) -> int:
     """Number (from 0) of a case.
 
