@@ -12,7 +12,13 @@ from remodal.errors import UserError
 from remodal.methods.base import Method
 from remodal.settings import RecipeSettings, Settings
 from remodal.splits import read_fold, read_splits
-from remodal.training.cases import choose_place, load_cases, require_foreground, usable_cases
+from remodal.training.cases import (
+    TrainingCase,
+    choose_place,
+    load_cases,
+    require_foreground,
+    usable_cases,
+)
 from remodal.training.choice import Cases, Choice, choose_cases
 from remodal.training.patches import TRAINING, VALIDATION, PatchSampler, Pool
 
@@ -80,16 +86,18 @@ def open_samples(
         )
     place = choose_place(preprocessed, choice.used, labels, settings.compute.cache, device)
 
-    def pool(cases: Cases, samples: int) -> Pool:
-        opened = load_cases(preprocessed, cases, method.modalities, labels, place, device)
-        return Pool(opened, samples)
+    def opened(cases: Cases) -> list[TrainingCase]:
+        return load_cases(preprocessed, cases, method.modalities, labels, place, device)
 
-    of_kind = {"labelled": choice.labelled, "unlabelled": choice.unlabelled}
-    pools = [pool(of_kind[source.cases], source.samples) for source in recipe.sources]
-    for source, opened in zip(recipe.sources, pools):
-        if source.cases == "labelled":
-            require_foreground(opened.cases, method.modalities, preprocessed)
-    watched = [pool(choice.validation, recipe.batch)] if choice.validation else []
+    # Pools of one kind share their cases, which may fill the device's memory.
+    of_kind = {
+        kind: opened(choice.labelled if kind == "labelled" else choice.unlabelled)
+        for kind in dict.fromkeys(source.cases for source in recipe.sources)
+    }
+    if "labelled" in of_kind:
+        require_foreground(of_kind["labelled"], method.modalities, preprocessed)
+    pools = [Pool(of_kind[source.cases], source.samples) for source in recipe.sources]
+    watched = [Pool(opened(choice.validation), recipe.batch)] if choice.validation else []
     sampler = partial(_sampler, method, labels, recipe, seed, device)
     return Samples(
         sampler(pools, TRAINING),
