@@ -79,13 +79,3 @@ def test_the_decoder_returns_to_the_images_resolution_whatever_the_strides():
     decoder = HemisDecoder(3, SMALL, [4, 8, 8])
     skips = [torch.randn(1, width, *size) for width, size in [(4, (5, 9, 7)), (8, (5, 4, 3))]]
     assert decoder([*skips, torch.randn(1, 8, 2, 2, 1)]).shape == (1, 3, 5, 9, 7)
-
-
-def test_log_variances_are_bounded_and_means_are_not():
-    torch.manual_seed(0)
-    net = UHved(2, 2, SMALL)
-    nn.init.constant_(net.encoders[0].blocks[0].second.weight, 1e4)
-    ((mean, log_variance), *_), _ = net.encode([torch.randn(1, 1, 4, 8, 8)] * 2)
-    assert mean.abs().max() > 1000
-    assert log_variance.abs().max() == 50
-    assert net.encode([None, torch.randn(1, 1, 4, 8, 8)])[0][0][0].shape == (1, 2, 4, 8, 8)
