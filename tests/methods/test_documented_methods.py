@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
-from remodal.methods import check_options, method_names
+from remodal.methods import build_method, check_options, method_names
 from remodal.settings import MethodSettings, NetworkSettings, RecipeSettings
 from remodal.settings.merging import merge
 
@@ -17,6 +18,16 @@ ROWS = yaml.safe_load(BLOCK)["methods"]
 
 def test_every_method_is_listed():
     assert sorted(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == method_names()
+
+
+def test_the_numbers_of_weights_are_right():
+    listed = dict(re.findall(r"^\| `(\w+)` \|.* \| ([\d.]+) \|", PAGE, re.MULTILINE))
+    assert sorted(listed) == method_names()
+    for name, millions in listed.items():
+        with torch.device("meta"):
+            method = build_method(name, ["t1", "t1ce", "t2", "flair"], 3, NetworkSettings())
+        count = sum(parameter.numel() for parameter in method.network.parameters())
+        assert f"{count / 1e6:.2f}" == millions, name
 
 
 @pytest.mark.parametrize("name", ROWS)
