@@ -22,7 +22,7 @@ _CAPTION = (
 def modality_charts(settings: Settings, cases: pd.DataFrame) -> Iterator[Chart]:
     """Mean Dice against the number of modalities present, a panel for each region.
 
-    Scenarios with another patient's images do not count. Nothing is drawn unless some method was
+    Scenarios in native space or with another patient's images do not count. Nothing is drawn unless some method was
     tested with three different numbers of modalities.
 
     Args:
@@ -51,7 +51,8 @@ def _line(settings: Settings, cases: pd.DataFrame, method: str) -> Line:
         scenario = settings.scenarios[name]
         rows = cases[(cases["method"] == method) & (cases["scenario"] == name)]
         values = case_values(rows, "dice")
-        if not scenario.foreign and len(values):
+        usual = scenario.space == "registered" and not scenario.foreign
+        if usual and len(values):
             means.setdefault(len(scenario.present), []).append(float(values.mean()))
     numbers = sorted(means)
     ours = any(method in table.reference.values() for table in settings.tables.values())
