@@ -35,7 +35,7 @@ def test_the_published_phase_gaps_are_those_of_the_paper():
     assert gap == pytest.approx(3.89)
 
 
-def test_every_row_of_the_liver_study_has_its_published_number(settings):
+def test_every_row_of_the_liver_papers_tables_has_its_published_number(settings):
     numbers = read_published(settings.published)
     for name in ("table1", "table2"):
         for row in settings.tables[name].rows:

@@ -22,8 +22,8 @@ _CAPTION = (
 def modality_charts(settings: Settings, cases: pd.DataFrame) -> Iterator[Chart]:
     """Mean Dice against the number of modalities present, a panel for each region.
 
-    Scenarios in native space or with another patient's images do not count. Nothing is drawn unless some method was
-    tested with three different numbers of modalities.
+    Scenarios in native space or with another patient's images do not count. Nothing is drawn
+    unless some method was tested with three different numbers of modalities.
 
     Args:
         settings: the study.

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 from remodal.metrics.registry import require_metric
 from remodal.report.choices import DEFAULT, MadeChoice, in_words, made_choice
+from remodal.report.comparison import heading
 from remodal.report.paper_notes import Choice, PaperNotes, RowNote, read_notes
 from remodal.report.published import Key, Published, read_published
 from remodal.report.wording import number
 from remodal.results.files import read_json
-from remodal.settings import Settings
+from remodal.settings import Selection, Settings
 from remodal.settings.composition import compose
 
 #: Where results are committed: a folder `<study>-<preset>` for each, with the files of `tables/`.
@@ -56,7 +57,7 @@ def reproduction(paper: str, committed: Path = COMMITTED) -> str:
             if row.table == table:
                 lines += _row(row, study, studies[study], printed, made, committed)
     lines += ["## What the paper leaves open", "", *_left_open(made), ""]
-    return "\n".join([*lines, *_not_built(notes, printed)])
+    return "\n".join([*lines, *_not_built(studies, printed)])
 
 
 def _paper_settings(study: str) -> Settings:
@@ -86,7 +87,7 @@ def _row(
     present = " + ".join(settings.scenarios[row.scenario].present)
     lines = [f"### {label}, {present}", "", row.definition, "", f"- **Source:** {row.source}"]
     values = [
-        f"{require_metric(key[5]).title} {_spread(value.mean, value.sd)}"
+        f"{_measure(settings, key[3], key[5])} {_spread(value.mean, value.sd)}"
         for key, value in printed.items()
         if key[5] and key[:3] == (row.table, row.method, row.scenario)
     ]
@@ -96,6 +97,12 @@ def _row(
         lines.append(f"- **Open:** {' '.join(questions)}")
     measured = _measured(row, study, settings, committed)
     return [*lines, f"- **Measured here:** {'; '.join(measured) or 'nothing committed yet'}", ""]
+
+
+def _measure(settings: Settings, region: str, metric: str) -> str:
+    """A metric's title, after the region's name if there are several."""
+    title = require_metric(metric).title
+    return title if len(settings.data.regions) == 1 else f"{heading(region)}: {title}"
 
 
 def _is_about(choice: Choice, row: RowNote) -> bool:
@@ -115,31 +122,28 @@ def _measured(row: RowNote, study: str, settings: Settings, committed: Path) -> 
         summary = read_json(path)
         preset = path.parent.name.removeprefix(f"{study}-")
         values = [
-            text
-            for key, metric in _keys(row, settings)
-            if (text := _summarised(summary, key, metric))
+            f"{_measure(settings, cell.region, cell.metric)} {_summarised(summary, key)}"
+            for key, cell in _cells(row, settings)
+            if summary.get(key) is not None
         ]
         if values:
             found.append(f"preset {preset}: {', '.join(values)}")
     return found
 
 
-def _keys(row: RowNote, settings: Settings) -> list[tuple[str, str]]:
-    """The keys of the row's cells in a committed summary, each with the cell's metric."""
+def _cells(row: RowNote, settings: Settings) -> list[tuple[str, Selection]]:
+    """The row's cells, each with its key in a committed summary."""
     table = settings.tables[row.table]
     return [
-        (f"{row.table}.{line.name}.{column.name}", cell.metric)
+        (f"{row.table}.{line.name}.{column.name}", cell)
         for line, cells in zip(table.rows, settings.cells_of(table))
         for column, cell in zip(settings.columns_of(table), cells)
         if cell.metric and (cell.method, cell.scenario) == (row.method, row.scenario)
     ]
 
 
-def _summarised(summary: dict[str, Any], key: str, metric: str) -> str:
-    if summary.get(key) is None:
-        return ""
-    spread = _spread(summary[key], summary.get(f"{key}.sd"))
-    return f"{require_metric(metric).title} {spread} (n = {summary[f'{key}.n']})"
+def _summarised(summary: dict[str, Any], key: str) -> str:
+    return f"{_spread(summary[key], summary.get(f'{key}.sd'))} (n = {summary[f'{key}.n']})"
 
 
 def _spread(mean: float, sd: float | None) -> str:
@@ -172,9 +176,9 @@ def _rows(choice: Choice, settings: Settings) -> str:
     return f"all of {', '.join(t.partition('.')[0] for t in titles)}" if titles else "all"
 
 
-def _not_built(notes: PaperNotes, printed: dict[Key, Published]) -> list[str]:
+def _not_built(studies: dict[str, Settings], printed: dict[Key, Published]) -> list[str]:
     """Printed tables that are in no study."""
-    built = {row.table for row in notes.rows}
+    built = {table for settings in studies.values() for table in settings.tables}
     sources = dict.fromkeys(
         value.source.partition(", row")[0] for key, value in printed.items() if key[0] not in built
     )
