@@ -1,4 +1,4 @@
-"""The studies that vary the first one plan their own jobs."""
+"""The studies that are not run here as a whole plan their own jobs."""
 
 import re
 
@@ -7,8 +7,16 @@ import pytest
 pytestmark = pytest.mark.xdist_group("workflow")
 
 
-@pytest.mark.parametrize(("study", "trainings"), [("liver_ablation", 9), ("liver_repo", 7)])
-def test_a_variant_of_the_study_plans(workspace, study, trainings):
+@pytest.mark.parametrize(
+    ("study", "trainings"),
+    [
+        ("liver_ablation", 9),
+        ("liver_repo", 7),
+        ("brats_subsets", 2 * 9),
+        ("brats_own_recipes", 2 * 9),
+    ],
+)
+def test_a_variant_of_a_study_plans(workspace, study, trainings):
     said = workspace.snakemake("-n", "--quiet", "rules", "--config", f"study={study}")
     planned = dict(re.findall(r"^(\w+)\s+(\d+)$", said.stdout + said.stderr, re.MULTILINE))
     assert int(planned["train"]) == trainings
