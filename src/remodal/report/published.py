@@ -29,8 +29,8 @@ COLUMNS = (
 Reproducibility = Literal["A", "B", "C"]
 REPRODUCIBILITY: dict[str, str] = {
     "A": "Class A: the published numbers follow exactly, without data.",
-    "B": "Class B: the data are public, so retraining gives numbers that can be compared with the "
-    "published ones.",
+    "B": "Class B: the paper's data are public, so retraining on them gives numbers that can be "
+    "compared with the published ones.",
     "C": "Class C: the paper's data are private, so only the ordering of the methods can be "
     "tested, not the published values.",
 }
