@@ -37,7 +37,7 @@ class BratsPhantomOptions(Section):
         "BraTS 2018).",
     )
     diameter: tuple[float, float] = Field(
-        (22.0, 62.0), description="Smallest and largest diameter of a tumour's core in mm."
+        (24.0, 66.0), description="Smallest and largest diameter of a tumour's core in mm."
     )
     enhancing: float = Field(
         0.5, ge=0, le=1, description="Chance that a low-grade tumour enhances in patches."

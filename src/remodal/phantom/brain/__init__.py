@@ -1,7 +1,7 @@
 """Simulated MR of brains with gliomas: four sequences, as BraTS distributes them.
 
 One direction: `lobes` (surfaces) -> `cortex` (folds), `deep` (ventricles, nuclei, vessels) ->
-`anatomy` (a patient as shares of tissues) -> `glioma` (its shape), `mass_effect` -> `tissues`
+`anatomy` (a patient as shares of tissues) -> `mass_effect`, `glioma` (its regions) -> `tissues`
 (intensities) -> `mr_scanner` (slices, bias field, noise) -> `brats_files` (a case of the data set
 intake/datasets/brats_phantom.py).
 

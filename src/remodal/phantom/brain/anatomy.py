@@ -8,7 +8,10 @@ from remodal.phantom.brain import deep, lobes
 from remodal.phantom.brain.cortex import Axes, Folds, fissures
 from remodal.phantom.brain.tissues import TISSUES
 from remodal.phantom.canvas import Build
-from remodal.phantom.shapes import Array, Waves, smooth_step
+from remodal.phantom.shapes import Array, Point, Waves, smooth_step
+
+#: Lowest and highest x, y and z of everything that `deep` describes, mm.
+_DEEP = (-52, -60, -48), (52, 62, 40)
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,13 @@ class Brain:
 
 def draw_head(middle: tuple[float, float, float], rng: np.random.Generator) -> Head:
     """Draw a patient whose brain lies about a point of the scanner (mm)."""
-    size = rng.normal(1, 0.025)
-    scale = tuple(float(np.clip(size * rng.normal(1, 0.025), 0.92, 1.07)) for _ in range(3))
+    size = rng.normal(0.98, 0.02)
+    scale = tuple(float(np.clip(size * rng.normal(1, 0.025), 0.91, 1.05)) for _ in range(3))
     centre = tuple(float(place + rng.normal(0, 1)) for place in middle)
     warp = tuple(Waves.drawn(rng, 60, 140) for _ in range(3))
     age = rng.uniform(0, 1)
     return Head(
-        build=Build(centre, scale, warp, rng.uniform(1.2, 2.2)),
+        build=Build(centre, scale, warp, rng.uniform(1.0, 1.8)),
         sulci=(Folds.drawn(rng, (24, 38), 20, 5), Folds.drawn(rng, (15, 24), 8, 3)),
         folia=Folds.drawn(rng, (10, 15), 9, 2),
         thickness=rng.uniform(2.6, 3.2),
@@ -74,29 +77,38 @@ def draw_head(middle: tuple[float, float, float], rng: np.random.Generator) -> H
 def paint_brain(head: Head, axes: Axes) -> Brain:
     """Paint a patient on the grid of three axes; later tissues cover earlier ones."""
     x, y, z = standard = head.build.standard(*axes)
-    edge = float(np.mean([axis[1] - axis[0] for axis in axes]))
     cerebrum, cerebellum = lobes.cerebrum(x, y, z), lobes.cerebellum(x, y, z)
     stem = lobes.brain_stem(x, y, z)
     surface = lobes.whole_brain(cerebrum, cerebellum, stem)
     shares = np.zeros((len(TISSUES), *surface.shape), np.float32)
     shares[TISSUES.index("fluid")] = surface < 0
-
-    def paint(tissue: str, distance: Array) -> None:
-        _cover(shares, tissue, np.clip(0.5 - distance / np.float32(edge), 0, 1))
-
+    edge = edge_of(axes)
     folded = _below_pia(head, axes, standard, cerebrum)
-    paint("grey", head.pia - folded)
-    paint("white", head.pia + head.thickness - folded)
+    _paint(shares, "grey", head.pia - folded, edge)
+    _paint(shares, "white", head.pia + head.thickness - folded, edge)
     leaves = np.minimum(-cerebellum, head.folia.distance(axes, -cerebellum))
-    paint("grey", 0.5 * head.pia - leaves)
-    paint("white", 0.5 * head.pia + 1.9 - leaves)
-    paint("white", stem)
-    _paint_deep(paint, head, axes, standard)
+    _paint(shares, "grey", 0.5 * head.pia - leaves, edge)
+    _paint(shares, "white", 0.5 * head.pia + 1.9 - leaves, edge)
+    _paint(shares, "white", stem, edge)
+    box = _box(head, axes, *_DEEP)
+    part = tuple(axis[side] for axis, side in zip(axes, box[::-1]))
+    _paint_deep(shares[(slice(None), *box)], head, part, edge)
     return Brain(axes, shares * (surface < 0), surface, cerebrum, standard)
 
 
-def _cover(shares: Array, tissue: str, share: Array) -> None:
-    """Let a tissue take a share (z, y, x) of each voxel from those that are there."""
+def edge_of(axes: Axes) -> float:
+    """Width of a painted edge in mm: about a voxel of the grid, so that it has partial volume."""
+    return float(np.mean([axis[1] - axis[0] for axis in axes]))
+
+
+def covered(distance: Array, edge: float) -> Array:
+    """Share of each voxel inside a shape, from its signed distance."""
+    return np.clip(0.5 - distance / np.float32(edge), 0, 1, dtype=np.float32)
+
+
+def _paint(shares: Array, tissue: str, distance: Array, edge: float) -> None:
+    """Let a tissue take its share of each voxel from those that are there."""
+    share = covered(distance, edge)
     shares *= 1 - share
     shares[TISSUES.index(tissue)] += share
 
@@ -108,15 +120,30 @@ def _below_pia(head: Head, axes: Axes, standard: list[Array], cerebrum: Array) -
     return np.minimum.reduce([-cerebrum, *folds, fissures(*standard, bend)])
 
 
-def _paint_deep(paint, head: Head, axes: Axes, standard: list[Array]) -> None:
-    x, y, z = standard
+def _box(head: Head, axes: Axes, lowest: Point, highest: Point) -> tuple[slice, ...]:
+    """Index box (z, y, x) of what lies between two points in standard coordinates."""
+    ends = head.build.scanner(np.array([lowest, highest]))
+    reach = 6 * head.build.warp_size
+    return tuple(
+        slice(*np.searchsorted(axis, (low - reach, high + reach)).tolist())
+        for axis, low, high in zip(axes, *ends)
+    )[::-1]
+
+
+def _paint_deep(shares: Array, head: Head, axes: Axes, edge: float) -> None:
+    """Paint what `deep` describes into a part of the patient."""
+    x, y, z = head.build.standard(*axes)
     side = np.abs(x)
     ventricles = deep.ventricles(side, y, z, head.ventricles)
     caps = head.gliosis * (0.6 + 0.5 * head.folia.depths.on(*axes))
-    paint("white", ventricles - 2.0)
-    paint("gliosis", np.maximum(ventricles - caps, 4 - side + smooth_step(z, 0, 20)))
-    paint("nuclei", deep.nuclei(side, y, z))
-    paint("pallidum", deep.pallidum(side, y, z))
-    paint("fluid", ventricles)
-    paint("vessel", np.maximum(deep.plexus(side, y, z), ventricles))
-    paint("vessel", deep.vessels(side, y, z))
+    bright = np.maximum(ventricles - caps, 4 - side + smooth_step(z, 0, 20))
+    for tissue, distance in (
+        ("white", ventricles - 2.0),
+        ("gliosis", bright),
+        ("nuclei", deep.nuclei(side, y, z)),
+        ("pallidum", deep.pallidum(side, y, z)),
+        ("fluid", ventricles),
+        ("vessel", np.maximum(deep.plexus(side, y, z), ventricles)),
+        ("vessel", deep.vessels(side, y, z)),
+    ):
+        _paint(shares, tissue, distance, edge)

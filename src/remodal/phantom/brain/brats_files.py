@@ -21,7 +21,8 @@ from remodal.intake.datasets.brats_phantom import (
 )
 from remodal.intake.nifti import write_volume
 from remodal.phantom.brain.anatomy import Brain, draw_head, paint_brain
-from remodal.phantom.brain.glioma import Glioma, draw_glioma, grow, push_aside
+from remodal.phantom.brain.glioma import Glioma, draw_glioma, grow
+from remodal.phantom.brain.mass_effect import push_aside
 from remodal.phantom.brain.mr_scanner import acquire, draw_acquisition
 from remodal.phantom.brain.tissues import GROWTH, SEQUENCES, TISSUES, draw_brightness
 from remodal.phantom.shapes import Array, Waves
@@ -35,6 +36,9 @@ _CORNER = (0.0, -239.0, 0.0)
 _MIDDLE = (119.5, -119.5, 70.0)
 #: Farthest that a brain reaches from there, mm: no more of the grid is painted.
 _REACH = ((-80, 80), (-100, 100), (-71, 86))
+
+#: By how much the brightness of brain and of tumour varies (standard deviation, relative).
+_UNEVEN = (0.025, 0.08)
 
 
 def simulate_case(options: BratsPhantomOptions, case: str, output: Path, source: Path) -> Record:
@@ -75,12 +79,15 @@ def simulate_images(
     head = draw_head(_MIDDLE, _stream(options, patient, "head"))
     rng = _stream(options, patient, "tumour")
     tumour = draw_glioma(patient.grade, options.diameter, options.enhancing, rng)
-    brain = push_aside(paint_brain(head, axes), tumour, head)
+    (centre,) = head.build.scanner(np.array(tumour.centre))
+    brain = push_aside(paint_brain(head, axes), centre, tumour.radius, tumour.push)
     growth = grow(tumour, brain)
     inside = brain.surface < 0
     rng = _stream(options, patient, "scan")
     brightness = draw_brightness(rng)
-    texture = 1 + np.float32(0.025) * Waves.drawn(rng, 8, 40, 40).on(*axes)
+    # Tumours are less even than the brain.
+    uneven = _UNEVEN[0] + (_UNEVEN[1] - _UNEVEN[0]) * growth.sum(axis=0)
+    texture = 1 + uneven * Waves.drawn(rng, 8, 40, 40).on(*axes)
     images = {}
     for sequence in SEQUENCES:
         signal = _signal(brain, growth, brightness[sequence]) * texture

@@ -56,6 +56,11 @@ class Folds:
         return np.maximum(sheet, below - (self.depth + self.spread * self.depths.on(*axes)))
 
 
+def joined(y: Array, z: Array) -> Array:
+    """Signed distance to where the hemispheres are one: the corpus callosum and what is below."""
+    return ellipsoid(np.zeros_like(y), y, z, (0, -13, -8), (1e3, 37, 34))
+
+
 def fissures(x: Array, y: Array, z: Array, bend: Array) -> Array:
     """Distance to the fissures of the cerebrum, mm.
 
@@ -63,12 +68,10 @@ def fissures(x: Array, y: Array, z: Array, bend: Array) -> Array:
         x: standard coordinate.
         y: the same.
         z: the same.
-        bend: by how much the middle is off x = 0, mm.
+        bend: by how much the fissure between the hemispheres is off x = 0, mm.
     """
-    # Within this ellipse lie the corpus callosum and what is below it.
-    callosum = ellipsoid(np.zeros_like(x), y, z, (0, -13, -8), (1e3, 37, 34))
-    middle = np.maximum(np.abs(x - bend), -callosum)
+    middle = np.maximum(np.abs(x - bend), -joined(y, z))
     side = np.abs(x)
-    slanted = 0.86 * np.abs(z - (0.6 * y + 7) + 0.1 * (side - 50))
+    slanted = 0.86 * np.abs(z - (0.6 * y + 7) + 0.1 * (side - 50) + 2 * bend)
     sylvian = np.maximum.reduce([slanted, 37 - side, y - 20, -38 - y])
     return np.minimum(middle, sylvian)

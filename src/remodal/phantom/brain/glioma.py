@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from remodal.phantom.brain import lobes
-from remodal.phantom.brain.anatomy import Brain, Head
+from remodal.phantom.brain.anatomy import Brain, covered, edge_of
+from remodal.phantom.brain.cortex import joined
 from remodal.phantom.brain.tissues import GROWTH, TISSUES
 from remodal.phantom.shapes import Array, Point, Waves, smooth_step, turned_ellipsoid
 
@@ -83,7 +84,7 @@ def draw_glioma(
         rim=float(np.clip(rim, 2.0, 9.0)) if high else 0.0,
         rim_field=Waves.drawn(rng, 0.7 * radius, 1.6 * radius),
         patchy=patchy,
-        reach=float(rng.uniform(8, 26) if high else rng.uniform(3, 12)),
+        reach=float(rng.uniform(9, 28) if high else rng.uniform(3, 13)),
         reach_field=Waves.drawn(rng, 25, 70),
         push=radius * rng.uniform(0.1, 0.4) * (1 if high else 0.6),
     )
@@ -98,64 +99,31 @@ def _draw_centre(rng: np.random.Generator) -> Point:
             return float(side * rng.choice([-1, 1])), float(y), float(z)
 
 
-def core_distance(tumour: Glioma, brain: Brain) -> Array:
-    """Signed distance to the surface of the core on the grid (z, y, x), mm."""
+def lump_distance(tumour: Glioma, brain: Brain) -> Array:
+    """Signed distance to the tumour's outline, wherever the brain ends: (z, y, x), mm."""
     distance = turned_ellipsoid(*brain.standard, tumour.centre, tumour.radii, tumour.rotation)
     coarse, fine = (lumps.on(*brain.axes) for lumps in tumour.lumps)
     return distance + tumour.radius * (0.13 * coarse + 0.05 * fine)
 
 
-def push_aside(brain: Brain, tumour: Glioma, head: Head) -> Brain:
-    """The patient with the tissue around a tumour pushed outwards: the mass effect.
-
-    What was at the tumour's edge moves by `push`; the surface of the brain stays where it is, as
-    the skull holds it.
-    """
-    from remodal.phantom.breathing import linear_sample
-
-    x, y, z = brain.axes
-    centre = head.build.scanner(np.array([tumour.centre]))[0]
-    offset = [
-        (axis - middle).astype(np.float32).reshape(shape)
-        for axis, middle, shape in zip(
-            (z, y, x), centre[::-1], ((-1, 1, 1), (1, -1, 1), (1, 1, -1))
-        )
-    ]
-    away = np.sqrt(sum(part * part for part in offset))
-    beyond = np.maximum(away - tumour.radius, 0) / (1.2 * tumour.radius + 14)
-    shift = tumour.push * np.exp(-beyond * beyond) * np.minimum(away / tumour.radius, 1)
-    shift *= smooth_step(-brain.surface, 0, 14)
-    scale = shift / np.maximum(away, 1e-3)
-    index = [
-        np.arange(len(axis), dtype=np.float32).reshape(part.shape)
-        - part * scale / np.float32(axis[1] - axis[0])
-        for axis, part in zip((z, y, x), offset)
-    ]
-    shares = linear_sample(brain.shares, *index)
-    shares *= brain.surface < 0
-    return Brain(brain.axes, shares, brain.surface, brain.cerebrum, brain.standard)
-
-
 def grow(tumour: Glioma, brain: Brain) -> Array:
     """Shares of each voxel that belong to the tumour, in the order of `GROWTH`: (4, z, y, x)."""
-    edge = float(np.mean([axis[1] - axis[0] for axis in brain.axes]))
-
-    def share(distance: Array) -> Array:
-        return np.clip(0.5 - distance / np.float32(edge), 0, 1)
-
-    core = core_distance(tumour, brain)
-    # It stays in its brain: neither beyond the surface nor across the fissure.
-    across = -np.sign(tumour.centre[0]) * brain.standard[0]
-    inside = np.minimum(share(brain.cerebrum + 2.5), share(across))
-    within = share(core) * inside
+    edge = edge_of(brain.axes)
+    # It stays in its brain, and crosses to the other hemisphere only where the two are one.
+    x, y, z = brain.standard
+    across = np.minimum(1 - np.sign(tumour.centre[0]) * x, joined(y, z))
+    outside = np.maximum(brain.cerebrum + 2.5, across)
+    lump = lump_distance(tumour, brain)
+    core = np.maximum(lump, outside)
+    within = covered(core, edge)
     field = tumour.rim_field.on(*brain.axes)
     enhancing = _enhancing(tumour, core, field, edge)
     white = brain.shares[TISSUES.index("white")] + brain.shares[TISSUES.index("gliosis")]
     deep = brain.shares[TISSUES.index("nuclei")] + brain.shares[TISSUES.index("pallidum")]
     reach = tumour.reach * (0.55 + 0.45 * tumour.reach_field.on(*brain.axes))
     # It always has a seam of oedema, of a millimetre or two.
-    swollen = share(core - np.maximum(reach, 1.5)) * inside
-    swollen *= np.maximum(smooth_step(white + 0.6 * deep, 0.2, 0.7), share(core - 1.5))
+    swollen = covered(np.maximum(lump - np.maximum(reach, 1.5), outside), edge)
+    swollen *= np.maximum(smooth_step(white + 0.6 * deep, 0.2, 0.7), covered(lump - 1.5, edge))
     shares = np.zeros((len(GROWTH), *core.shape), np.float32)
     shares[GROWTH.index("oedema")] = swollen * (1 - within)
     shares[GROWTH.index("enhancing")] = within * enhancing
