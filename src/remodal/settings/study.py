@@ -36,7 +36,7 @@ class Settings(Section):
     """Everything that determines a study's results."""
 
     study: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Name of the study.")
-    preset: str = Field(description="How much work: smoke, demo, paper.")
+    preset: str = Field(description="How much work: smoke, demo, trend, paper.")
     title: str = Field(description="Title of the report.")
     citation: str = Field("", description="The paper that is reproduced.")
     published: str = Field("", description="The paper: its files in config/published.")
