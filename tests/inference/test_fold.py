@@ -10,7 +10,7 @@ import torch
 from remodal.errors import FaultOfOurs, UserError
 from remodal.inference import fold as fold_module
 from remodal.inference.fold import infer_fold
-from remodal.inference.foreign import fitted
+from remodal.inference.foreign import cut_or_padded
 from remodal.inference.images import RegisteredImages
 from remodal.inference.sliding_window import sliding_window
 from remodal.intake.nifti import read_volume
@@ -305,7 +305,7 @@ def test_foreign_images_are_those_of_every_other_patient_s_test_case(study, tmp_
     swapped = replace(study, folder=tmp_path / "swapped")
     shutil.copytree(study.folder, swapped.folder)
     b, c = (np.load(study.preprocessed / f"{case}.npy") for case in "bc")
-    np.save(swapped.preprocessed / "b.npy", np.stack([fitted(c[0], b[0].shape), b[1]]))
+    np.save(swapped.preprocessed / "b.npy", np.stack([cut_or_padded(c[0], b[0].shape), b[1]]))
     expected = infer(swapped, "maml", "both", tmp_path / "2")["cases"]["b"]
     assert index["pairs"]["b"]["c"] == expected == sha256(tmp_path / "1/foreign-c/b.nii.gz")
 
@@ -326,8 +326,8 @@ def test_no_foreign_image_is_of_the_same_patient(study, tmp_path) -> None:
 
 def test_another_image_is_cut_or_padded_about_its_centre() -> None:
     image = np.arange(24).reshape(2, 3, 4)
-    assert fitted(image, (2, 3, 4)).tolist() == image.tolist()
-    assert fitted(image, (2, 3, 2)).tolist() == image[:, :, 1:3].tolist()
-    padded = fitted(image, (4, 3, 4))
+    assert cut_or_padded(image, (2, 3, 4)).tolist() == image.tolist()
+    assert cut_or_padded(image, (2, 3, 2)).tolist() == image[:, :, 1:3].tolist()
+    padded = cut_or_padded(image, (4, 3, 4))
     assert padded[1:3].tolist() == image.tolist()
     assert (padded[[0, 3]] == 0).all()  # the least value

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import FaultOfOurs, UserError
-from remodal.inference.foreign import Wanted
+from remodal.inference.foreign import Pairing
 from remodal.inference.images import Images, NativeImages, RegisteredImages
 from remodal.inference.model import Segmenter
 from remodal.intake.nifti import write_volume
@@ -20,7 +20,7 @@ from remodal.results.files import sha256, write_json
 from remodal.results.paths import prediction_file
 from remodal.results.records import Record, noting_faults, read_record
 from remodal.settings import ScenarioSettings, Settings
-from remodal.splits import read_fold, read_splits
+from remodal.splits import fold_of, read_splits
 from remodal.splits.completeness import left_out_of, partners
 
 #: Attention is stored in steps of this: exact in binary, and far smaller when compressed.
@@ -76,12 +76,13 @@ def infer_fold(
     """
     chosen, target = _scenario(settings, scenario), settings.target_of(scenario)
     segmenter = Segmenter(model, chosen.present, settings.inference, settings.compute, target)
-    cases = read_fold(splits, fold)["test"]
+    split = read_splits(splits)
+    cases = fold_of(split, fold, splits)["test"]
     _require_unseen(segmenter, cases, model)
     records = {case: _record(preprocessed, case) for case in cases}
-    missing = left_out_of(settings, read_splits(splits), scenario, fold)
+    missing = left_out_of(settings, split, scenario, fold)
     usable = [case for case in cases if records[case].ok and not missing.get(case)]
-    wanted = _wanted(chosen, usable, read_splits(splits))
+    pairings = _pairings(chosen, usable, split)
     failed: dict[str, str] = {}
     # A fault in every case is not put down to one case, so that of an only case is raised.
     noting = partial(noting_faults, failed=failed, wanted=quarantine and len(usable) > 1)
@@ -91,7 +92,7 @@ def infer_fold(
     else:
         details = {case: record.details for case, record in records.items() if record.ok}
         images = RegisteredImages(preprocessed, details, segmenter.modalities, chosen.foreign)
-    attention = _segment(segmenter, wanted, images, output, noting)
+    attention = _segment(segmenter, pairings, images, output, noting)
     if usable and len(failed) == len(usable):
         raise FaultOfOurs("every test case met a fault of ours; the tracebacks are above")
     for case in failed:
@@ -104,7 +105,7 @@ def infer_fold(
             "scenario": scenario,
             "modalities": segmenter.modalities,
             "target": target,
-            **_digests(output, [one for one in wanted if one.case not in failed]),
+            **_digests(output, [pairing for pairing in pairings if pairing.case not in failed]),
             "failed": failed,
             "attention": attention,
             "not_applicable": {c: missing[c] for c in cases if records[c].ok and missing.get(c)},
@@ -113,20 +114,20 @@ def infer_fold(
     )
 
 
-def _wanted(
+def _pairings(
     scenario: ScenarioSettings, cases: list[str], splits: Mapping[str, Any]
-) -> list[Wanted]:
-    """What is to be segmented, in order: cases, or pairs if some images are another case's."""
+) -> list[Pairing]:
+    """What is to be segmented, in order: each case, or each with every other that it can have."""
     if not scenario.foreign:
-        return [Wanted(case) for case in cases]
+        return [Pairing(case) for case in cases]
     return [
-        Wanted(case, other)
+        Pairing(case, other)
         for case in cases
         for other in partners(case, cases, splits, scenario.foreign)
     ]
 
 
-def _digests(output: Path, written: list[Wanted]) -> dict[str, Any]:
+def _digests(output: Path, written: list[Pairing]) -> dict[str, Any]:
     """The sha256 of the segmentations, by case, or by case and the case whose images it had."""
     cases: dict[str, str] = {}
     pairs: dict[str, dict[str, str]] = {}
@@ -141,12 +142,12 @@ def _digests(output: Path, written: list[Wanted]) -> dict[str, Any]:
 
 def _segment(
     segmenter: Segmenter,
-    wanted: list[Wanted],
+    pairings: list[Pairing],
     images: Images,
     output: Path,
     noting: Callable[[str], AbstractContextManager[None]],
 ) -> list[str]:
-    """Segment cases, with foreign images where wanted; return the names of the attention maps."""
+    """Segment cases, with the images of their pairings; return the names of the attention maps."""
     attention: set[str] = set()
     exports: list[tuple[str, Future]] = []  # at most one case waits in memory
 
@@ -157,18 +158,18 @@ def _segment(
                 export.result()
 
     with ThreadPoolExecutor(max_workers=1) as exporter:
-        for one in progress(wanted, "Segmenting", total=len(wanted)):
-            with noting(one.case):
-                prepared = images.prepared(one)
+        for pairing in progress(pairings, "Segmenting", total=len(pairings)):
+            with noting(pairing.case):
+                prepared = images.prepared(pairing)
                 probabilities = segmenter.probabilities(prepared.array)
-                shown = images.registered and not one.foreign
+                shown = images.registered and not pairing.foreign
                 maps = segmenter.attention(prepared.array) if shown else {}
                 attention |= set(maps)
                 finish()
                 export = exporter.submit(
-                    _export, output, one, images, probabilities, maps, prepared.properties
+                    _export, output, pairing, images, probabilities, maps, prepared.properties
                 )
-                exports.append((one.case, export))
+                exports.append((pairing.case, export))
         finish()
     return sorted(attention)
 
@@ -207,7 +208,7 @@ def _record(preprocessed: Path, case: str) -> Record:
 
 def _export(
     output: Path,
-    wanted: Wanted,
+    pairing: Pairing,
     images: Images,
     probabilities: np.ndarray,
     maps: dict[str, np.ndarray],
@@ -215,10 +216,10 @@ def _export(
 ) -> None:
     """Bring a case's results back to the source's geometry, then to its truth, and write them."""
     segmentation = restore_probabilities(probabilities, properties)
-    write_volume(prediction_file(output, *wanted), images.placed(wanted.case, segmentation))
+    write_volume(prediction_file(output, *pairing), images.placed(pairing.case, segmentation))
     for name, values in maps.items():
         restored = restore_image(values, properties)
         stepped = np.round(restored.array / _ATTENTION_STEP) * np.float32(_ATTENTION_STEP)
         write_volume(
-            output / f"attention-{name}" / f"{wanted.case}.nii.gz", restored.with_array(stepped)
+            output / f"attention-{name}" / f"{pairing.case}.nii.gz", restored.with_array(stepped)
         )

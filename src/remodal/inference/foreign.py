@@ -5,14 +5,14 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Wanted(NamedTuple):
-    """One prediction: for a case, with its own images or with some of another case's."""
+class Pairing(NamedTuple):
+    """Whose images a prediction is made from: all the case's own, or some of a foreign case's."""
 
     case: str
     foreign: str = ""
 
 
-def fitted(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def cut_or_padded(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """An image (z, y, x), cut or padded about its centre to another shape.
 
     It is padded with its lowest value, which is air or background.

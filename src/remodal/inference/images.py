@@ -8,7 +8,7 @@ import numpy as np
 
 from remodal.errors import BadCase, UserError
 from remodal.geometry.volume import Volume
-from remodal.inference.foreign import Wanted, fitted
+from remodal.inference.foreign import Pairing, cut_or_padded
 from remodal.inference.model import Segmenter
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.preprocessing import Prepared
@@ -24,7 +24,7 @@ class Images(Protocol):
 
     registered: bool
 
-    def prepared(self, wanted: Wanted) -> Prepared:
+    def prepared(self, pairing: Pairing) -> Prepared:
         """The images of one prediction, and how to bring its result back to their source."""
 
     def placed(self, case: str, segmentation: Volume) -> Volume:
@@ -53,19 +53,19 @@ class RegisteredImages:
         self._folder, self._details = preprocessed, details
         self._modalities, self._foreign = modalities, foreign
 
-    def prepared(self, wanted: Wanted) -> Prepared:
+    def prepared(self, pairing: Pairing) -> Prepared:
         """The wanted modalities of a stored case, (M, z, y, x), in the format of storage.
 
         Foreign images are another case's, cut or padded about their centre to this case's shape.
         """
-        properties = self._details[wanted.case]
-        if not wanted.foreign:
-            return Prepared(self._channels(wanted.case, self._modalities), properties)
+        properties = self._details[pairing.case]
+        if not pairing.foreign:
+            return Prepared(self._channels(pairing.case, self._modalities), properties)
         images = []
         for name in self._modalities:
-            owner = wanted.foreign if name in self._foreign else wanted.case
+            owner = pairing.foreign if name in self._foreign else pairing.case
             image = self._channels(owner, [name])[0]
-            images.append(fitted(image, tuple(properties["shape"])))
+            images.append(cut_or_padded(image, tuple(properties["shape"])))
         return Prepared(np.stack(images), properties)
 
     def placed(self, case: str, segmentation: Volume) -> Volume:
@@ -104,19 +104,19 @@ class NativeImages:
         self._segmenter, self._data, self._output = segmenter, data, output
         [self._modality] = segmenter.modalities
 
-    def prepared(self, wanted: Wanted) -> Prepared:
+    def prepared(self, pairing: Pairing) -> Prepared:
         """The image of a case.
 
         Raises:
             BadCase: it cannot be prepared by itself.
         """
-        path = converted_folder(self._data, wanted.case) / f"{self._modality}.nii.gz"
+        path = converted_folder(self._data, pairing.case) / f"{self._modality}.nii.gz"
         try:
             return self._segmenter.prepared({self._modality: read_volume(path)})
         except BadCase as error:
             raise BadCase(
                 error.what,
-                where=f"{wanted.case}, {self._modality} in native space",
+                where=f"{pairing.case}, {self._modality} in native space",
                 expected=error.expected,
                 remedy=error.remedy or "take the case out of the sheet",
             ) from error

@@ -248,7 +248,21 @@ def read_fold(path: Path, fold: int) -> Fold:
     Raises:
         UserError: no such file or fold.
     """
-    folds = read_splits(path)["folds"]
+    return fold_of(read_splits(path), fold, path)
+
+
+def fold_of(splits: Mapping[str, Any], fold: int, path: Path) -> Fold:
+    """The sets of one fold.
+
+    Args:
+        splits: content of splits.json.
+        fold: number of the fold.
+        path: of splits.json, for the error message.
+
+    Raises:
+        UserError: no such fold.
+    """
+    folds = splits["folds"]
     if not 0 <= fold < len(folds):
         raise UserError(f"has no fold {fold}", where=str(path), expected=f"0 to {len(folds) - 1}")
     return folds[fold]

@@ -11,7 +11,7 @@ import torch
 from remodal.errors import UserError
 from remodal.methods.base import Method
 from remodal.settings import RecipeSettings, Settings
-from remodal.splits import read_fold, read_splits
+from remodal.splits import fold_of, read_splits
 from remodal.training.cases import (
     TrainingCase,
     choose_place,
@@ -68,7 +68,8 @@ def open_samples(
             wants, no validation case to choose a checkpoint by, or a method that knows only one
             ground truth while each image has its own.
     """
-    recipe, sets = settings.recipe_of(name), read_fold(splits, fold)
+    recipe, split = settings.recipe_of(name), read_splits(splits)
+    sets = fold_of(split, fold, splits)
     labels = _labels(settings, name, method)
     choice = choose_cases(
         usable_cases(preprocessed, sets["train"]),
@@ -76,7 +77,7 @@ def open_samples(
         method.modalities,
         labels,
         recipe,
-        known={*read_splits(splits)["modalities"], *chain.from_iterable(sets.values())},
+        known={*split["modalities"], *chain.from_iterable(sets.values())},
     )
     if recipe.checkpoint == "best_validation" and not choice.validation:
         raise UserError(
