@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from remodal.errors import UserError
 from remodal.geometry.volume import Volume
 from remodal.inference.sliding_window import sliding_window, whole_window
 from remodal.methods.base import Method
 from remodal.models.model_files import load_model
 from remodal.preprocessing import Prepared, prepare
+from remodal.process.device import choose_device, choose_precision
 from remodal.settings import (
     ComputeSettings,
     InferenceSettings,
@@ -158,27 +158,3 @@ class Segmenter:
     @property
     def _patch(self) -> PatchSettings:
         return PatchSettings.model_validate(self.description["recipe"]["patch"])
-
-
-def choose_device(wanted: str) -> torch.device:
-    """The device of a setting; `auto` is a GPU where there is one.
-
-    Raises:
-        UserError: a GPU is wanted and there is none.
-    """
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise UserError(
-            "no usable GPU on this machine",
-            where="compute.device",
-            remedy="set it to cpu or auto, or ask the scheduler for a GPU",
-        )
-    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
-
-
-def choose_precision(wanted: str, device: torch.device) -> str:
-    """Number format of the network passes; `auto` is bf16 where the GPU computes in it."""
-    if wanted != "auto":
-        return wanted
-    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bf16-mixed" if fast else "32-true"

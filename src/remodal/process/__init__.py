@@ -1,1 +1,1 @@
-"""The running process: its memory, its log, its progress bars, and one of its own."""
+"""The running process: its device, its memory, its log, its progress bars, and one of its own."""

@@ -1,4 +1,4 @@
-"""Device, precision and processes of a training, and what makes it repeatable."""
+"""The processes of a training and their devices, and what makes it repeatable."""
 
 import logging
 import resource
@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
 
 from remodal.errors import UserError
+from remodal.process.device import choose_device, choose_precision
 from remodal.settings import ComputeSettings, RecipeSettings
 
 
@@ -21,15 +22,8 @@ def make_fabric(recipe: RecipeSettings, compute: ComputeSettings) -> Fabric:
     Raises:
         UserError: a device is not available, or a batch cannot be shared out evenly.
     """
-    available = torch.cuda.is_available()
-    if compute.device == "cuda" and not available:
-        raise UserError(
-            "no usable GPU on this machine",
-            where="compute.device",
-            remedy="set it to cpu or auto, or ask the scheduler for a GPU",
-        )
-    on_gpu = available and compute.device != "cpu"
-    if on_gpu and compute.devices > torch.cuda.device_count():
+    device = choose_device(compute.device)
+    if device.type == "cuda" and compute.devices > torch.cuda.device_count():
         raise UserError(
             f"{compute.devices} GPUs wanted, {torch.cuda.device_count()} there",
             where="compute.devices",
@@ -48,23 +42,15 @@ def make_fabric(recipe: RecipeSettings, compute: ComputeSettings) -> Fabric:
             )
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     fabric = Fabric(
-        accelerator="cuda" if on_gpu else "cpu",
+        accelerator=device.type,
         devices=compute.devices,
         strategy="ddp" if compute.devices > 1 else "auto",
-        precision=precision(recipe, on_gpu),
+        precision=choose_precision(recipe.precision, device),
         # One process per device is started here, whatever Slurm's number of tasks.
         plugins=[LightningEnvironment()],
     )
     fabric.launch()
     return fabric
-
-
-def precision(recipe: RecipeSettings, on_gpu: bool) -> str:
-    """Number format: `auto` is bf16 where the GPU computes in it, otherwise 32-bit."""
-    if recipe.precision != "auto":
-        return recipe.precision
-    fast = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bf16-mixed" if fast else "32-true"
 
 
 @contextmanager

@@ -7,11 +7,12 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from remodal.methods.base import Method
+from remodal.process.device import choose_precision
 from remodal.results.paths import Training
 from remodal.results.provenance import git_state, hardware, versions
 from remodal.settings import RecipeSettings, Settings
 from remodal.training.checkpoints import Progress
-from remodal.training.devices import peak_memory, precision
+from remodal.training.devices import peak_memory
 
 
 def training_record(
@@ -52,7 +53,7 @@ def training_record(
         "batch": recipe.batch,
         "batch_per_device": recipe.batch // fabric.world_size,
         "learning_rate": recipe.learning_rate,
-        "precision": precision(recipe, on_gpu),
+        "precision": choose_precision(recipe.precision, fabric.device),
         "peak_memory_bytes": peak_memory(fabric.device),
         "hardware": machine,
         "versions": versions(),
