@@ -110,6 +110,18 @@ def read_cases(metrics: Path) -> "pd.DataFrame":
     return cases[[*order, *(name for name in cases.columns if name not in order)]]
 
 
+def cases_of_cell(
+    cases: "pd.DataFrame", method: str, scenario: str, region: str = "", group: str = ""
+) -> "pd.DataFrame":
+    """The rows of a method in a scenario, for one region and one group or, if empty, for all."""
+    chosen = (cases["method"] == method) & (cases["scenario"] == scenario)
+    if region:
+        chosen &= cases["region"] == region
+    if group:
+        chosen &= cases["group"] == group
+    return cases[chosen]
+
+
 def _empty_where_numeric(path: Path) -> dict[str, list[str]]:
     """What read_csv should take as undefined: an empty cell, except in a column of names."""
     with open(path, encoding="utf-8", newline="") as file:

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from remodal.errors import UserError
+from remodal.metrics.cases import cases_of_cell
 from remodal.metrics.claim_kinds import KINDS
 from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.registry import Metric, require_case_metric
@@ -93,12 +94,7 @@ def _require_cells(claim: ClaimSettings) -> None:
 
 def _rows(cases: pd.DataFrame, cell: Cell, metric: Metric) -> pd.DataFrame:
     """A cell's rows, with absolute values of a signed metric."""
-    chosen = (cases["method"] == cell.method) & (cases["scenario"] == cell.scenario)
-    if cell.region:
-        chosen &= cases["region"] == cell.region
-    if cell.group:
-        chosen &= cases["group"] == cell.group
-    rows = cases[chosen]
+    rows = cases_of_cell(cases, cell.method, cell.scenario, cell.region, cell.group)
     if metric.direction == "zero":
         rows = rows.assign(**{metric.name: rows[metric.name].abs()})
     return rows

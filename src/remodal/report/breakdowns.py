@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from remodal.metrics.cases import cases_of_cell
 from remodal.metrics.registry import Metric, StudyMetric, require_metric
 from remodal.metrics.statistics import Summary, case_values, summarise
 from remodal.report.charts import Box, box_plots
@@ -64,11 +65,7 @@ def measured_cells(settings: Settings, cases: pd.DataFrame) -> list[CellOfStudy]
     for region in settings.data.regions:
         for scenario in settings.scenarios:
             for method in settings.methods:
-                rows = cases[
-                    (cases["method"] == method)
-                    & (cases["scenario"] == scenario)
-                    & (cases["region"] == region)
-                ]
+                rows = cases_of_cell(cases, method, scenario, region)
                 if not rows.empty:
                     reference = (scenario, method) in references
                     label = settings.title_of(method)

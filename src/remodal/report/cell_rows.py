@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from remodal.metrics.cases import cases_of_cell
 from remodal.settings import Selection
 
 _PREDICTION = ["fold", "seed", "case"]
@@ -14,23 +15,12 @@ def rows_of(cases: pd.DataFrame, cell: Selection, method: str) -> pd.DataFrame:
     the other one, prediction by prediction; predictions with different foreign images are averaged
     first.
     """
-    rows = _of_scenario(cases, cell, method, cell.scenario)
+    rows = cases_of_cell(cases, method, cell.scenario, cell.region, cell.group)
     if not cell.minus or cell.metric not in rows:
         return rows
-    taken = _of_scenario(cases, cell, method, cell.minus)
+    taken = cases_of_cell(cases, method, cell.minus, cell.region, cell.group)
     first = rows.groupby(_PREDICTION)[cell.metric].mean()
     second = taken.groupby(_PREDICTION)[cell.metric].mean()
     difference = (first - second).reindex(first.index.intersection(second.index))
     rows = rows.drop_duplicates(_PREDICTION).set_index(_PREDICTION).loc[difference.index]
     return rows.assign(**{cell.metric: difference}).reset_index()
-
-
-def _of_scenario(cases: pd.DataFrame, cell: Selection, method: str, scenario: str) -> pd.DataFrame:
-    chosen = (
-        (cases["method"] == method)
-        & (cases["scenario"] == scenario)
-        & (cases["region"] == cell.region)
-    )
-    if cell.group:
-        chosen &= cases["group"] == cell.group
-    return cases[chosen]
