@@ -27,17 +27,36 @@ def crop_box(
         arrays: the modalities, (z, y, x) on one grid.
         spacing: of the axes, in mm.
         settings: kind of crop and body threshold.
-        mask: for a crop by mask, on the same grid; None or empty: the body is kept.
+        mask: for a crop by mask, on the same grid.
 
     Raises:
-        BadCase: there is no body, or no non-zero voxel, to crop to.
+        BadCase: as `cropped_by`, or there is no body, or no non-zero voxel, to crop to.
     """
-    by = settings.crop.by
+    by = cropped_by(settings.crop, mask)
     if by == "mask":
-        if mask is not None and mask.any():
-            return mask_box(mask, spacing, settings.crop)
-        by = "body"
+        return mask_box(mask, spacing, settings.crop)
     return _BOXES[by](arrays, spacing, settings.body_threshold)
+
+
+def cropped_by(crop: CropSettings, mask: np.ndarray | None) -> str:
+    """What the box encloses: what the settings say, or the body where there is nothing in the mask.
+
+    Args:
+        crop: kind of crop, and what happens without a mask.
+        mask: for a crop by mask; None: there is none.
+
+    Raises:
+        BadCase: there is nothing in the mask, and the settings want none of such cases.
+    """
+    if crop.by != "mask" or (mask is not None and mask.any()):
+        return crop.by
+    if crop.empty == "quarantine":
+        raise BadCase(
+            "the mask that the image is cropped by is empty, or there is none",
+            expected="a mask of the structure",
+            remedy="set preprocessing.crop.empty to `body`",
+        )
+    return "body"
 
 
 def mask_box(mask: np.ndarray, spacing: Vector, crop: CropSettings) -> Box:

@@ -10,7 +10,7 @@ from remodal.errors import BadCase
 from remodal.geometry.orientation import Orientation
 from remodal.geometry.volume import Geometry, Vector, Volume
 from remodal.masks.placing import on_grid
-from remodal.preprocessing.cropping import Box, crop_box, nonzero_mask
+from remodal.preprocessing.cropping import Box, crop_box, cropped_by, nonzero_mask
 from remodal.preprocessing.intensity import normalise
 from remodal.preprocessing.resampling import (
     CUBIC,
@@ -98,17 +98,10 @@ def crop_case(
     spacing = orientation.spacing(geometry)
     arrays = {name: orientation.apply(volume.array) for name, volume in volumes.items()}
     inside = orientation.apply(on_grid(mask, geometry)) if crop.by == "mask" and mask else None
-    if inside is not None and not inside.any():
-        inside = None
-    if crop.by == "mask" and inside is None and crop.empty == "quarantine":
-        raise BadCase(
-            "the mask that the image is cropped by is empty, or there is none",
-            expected="a mask of the structure",
-            remedy="set preprocessing.crop.empty to `body`",
-        )
+    by = cropped_by(crop, inside)
     box = crop_box(list(arrays.values()), spacing, settings, inside)
     kept = {name: array[box] for name, array in arrays.items()}
-    if inside is not None and crop.outside is not None:
+    if by == "mask" and crop.outside is not None:
         kept = {
             name: np.where(inside[box], array, array.dtype.type(crop.outside))
             for name, array in kept.items()
@@ -118,7 +111,7 @@ def crop_case(
         "original": _plain(geometry),
         "orientation": _plain(orientation),
         "box": [[side.start, side.stop] for side in box],
-        "cropped_by": "body" if crop.by == "mask" and inside is None else crop.by,
+        "cropped_by": by,
     }
     return Cropped(kept, spacing, properties)
 
