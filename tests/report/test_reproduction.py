@@ -19,7 +19,7 @@ def test_the_page_of_the_maml_paper_is_up_to_date():
 def test_the_page_shows_every_printed_number_of_the_paper():
     page = reproduction("maml")
     for key, value in read_published("maml").items():
-        if key[0] in ("table1", "table2", "table3"):
+        if key.table in ("table1", "table2", "table3"):
             spread = "" if value.sd is None else f" ± {value.sd:.2f}"
             assert f"{value.mean:.2f}{spread}" in page
     assert "Tumour core: Dice [%] 83.36 ± 1.23" in page

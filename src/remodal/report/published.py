@@ -4,27 +4,28 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from remodal.errors import UserError
 from remodal.settings import Selection
 
 FOLDER = Path("config/published")
-COLUMNS = (
-    "table",
-    "method",
-    "scenario",
-    "region",
-    "group",
-    "metric",
-    "record",
-    "minus",
-    "mean",
-    "sd",
-    "spread",
-    "reproducibility",
-    "source",
-)
+
+
+class Key(NamedTuple):
+    """A table, and what a cell of it selects."""
+
+    table: str
+    method: str
+    scenario: str
+    region: str
+    group: str
+    metric: str
+    record: str
+    minus: str
+
+
+COLUMNS = (*Key._fields, "mean", "sd", "spread", "reproducibility", "source")
 
 Reproducibility = Literal["A", "B", "C"]
 REPRODUCIBILITY: dict[str, str] = {
@@ -37,10 +38,6 @@ REPRODUCIBILITY: dict[str, str] = {
 
 #: What the standard deviation after a published mean is taken over.
 SPREADS = {"cases": "cases", "folds": "folds", "seeds": "seeds", "none": ""}
-
-#: A table, and what a cell of it selects.
-Key = tuple[str, str, str, str, str, str, str, str]
-_CELL = COLUMNS[1:8]
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Published:
 
 def key_of(table: str, cell: Selection) -> Key:
     """The key under which a cell's published number is found."""
-    return (table, *(getattr(cell, part) for part in _CELL))
+    return Key(table, *(getattr(cell, part) for part in Key._fields[1:]))
 
 
 def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
@@ -71,7 +68,7 @@ def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
     numbers: dict[Key, Published] = {}
     for row, line in _lines(path):
         where = f"{path}, row {row}"
-        key: Key = (line["table"], *(line[part] for part in _CELL))
+        key = Key(*(line[part] for part in Key._fields))
         if key in numbers:
             said = " ".join(filter(None, key))
             raise UserError(f"`{said}` stands twice", where=where, expected="once")

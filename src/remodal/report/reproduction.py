@@ -87,9 +87,10 @@ def _row(
     present = " + ".join(settings.scenarios[row.scenario].present)
     lines = [f"### {label}, {present}", "", row.definition, "", f"- **Source:** {row.source}"]
     values = [
-        f"{_measure(settings, key[3], key[5])} {_spread(value.mean, value.sd)}"
+        f"{_measure(settings, key.region, key.metric)} {_spread(value.mean, value.sd)}"
         for key, value in printed.items()
-        if key[5] and key[:3] == (row.table, row.method, row.scenario)
+        if key.metric
+        and (key.table, key.method, key.scenario) == (row.table, row.method, row.scenario)
     ]
     lines.append(f"- **Published:** {', '.join(values) or 'not in the paper'}")
     choices = [one.made.choice for one in made]
@@ -180,7 +181,9 @@ def _not_built(studies: dict[str, Settings], printed: dict[Key, Published]) -> l
     """Printed tables that are in no study."""
     built = {table for settings in studies.values() for table in settings.tables}
     sources = dict.fromkeys(
-        value.source.partition(", row")[0] for key, value in printed.items() if key[0] not in built
+        value.source.partition(", row")[0]
+        for key, value in printed.items()
+        if key.table not in built
     )
     if not sources:
         return []
