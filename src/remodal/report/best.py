@@ -65,7 +65,7 @@ def _about(entry: "Entry") -> tuple[str, ...]:
     return entry.cell.region, entry.cell.group, entry.cell.metric, entry.column.mean
 
 
-def mixed_groups(rows: Sequence["Row"]) -> bool:
+def cases_differ(rows: Sequence["Row"]) -> bool:
     """Whether rivals were measured on different test cases."""
     return any(not _same_cases(rivals) for rivals in _all_rivals(rows))
 

@@ -106,11 +106,11 @@ def to_markdown(table: Table) -> str:
     """A pipe table under its title, the notes, and the paired comparisons."""
     header = _header(table)
     lines = [f"**{table.caption}**", "", _pipes(header), _rule(header)]
-    group = ""
+    heading = ""
     for row in table.rows:
-        if row.heading and row.heading != group:
+        if row.heading and row.heading != heading:
             lines.append(_pipes([f"*{row.heading}*", *[""] * (len(header) - 1)]))
-        group = row.heading
+        heading = row.heading
         lines.append(_pipes(_cells(table, row)))
     lines += ["", *(f"- {note}" for note in notes(table))]
     if table.compared:

@@ -120,14 +120,14 @@ def _names(table: Table, column: Column) -> list[str]:
 
 
 def _rows(table: Table, counts: list[str]) -> Iterator[str]:
-    group = ""
+    heading = ""
     width = 1 + sum(len(_names(table, column)) for column in table.columns) + len(counts)
     for row in table.rows:
-        if row.heading and row.heading != group:
-            if group:
+        if row.heading and row.heading != heading:
+            if heading:
                 yield r"\addlinespace"
             yield f"\\multicolumn{{{width}}}{{l}}{{\\textit{{{latex(row.heading)}}}}} \\\\"
-        group = row.heading
+        heading = row.heading
         yield " & ".join(_cells(table, row, counts)) + r" \\"
 
 

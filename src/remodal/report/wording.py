@@ -5,7 +5,7 @@ from math import isnan
 
 from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.statistics import FEWEST_PAIRS
-from remodal.report.best import counts_differ, mixed_groups
+from remodal.report.best import cases_differ, counts_differ
 from remodal.report.cells import Entry, Row, Table
 from remodal.report.published import REPRODUCIBILITY, SPREADS
 from remodal.report.records import digits_of
@@ -125,7 +125,7 @@ def notes(table: Table) -> list[str]:
             f"{len(table.compared)} comparisons."
         )
         lines += _evidence_notes(table)
-    if counts_differ(table.rows) and not mixed_groups(table.rows):
+    if counts_differ(table.rows) and not cases_differ(table.rows):
         lines.append(
             "Where the number of cases differs within a group, no value of ours is marked as best."
         )
@@ -167,7 +167,7 @@ def _left_out_notes(table: Table) -> list[str]:
         lines.append(
             f"Not in the rows of the scenario {scenario}: {', '.join(listed[:_LISTED])}{more}."
         )
-    if mixed_groups(table.rows):
+    if cases_differ(table.rows):
         lines.append(
             "Where rows of a group were measured on other cases, no value of ours is marked as "
             "best."
