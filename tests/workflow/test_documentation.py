@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import shutil
 
 import pytest
 import torch
@@ -97,6 +98,23 @@ def test_the_example_of_a_teacher_is_a_working_method(tmp_path):
     next(method.network.parameters()).data.add_(1.0)
     method.after_step(step)
     assert method.objective(batch, step)["consistency"] > 0
+
+
+def test_the_studies_of_brats_that_the_docs_describe_are_valid(tmp_path):
+    from remodal.settings.composition import compose
+
+    page = ROOT / "docs/add-a-data-set.md"
+    year, split = (block for block in blocks(page, "yaml") if "brats" in block)
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    (tmp_path / "config/studies/year.yaml").write_text(year)
+    (tmp_path / "config/studies/split.yaml").write_text(f"extends: brats\n{split}")
+    made = [
+        compose({"study": name, "preset": "paper"}, tmp_path / "config")
+        for name in ("year", "split")
+    ]
+    assert (made[0].data.source, made[0].data_id) == ("brats", "brats_2023")
+    assert (ROOT / made[1].splits.file).is_file()
+    assert made[1].splits.fold_count == 3
 
 
 def test_every_link_between_the_pages_leads_somewhere():

@@ -107,7 +107,7 @@ def test_regions_are_nested(patients):
         around_necrosis = ndimage.binary_dilation(necrosis) & ~necrosis
         enclosed.append(np.mean(one.label[around_necrosis] == ENHANCING))
     assert len(swollen) == 14
-    assert np.mean(swollen) > 0.6
+    assert np.mean(swollen) > 0.45
     assert min(swollen) > 0.3
     assert np.mean(enclosed) > 0.8
     assert min(enclosed) > 0.6
