@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from remodal.methods import build_method
 from remodal.objectives.subsets import subsets
+from remodal.settings import NetworkSettings
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 ANY_SUBSET = [
@@ -38,6 +40,19 @@ def test_every_subset_is_answered_by_a_distribution_of_its_own(build, images, na
         answers.append(p)
     assert not method.supports([])
     assert not method.supports(["t1", "dwi"])
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("hemis", 8), ("uhved", 8), ("rfnet", 8), ("mmformer", 16)]
+)
+def test_a_network_with_fewer_strides_than_the_study_takes_patches_that_suit_it(name, least):
+    network = NetworkSettings(base_width=4, max_width=8, strides=[(2, 2, 2)] * 5)
+    method = build_method(name, SEQUENCES, 1, network)
+    assert method.patch_multiple(network) == (least, least, least)
+    sides = (least, 2 * least, 2 * least)
+    with torch.no_grad():
+        p = method.probabilities({"t1": torch.randn(1, 1, *sides)})
+    assert p.shape == (1, 2, *sides)
 
 
 @pytest.mark.parametrize(("name", "options"), ANY_SUBSET)

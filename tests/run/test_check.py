@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from remodal.errors import UserError
+from remodal.methods.base import Method
 from remodal.run.check import check_names, check_study
 from remodal.settings import Settings
 from remodal.settings.composition import compose
@@ -56,6 +57,34 @@ def test_a_wrong_option_of_a_way_of_registration_is_named_even_if_another_is_cho
     settings = compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
     with pytest.raises(UserError, match=r"registration\.options\.elastix\.bins: is no option"):
         check(settings)
+
+
+@pytest.mark.parametrize("check", [check_study, check_names])
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"methods": {"maml": {"recipe": {"patch": [3, 3, 3]}}}}, "methods.maml.recipe.patch"),
+        ({"recipe": {"patch": [32, 30, 32]}}, "recipe.patch"),
+    ],
+)
+def test_a_patch_that_the_network_does_not_take_is_named(check, change, where):
+    settings = compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
+    said = rf"{where}: the network of `\w+` takes no patch of 3"
+    with pytest.raises(UserError, match=said) as raised:
+        check(settings)
+    assert "expected multiples of [2, 4, 4], by which it shrinks a patch" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_method_with_strides_of_its_own_says_which_patches_it_takes(monkeypatch):
+    def liver(*patch):
+        change = {"recipe": {"patch": patch}}
+        return compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
+
+    monkeypatch.setattr(Method, "patch_multiple", lambda network: (3, 3, 5))
+    assert check_study(liver(9, 9, 10)).endswith("ok")
+    with pytest.raises(UserError, match=r"no patch of 8 x 8 x 8 voxels; expected multiples of \[3"):
+        check_study(liver(8, 8, 8))
 
 
 def test_a_right_study_is_summed_up():

@@ -240,7 +240,6 @@ def test_compute_settings_are_part_of_no_digest():
     [
         ({"epoch": 1}, "`methods.maml.recipe.epoch` is not a setting"),
         ({"augmentation": {"rotation": 1}}, "`methods.maml.recipe.augmentation.rotation`"),
-        ({"patch": [3, 3, 3]}, "methods.maml.recipe.patch: 3 x 3 x 3 must be multiples"),
     ],
 )
 def test_a_wrong_own_recipe_names_the_method(recipe, said):

@@ -152,7 +152,8 @@ class Segmenter:
     def _whole(self, shape: Sequence[int]) -> Sequence[int]:
         """The window that holds an image of this shape."""
         network = NetworkSettings.model_validate(self.description["network"])
-        multiple = [lcm(*steps) for steps in zip(self._patch.multiple, network.factor)]
+        shrunk = self._method.patch_multiple(network)
+        multiple = [lcm(*steps) for steps in zip(self._patch.multiple, shrunk)]
         return whole_window(shape, self._patch.least, multiple)
 
     @property

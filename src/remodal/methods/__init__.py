@@ -155,6 +155,31 @@ def check_unlabelled(name: str, recipe: "RecipeSettings", where: str) -> None:
         )
 
 
+def check_patch(
+    name: str, recipe: "RecipeSettings", network: "NetworkSettings", where: str
+) -> None:
+    """Check that a method's networks take every patch of its recipe (imports the method).
+
+    Args:
+        name: the method.
+        recipe: how it is trained.
+        network: sizes of the networks.
+        where: the setting that holds the patch, for the error message.
+
+    Raises:
+        UserError: they do not.
+    """
+    multiple = _method_class(name).patch_multiple(network)
+    if not recipe.patch.fits(multiple):
+        raise UserError(
+            f"the network of `{name}` takes no patch of {recipe.patch} voxels",
+            where=where,
+            expected=f"multiples of {list(multiple)}, by which it shrinks a patch, and more than "
+            "one voxel in the last stage",
+            remedy="change the patch or, if the network is built by them, network.strides",
+        )
+
+
 def check_roles(
     name: str, modalities: "Sequence[str]", inputs: "Iterable[str]", where: str
 ) -> None:

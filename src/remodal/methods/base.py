@@ -204,6 +204,15 @@ class Method(ABC):
         self.network.load_state_dict(weights)
 
     @classmethod
+    def patch_multiple(cls, network: NetworkSettings) -> tuple[int, int, int]:
+        """What the sides (z, y, x) of a patch are multiples of: how much a network shrinks it.
+
+        Default: the product of `network.strides`. A method whose backbone has strides of its own
+        returns theirs.
+        """
+        return network.factor
+
+    @classmethod
     def roles(cls, modalities: Sequence[str]) -> set[str]:
         """Roles that the method's input models may have (default: to start from its weights)."""
         return {START}

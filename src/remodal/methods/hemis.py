@@ -13,6 +13,7 @@ from torch import Tensor
 
 from remodal.methods.base import LossOptions, Method, reduced_layout, some_of
 from remodal.networks.hemis import UHemis
+from remodal.networks.unet import Layout
 from remodal.objectives.batch import Batch, Step
 from remodal.objectives.segmentation import log_probabilities, segmentation_loss
 from remodal.objectives.subsets import Draw, draw_subset
@@ -34,10 +35,14 @@ class UHemisMethod(Method):
 
     Options = Options
 
+    @classmethod
+    def patch_multiple(cls, network: NetworkSettings) -> tuple[int, int, int]:
+        """That of its own down-samplings, which are fewer than the study's."""
+        return _layout(network).factor
+
     def build(self, network: NetworkSettings) -> UHemis:
         """Four stages of a quarter of the settings' width: 8, 16, 32 and 64 channels of 32."""
-        layout = reduced_layout(network, share=4, strides=3)
-        return UHemis(len(self.modalities), self.classes + 1, layout)
+        return UHemis(len(self.modalities), self.classes + 1, _layout(network))
 
     def objective(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """The segmentation loss of a random subset, the same for the whole batch."""
@@ -54,6 +59,10 @@ class UHemisMethod(Method):
         """Of whichever modalities are there."""
         self.require_support(images)
         return log_probabilities(self.network(self.in_slots(images))).exp()
+
+
+def _layout(network: NetworkSettings) -> Layout:
+    return reduced_layout(network, share=4, strides=3)
 
 
 METHOD = UHemisMethod

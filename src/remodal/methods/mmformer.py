@@ -46,7 +46,8 @@ class MMFormerMethod(rfnet.RFNetMethod):
         outputs, dropout = self.classes + 1, self.options.dropout
         return MMFormer(len(self.modalities), outputs, self.layout(network), dropout)
 
-    def layout(self, network: NetworkSettings) -> Layout:
+    @classmethod
+    def layout(cls, network: NetworkSettings) -> Layout:
         """Sizes of the encoders and decoders."""
         return reduced_layout(network, share=4, strides=4)
 

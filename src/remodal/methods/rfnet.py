@@ -50,7 +50,13 @@ class RFNetMethod(Method):
         """Four stages of half the settings' width: 16, 32, 64 and 128 channels of 32."""
         return RFNet(len(self.modalities), self.classes + 1, self.layout(network))
 
-    def layout(self, network: NetworkSettings) -> Layout:
+    @classmethod
+    def patch_multiple(cls, network: NetworkSettings) -> tuple[int, int, int]:
+        """That of its own down-samplings, which are fewer than the study's."""
+        return cls.layout(network).factor
+
+    @classmethod
+    def layout(cls, network: NetworkSettings) -> Layout:
         """Sizes of the encoders and decoders."""
         return reduced_layout(network, share=2, strides=3)
 

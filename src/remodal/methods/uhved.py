@@ -56,6 +56,11 @@ class UHvedMethod(Method):
     Options = Options
     fewest_modalities = 2
 
+    @classmethod
+    def patch_multiple(cls, network: NetworkSettings) -> tuple[int, int, int]:
+        """That of its own down-samplings, which are fewer than the study's."""
+        return _layout(network).factor
+
     def build(self, network: NetworkSettings) -> UHved:
         """Four stages of a quarter of the settings' width: 8, 16, 32 and 64 channels of 32."""
         return UHved(len(self.modalities), self.classes + 1, _layout(network))

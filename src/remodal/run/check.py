@@ -10,19 +10,20 @@ from remodal.intake.datasets import cases_of
 from remodal.methods import (
     check_buildable,
     check_options,
+    check_patch,
     check_roles,
     check_unlabelled,
     require_method,
 )
 from remodal.registration.ways import check_registration
 from remodal.run.plan import Plan
-from remodal.settings import Settings
+from remodal.settings import MethodSettings, Settings
 from remodal.settings.composition import write_settings
 from remodal.splits.completeness import lacking, require_enough_patients
 
 
 def check_study(settings: Settings) -> str:
-    """Check all that can be checked without its files; imports torch if a method must be asked.
+    """Check all that can be checked without its files; imports torch, to ask the methods.
 
     Returns:
         One line on what was found.
@@ -47,7 +48,9 @@ def check_study(settings: Settings) -> str:
             where, modalities = f"methods.{name}.inputs", settings.modalities_of(name)
             check_roles(method.type, modalities, method.inputs, where)
         where = f"methods.{name}, recipe.pools"
-        check_unlabelled(method.type, settings.recipe_of(name), where)
+        recipe = settings.recipe_of(name)
+        check_unlabelled(method.type, recipe, where)
+        check_patch(method.type, recipe, settings.network, _patch_of(name, method))
     cases = cases_of(settings)
     require_enough_patients(settings, cases)
     patients = {case.patient for case in cases}
@@ -59,6 +62,11 @@ def check_study(settings: Settings) -> str:
     if any(lack.values()):
         said += f" ({'; '.join(f'{count} {what}' for what, count in lack.items() if count)})"
     return f"{said}, {len(settings.methods)} methods: ok"
+
+
+def _patch_of(name: str, method: MethodSettings) -> str:
+    """The setting that holds a method's patch."""
+    return f"methods.{name}.recipe.patch" if "patch" in method.recipe else "recipe.patch"
 
 
 def check_masks(plan: Plan) -> None:
@@ -77,20 +85,19 @@ def check_names(settings: Settings) -> None:
 
     For the Snakefile.
 
-    Only a method knows its options and whether it learns from unlabelled cases. Asking it needs
-    torch, which takes seconds and memory, so a process of its own does that.
+    Only a method knows its options, whether it learns from unlabelled cases and which patches it
+    takes. Asking it needs torch, which takes seconds and memory, so a process of its own does that,
+    and only where the answer is open.
 
     Raises:
         UserError: an unknown method or way of registration, an option that it does not have or
-            take, or unlabelled samples for a method that cannot use them.
+            take, unlabelled samples for a method that cannot use them, or a patch that its network
+            does not take.
     """
     check_registration(settings.registration)
     for method in settings.methods.values():
         require_method(method.type)
-    if not any(
-        method.options or settings.recipe_of(name).takes_unlabelled
-        for name, method in settings.methods.items()
-    ):
+    if not any(_must_be_asked(settings, name) for name in settings.methods):
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "settings.yaml"
@@ -100,3 +107,14 @@ def check_names(settings: Settings) -> None:
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["the check of the methods failed"])[-1]
         raise UserError(last.removeprefix("remodal: "))
+
+
+def _must_be_asked(settings: Settings, name: str) -> bool:
+    """Whether only a method itself can say if its settings are right.
+
+    A patch that suits `network.strides` is not asked about here: the training says at its start if
+    a method that has other strides does not take it, and `remodal check` says so before.
+    """
+    recipe = settings.recipe_of(name)
+    fits = recipe.patch.fits(settings.network.factor)
+    return bool(settings.methods[name].options) or recipe.takes_unlabelled or not fits

@@ -156,15 +156,13 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _recipes_are_valid(self) -> "Settings":
-        self._require_patch_fits(self.recipe, "recipe")
         for name, method in self.methods.items():
             if method.recipe:
                 section = f"methods.{name}.recipe"
                 try:
-                    recipe = self.recipe_of(name)
+                    self.recipe_of(name)
                 except ValidationError as error:
                     raise ValueError(problems(error, section)) from error
-                self._require_patch_fits(recipe, section)
             self._require_withheld_unmeasured(name)
         return self
 
@@ -177,14 +175,6 @@ class Settings(Section):
                     f"preprocessing.{key}: `{by}` would measure the labels that the recipe of "
                     f"`{method}` withholds; choose another"
                 )
-
-    def _require_patch_fits(self, recipe: RecipeSettings, section: str) -> None:
-        factor = self.network.factor
-        if not recipe.patch.fits(factor):
-            raise ValueError(
-                f"{section}.patch: {recipe.patch} must be multiples of {list(factor)}, the product "
-                "of network.strides, and leave more than one voxel in the last stage"
-            )
 
     @model_validator(mode="after")
     def _unlabelled_cases_are_for_some_method(self) -> "Settings":

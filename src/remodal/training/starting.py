@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from remodal.errors import UserError
-from remodal.methods import build_method, check_roles
+from remodal.methods import build_method, check_patch, check_roles
 from remodal.methods.base import Method, channels_last
 from remodal.models.model_files import load_model
 from remodal.results.files import sha256
@@ -46,12 +46,13 @@ def starting_method(
         device: where it is trained.
 
     Raises:
-        UserError: input models or weights are missing or do not fit.
+        UserError: input models or weights are missing or do not fit, or the patch does not.
     """
     _require_inputs(settings, name, inputs)
     chosen = settings.methods[name]
     modalities = settings.modalities_of(name)
     check_roles(chosen.type, modalities, inputs, f"methods.{name}.inputs")
+    check_patch(chosen.type, settings.recipe_of(name), settings.network, f"patch of `{name}`")
     torch.manual_seed(seed)
     method = build_method(
         chosen.type,

@@ -10,6 +10,10 @@ from remodal.objectives.segmentation import segmentation_loss
 class AnySize(Method):
     """A network without any stride, which takes images of any size."""
 
+    @classmethod
+    def patch_multiple(cls, network):
+        return (1, 1, 1)
+
     def build(self, network):
         inputs = len(self.modalities)
         return nn.Sequential(
