@@ -14,7 +14,6 @@ repository: PYTHONPATH=src python benchmarks/gpu.py. MONAI is compared with wher
 import argparse
 import json
 import platform
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from gpu_page import page
+from steps import FixedBatch, step_taken, synchronise
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -85,16 +86,6 @@ TINY = Size(
     4,
     ("32-true", "bf16-mixed"),
 )
-
-
-class FixedBatch:
-    """Stands in for the sampler: always the same tensors, already on the device."""
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch = batch
-
-    def batch(self, epoch: int, iteration: int, samples: list[int] | None = None) -> Batch:
-        return self._batch
 
 
 class Benchmark:
@@ -196,29 +187,16 @@ def step_seconds(bench: Benchmark, name: str, precision: str, feed: Any) -> dict
     if on_gpu:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    method, taken = bench.method(name), 0.0
-    with (
-        tempfile.TemporaryDirectory() as runs,
-        tf32(precision == "TF32"),
-        redirect_stdout(StringIO()),
-    ):
-        for run, steps in (("warm-up", bench.size.warm_up), ("measured", bench.size.steps)):
-            fitting = bench.fitting(
-                method, precision, feed, Path(runs, run), epochs=1, iterations=steps
-            )
-            synchronise(bench.device)
-            start = time.perf_counter()
-            fitting.run()
-            synchronise(bench.device)
-            taken = (time.perf_counter() - start) / steps
+    method, size = bench.method(name), bench.size
+    with tempfile.TemporaryDirectory() as runs, tf32(precision == "TF32"):
+
+        def training(run: str, iterations: int) -> Fitting:
+            folder = Path(runs, run)
+            return bench.fitting(method, precision, feed, folder, epochs=1, iterations=iterations)
+
+        taken = step_taken(training, bench.device, size.warm_up, size.steps)
     peak = torch.cuda.max_memory_allocated() / 2**30 if on_gpu else 0.0
-    return {"seconds": taken, "peak_gib": peak}
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait until the device has done all that it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    return {"seconds": taken.wall, "peak_gib": peak}
 
 
 def operations(bench: Benchmark, name: str, batch: Batch) -> float:
@@ -370,53 +348,6 @@ def machine(device: torch.device) -> dict[str, str]:
         "python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d"),
     }
-
-
-def page(found: dict[str, Any]) -> str:
-    """The figures as Markdown."""
-    about = ", ".join(f"{key} {value}" for key, value in found["machine"].items())
-    lines = ["# Benchmarks on a GPU", "", f"Made by `make bench-gpu` ({about}).", ""]
-    if found["tiny"]:
-        lines += ["Tiny sizes, to try the program: these figures mean nothing.", ""]
-    lines += ["| method | fed with | format | s per step | peak GiB | over synthetic |"]
-    lines += ["| --- | --- | --- | ---: | ---: | ---: |"]
-    for name, steps in found["steps"].items():
-        for form, value in steps["synthetic"].items():
-            lines.append(_row(name, "one fixed batch", form, value, ""))
-        fixed = steps["synthetic"].get("bf16-mixed")
-        for place, value in steps["real"].items():
-            over = f"{value['seconds'] / fixed['seconds']:.3f}" if fixed else ""
-            lines.append(_row(name, f"patches, cases on {place}", "bf16-mixed", value, over))
-    lines += ["", "| method | operations per step | share of bf16 peak | 600 epochs, hours |"]
-    lines += ["| --- | ---: | ---: | ---: |"]
-    for name, steps in found["steps"].items():
-        share = f"{steps['share_of_peak']:.1%}" if "share_of_peak" in steps else "unknown"
-        hours = f"{steps['hours']:.1f}" if "hours" in steps else "not measured"
-        lines.append(f"| {name} | {steps['operations']:.3g} | {share} | {hours} |")
-    return "\n".join([*lines, "", *_rest(found)]) + "\n"
-
-
-def _row(name: str, feed: str, form: str, value: dict[str, float], over: str) -> str:
-    seconds, peak = f"{value['seconds']:.4f}", f"{value['peak_gib']:.1f}"
-    return f"| {name} | {feed} | {form} | {seconds} | {peak} | {over} |"
-
-
-def _rest(found: dict[str, Any]) -> Iterator[str]:
-    """Inference, precision and resuming; anything that there was no time for is named."""
-    if times := found.get("inference"):
-        yield f"Prediction over its bare passes: {times['ours'] / times['bare']:.3f}."
-        if "monai" in times:
-            yield f"Over MONAI: {times['ours'] / times['monai']:.3f}."
-    else:
-        yield "No time was left for inference."
-    if rows := found.get("curves"):
-        last = {form: statistics.fmean(losses[-2:]) for form, losses in rows.items()}
-        said = ", ".join(f"{loss:.4f} in {form}" for form, loss in last.items())
-        yield f"Loss of nnunet over the same batches, mean of the last: {said}."
-    else:
-        yield "No time was left for the loss curves."
-    exact = {True: "equal bit for bit", False: "NOT equal", None: "not tried: no time was left"}
-    yield f"A training that was left and gone on with: {exact[found.get('resumes')]}."
 
 
 def main() -> None:

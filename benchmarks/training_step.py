@@ -11,18 +11,15 @@ cores, so CPU time is the fairer column there.
 import argparse
 import statistics
 import tempfile
-import time
-from contextlib import redirect_stdout
-from dataclasses import astuple, dataclass
-from io import StringIO
+from dataclasses import astuple
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 from patches import write_case
+from steps import FixedBatch, Taken, step_taken
 
 from remodal.methods import build_method
-from remodal.objectives.batch import Batch
 from remodal.settings import Settings
 from remodal.settings.composition import compose
 from remodal.training.cases import choose_place, load_cases
@@ -31,36 +28,19 @@ from remodal.training.fitting import Fitting
 from remodal.training.patches import TRAINING, PatchSampler, Pool
 
 
-class FixedBatch:
-    """Stands in for the sampler: always the same tensors, already on the device."""
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch = batch
-
-    def batch(self, epoch: int, iteration: int, samples: list[int] | None = None) -> Batch:
-        return self._batch
-
-
-@dataclass(frozen=True)
-class Taken:
-    """Seconds of one step."""
-
-    wall: float
-    cpu: float
-
-
 def step_seconds(
     settings: Settings, sampler: PatchSampler | FixedBatch, fabric: Fabric, folder: Path
 ) -> Taken:
-    """Seconds per step of the training loop, averaged over a run after a warm-up run."""
+    """Seconds per step of nnU-Net's training, which `sampler` feeds."""
     torch.manual_seed(0)
     method = build_method("nnunet", settings.data.modalities, 1, settings.network)
     method.network.to(fabric.device)
-    for run in ("warm-up", "measured"):
-        fitting = Fitting(
+
+    def training(run: str, iterations: int) -> Fitting:
+        return Fitting(
             method,
             fabric,
-            settings.recipe,
+            settings.recipe.model_copy(update={"iterations": iterations}),
             settings.compute,
             sampler,
             None,
@@ -69,11 +49,9 @@ def step_seconds(
             folder=folder / run,
             report=folder,
         )
-        cpu = time.process_time()
-        with redirect_stdout(StringIO()):
-            wall = fitting.run().seconds
-        cpu = time.process_time() - cpu
-    return Taken(wall / settings.recipe.iterations, cpu / settings.recipe.iterations)
+
+    count = settings.recipe.iterations
+    return step_taken(training, fabric.device, warm_up=count, steps=count)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ import runpy, sys
 for name in {MISSING}:
     sys.modules[name] = None
 sys.argv = [sys.argv[1], *sys.argv[2:]]
+sys.path.insert(0, {str(SCRIPT.parent)!r})
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
