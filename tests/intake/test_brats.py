@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from remodal.errors import UserError
+from remodal.errors import EnvironmentProblem, UserError
 from remodal.intake.brats import SEQUENCES, find_cases
 
 #: What each year's archive holds, of two cases.
@@ -142,6 +142,16 @@ def test_a_folder_that_is_not_of_brats_is_refused_in_one_line(content, unpacked)
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(UserError, match="there is no such folder"):
         find_cases(tmp_path / "nowhere")
+
+
+def test_a_folder_that_may_not_be_read_is_the_machines_fault(unpacked, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    root = unpacked("2021")
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(EnvironmentProblem, match="no permission to read"):
+        find_cases(root)
 
 
 def test_a_case_that_is_there_twice_is_refused(unpacked):

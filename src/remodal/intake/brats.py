@@ -8,11 +8,11 @@ Light (standard library only), since the Snakefile asks for the cases.
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from remodal.errors import UserError
+from remodal.errors import EnvironmentProblem, UserError
 
 #: The names that the challenge has used most for its four sequences; ours for those of every year.
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
@@ -110,15 +110,27 @@ def find_cases(folder: Path) -> list[BratsCase]:
     """The cases below a folder, in alphabetical order; no image is opened.
 
     Raises:
-        UserError: it cannot be read or holds no case, or it holds one twice.
+        UserError: there is no such folder, or it holds no case, or one twice.
+        EnvironmentProblem: it may not be read.
     """
     if not folder.is_dir():
         raise UserError("there is no such folder", where=str(folder), expected=_expected())
-    folders = list(_case_folders(folder, _DEPTH))
-    grades = {around: _grades(around) for around in {path.parent for path, _ in folders}}
-    found = [_case(path, layout, grades[path.parent]) for path, layout in folders]
+    try:
+        folders = list(_case_folders(folder, _DEPTH))
+        grades = {around: _grades(around) for around in {path.parent for path, _ in folders}}
+        found = [_case(path, layout, grades[path.parent]) for path, layout in folders]
+    except PermissionError as error:
+        raise EnvironmentProblem(
+            "no permission to read", where=str(error.filename), remedy="make it readable"
+        ) from error
     if not found:
         raise UserError("is no folder of BraTS", where=str(folder), expected=_expected())
+    _require_once(found, folder)
+    return sorted(found, key=lambda case: case.name)
+
+
+def _require_once(found: Iterable[BratsCase], folder: Path) -> None:
+    """Check that no case is in two folders."""
     by_folder: dict[str, BratsCase] = {}
     for case in found:
         first = by_folder.setdefault(case.folder.name, case)
@@ -130,7 +142,6 @@ def find_cases(folder: Path) -> list[BratsCase]:
                 expected="every case once",
                 remedy="name the folder of one year, and take copies out of it",
             )
-    return sorted(found, key=lambda case: case.name)
 
 
 def _expected() -> str:
@@ -155,7 +166,7 @@ def _grades(folder: Path) -> dict[str, str]:
     path = folder / _MAPPING
     if not path.is_file():
         return {}
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = list(csv.DictReader(file))
     columns = [name for name in (rows[0] if rows else {}) if name and _SUBJECT.fullmatch(name)]
     return {
