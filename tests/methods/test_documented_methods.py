@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from remodal.methods import build_method, check_options, method_names
+from remodal.methods import build_method, check_options, check_patch, method_names
 from remodal.settings import MethodSettings, NetworkSettings, RecipeSettings
 from remodal.settings.merging import merge
 
@@ -35,4 +35,4 @@ def test_a_papers_own_recipe_is_valid(name):
     row = MethodSettings.model_validate(ROWS[name])
     check_options(row.type, row.options)
     recipe = RecipeSettings.model_validate(merge(RecipeSettings().model_dump(), row.recipe))
-    assert recipe.patch.fits(NetworkSettings().factor)
+    check_patch(row.type, recipe, NetworkSettings(), name)
