@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -79,3 +81,12 @@ def test_an_unknown_patient_is_a_clear_error():
 def test_wrong_options_are_told(changes, said, simulated):
     with pytest.raises(UserError, match=said):
         cases_of(simulated(**changes))
+
+
+def test_the_snakefile_can_ask_for_the_cases_without_importing_numpy():
+    program = (
+        "import sys; import remodal.intake.datasets.brats, remodal.intake.datasets.brats_phantom;"
+        "sys.exit(' '.join({'numpy', 'torch', 'SimpleITK', 'pydicom'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

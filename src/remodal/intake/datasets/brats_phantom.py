@@ -3,6 +3,7 @@
 Light, since the Snakefile asks for the cases before anything runs.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -83,8 +84,9 @@ def cases(settings: "Settings") -> list[CaseSource]:
     return sorted((case_source(case, settings) for case in stored), key=lambda case: case.case)
 
 
-class Patient(Section):
-    """A simulated patient by name."""
+@dataclass(frozen=True)
+class Patient:
+    """A simulated patient by number, from 1, and the grade of the tumour."""
 
     number: int
     grade: Grade
@@ -103,7 +105,7 @@ class Patient(Section):
 def patient(options: BratsPhantomOptions, index: int) -> Patient:
     """Patient number `index`, from 0."""
     grades = [grade for grade in options.grades for _ in range(options.grades[grade])]
-    return Patient(number=index + 1, grade=balanced(grades, options.seed, index))
+    return Patient(index + 1, balanced(grades, options.seed, index))
 
 
 def patient_of(options: BratsPhantomOptions, case: str) -> Patient:

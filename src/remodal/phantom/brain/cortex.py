@@ -65,9 +65,9 @@ def fissures(x: Array, y: Array, z: Array, bend: Array) -> Array:
     """Distance to the fissures of the cerebrum, mm.
 
     Args:
-        x: standard coordinate.
-        y: the same.
-        z: the same.
+        x: to the left, mm.
+        y: to the back, mm.
+        z: upwards, mm.
         bend: by how much the fissure between the hemispheres is off x = 0, mm.
     """
     middle = np.maximum(np.abs(x - bend), -joined(y, z))
