@@ -14,9 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from remodal.cluster.usage import uses
 from remodal.metrics.averages import with_averages
-from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
+from remodal.metrics.claims import evaluate_claims
 from remodal.report.breakdowns import (
-    Chart,
     all_metrics,
     by_group,
     detections,
@@ -26,13 +25,14 @@ from remodal.report.breakdowns import (
 from remodal.report.cells import Table
 from remodal.report.choices import made_choices, with_code
 from remodal.report.comparison import SIMULATED, build_tables, heading
-from remodal.report.curve_charts import curve_chart
+from remodal.report.curve_charts import curve_charts
 from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
 from remodal.report.formats import FORMATS
-from remodal.report.incomplete import IncompleteCase, incomplete_cases, training_cases
+from remodal.report.incomplete import incomplete_cases, training_cases
 from remodal.report.intervals import interval_drawing
 from remodal.report.methods_text import methods_text
 from remodal.report.modality_charts import modality_charts
+from remodal.report.overview import at_a_glance
 from remodal.report.preparation_text import label_use
 from remodal.report.quality import failed_predictions, quarantined, registration_quality, warnings
 from remodal.report.runs import Run, trained_runs
@@ -73,15 +73,6 @@ class Download:
     name: str
     label: str
     uri: str
-
-
-@dataclass(frozen=True)
-class Glance:
-    """One number of the overview."""
-
-    title: str
-    value: str
-    note: str = ""
 
 
 def write_report(settings: Settings, study: Path, data: Path, output: Path) -> None:
@@ -154,7 +145,7 @@ def _content(
         "label_use": label_use(settings),
         "regions": len(settings.data.regions),
         "sections": _sections(tables),
-        "glance": _glance(cases, splits, runs, claims, len(stopped), incomplete),
+        "glance": at_a_glance(cases, splits, runs, claims, len(stopped), incomplete),
         "tables": tables,
         "table_files": {table.name: _table_files(table) for table in tables},
         "claims": claims,
@@ -173,7 +164,7 @@ def _content(
         "methods_text": text,
         "methods_files": [download("methods.txt", "plain text", text)],
         "runs": runs,
-        "curve_charts": _curve_charts(runs),
+        "curve_charts": curve_charts(settings, runs),
         "cluster": uses([data, study]),
         "versions": found_versions,
         "provenance": _provenance(settings, data, splits, runs),
@@ -203,43 +194,6 @@ def _sections(tables: Sequence[Table]) -> list[tuple[str, str]]:
         ("methods", "Methods, ready to paste"),
         ("provenance", "Provenance"),
     ]
-
-
-def _glance(
-    cases: pd.DataFrame,
-    splits: dict[str, Any],
-    runs: Sequence[Run],
-    claims: Sequence[dict[str, Any]],
-    stopped: int,
-    incomplete: Sequence[IncompleteCase],
-) -> list[Glance]:
-    verdicts = [claim["verdict"] for claim in claims]
-    patients = set(splits["patients"].values())
-    tested = {case for fold in splits["folds"] for case in fold["test"]}
-    counted = _counted(len(splits["patients"]), "case")
-    if incomplete:
-        counted += f", {len(incomplete)} without every modality"
-    if unlabelled := unlabelled_cases(splits):
-        counted += f", {len(unlabelled)} without a label"
-    items = [
-        Glance("Patients", str(len(patients)), counted),
-        Glance("Test cases", str(len(tested)), _counted(len(splits["folds"]), "fold")),
-        Glance("Trained models", str(len(runs)), _counted(cases["seed"].nunique(), "seed")),
-        Glance("Quarantined cases", str(stopped), "listed below" if stopped else ""),
-    ]
-    if claims:
-        rest = [
-            f"{verdicts.count(verdict)} {word}"
-            for verdict, word in ((DOES_NOT_HOLD, "do not hold"), (UNDECIDED, "undecided"))
-            if verdict in verdicts
-        ]
-        held = f"{verdicts.count(HOLDS)} of {len(claims)}"
-        items.append(Glance("Claims that hold", held, ", ".join(rest)))
-    return items
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _shown_parts(table: Table) -> list[list[str]]:
@@ -319,25 +273,6 @@ def _outlines(settings: Settings) -> str:
         return "Outlines are red"
     colours = zip(settings.data.regions, cycle(OUTLINES))
     return f"Outlines: {', '.join(f'{heading(name)} {colour}' for name, colour in colours)}"
-
-
-def _curve_charts(runs: Sequence[Run]) -> list[Chart]:
-    described = [
-        (
-            "Validation Dice [%]",
-            curve_chart(runs, "validation_dice", "Dice [%]", factor=100),
-            "Dice over fixed patches of the validation cases; it is only watched, and never "
-            "chooses a checkpoint. Each panel shows one method's runs in colour and the others' in "
-            "grey.",
-        ),
-        (
-            "Training loss",
-            curve_chart(runs, "loss", "Loss"),
-            "The sum that is minimised. Methods add up different terms, so levels cannot be "
-            "compared between panels; the Dice term is negative.",
-        ),
-    ]
-    return [Chart(title, svg, caption) for title, svg, caption in described if svg]
 
 
 def _provenance(

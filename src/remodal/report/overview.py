@@ -1,0 +1,68 @@
+"""The overview at the top of the page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED
+from remodal.report.incomplete import IncompleteCase
+from remodal.report.runs import Run
+from remodal.splits import unlabelled_cases
+
+
+@dataclass(frozen=True)
+class Glance:
+    """One number of the overview."""
+
+    title: str
+    value: str
+    note: str = ""
+
+
+def at_a_glance(
+    cases: pd.DataFrame,
+    splits: dict[str, Any],
+    runs: Sequence[Run],
+    claims: Sequence[dict[str, Any]],
+    stopped: int,
+    incomplete: Sequence[IncompleteCase],
+) -> list[Glance]:
+    """What stands above everything else: cases, trainings, and how many claims hold.
+
+    Args:
+        cases: per-case rows.
+        splits: content of splits.json.
+        runs: the trained models.
+        claims: as evaluated.
+        stopped: number of quarantined cases.
+        incomplete: cases without every modality.
+    """
+    verdicts = [claim["verdict"] for claim in claims]
+    patients = set(splits["patients"].values())
+    tested = {case for fold in splits["folds"] for case in fold["test"]}
+    counted = _counted(len(splits["patients"]), "case")
+    if incomplete:
+        counted += f", {len(incomplete)} without every modality"
+    if unlabelled := unlabelled_cases(splits):
+        counted += f", {len(unlabelled)} without a label"
+    items = [
+        Glance("Patients", str(len(patients)), counted),
+        Glance("Test cases", str(len(tested)), _counted(len(splits["folds"]), "fold")),
+        Glance("Trained models", str(len(runs)), _counted(cases["seed"].nunique(), "seed")),
+        Glance("Quarantined cases", str(stopped), "listed below" if stopped else ""),
+    ]
+    if claims:
+        rest = [
+            f"{verdicts.count(verdict)} {word}"
+            for verdict, word in ((DOES_NOT_HOLD, "do not hold"), (UNDECIDED, "undecided"))
+            if verdict in verdicts
+        ]
+        held = f"{verdicts.count(HOLDS)} of {len(claims)}"
+        items.append(Glance("Claims that hold", held, ", ".join(rest)))
+    return items
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
