@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from remodal.errors import UserError
-from remodal.methods import build_method, method_names, method_options
+from remodal.methods import build_method, method_options, method_origins
 from remodal.networks.unet import Heads
 from remodal.settings import RecipeSettings
 
@@ -38,7 +38,7 @@ DEEPLY_SUPERVISED = {"maml", "maml_any", "ms_ensemble", "nnunet", "octopusnet"}
 
 def test_the_rows_of_the_papers_tables_are_registered():
     of_paper = {"hemis", "kdnet", "maml", "ms_ensemble", "ms_ma", "nnunet", "octopusnet", "uhved"}
-    assert of_paper <= set(method_names())
+    assert of_paper <= set(method_origins())
 
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
@@ -62,7 +62,7 @@ def test_probabilities_are_a_distribution_over_classes(build, make_batch, name, 
     torch.testing.assert_close(p.sum(1), torch.ones(2, 8, 16, 16))
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", method_origins())
 def test_prediction_evaluates_one_head_for_each_model(build, make_batch, name):
     method = build(name)
     called = []
@@ -76,7 +76,7 @@ def test_prediction_evaluates_one_head_for_each_model(build, make_batch, name):
     assert max(called, default=0) == (1 if name in DEEPLY_SUPERVISED else 0)
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", method_origins())
 def test_the_result_is_the_same_in_training_and_in_evaluation(build, make_batch, name):
     method = build(name, **WITHOUT_DROPOUT.get(name, {}))
     images = make_batch().images
@@ -86,7 +86,7 @@ def test_the_result_is_the_same_in_training_and_in_evaluation(build, make_batch,
     assert torch.equal(method.probabilities(images), expected)
 
 
-@pytest.mark.parametrize("name", [name for name in method_names() if name != "ms_ensemble"])
+@pytest.mark.parametrize("name", [name for name in method_origins() if name != "ms_ensemble"])
 def test_a_few_steps_lower_the_loss(build, make_batch, loss_of, name):
     method, batch = build(name), make_batch()
     batch.label.copy_(batch.images["arterial"][:, 0] > 1)
@@ -101,7 +101,7 @@ def test_a_few_steps_lower_the_loss(build, make_batch, loss_of, name):
     assert losses[-1] < losses[0] - 0.1
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", method_origins())
 def test_the_same_seed_gives_the_same_loss_and_gradient(build, make_batch, loss_of, name):
     results = []
     for _ in range(2):
@@ -113,14 +113,14 @@ def test_the_same_seed_gives_the_same_loss_and_gradient(build, make_batch, loss_
     assert all(torch.equal(first, second) for first, second in zip(*results))
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", method_origins())
 def test_convolutions_are_channels_last(build, name):
     for module in build(name).network.modules():
         if isinstance(module, nn.Conv3d):
             assert module.weight.is_contiguous(memory_format=torch.channels_last_3d)
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", method_origins())
 def test_bfloat16_autocast_stays_near_full_precision(build, make_batch, loss_of, name):
     method, batch = build(name), make_batch()
     expected = loss_of(method, batch)
@@ -165,7 +165,7 @@ def test_a_method_predicts_from_exactly_its_modalities(build, make_batch, name, 
         method.probabilities(make_batch(present).images)
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", method_origins())
 def test_every_option_is_documented_and_its_default_is_valid(build, name):
     options = method_options(name)
     assert options

@@ -18,13 +18,8 @@ if TYPE_CHECKING:
 _GROUP = "remodal.methods"
 
 
-def method_names() -> list[str]:
-    """Names of the registered methods: the modules of this folder, and those of other packages."""
-    return list(available(_GROUP))
-
-
 def method_origins() -> dict[str, str]:
-    """For each registered method the package that it comes from."""
+    """The registered methods by name, each with the package that it comes from."""
     return {name: extension.origin for name, extension in available(_GROUP).items()}
 
 
