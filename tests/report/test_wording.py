@@ -99,6 +99,12 @@ def test_too_few_trainings_are_said(table_of):
     assert not any("about these trainings only" in note for note in notes(table_of((0, 1, 2))))
 
 
+def test_from_three_trainings_on_it_is_said_that_p_knows_of_patients_alone(table_of):
+    said = "p allows for no other training"
+    assert any(said in note for note in notes(table_of((0, 1, 2))))
+    assert not any(said in note for note in notes(table_of()))
+
+
 def test_too_few_pairs_are_said(table_of):
     assert any("fewer than 6 patients" in note for note in notes(table_of()))
 

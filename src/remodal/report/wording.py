@@ -155,6 +155,11 @@ def _evidence_notes(table: Table) -> list[str]:
             f"With fewer than {FEWEST_TRAININGS} trainings of each row, p and interval are about "
             "these trainings only: another training of the same method may give another order."
         )
+    if any(found.trainings >= FEWEST_TRAININGS for found in comparisons):
+        lines.append(
+            "p allows for no other training. The interval, and the verdict on a claim, do, "
+            "so zero may be inside the interval though p is small."
+        )
     return lines
 
 
