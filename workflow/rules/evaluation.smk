@@ -15,7 +15,7 @@ rule evaluate:
         "../../envs/remodal.yaml"
     params:
         settings=STUDY_SETTINGS,
-        registered=str(PLAN.registered),
+        registered=taking_wildcards(PLAN.registered_folder),
         quarantine=PLAN.quarantine_option,
         depends_on=PLAN.depends_on("evaluate"),
     shell:

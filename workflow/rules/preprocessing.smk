@@ -15,7 +15,7 @@ rule fingerprint:
         "../../envs/remodal.yaml"
     params:
         settings=STUDY_SETTINGS,
-        registered=str(PLAN.registered),
+        registered=taking_wildcards(PLAN.registered_folder),
         depends_on=PLAN.depends_on("fingerprint"),
     shell:
         "remodal fingerprint --settings {params.settings} --splits {input.splits}"

@@ -14,7 +14,7 @@ rule split:
         "../../envs/remodal.yaml"
     params:
         settings=STUDY_SETTINGS,
-        registered=str(PLAN.registered),
+        registered=taking_wildcards(PLAN.registered_folder),
         depends_on=PLAN.depends_on("split"),
     shell:
         "remodal split --settings {params.settings} --registered {params.registered}"

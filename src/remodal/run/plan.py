@@ -166,10 +166,9 @@ class Plan:
         names = [*self.settings.data.modalities, *self.label_names()]
         return [folder / f"{name}.nii.gz" for name in names]
 
-    @property
-    def registered(self) -> Path:
+    def registered_folder(self) -> str:
         """Where the registered cases are, a folder for each."""
-        return paths.registered_cases(self.data)
+        return str(paths.registered_cases(self.data))
 
     def registered_cases(self) -> list[Path]:
         """Records of all registered cases."""
