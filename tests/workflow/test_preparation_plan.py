@@ -7,7 +7,13 @@ from tests.first_study import STUDY
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
-FIVE = {"study": "liver", "preset": "smoke", "splits": {"scheme": "kfold", "folds": 5}}
+FIVE = {
+    "study": "liver",
+    "preset": "smoke",
+    "splits": {"scheme": "kfold", "folds": 5},
+    # In native space there is no mask to crop by.
+    "scenarios": {"arterial_native": {"space": "registered"}},
+}
 #: Nothing is measured on training cases.
 FIXED = {"clip": {"range": [-70, 180]}, "spacing": [2, 2, 2]}
 MASK = {"study": STUDY, "method": "nnunet", "scenario": "both"}

@@ -12,8 +12,8 @@ pytestmark = pytest.mark.xdist_group("workflow")
     [
         ("liver_ablation", 9),
         ("liver_repo", 7),
-        ("brats_subsets", 2 * 9),
-        ("brats_own_recipes", 2 * 9),
+        ("brats_subsets", 3 * 9),
+        ("brats_own_recipes", 3 * 9),
     ],
 )
 def test_a_variant_of_a_study_plans(workspace, study, trainings):
