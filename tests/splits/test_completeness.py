@@ -52,6 +52,7 @@ def test_test_cases_are_left_out_by_the_scenarios_whose_images_they_lack():
         "both": {"b": ["arterial"]},
         "arterial": {"b": ["arterial"]},
         "venous": {},
+        "arterial_native": {"b": ["arterial"]},
     }
 
 
