@@ -1,5 +1,7 @@
 """Tables that git keeps, and the line that compares a run with them."""
 
+from pathlib import Path
+
 import pytest
 
 from remodal.errors import UserError
@@ -83,3 +85,19 @@ def test_where_nothing_is_kept_or_made_it_is_said(study, tmp_path):
     assert compared(study(), tmp_path / "none").startswith("No tables are kept in")
     with pytest.raises(UserError, match="holds no tables"):
         compared(tmp_path, tmp_path)
+
+
+def test_the_page_on_the_trend_names_the_means_and_verdicts_that_are_kept_beside_it():
+    folder = Path(__file__).parents[2] / "docs/results/liver-trend"
+    page, kept = (folder / "README.md").read_text(), read_json(folder / "summary.json")
+    rows = {
+        "MAML": ("table1.maml.both", "table2.maml.arterial", "table2.maml.venous"),
+        "nnUNet": ("table2.nnunet_arterial.arterial", "table2.nnunet_venous.venous"),
+        "MS+MA": ("table1.ms_ma.both",),
+        "MS+Ensemble": ("table1.ms_ensemble.both",),
+    }
+    for label, keys in rows.items():
+        for key in keys:
+            assert f"| {label} {kept[f'{key}.dice']:.1f} ±" in page
+    verdicts = [claim["verdict"] for claim in read_json(folder / "claims.json")]
+    assert [page.count(f"| {one} |") for one in set(verdicts)] == [len(verdicts)]
