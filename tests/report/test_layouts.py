@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from tests.metrics.test_claims import measured as measured_methods
 
 from remodal.errors import UserError
+from remodal.metrics.averages import with_averages
 from remodal.metrics.claims import evaluate_claims
 from remodal.report import comparison
 from remodal.report.comparison import build_tables
@@ -57,7 +58,7 @@ def study(tmp_path, settings, make_splits, write_cell, case_row):
             write_json(folder / "training.json", details)
         chosen = toy_settings(settings, table, options or {}, **changes)
         splits = make_splits([])
-        cases = study_cases(chosen, tmp_path / "metrics")
+        cases = with_averages(study_cases(chosen, tmp_path / "metrics"), chosen.averages)
         (built,) = build_tables(chosen, cases, splits, tmp_path)
         return built
 

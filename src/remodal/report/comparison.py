@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from remodal.metrics.averages import with_averages
 from remodal.metrics.contrasts import Contrast, Term, contrast
 from remodal.metrics.registry import StudyMetric, require_case_metric, require_metric
 from remodal.metrics.statistics import holm, signed_rank, summarise
@@ -44,7 +43,7 @@ def build_tables(
 
     Args:
         settings: the study.
-        cases: per-case rows.
+        cases: per-case rows, with those of the averages (`with_averages`).
         splits: content of splits.json, for the test cases that a scenario leaves out.
         study: its folder, for the records of the trained models.
 
@@ -57,8 +56,7 @@ def build_tables(
     def of_record(cell: Selection, ticked: Sequence[Any]) -> Recorded | None:
         return recorded(settings, cell, ticked, runs, options)
 
-    measured = with_averages(cases, settings.averages)
-    sources = _Sources(settings, measured, read_published(settings.published), of_record)
+    sources = _Sources(settings, cases, read_published(settings.published), of_record)
     missing = left_out(settings, splits)
     return [_build_table(sources, name, table, missing) for name, table in settings.tables.items()]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from remodal.metrics.cases import cases_of_cell
 from remodal.metrics.statistics import case_values
 from remodal.report.breakdowns import Chart
 from remodal.report.charts import Line, lines
@@ -49,8 +50,7 @@ def _line(settings: Settings, cases: pd.DataFrame, method: str) -> Line:
     means: dict[int, list[float]] = {}
     for name in settings.scenarios_of(method):
         scenario = settings.scenarios[name]
-        rows = cases[(cases["method"] == method) & (cases["scenario"] == name)]
-        values = case_values(rows, "dice")
+        values = case_values(cases_of_cell(cases, method, name), "dice")
         usual = scenario.space == "registered" and not scenario.foreign
         if usual and len(values):
             means.setdefault(len(scenario.present), []).append(float(values.mean()))

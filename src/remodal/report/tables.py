@@ -102,8 +102,8 @@ def tabulate(settings: Settings, study: Path, output: Path) -> None:
             numbers.
     """
     cases = study_cases(settings, study / "metrics")
-    tables = build_tables(settings, cases, read_splits(splits_file(study)), study)
     measured = with_averages(cases, settings.averages)
+    tables = build_tables(settings, measured, read_splits(splits_file(study)), study)
     claims = evaluate_claims(settings.claims, measured, settings.preset)
     for table in tables:
         for suffix, write in FORMATS.items():
