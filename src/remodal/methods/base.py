@@ -236,7 +236,7 @@ class Method(ABC):
         Args:
             recipe: the method's; for a second loss that needs other values, change them in a copy.
         """
-        return {"loss": Optimisation([{"params": trainable(self.network)}], recipe)}
+        return minimised_together([self.network], recipe)
 
     def after_step(self, step: Step) -> None:
         """Called after every step of the optimisers, for moving averages (default: nothing)."""
@@ -322,6 +322,14 @@ def channels_last(network: nn.Module) -> nn.Module:
 def trainable(network: nn.Module) -> list[nn.Parameter]:
     """The weights of a network that are not frozen."""
     return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def minimised_together(
+    networks: Iterable[nn.Module], recipe: RecipeSettings
+) -> dict[str, Optimisation]:
+    """One loss that trains several networks."""
+    groups = [{"params": trainable(network)} for network in networks]
+    return {"loss": Optimisation(groups, recipe)}
 
 
 def layout_of(network: NetworkSettings) -> Layout:

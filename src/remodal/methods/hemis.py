@@ -38,11 +38,16 @@ class UHemisMethod(Method):
     @classmethod
     def patch_multiple(cls, network: NetworkSettings) -> tuple[int, int, int]:
         """That of its own down-samplings, which are fewer than the study's."""
-        return _layout(network).factor
+        return cls.layout(network).factor
+
+    @classmethod
+    def layout(cls, network: NetworkSettings) -> Layout:
+        """Four stages of a quarter of the settings' width: 8, 16, 32 and 64 channels of 32."""
+        return reduced_layout(network, share=4, strides=3)
 
     def build(self, network: NetworkSettings) -> UHemis:
-        """Four stages of a quarter of the settings' width: 8, 16, 32 and 64 channels of 32."""
-        return UHemis(len(self.modalities), self.classes + 1, _layout(network))
+        """Encoders, fusion by mean and variance, one decoder."""
+        return UHemis(len(self.modalities), self.classes + 1, self.layout(network))
 
     def objective(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """The segmentation loss of a random subset, the same for the whole batch."""
@@ -59,10 +64,6 @@ class UHemisMethod(Method):
         """Of whichever modalities are there."""
         self.require_support(images)
         return log_probabilities(self.network(self.in_slots(images))).exp()
-
-
-def _layout(network: NetworkSettings) -> Layout:
-    return reduced_layout(network, share=4, strides=3)
 
 
 METHOD = UHemisMethod

@@ -13,7 +13,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from remodal.methods.base import Method, Optimisation, reduced_layout, some_of, trainable
+from remodal.methods.base import (
+    Method,
+    Optimisation,
+    minimised_together,
+    reduced_layout,
+    some_of,
+)
 from remodal.networks.residual_encoder import SeparateDecoder, initialise
 from remodal.networks.rfnet import RFNet
 from remodal.networks.unet import Layout
@@ -72,9 +78,7 @@ class RFNetMethod(Method):
 
     def optimisations(self, recipe: RecipeSettings) -> dict[str, Optimisation]:
         """One loss trains the network and the shared decoder."""
-        networks = (self.network, self.companions["separate"])
-        groups = [{"params": trainable(network)} for network in networks]
-        return {"loss": Optimisation(groups, recipe)}
+        return minimised_together([self.network, self.companions["separate"]], recipe)
 
     def objective(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """The sum of the losses of the fused prediction, of all modalities alone, of all scales.

@@ -6,38 +6,26 @@ reconstructed images. Its recipe is that of U-HeMIS; the released code divides t
 10 iterations, which would end the training after a hundred, where U-HeMIS has 10,000.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from remodal.methods.base import (
-    LossOptions,
-    Method,
-    Optimisation,
-    reduced_layout,
-    some_of,
-    trainable,
-)
+from remodal.methods import hemis
+from remodal.methods.base import Optimisation, minimised_together
 from remodal.networks.hved import UHved, reconstructors
-from remodal.networks.unet import Layout
 from remodal.objectives.batch import Batch, Step
 from remodal.objectives.gaussians import Gaussian, product_with_prior, sample, subset_divergence
 from remodal.objectives.segmentation import log_probabilities, segmentation_loss
-from remodal.objectives.subsets import Draw, draw_subset
+from remodal.objectives.subsets import draw_subset
 from remodal.settings import NetworkSettings, RecipeSettings
 
 
-class Options(LossOptions):
+class Options(hemis.Options):
     """Options of U-HVED."""
 
-    draw: Draw = Field(
-        "size",
-        description="Which modalities a training step sees: every number of them is as likely "
-        "(`size`, the repository), or every `subset`.",
-    )
     kl_weight: float = Field(0.1, ge=0, description="Weight of the KL terms.")
     reconstruction_weight: float = Field(
         0.1, ge=0, description="Weight of the reconstruction of all images."
@@ -50,30 +38,23 @@ class Options(LossOptions):
     sampling_seed: int = Field(0, ge=0, description="Seed of the sample at inference.")
 
 
-class UHvedMethod(Method):
+class UHvedMethod(hemis.UHemisMethod):
     """One network for every subset of its modalities; each step is trained on a random one."""
 
     Options = Options
     fewest_modalities = 2
 
-    @classmethod
-    def patch_multiple(cls, network: NetworkSettings) -> tuple[int, int, int]:
-        """That of its own down-samplings, which are fewer than the study's."""
-        return _layout(network).factor
-
     def build(self, network: NetworkSettings) -> UHved:
-        """Four stages of a quarter of the settings' width: 8, 16, 32 and 64 channels of 32."""
-        return UHved(len(self.modalities), self.classes + 1, _layout(network))
+        """Encoders that put out Gaussians, one decoder of the segmentation."""
+        return UHved(len(self.modalities), self.classes + 1, self.layout(network))
 
     def build_companions(self, network: NetworkSettings) -> dict[str, nn.Module]:
         """The decoders that reconstruct the images."""
-        return {"reconstruction": reconstructors(len(self.modalities), _layout(network))}
+        return {"reconstruction": reconstructors(len(self.modalities), self.layout(network))}
 
     def optimisations(self, recipe: RecipeSettings) -> dict[str, Optimisation]:
         """One loss trains the network and the decoders of the images."""
-        networks = (self.network, self.companions["reconstruction"])
-        groups = [{"params": trainable(network)} for network in networks]
-        return {"loss": Optimisation(groups, recipe)}
+        return minimised_together([self.network, self.companions["reconstruction"]], recipe)
 
     def objective(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """The segmentation from a random subset, the KL terms and the reconstruction of all images.
@@ -104,10 +85,6 @@ class UHvedMethod(Method):
             "reconstruction": reconstruction.detach(),
         }
 
-    def supports(self, present: Iterable[str]) -> bool:
-        """Any of its modalities."""
-        return some_of(self.modalities, present)
-
     def probabilities(self, images: Mapping[str, Tensor]) -> Tensor:
         """From a sample, or from the mean, of what the images that are there say together."""
         self.require_support(images)
@@ -134,10 +111,6 @@ class UHvedMethod(Method):
             )
             for gaussian in hidden
         ]
-
-
-def _layout(network: NetworkSettings) -> Layout:
-    return reduced_layout(network, share=4, strides=3)
 
 
 METHOD = UHvedMethod

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remodal.networks.instance_norm import InstanceNorm
+from remodal.networks.missing import of_each_present
 from remodal.networks.unet import SLOPE, Layout, Triple, convolve_parts, initialise
 
 
@@ -117,8 +118,7 @@ class UHemis(nn.Module):
         Args:
             images: for each modality (B, 1, Z, Y, X), or None where it is missing.
         """
-        pairs = zip(self.encoders, images, strict=True)
-        features = [encoder(image) for encoder, image in pairs if image is not None]
+        features = filter(None, of_each_present(self.encoders, images))
         return self.decoder([mean_and_variance(scale) for scale in zip(*features)])
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from remodal.networks.hemis import HemisDecoder, HemisEncoder, half
+from remodal.networks.missing import of_each_present
 from remodal.networks.unet import Layout, initialise
 
 #: Bounds of a log-variance, so that its exponential stays finite.
@@ -38,11 +39,9 @@ class UHved(nn.Module):
         Args:
             images: for each modality (B, 1, Z, Y, X), or None where it is missing.
         """
-        pairs = zip(self.encoders, images, strict=True)
-        features = [encoder(image) for encoder, image in pairs if image is not None]
         return [
             [_gaussian(scale, hidden) for scale, hidden in zip(scales, self.hidden)]
-            for scales in features
+            for scales in filter(None, of_each_present(self.encoders, images))
         ]
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from remodal.networks.missing import convolve_present
+from remodal.networks.missing import convolve_present, of_each_present
 from remodal.networks.unet import ConvBlock, Layout, UNet
 
 Variant = Literal["repo", "paper"]
@@ -126,10 +126,7 @@ class ModalityAwareNet(nn.Module):
             levels: how many heads of each U-Net to evaluate, full resolution first.
             fused: the modalities, by number, that the joint head sees; None: all that are there.
         """
-        features = [
-            None if image is None else model.features(image)
-            for model, image in zip(self.models, images, strict=True)
-        ]
+        features = of_each_present((model.features for model in self.models), images)
         own = [
             model.heads(level[:levels])
             for model, level in zip(self.models, features)

@@ -1,11 +1,22 @@
-"""Convolutions of the features of several modalities, some of which may be missing."""
+"""Networks of several modalities, some of which may be missing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remodal.networks.unet import convolve_parts
+
+Output = TypeVar("Output")
+
+
+def of_each_present(
+    modules: Iterable[Callable[[Tensor], Output]], images: Sequence[Tensor | None]
+) -> list[Output | None]:
+    """What each modality's network makes of its image; None where the image is missing."""
+    pairs = zip(modules, images, strict=True)
+    return [None if image is None else module(image) for module, image in pairs]
 
 
 def convolve_present(conv: nn.Conv3d, parts: Sequence[Tensor | None], scale: float = 1.0) -> Tensor:

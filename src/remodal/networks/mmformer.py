@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from remodal.networks.missing import of_each_present
 from remodal.networks.residual_encoder import (
     Joined,
     ResidualEncoder,
@@ -116,8 +117,7 @@ class MMFormer(nn.Module):
 
     def encode(self, images: Sequence[Tensor | None]) -> list[list[Tensor] | None]:
         """Features of every stage of each image, full resolution first; None where missing."""
-        pairs = zip(self.encoders, images, strict=True)
-        return [None if image is None else encoder(image) for encoder, image in pairs]
+        return of_each_present(self.encoders, images)
 
     def decode(
         self, encoded: Sequence[list[Tensor] | None], levels: int | None = None

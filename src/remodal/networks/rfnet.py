@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from remodal.networks.missing import of_each_present
 from remodal.networks.residual_encoder import (
     SLOPE,
     Joined,
@@ -154,8 +155,7 @@ class RFNet(nn.Module):
 
     def encode(self, images: Sequence[Tensor | None]) -> list[list[Tensor] | None]:
         """Features of every stage of each image, full resolution first; None where missing."""
-        pairs = zip(self.encoders, images, strict=True)
-        return [None if image is None else encoder(image) for encoder, image in pairs]
+        return of_each_present(self.encoders, images)
 
     def decode(self, encoded: Sequence[list[Tensor] | None]) -> tuple[Tensor, list[Tensor]]:
         """Logits (B, outputs, Z, Y, X), and the probability maps of all scales at that size.
