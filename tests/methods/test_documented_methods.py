@@ -9,6 +9,7 @@ import yaml
 
 from remodal.methods import build_method, check_options, check_patch, method_origins
 from remodal.settings import MethodSettings, NetworkSettings, RecipeSettings
+from remodal.settings.composition import compose
 from remodal.settings.merging import merge
 
 PAGE = (Path(__file__).parents[2] / "docs/methods.md").read_text(encoding="utf-8")
@@ -36,3 +37,10 @@ def test_a_papers_own_recipe_is_valid(name):
     check_options(row.type, row.options)
     recipe = RecipeSettings.model_validate(merge(RecipeSettings().model_dump(), row.recipe))
     check_patch(row.type, recipe, NetworkSettings(), name)
+
+
+def test_the_study_of_own_recipes_trains_by_the_recipes_of_the_page():
+    study = compose({"study": "brats_own_recipes", "preset": "paper"})
+    own = {method.type: method.recipe for method in study.methods.values() if method.recipe}
+    page = {row["type"]: row["recipe"] for row in ROWS.values()}
+    assert own == {type: page[type] for type in ("hemis", "kdnet")} | {"uhved": page["hemis"]}
