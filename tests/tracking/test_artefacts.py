@@ -130,8 +130,8 @@ def test_artefacts_that_lie_where_the_store_says_stay_there(tmp_path, empty_stor
     (tmp_path / "disk").mkdir()
     database = tmp_path / "disk/mlflow.db"
     shutil.copyfile(empty_store, database)
-    (tmp_path / "work/mlruns/5").mkdir(parents=True)
-    named = f"{tmp_path}/work/mlruns/5"
+    (tmp_path / "runs/mlruns/5").mkdir(parents=True)
+    named = f"{tmp_path}/runs/mlruns/5"
     with closing(sqlite3.connect(database)) as store, store:
         store.execute("UPDATE experiments SET artifact_location = ?", (named,))
     place_artefacts(database)

@@ -86,12 +86,12 @@ def infer_fold(
     failed: dict[str, str] = {}
     # A fault in every case is not put down to one case, so that of an only case is raised.
     noting = partial(noting_faults, failed=failed, wanted=quarantine and len(usable) > 1)
-    images: Images
-    if chosen.space == "native":
-        images = NativeImages(segmenter, data, output)
-    else:
-        details = {case: record.details for case, record in records.items() if record.ok}
-        images = RegisteredImages(preprocessed, details, segmenter.modalities, chosen.foreign)
+    details = {case: record.details for case, record in records.items() if record.ok}
+    images: Images = (
+        NativeImages(segmenter, data, output)
+        if chosen.space == "native"
+        else RegisteredImages(preprocessed, details, segmenter.modalities, chosen.foreign)
+    )
     attention = _segment(segmenter, pairings, images, output, noting)
     if usable and len(failed) == len(usable):
         raise FaultOfOurs("every test case met a fault of ours; the tracebacks are above")
