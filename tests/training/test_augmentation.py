@@ -197,10 +197,12 @@ def test_an_offset_is_added_to_each_modality():
 
 def test_changes_that_are_new_leave_the_draws_of_the_others():
     known = off(gamma_probability=1.0, mirror_probability=0.5)
-    more = known.model_copy(update={"offset_probability": 1.0, "translation_probability": 1.0})
+    names = ("offset", "translation", "one_mirror")
+    more = known.model_copy(update={f"{name}_probability": 1.0 for name in names})
     for seed in range(10):
         before, after = draw(known, seed), draw(more, seed)
-        assert before.mirrored == after.mirrored
+        assert sum(map(int.__ne__, before.mirrored, after.mirrored)) == 1
+        assert before.mirrored[0] == after.mirrored[0]
         assert before.changes[0].keywords == after.changes[0].keywords
 
 

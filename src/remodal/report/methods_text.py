@@ -35,6 +35,8 @@ _AUGMENTED = {
     "scale_probability": "scaled",
     "elastic_probability": "deformed",
     "mirror_probability": "mirrored",
+    "quarter_turn_probability": "turned by right angles within the slices",
+    "one_mirror_probability": "mirrored along one axis of the slices",
     "noise_probability": "given noise",
     "blur_probability": "blurred",
     "brightness_probability": "changed in brightness",

@@ -58,3 +58,16 @@ class AugmentationSettings(Section):
         description="Whether voxels that are zero in all images, as outside a skull-stripped "
         "brain, become zero again after all changes (nnU-Net's `use_mask_for_norm`).",
     )
+    quarter_turn_probability: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Chance of an exact rotation within the slices, by 0, 90, 180 or 270 degrees, "
+        "each as likely (UA-MT and its successors, for the left atrium).",
+    )
+    one_mirror_probability: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Chance of a flip along one of a slice's two axes (the same studies).",
+    )

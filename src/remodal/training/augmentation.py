@@ -27,6 +27,7 @@ class Augmentation:
 
     Attributes:
         deformation: rotation, zoom and elastic deformation; None when none was drawn.
+        quarter_turns: rotations by 90 degrees within the slices, from y to x, before any flip.
         mirrored: whether each axis (z, y, x) is flipped.
         changes: functions that change an (M, Z, Y, X) image's intensities in place, in the order
             in which they are applied.
@@ -38,16 +39,44 @@ class Augmentation:
     mirrored: tuple[bool, bool, bool] = (False, False, False)
     changes: list[Callable[[Tensor], None]] = field(default_factory=list)
     translation: Shape = (0, 0, 0)
+    quarter_turns: int = 0
+
+
+def draw_quarter_turns(rng: np.random.Generator, settings: AugmentationSettings) -> int:
+    """Draw how often a patch is turned by 90 degrees: 0 to 3 (yulequan/UA-MT, RandomRotFlip).
+
+    This comes before all else, since it decides which sides a patch is cut with; without turns,
+    nothing is drawn, so that all that is drawn later stays as it is.
+    """
+    wanted = settings.quarter_turn_probability
+    return int(rng.integers(4)) if wanted and rng.random() < wanted else 0
+
+
+def turned(shape: Shape, quarter_turns: int) -> Shape:
+    """A shape (z, y, x) after so many turns by 90 degrees within the slices."""
+    z, y, x = shape
+    return (z, x, y) if quarter_turns % 2 else shape
 
 
 def draw_augmentation(
-    rng: np.random.Generator, settings: AugmentationSettings, shape: Shape, channels: int
+    rng: np.random.Generator,
+    settings: AugmentationSettings,
+    shape: Shape,
+    channels: int,
+    quarter_turns: int = 0,
 ) -> Augmentation:
-    """Draw what happens to one patch of `shape` with `channels` modalities."""
+    """Draw what happens to one patch of `shape` with `channels` modalities.
+
+    What nnU-Net does not have is drawn last, so that it leaves the draws before it as they are.
+    """
     deformation = draw_deformation(rng, settings, shape)
-    mirrored = tuple((rng.random(3) < settings.mirror_probability).tolist())
+    mirrored = (rng.random(3) < settings.mirror_probability).tolist()
     changes = draw_changes(rng, settings, channels)
-    return Augmentation(deformation, mirrored, changes, draw_translation(rng, settings, shape))
+    translation = draw_translation(rng, settings, turned(shape, quarter_turns))
+    if rng.random() < settings.one_mirror_probability:
+        axis = int(rng.integers(1, 3))
+        mirrored[axis] = not mirrored[axis]
+    return Augmentation(deformation, tuple(mirrored), changes, translation, quarter_turns)
 
 
 def draw_translation(
@@ -243,6 +272,15 @@ def lower_resolution(image: Tensor, zooms: list[float]) -> None:
         channel.copy_(F.interpolate(small, channel.shape, mode="trilinear")[0, 0])
 
 
-def mirroring(mirrored: tuple[bool, bool, bool]) -> np.ndarray:
-    """Diagonal (3, 3) matrix that flips the mirrored axes."""
-    return np.diag([-1.0 if flipped else 1.0 for flipped in mirrored])
+def right_angles(drawn: Augmentation) -> np.ndarray:
+    """(3, 3) matrix of the turns and flips: from a patch's offsets (z, y, x) to its source's."""
+    quarter = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+    flips = np.diag([-1.0 if flipped else 1.0 for flipped in drawn.mirrored])
+    return np.linalg.matrix_power(quarter, drawn.quarter_turns) @ flips
+
+
+def at_right_angles(drawn: Augmentation, volume: Tensor) -> Tensor:
+    """A volume (..., z, y, x) after its turns and flips; no voxel is interpolated."""
+    axes = [axis - 3 for axis, flipped in enumerate(drawn.mirrored) if flipped]
+    rotated = volume.rot90(drawn.quarter_turns, (-2, -1)) if drawn.quarter_turns else volume
+    return rotated.flip(axes) if axes else rotated

@@ -19,7 +19,14 @@ from torch import Tensor
 from remodal.objectives.batch import UNLABELLED, Batch
 from remodal.settings import AugmentationSettings
 from remodal.settings.sampling import PatchSettings
-from remodal.training.augmentation import Augmentation, draw_augmentation, mirroring
+from remodal.training.augmentation import (
+    Augmentation,
+    at_right_angles,
+    draw_augmentation,
+    draw_quarter_turns,
+    right_angles,
+    turned,
+)
 from remodal.training.cases import Foreground, TrainingCase
 from remodal.training.resampling import Deformation, Shape, resample, source_box
 
@@ -34,7 +41,7 @@ class Patch:
     Attributes:
         case: what it is cut from.
         start: first voxel (z, y, x) of the part that is predicted; its context begins before it.
-        shape: voxels (z, y, x) of that part.
+        shape: voxels (z, y, x) of that part; in the volume, before any turn, it is `source`.
         augmentation: how it is changed.
     """
 
@@ -42,6 +49,11 @@ class Patch:
     start: Shape
     shape: Shape
     augmentation: Augmentation
+
+    @property
+    def source(self) -> Shape:
+        """Voxels (z, y, x) of the volume that are predicted, if nothing deforms the patch."""
+        return turned(self.shape, self.augmentation.quarter_turns)
 
 
 @dataclass(frozen=True)
@@ -214,14 +226,17 @@ class PatchSampler:
         rng = self._rng(epoch, iteration, sample)
         case = self._case(rng, sample)
         _, centred = self._samples[sample]
+        settings = self._augmentation
+        turns = 0 if settings is None else draw_quarter_turns(rng, settings)
+        source = turned(shape, turns)
         if centred and case.foreground:
-            start = foreground_start(rng, case.foreground, case.size, shape)
+            start = foreground_start(rng, case.foreground, case.size, source)
         else:
-            start = random_start(rng, case.size, shape)
-        if self._augmentation is None:
+            start = random_start(rng, case.size, source)
+        if settings is None:
             return Patch(case, start, shape, Augmentation())
         drawn = draw_augmentation(
-            rng, self._augmentation, self._with_context(shape), len(self._modalities)
+            rng, settings, self._with_context(shape), len(self._modalities), turns
         )
         moved = tuple(first + move for first, move in zip(start, drawn.translation))
         return Patch(case, moved, shape, drawn)
@@ -244,17 +259,17 @@ class PatchSampler:
         return {name: label[inner] for name, label in zip(patch.case.labels, labels)}
 
     def _cut(self, patch: Patch, image: Tensor) -> list[Tensor]:
-        axes = [axis - 3 for axis, flipped in enumerate(patch.augmentation.mirrored) if flipped]
-        start = tuple((np.array(patch.start) - self._context).tolist())
-        volume, *labels = self._regions(patch.case, start, self._with_context(patch.shape))
-        image.copy_(volume.flip(axes) if axes else volume)
-        return [label.flip(axes) if axes else label for label in labels]
+        drawn = patch.augmentation
+        context = turned(tuple(self._context.tolist()), drawn.quarter_turns)
+        start = tuple((np.array(patch.start) - context).tolist())
+        shape = turned(self._with_context(patch.shape), drawn.quarter_turns)
+        volume, *labels = self._regions(patch.case, start, shape)
+        image.copy_(at_right_angles(drawn, volume))
+        return [at_right_angles(drawn, label) for label in labels]
 
     def _deform(self, patch: Patch, drawn: Deformation, image: Tensor) -> list[Tensor]:
-        deformation = Deformation(
-            drawn.matrix @ mirroring(patch.augmentation.mirrored), drawn.elastic
-        )
-        centre = np.array(patch.start) + (np.array(patch.shape) - 1) / 2
+        deformation = Deformation(drawn.matrix @ right_angles(patch.augmentation), drawn.elastic)
+        centre = np.array(patch.start) + (np.array(patch.source) - 1) / 2
         start, shape = source_box(deformation, centre, self._with_context(patch.shape))
         volume, *labels = self._regions(patch.case, start, shape)
         return resample(self._as_float(volume), labels, deformation, centre - start, image)
