@@ -29,10 +29,9 @@ VARIANTS = [
     ("kdnet", {}),
     ("rfnet", {"apart": 0.0}),
     ("mmformer", {}),
+    ("vnet", {}),
 ]
 
-
-WITHOUT_DROPOUT = {"mmformer": {"dropout": 0.0}}
 DEEPLY_SUPERVISED = {"maml", "maml_any", "ms_ensemble", "nnunet", "octopusnet"}
 
 
@@ -77,10 +76,16 @@ def test_prediction_evaluates_one_head_for_each_model(build, make_batch, name):
 
 
 @pytest.mark.parametrize("name", method_origins())
-def test_the_result_is_the_same_in_training_and_in_evaluation(build, make_batch, name):
-    method = build(name, **WITHOUT_DROPOUT.get(name, {}))
+def test_but_for_dropout_and_batch_norm_the_result_is_the_same_in_training_and_in_evaluation(
+    build, make_batch, name
+):
+    drops = any(option.name == "dropout" for option in method_options(name))
+    method = build(name, **({"dropout": 0.0} if drops else {}))
     images = make_batch().images
     method.network.train()
+    for module in method.network.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.eval()
     expected = method.probabilities(images)
     method.network.eval()
     assert torch.equal(method.probabilities(images), expected)

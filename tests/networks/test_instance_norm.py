@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from remodal.networks.instance_norm import SLAB, InstanceNorm
+from remodal.networks.instance_norm import InstanceNorm
+from remodal.networks.slab_norm import SLAB
 
 FORMATS = [torch.contiguous_format, torch.channels_last_3d]
 
