@@ -31,7 +31,7 @@ from steps import FixedBatch, step_taken, synchronise
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from remodal.inference.sliding_window import mirrorings, sliding_window, window_starts
+from remodal.inference.sliding_window import mirrorings, sliding_window, spread_starts
 from remodal.methods import build_method
 from remodal.methods.base import Method
 from remodal.objectives.batch import Batch, Step
@@ -293,7 +293,7 @@ def inference(bench: Benchmark) -> dict[str, float]:
             return method.probabilities(dict(zip(MODALITIES, patches.split(1, dim=1)))).float()
 
     patches = torch.randn((batch, 2, *size.patch), device=bench.device)
-    windows = list(product(*(window_starts(n, p, 0.5) for n, p in zip(size.volume, size.patch))))
+    windows = list(product(*(spread_starts(n, p, 0.5) for n, p in zip(size.volume, size.patch))))
 
     def bare() -> None:
         for _ in range(len(windows) * 8 // batch):

@@ -20,7 +20,7 @@ from remodal.inference.sliding_window import (
     gaussian_weights,
     mirrorings,
     sliding_window,
-    window_starts,
+    spread_starts,
 )
 from remodal.methods import build_method
 from remodal.settings import NetworkSettings
@@ -103,7 +103,7 @@ def measure(device: torch.device, rounds: int) -> None:
     patch, batch, shape = size["patch"], size["batch"], size["shape"]
     predictor = predictor_of(size["network"], device)
     image = torch.randn((2, *shape), generator=torch.Generator().manual_seed(0)).to(device)
-    windows = list(product(*(window_starts(n, p, STEP) for n, p in zip(shape, patch))))
+    windows = list(product(*(spread_starts(n, p, STEP) for n, p in zip(shape, patch))))
     patches = torch.randn((batch, 2, *patch), device=device)
     inferer = SlidingWindowInferer(patch, batch, overlap=1 - STEP, mode="gaussian")
     inferer.roi_weight_map = gaussian_weights(patch).to(device)

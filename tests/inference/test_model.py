@@ -1,6 +1,8 @@
 import numpy as np
 
 from remodal.inference.model import Segmenter
+from remodal.inference.sliding_window import strided_starts
+from remodal.models.model_files import load_model
 from remodal.settings import ComputeSettings, InferenceSettings
 
 
@@ -16,3 +18,26 @@ def test_half_precision_passes_change_probabilities_a_little(study) -> None:
         np.testing.assert_allclose(found[precision].sum(axis=0), 1, atol=1e-2)
     gap = np.abs(found["32-true"] - found["bf16-mixed"])
     assert 0 < gap.max() < 0.1
+
+
+def test_a_step_in_voxels_holds_for_a_patient_of_a_model_whose_study_had_one(study) -> None:
+    """As the model's description has it, so as `remodal predict` reads it."""
+    voxels = InferenceSettings(mirror=False, step=(16, 8, 5))
+    shares = voxels.model_copy(update={"step": 0.5})
+    image = np.random.default_rng(0).normal(size=(2, 24, 44, 50)).astype(np.float32)
+    found, windows = {}, {}
+    for settings in (voxels, shares):
+        folder = study.model("nnunet", inference=settings.model_dump(mode="json"))
+        stored = InferenceSettings.model_validate(load_model(folder).description["inference"])
+        assert stored == settings
+        compute = ComputeSettings(device="cpu", windows=1)
+        segmenter = Segmenter(folder, ["arterial", "venous"], stored, compute)
+        batches: list = []
+        found[stored.step] = segmenter.probabilities(
+            image, lambda each, batches=batches: batches.extend(each) or batches
+        )
+        windows[stored.step] = len(batches)
+    patch = study.settings.recipe.patch.most
+    ends = [len(strided_starts(*axis)) for axis in zip(image.shape[1:], patch, voxels.step)]
+    assert windows[voxels.step] == np.prod(ends) != windows[0.5]
+    assert np.abs(found[voxels.step] - found[0.5]).max() > 1e-4

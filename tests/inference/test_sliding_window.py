@@ -7,7 +7,12 @@ from monai.inferers import sliding_window_inference
 from scipy import ndimage
 from torch import Tensor, nn
 
-from remodal.inference.sliding_window import gaussian_weights, sliding_window, window_starts
+from remodal.inference.sliding_window import (
+    gaussian_weights,
+    sliding_window,
+    spread_starts,
+    strided_starts,
+)
 
 PATCH = (8, 12, 16)
 #: Sizes at which MONAI's windows, a fixed step apart, are also nnU-Net's, evenly spread.
@@ -52,7 +57,22 @@ def monai(image: Tensor, predictor, batch: int = 3) -> Tensor:
     ],
 )
 def test_windows_are_spread_evenly_from_end_to_end(length, patch, step, starts) -> None:
-    assert window_starts(length, patch, step) == starts
+    assert spread_starts(length, patch, step) == starts
+
+
+@pytest.mark.parametrize(
+    ("length", "patch", "step", "starts"),
+    [
+        (112, 96, 16, [0, 16]),
+        (130, 96, 16, [0, 16, 32, 34]),  # where an even spread would be 0, 11, 23, 34
+        (112, 112, 18, [0]),
+        (88, 80, 4, [0, 4, 8]),
+        (9, 4, 30, [0, 4, 5]),  # a step of more than the patch would leave voxels out
+        (3, 1, 18, [0, 1, 2]),
+    ],
+)
+def test_windows_a_number_of_voxels_apart_end_with_the_image(length, patch, step, starts) -> None:
+    assert strided_starts(length, patch, step) == starts
 
 
 @pytest.mark.parametrize("patch", [(8, 12, 16), (5, 7, 9), (128, 24, 1)])
@@ -114,6 +134,21 @@ def test_uniform_weights_are_a_plain_mean_over_windows(network) -> None:
         )[0]
     torch.testing.assert_close(ours, theirs)
     assert not torch.allclose(ours, sliding_window(network, image, PATCH, mirror=False))
+
+
+@pytest.mark.parametrize("shape", [(13, 19, 30), (8, 23, 17), (6, 12, 41)])
+@pytest.mark.parametrize("step", [(4, 3, 8), (2, 12, 4)])
+def test_a_step_in_voxels_along_each_axis_equals_monais_windows_on_any_image(
+    network, shape, step
+) -> None:
+    image = image_of(shape)
+    ours = sliding_window(network, image, PATCH, step=step, uniform=True, mirror=False)
+    overlap = [1 - voxels / side for voxels, side in zip(step, PATCH)]
+    with torch.no_grad():
+        theirs = sliding_window_inference(
+            image[None], PATCH, 3, network, overlap=overlap, mode="constant"
+        )[0]
+    torch.testing.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("shape", [(9, 13, 29), (25, 12, 17)])

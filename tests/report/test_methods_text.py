@@ -70,6 +70,8 @@ def test_where_samples_come_from_and_how_much_is_predicted_at_once_are_said(text
     text = text_of()
     assert "by sliding windows with a step of 0.5 patches and Gaussian weights" in text
     assert "pools" not in text
+    strided = text_of(inference={"step": [4, 18, 18], "weights": "uniform"})
+    assert "a step of 4 x 18 x 18 voxels (z, y, x) and equal weights" in strided
     pools = [{"cases": "labelled", "samples": 1}, {"cases": "unlabelled", "samples": 1}]
     other = text_of(
         recipe={"labelled": 12, "pools": pools},

@@ -151,6 +151,13 @@ def test_an_assignment_without_a_value_is_refused():
         assignments(["recipe.epochs"])
 
 
+@pytest.mark.parametrize("step", [0, 1.5, [4, 0, 4], [4, 4]])
+def test_a_step_between_windows_is_a_share_or_voxels_along_three_axes(step):
+    with pytest.raises(UserError, match=r"inference\.step"):
+        liver(inference={"step": step})
+    assert liver(inference={"step": [4, 18, 18]}).inference.step == (4, 18, 18)
+
+
 def test_the_reference_of_the_settings_is_up_to_date():
     written = (CONFIG / "README.md").read_text(encoding="utf-8")
     assert written == reference(simulations() | way_options())

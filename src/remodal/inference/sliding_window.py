@@ -1,4 +1,4 @@
-"""Prediction of a whole volume from overlapping windows, as nnU-Net does it."""
+"""Prediction of a whole volume from overlapping windows, as nnU-Net or with fixed strides."""
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, combinations, product
@@ -11,10 +11,12 @@ from torch.nn import functional
 Window = tuple[slice, slice, slice]
 #: The axes of a (channel, z, y, x) tensor to be reversed.
 Mirroring = tuple[int, ...]
+#: Between windows: a share of the window along every axis, or voxels (z, y, x).
+Step = float | Sequence[int]
 
 
-def window_starts(length: int, patch: int, step: float) -> list[int]:
-    """First voxels of the windows along one axis.
+def spread_starts(length: int, patch: int, step: float) -> list[int]:
+    """First voxels of windows that are spread evenly along one axis.
 
     There are as many windows as steps of at most `step * patch` voxels require, spread evenly from
     one end to the other (MIC-DKFZ/nnUNet, compute_steps_for_sliding_window). That limit is at least
@@ -23,6 +25,17 @@ def window_starts(length: int, patch: int, step: float) -> list[int]:
     room = length - patch
     count = ceil(room / max(patch * step, 1)) + 1
     return [round(room / max(count - 1, 1) * index) for index in range(count)]
+
+
+def strided_starts(length: int, patch: int, step: int) -> list[int]:
+    """First voxels of windows every `step` voxels along one axis; the last one ends at its end.
+
+    So MONAI's sliding window and the test code of UA-MT and DTC. The step is at most the patch's
+    side, so that no voxel is left out.
+    """
+    room = length - patch
+    count = ceil(room / min(step, patch)) + 1
+    return [min(min(step, patch) * index, room) for index in range(count)]
 
 
 def whole_window(
@@ -73,7 +86,7 @@ def sliding_window(
     patch: Sequence[int],
     *,
     context: Sequence[int] = (0, 0, 0),
-    step: float = 0.5,
+    step: Step = 0.5,
     uniform: bool = False,
     mirror: bool = True,
     batch: int = 4,
@@ -92,7 +105,7 @@ def sliding_window(
             mean of a normalised image, and so is any context outside the image.
         patch: size of the part of a window that is predicted (z, y, x).
         context: voxels that the predictor sees on either side of that part.
-        step: largest step between windows, as a share of the patch.
+        step: between windows: a share of the patch (`spread_starts`) or voxels (`strided_starts`).
         uniform: whether all voxels of a window count alike, instead of by `gaussian_weights`.
         mirror: whether to average over all mirrorings of each window.
         batch: patches in one call of the predictor; the last call may get fewer.
@@ -150,8 +163,11 @@ def _widened(window: Window, context: Sequence[int]) -> Window:
     return tuple(slice(side.start, side.stop + 2 * more) for side, more in zip(window, context))
 
 
-def _windows(shape: Sequence[int], patch: Sequence[int], step: float) -> list[Window]:
-    starts = [window_starts(length, size, step) for length, size in zip(shape, patch)]
+def _windows(shape: Sequence[int], patch: Sequence[int], step: Step) -> list[Window]:
+    if isinstance(step, Sequence):
+        starts = [strided_starts(*axis) for axis in zip(shape, patch, step)]
+    else:
+        starts = [spread_starts(length, size, step) for length, size in zip(shape, patch)]
     return [
         tuple(slice(start, start + size) for start, size in zip(corner, patch))
         for corner in product(*starts)

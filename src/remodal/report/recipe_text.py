@@ -53,7 +53,12 @@ def window_words(inference: InferenceSettings) -> str:
     if inference.window == "whole":
         return "whole, padded with zeros where the networks need it"
     weights = {"gaussian": "Gaussian", "uniform": "equal"}[inference.weights]
-    return f"by sliding windows with a step of {inference.step:g} patches and {weights} weights"
+    step = inference.step
+    if isinstance(step, tuple):
+        said = f"{' x '.join(map(str, step))} voxels (z, y, x)"
+    else:
+        said = f"{step:g} patches"
+    return f"by sliding windows with a step of {said} and {weights} weights"
 
 
 def start_sentence(recipe: RecipeSettings) -> str:

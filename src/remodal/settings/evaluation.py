@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from remodal.settings.section import Section
 
@@ -21,11 +21,26 @@ class InferenceSettings(Section):
         description="How voxels of overlapping windows count: less towards a window's border "
         "(nnU-Net), or all alike.",
     )
-    step: float = Field(0.5, gt=0, le=1, description="Window step as a share of the patch.")
+    step: float | tuple[int, int, int] = Field(
+        0.5,
+        description="Step between windows. A share of the window: as many windows as that takes, "
+        "spread evenly (nnU-Net). Three numbers (z, y, x): every so many voxels, but no more than "
+        "the window's, the last one ending with the image (MONAI, and repositories with strides).",
+    )
     mirror: bool = Field(True, description="Average over all mirrorings (8-fold in 3-D).")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         "auto", description="Number format of the network passes."
     )
+
+    @field_validator("step")
+    @classmethod
+    def _windows_move(cls, step: float | tuple[int, int, int]) -> float | tuple[int, int, int]:
+        if isinstance(step, tuple):
+            if min(step) < 1:
+                raise ValueError("must be at least 1 voxel along each axis")
+        elif not 0 < step <= 1:
+            raise ValueError("must be a share above 0 and up to 1, or three numbers of voxels")
+        return step
 
 
 class MetricsSettings(Section):
