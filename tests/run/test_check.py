@@ -124,3 +124,10 @@ def test_a_method_that_cannot_use_unlabelled_cases_is_not_given_any(check):
     settings = settings.model_copy(update={"methods": settings.methods | {"maml": given}})
     with pytest.raises(UserError, match=r"methods\.maml, recipe\.pools: .*does not learn from"):
         check(settings)
+
+
+def test_more_labelled_cases_than_there_are_is_said_before_anything_runs():
+    change = {"preprocessing": {"clip": "case"}, "recipe": {"labelled": 7}}
+    settings = compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
+    with pytest.raises(UserError, match=r"recipe\.labelled: 7 labelled cases wanted, 6 there"):
+        check_study(settings)

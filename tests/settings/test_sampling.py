@@ -77,6 +77,12 @@ def test_at_least_one_case_is_labelled(wrong):
         RecipeSettings(labelled=wrong)
 
 
+def test_a_batch_has_labelled_samples():
+    pools = [{"cases": "unlabelled", "samples": 2}]
+    with pytest.raises(ValidationError, match="pools: must include one of labelled cases"):
+        RecipeSettings(batch=2, pools=pools)
+
+
 def test_preparation_measures_no_label_that_a_method_withholds():
     change = {"methods": {"nnunet": {"recipe": {"labelled": 2}}}}
     with pytest.raises(UserError, match=r"preprocessing\.clip: `dataset_foreground` would measure"):

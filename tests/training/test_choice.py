@@ -69,7 +69,7 @@ def test_labelled_cases_that_are_not_there_are_one_line(labelled, message):
 
 
 def test_a_pool_without_any_case_is_one_line():
-    with pytest.raises(UserError, match=r"recipe\.pools: no unlabelled training case"):
+    with pytest.raises(UserError, match=r"recipe\.pools: no unlabelled case in the training set"):
         choose({"a": stored(), "b": stored()}, pools=BOTH)
 
 

@@ -12,6 +12,7 @@ from remodal.run.plan import plan_of, taking_wildcards
 from remodal.settings.composition import compose, write_settings
 from remodal.sharing.adoption import adopt_pulled
 from remodal.splits.completeness import require_enough_patients
+from remodal.splits.recipes import require_possible_recipes
 
 # Slurm's early warning reaches every process of a job, but only the training should act on it.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
@@ -23,6 +24,7 @@ try:
         check_names(SETTINGS)
         check_masks(PLAN)
         require_enough_patients(SETTINGS, PLAN.cases.values())
+        require_possible_recipes(SETTINGS, PLAN.cases.values())
         print(adopt_pulled(), end="", file=sys.stderr)
 except RemodalError as error:
     raise WorkflowError(str(error))

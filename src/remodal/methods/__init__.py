@@ -132,7 +132,9 @@ def check_buildable(
 
 
 def check_unlabelled(name: str, recipe: "RecipeSettings", where: str) -> None:
-    """Check that a method can use the unlabelled samples it is given (imports the method).
+    """Check that a method can use unlabelled samples if it is given any, and has them if it must.
+
+    Imports the method.
 
     Args:
         name: the method.
@@ -140,13 +142,21 @@ def check_unlabelled(name: str, recipe: "RecipeSettings", where: str) -> None:
         where: the setting that names the pools, for the error message.
 
     Raises:
-        UserError: it cannot.
+        UserError: it cannot use them, or has none.
     """
-    if recipe.takes_unlabelled and not _method_class(name).takes_unlabelled:
+    method = _method_class(name)
+    if recipe.takes_unlabelled and not method.takes_unlabelled:
         raise UserError(
             f"method `{name}` does not learn from unlabelled cases",
             where=where,
             expected="pools of labelled cases only",
+        )
+    if method.needs_unlabelled and not recipe.takes_unlabelled:
+        raise UserError(
+            f"method `{name}` learns from unlabelled cases too, and is given none",
+            where=where,
+            expected="a pool of them beside one of labelled cases, such as [{cases: labelled, "
+            "samples: 2}, {cases: unlabelled, samples: 2}] with a batch of 4",
         )
 
 

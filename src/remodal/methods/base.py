@@ -102,6 +102,10 @@ class Method(ABC):
     #: that gives the method such samples is refused.
     takes_unlabelled: ClassVar[bool] = False
 
+    #: Whether the method is pointless without unlabelled samples; if so, a recipe that gives it
+    #: none is refused.
+    needs_unlabelled: ClassVar[bool] = False
+
     def __init__(
         self, modalities: Sequence[str], classes: int, network: NetworkSettings, options: BaseModel
     ) -> None:

@@ -20,6 +20,7 @@ from remodal.run.plan import Plan
 from remodal.settings import MethodSettings, Settings
 from remodal.settings.composition import write_settings
 from remodal.splits.completeness import lacking, require_enough_patients
+from remodal.splits.recipes import require_possible_recipes
 
 
 def check_study(settings: Settings) -> str:
@@ -53,6 +54,7 @@ def check_study(settings: Settings) -> str:
         check_patch(method.type, recipe, settings.network, _patch_of(name, method))
     cases = cases_of(settings)
     require_enough_patients(settings, cases)
+    require_possible_recipes(settings, cases)
     patients = {case.patient for case in cases}
     incomplete = sum(bool(lacking(case.images, settings.data.modalities)) for case in cases)
     said = f"{len(cases)} cases of {len(patients)} patients"
@@ -91,8 +93,8 @@ def check_names(settings: Settings) -> None:
 
     Raises:
         UserError: an unknown method or way of registration, an option that it does not have or
-            take, unlabelled samples for a method that cannot use them, or a patch that its network
-            does not take.
+            take, unlabelled samples for a method that cannot use them, none for one that needs
+            them, or a patch that its network does not take.
     """
     check_registration(settings.registration)
     for method in settings.methods.values():
@@ -112,9 +114,11 @@ def check_names(settings: Settings) -> None:
 def _must_be_asked(settings: Settings, name: str) -> bool:
     """Whether only a method itself can say if its settings are right.
 
-    A patch that suits `network.strides` is not asked about here: the training says at its start if
-    a method that has other strides does not take it, and `remodal check` says so before.
+    Not asked about here are a patch that suits `network.strides`, and a recipe that uses all labels
+    and no unlabelled case: the training says at its start if a method with other strides does not
+    take the patch, or if it needs unlabelled cases, and `remodal check` says so before.
     """
     recipe = settings.recipe_of(name)
     fits = recipe.patch.fits(settings.network.factor)
-    return bool(settings.methods[name].options) or recipe.takes_unlabelled or not fits
+    withholds = recipe.takes_unlabelled or recipe.labelled is not None
+    return bool(settings.methods[name].options) or withholds or not fits

@@ -100,6 +100,8 @@ class RecipeSettings(Section):
     def _something_is_labelled(self) -> "RecipeSettings":
         if self.labelled in (0, []) or (isinstance(self.labelled, int) and self.labelled < 0):
             raise ValueError("labelled: must be at least one case")
+        if all(pool.cases == "unlabelled" for pool in self.sources):
+            raise ValueError("pools: must include one of labelled cases")
         return self
 
     @model_validator(mode="after")

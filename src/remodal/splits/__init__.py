@@ -283,10 +283,11 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
 
     Raises:
         UserError: a case was not registered, too few patients are left, the split file to import
-            does not fit, a method has no case to train on, or a scenario has none to test.
+            does not fit, a method lacks cases to train on, or a scenario has none to test.
     """
     from remodal.intake.datasets import cases_of
     from remodal.splits.completeness import require_usable_folds
+    from remodal.splits.recipes import require_recipes_of_folds
 
     usable, quarantined = [], {}
     sources = cases_of(settings)
@@ -313,6 +314,7 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
     # Methods and scenarios decide whether a split is refused, never what it is: adding a method
     # does not change the split.
     require_usable_folds(settings, splits)
+    require_recipes_of_folds(settings, splits)
     write_splits(output, splits)
 
 

@@ -148,16 +148,19 @@ class Needs(NamedTuple):
         return bool(useful) and not lacking(images, self.images)
 
 
-def _methods(settings: Settings) -> dict[str, Needs]:
-    """What each method needs to be trained; one that builds on other methods may need no case.
+def needs_of(settings: Settings, method: str) -> Needs:
+    """What a method needs to be trained.
 
     Only the method knows which labels it learns from; it needs the label of at least one image.
     """
+    labels = settings.labels_of(method) if settings.data.truth == "image" else []
+    return Needs(settings.modalities_of(method), labels)
+
+
+def _methods(settings: Settings) -> dict[str, Needs]:
+    """What each method needs to be trained; one that builds on other methods may need no case."""
     return {
-        f"method `{name}`": Needs(
-            settings.modalities_of(name),
-            settings.labels_of(name) if settings.data.truth == "image" else [],
-        )
+        f"method `{name}`": needs_of(settings, name)
         for name, chosen in settings.methods.items()
         if not chosen.inputs
     }

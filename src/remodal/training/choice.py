@@ -1,11 +1,11 @@
 """Which of a fold's cases a method is trained on, and whose labels it may use."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from remodal.errors import UserError
 from remodal.settings import RecipeSettings
 from remodal.splits.completeness import lacking
+from remodal.splits.recipes import chosen_labels, require_unlabelled
 from remodal.training.cases import Stored, has_labels
 
 Cases = dict[str, Stored]
@@ -63,16 +63,11 @@ def choose_cases(
     }
     complete = {name: stored for name, stored in train.items() if not lacks[name]}
     with_labels = [name for name, stored in complete.items() if has_labels(stored, labels)]
-    chosen = _wanted(recipe.labelled, with_labels, complete, known)
+    chosen = chosen_labels(recipe.labelled, with_labels, complete, known)
     others = {n: stored.without_labels() for n, stored in complete.items() if n not in chosen}
     pooled = recipe.takes_unlabelled
-    if pooled and not others:
-        raise UserError(
-            "no unlabelled training case for a pool of them",
-            where="recipe.pools",
-            expected="cases without labels, or `recipe.labelled` below the "
-            f"{len(with_labels)} labelled ones",
-        )
+    if pooled:
+        require_unlabelled(others, len(with_labels))
     why = {
         name: "label withheld, and no pool of unlabelled cases"
         if name in with_labels
@@ -92,35 +87,3 @@ def choose_cases(
         incomplete={name: missing for name, missing in lacks.items() if missing},
         unused=why,
     )
-
-
-def _wanted(
-    wanted: int | Sequence[str] | None,
-    there: Sequence[str],
-    train: Collection[str],
-    known: Collection[str],
-) -> set[str]:
-    """The training cases whose labels are used, among those that have labels.
-
-    A count takes the first ones (the convention of the repositories that compare semi-supervised
-    methods: the first lines of the training list). From a list, cases that are not training cases
-    of this fold are left out.
-    """
-    if wanted is None:
-        return set(there)
-    if isinstance(wanted, int):
-        if wanted > len(there):
-            raise UserError(
-                f"{wanted} labelled cases wanted, {len(there)} there",
-                where="recipe.labelled",
-                expected="no more than the fold's training cases with labels and all modalities",
-            )
-        return set(there[:wanted])
-    _refuse("is no case of the study", [name for name in wanted if name not in known])
-    _refuse("has no label", [name for name in wanted if name in train and name not in there])
-    return set(wanted) & set(there)
-
-
-def _refuse(why: str, names: Iterable[str]) -> None:
-    for name in names:
-        raise UserError(f"`{name}` {why}", where="recipe.labelled", expected="labelled cases")

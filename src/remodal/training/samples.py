@@ -95,8 +95,7 @@ def open_samples(
         kind: opened(choice.labelled if kind == "labelled" else choice.unlabelled)
         for kind in dict.fromkeys(source.cases for source in recipe.sources)
     }
-    if "labelled" in of_kind:
-        require_foreground(of_kind["labelled"], method.modalities, preprocessed)
+    require_foreground(of_kind["labelled"], method.modalities, preprocessed)
     pools = [Pool(of_kind[source.cases], source.samples) for source in recipe.sources]
     watched = [Pool(opened(choice.validation), recipe.batch)] if choice.validation else []
     sampler = partial(_sampler, method, labels, recipe, seed, device)
