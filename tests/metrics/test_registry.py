@@ -6,6 +6,7 @@ import pytest
 
 from remodal.errors import UserError
 from remodal.metrics import registry
+from remodal.metrics.components import largest_component
 from remodal.metrics.pair import MaskPair
 from remodal.metrics.registry import METRICS, CaseMetric, require_case_metric
 from remodal.settings import MetricsSettings
@@ -18,7 +19,7 @@ def test_every_default_of_the_settings_is_registered():
 
 @pytest.mark.parametrize("name", [n for n, m in METRICS.items() if isinstance(m, CaseMetric)])
 def test_a_perfect_prediction_has_the_best_value(name, lesion_masks):
-    _, truth = lesion_masks
+    truth = largest_component(lesion_masks[1])
     best = {"higher": 100, "lower": 0, "zero": 0}[METRICS[name].direction]
     metric = METRICS[name]
     assert metric.measure(MaskPair(truth, truth, (2, 1, 1))) == best

@@ -138,6 +138,8 @@ def test_means_and_spreads_are_said_to_be_those_of_the_tables(text_of):
         (["dice", "assd_voxel"], "cases; an empty prediction has Dice 0 and no surface distance."),
         (["jaccard"], "cases; an empty prediction has Jaccard 0."),
         (["dice_dtc", "asd_voxel_dtc"], "cases. Methods were compared"),
+        (["dice_largest_dtc"], "cases. Methods were compared"),
+        (["jaccard_largest"], "an empty prediction has Jaccard 0."),
         (["dice", "asd_voxel_dtc"], "has Dice 0, unless a measure's name says otherwise."),
         (["lesion_recall"], "cases. Methods were compared"),
     ],

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from remodal.metrics.components import largest_component
 from remodal.metrics.lesions import LesionCounts, count_lesions
 from remodal.metrics.overlap import Overlap, overlap
 from remodal.metrics.surface import SurfaceDistances, surface, surface_distances
@@ -50,6 +51,14 @@ class MaskPair:
     @cached_property
     def _surfaces(self) -> tuple[np.ndarray, np.ndarray]:
         return surface(self.prediction), surface(self.truth)
+
+    @cached_property
+    def largest(self) -> "MaskPair":
+        """The prediction's largest component beside the truth; this pair if that is all of it."""
+        component = largest_component(self.prediction)
+        if component is self.prediction:
+            return self
+        return MaskPair(component, self.truth, self.spacing)
 
     def lesions(self, threshold: float) -> LesionCounts:
         """Lesion-wise detection at an intersection over union of `threshold`."""

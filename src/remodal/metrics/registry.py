@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Direction = Literal["higher", "lower", "zero"]
 
+#: What ends the name of a metric of a prediction's largest connected component.
+LARGEST = "_largest"
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -148,17 +151,42 @@ def _register_surface_metrics() -> None:
 _register_surface_metrics()
 
 
+def _register_largest_components() -> None:
+    """Each metric of a case once more, of the largest connected component of the prediction."""
+    for metric in [known for known in METRICS.values() if isinstance(known, CaseMetric)]:
+        measure = metric.measure
+        _register_variant(
+            f"{metric.name}{LARGEST}",
+            "largest component",
+            metric,
+            lambda pair, measure=measure: measure(pair.largest),
+        )
+
+
 def _register_conventions() -> None:
     """What a paper's own evaluation makes of an empty mask, as a metric apart from ours."""
     for name, convention in CONVENTIONS.items():
         for base in convention.metrics:
-            metric = require_case_metric(base, "metrics.empty_masks")
-            title = metric.title.removesuffix(f" [{metric.unit}]")
-            of_case(
-                f"{base}_{name}", f"{title} ({convention.title})", metric.unit, metric.direction
-            )(with_convention(metric.measure, convention))
+            for part in ("", LARGEST):
+                metric = require_case_metric(f"{base}{part}", "metrics.empty_masks")
+                _register_variant(
+                    f"{metric.name}_{name}",
+                    convention.title,
+                    metric,
+                    with_convention(metric.measure, convention),
+                )
 
 
+def _register_variant(
+    name: str, said: str, metric: CaseMetric, measure: Callable[[MaskPair], float]
+) -> None:
+    """Register a variant of a metric, with what is special about it in brackets."""
+    title = metric.title.removesuffix(f" [{metric.unit}]")
+    title = f"{title[:-1]}; {said})" if title.endswith(")") else f"{title} ({said})"
+    of_case(name, title, metric.unit, metric.direction)(measure)
+
+
+_register_largest_components()
 _register_conventions()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from remodal.metrics.empty_masks import CONVENTIONS
-from remodal.metrics.registry import require_metric
+from remodal.metrics.registry import LARGEST, require_metric
 from remodal.report.training_text import listed
 from remodal.report.wording import summed
 from remodal.settings import Settings
@@ -40,9 +40,9 @@ def _sums(settings: Settings) -> str:
 
 def _of_empty_masks(names: Collection[str]) -> str:
     """What an empty prediction counts, apart from the measures whose titles say it themselves."""
-    said = {f"{base}_{end}" for end, kind in CONVENTIONS.items() for base in kind.metrics}
-    plain = [name for name in names if name not in said]
-    counts = [f"{title} 0" for name, title in _ZERO.items() if name in plain]
+    plain = [name for name in names if name.rpartition("_")[2] not in CONVENTIONS]
+    overlaps = {name.removesuffix(LARGEST) for name in plain}
+    counts = [f"{title} 0" for name, title in _ZERO.items() if name in overlaps]
     if any(require_metric(name).unit in _LENGTHS for name in plain):
         counts.append("no surface distance")
     if not counts:
