@@ -32,8 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"methods", "registration", "results", "settings"},
     "metrics": {"intake", "process", "results", "settings"},
     "inference": {
-        *("geometry", "intake", "methods", "models", "preprocessing", "process"),
-        *("registration", "results", "settings", "splits"),
+        *("geometry", "intake", "models", "preprocessing", "process", "registration"),
+        *("results", "settings", "splits"),
     },
     "tracking": {"inference", "metrics", "models", "process", "results", "settings", "splits"},
     "training": {

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from remodal.geometry.volume import Volume
 from remodal.inference.sliding_window import sliding_window, whole_window
-from remodal.methods.base import Method
 from remodal.models.model_files import load_model
 from remodal.preprocessing import Prepared, prepare
 from remodal.process.device import choose_device, choose_precision
@@ -105,15 +104,13 @@ class Segmenter:
             Maps (z, y, x) float32 by name; empty for a method without maps, or if a modality is
             missing.
         """
-        shows_none = type(self._method).attention is Method.attention
-        if shows_none or self.modalities != self._method.modalities:
+        names = self._method.maps
+        if not names or self.modalities != self._method.modalities:
             return {}
-        names: list[str] = []
 
         def stacked(images: Mapping[str, Tensor]) -> Tensor:
             maps = self._method.attention(images)
-            names[:] = maps
-            return torch.cat(list(maps.values()), dim=1)
+            return torch.cat([maps[name] for name in names], dim=1)
 
         return dict(zip(names, self._over_windows(stacked, image, mirror=False)))
 

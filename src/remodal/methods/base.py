@@ -195,6 +195,11 @@ class Method(ABC):
         """What predicts from these modalities, in words, if the method has several such parts."""
         return ""
 
+    @property
+    def maps(self) -> list[str]:
+        """Names of the maps that `attention` gives of all the modalities (default: none)."""
+        return []
+
     def attention(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Maps worth showing, (B, 1, Z, Y, X) by name, for example A_i; none by default."""
         return {}

@@ -58,6 +58,11 @@ class MSMA(Method):
         joint, _ = self.network(self.in_order(images))
         return log_probabilities(joint).exp()
 
+    @property
+    def maps(self) -> list[str]:
+        """One of each modality."""
+        return self.modalities
+
     def attention(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A_i of each modality, averaged over channels, in 0..1; none unless all are present.
 
