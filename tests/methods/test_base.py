@@ -30,9 +30,18 @@ VARIANTS = [
     ("rfnet", {"apart": 0.0}),
     ("mmformer", {}),
     ("vnet", {}),
+    ("dtc", {}),
+    ("dtc", {"level_set": False, "consistency": False}),
+    ("dtc", {"segmentation": False, "consistency": False}),
 ]
 
+#: Methods of one class; the others have two in these tests.
+OF_ONE_CLASS = {"dtc"}
 DEEPLY_SUPERVISED = {"maml", "maml_any", "ms_ensemble", "nnunet", "octopusnet"}
+
+
+def classes_of(name):
+    return 1 if name in OF_ONE_CLASS else 2
 
 
 def test_the_rows_of_the_papers_tables_are_registered():
@@ -43,9 +52,10 @@ def test_the_rows_of_the_papers_tables_are_registered():
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
 def test_every_trainable_weight_is_trained(build, make_batch, loss_of, name, options):
     """Weights that no loss reaches, whichever modalities a step sees, are frozen."""
-    method = build(name, classes=2, **options)
+    classes = classes_of(name)
+    method = build(name, classes=classes, **options)
     for seed in range(6):
-        loss_of(method, make_batch(classes=2), seed).backward()
+        loss_of(method, make_batch(classes=classes), seed).backward()
     for key, parameter in method.network.named_parameters():
         assert (parameter.grad is not None) is parameter.requires_grad, key
     groups = method.optimisations(RecipeSettings())["loss"].parameters
@@ -54,9 +64,10 @@ def test_every_trainable_weight_is_trained(build, make_batch, loss_of, name, opt
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
 def test_probabilities_are_a_distribution_over_classes(build, make_batch, name, options):
-    method = build(name, classes=2, **options)
+    classes = classes_of(name)
+    method = build(name, classes=classes, **options)
     p = method.probabilities(make_batch().images)
-    assert p.shape == (2, 3, 8, 16, 16)
+    assert p.shape == (2, classes + 1, 8, 16, 16)
     assert p.min() >= 0
     torch.testing.assert_close(p.sum(1), torch.ones(2, 8, 16, 16))
 
@@ -108,14 +119,22 @@ def test_a_few_steps_lower_the_loss(build, make_batch, loss_of, name):
 
 @pytest.mark.parametrize("name", method_origins())
 def test_the_same_seed_gives_the_same_loss_and_gradient(build, make_batch, loss_of, name):
-    results = []
+    results, classes = [], classes_of(name)
     for _ in range(2):
-        method = build(name, classes=2)
-        loss = loss_of(method, make_batch(classes=2))
+        method = build(name, classes=classes)
+        loss = loss_of(method, make_batch(classes=classes))
         loss.backward()
         gradients = [p.grad for p in method.network.parameters() if p.grad is not None]
         results.append([loss, *gradients])
     assert all(torch.equal(first, second) for first, second in zip(*results))
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_the_maps_to_be_shown_are_those_named(build, make_batch, name, options):
+    method, images = build(name, **options), make_batch().images
+    maps = method.attention(images)
+    assert list(maps) == method.maps
+    assert all(shown.shape == (2, 1, 8, 16, 16) for shown in maps.values())
 
 
 @pytest.mark.parametrize("name", method_origins())

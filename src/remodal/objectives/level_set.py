@@ -1,0 +1,69 @@
+"""Level sets of masks, and the mask of a level set.
+
+Source: Luo et al. (2021), dual-task consistency; HiLab-git/DTC, utils/util.py and train_la_dtc.py;
+kleinzcy/SASSnet has the same. The paper's T is in voxels; the repository scales it, as is done
+here.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from remodal.objectives.distance_transform import squared_distance
+
+#: What the level set is where there is no foreground.
+Empty = Literal["repo_zero", "plus_one"]
+
+
+def level_sets(masks: Tensor, empty: Empty) -> Tensor:
+    """T(y) of each sample's mask (B, Z, Y, X), bool, as float32 in -1..1.
+
+    It is negative inside, 0 on the foreground's voxels that touch background by a face, and
+    positive outside. The inside is divided by the sample's largest distance to the background, the
+    outside by its largest to the foreground; what lies beyond the sample is not known, so that its
+    border is no contour. A sample of foreground alone is -1 (0 / 0 in the repository).
+
+    Args:
+        masks: foreground of each sample.
+        empty: a sample without foreground is 0, as if it were all contour (`repo_zero`, the
+            repository), or +1 (`plus_one`).
+    """
+    return torch.stack([_level_set(mask, empty) for mask in masks]) if len(masks) else masks.float()
+
+
+def foreground_of(level: Tensor, k: float) -> Tensor:
+    """T^-1(z) = sigmoid(k z), the foreground's probability; k is negative, as z is inside."""
+    return torch.sigmoid(k * level.float())
+
+
+def _level_set(mask: Tensor, empty: Empty) -> Tensor:
+    if not mask.any():
+        return torch.full(mask.shape, 0.0 if empty == "repo_zero" else 1.0, device=mask.device)
+    if mask.all():
+        return torch.full(mask.shape, -1.0, device=mask.device)
+    outside, inside = squared_distance(mask), _squared_depth(mask)
+    level = _scaled(outside) - _scaled(inside)
+    return level.masked_fill_(inside == 1, 0).float()
+
+
+def _squared_depth(mask: Tensor) -> Tensor:
+    """Squared distance to the background, 0 there.
+
+    It is computed in the box of the mask and one voxel around it: for a voxel of the mask, nothing
+    beyond is nearer.
+    """
+    box = []
+    for axis in range(mask.dim()):
+        others = [other for other in range(mask.dim()) if other != axis]
+        occupied = mask.any(dim=others).nonzero()
+        box.append(slice(max(int(occupied[0]) - 1, 0), int(occupied[-1]) + 2))
+    depth = torch.zeros(mask.shape, device=mask.device)
+    depth[tuple(box)] = squared_distance(~mask[tuple(box)])
+    return depth
+
+
+def _scaled(squared: Tensor) -> Tensor:
+    """Distances divided by the largest; float64, so that the result is rounded only once."""
+    distance = squared.double().sqrt_()
+    return distance / distance.max()
