@@ -17,6 +17,7 @@ from remodal.report.best import with_best
 from remodal.report.cell_rows import rows_of
 from remodal.report.cells import Column, Entry, Row, Table
 from remodal.report.choices import model_options
+from remodal.report.consistency import require_consistent
 from remodal.report.published import Key, Published, key_of, read_published
 from remodal.report.records import Recorded, is_number, record_title, recorded
 from remodal.report.runs import trained_runs
@@ -49,6 +50,7 @@ def build_tables(
 
     Raises:
         UserError: an unknown metric or record, or a wrong file of published numbers.
+        FaultOfOurs: means of ours that contradict each other.
     """
     options = cache(partial(model_options, settings, study))
     runs = trained_runs(settings, study)
@@ -58,7 +60,11 @@ def build_tables(
 
     sources = _Sources(settings, cases, read_published(settings.published), of_record)
     missing = left_out(settings, splits)
-    return [_build_table(sources, name, table, missing) for name, table in settings.tables.items()]
+    tables = [
+        _build_table(sources, name, table, missing) for name, table in settings.tables.items()
+    ]
+    require_consistent(tables)
+    return tables
 
 
 def _build_table(

@@ -7,6 +7,7 @@ from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.statistics import FEWEST_PAIRS
 from remodal.report.best import cases_differ, counts_differ
 from remodal.report.cells import Entry, Row, Table
+from remodal.report.consistency import printed_inconsistencies
 from remodal.report.published import REPRODUCIBILITY, SPREADS
 from remodal.report.records import digits_of
 from remodal.settings.tables import Mean, Spread
@@ -136,6 +137,7 @@ def notes(table: Table) -> list[str]:
     )
     if lacking:
         lines.append(f"Not all trained models have been measured: {', '.join(lacking)}.")
+    lines += printed_inconsistencies(table)
     if table.reproducibility:
         lines.append(REPRODUCIBILITY[table.reproducibility])
     return lines
