@@ -17,6 +17,13 @@ PHASES = ("arterial", "venous")
 FIRST = Step(epoch=0, iteration=0, epochs=1, iterations=1)
 
 
+def half_labelled(batch):
+    """The same batch, with a label for its first sample only."""
+    label = batch.label.clone()
+    label[1] = -1
+    return Batch(batch.images, {"venous": label}, torch.tensor([True, False]))
+
+
 @pytest.fixture
 def build() -> Callable[..., Method]:
     """Build a small method: `build(name, modalities, classes, **options)`.

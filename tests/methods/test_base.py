@@ -33,6 +33,10 @@ VARIANTS = [
     ("dtc", {}),
     ("dtc", {"level_set": False, "consistency": False}),
     ("dtc", {"segmentation": False, "consistency": False}),
+    ("mean_teacher", {}),
+    ("ua_mt", {}),
+    ("entropy_minimisation", {}),
+    ("cct", {}),
 ]
 
 #: Methods of one class; the others have two in these tests.

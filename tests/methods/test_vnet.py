@@ -1,16 +1,8 @@
 import torch
 
-from remodal.objectives.batch import Batch
 from remodal.objectives.squared_dice import cross_entropy_and_dice
 
-from .conftest import FIRST
-
-
-def half_labelled(batch):
-    """The same batch, with a label for its first sample only."""
-    label = batch.label.clone()
-    label[1] = -1
-    return Batch(batch.images, {"venous": label}, torch.tensor([True, False]))
+from .conftest import FIRST, half_labelled
 
 
 def test_only_labelled_samples_are_supervised(build, make_batch):

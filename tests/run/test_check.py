@@ -126,6 +126,21 @@ def test_a_method_that_cannot_use_unlabelled_cases_is_not_given_any(check):
         check(settings)
 
 
+@pytest.mark.parametrize("check", [check_study, check_names])
+def test_a_method_that_needs_unlabelled_cases_is_not_left_without(check):
+    recipe = {"labelled": 2, "patch": [16, 16, 16]}
+    change = {
+        "network": {"strides": [[2, 2, 2]]},
+        "preprocessing": {"clip": "case"},
+        "methods": {"teacher": {"type": "mean_teacher", "recipe": recipe}},
+    }
+    settings = compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
+    said = r"^methods\.teacher, recipe\.pools: .*is given none; expected a pool of them beside"
+    with pytest.raises(UserError, match=said) as raised:
+        check(settings)
+    assert "\n" not in str(raised.value)
+
+
 def test_more_labelled_cases_than_there_are_is_said_before_anything_runs():
     change = {"preprocessing": {"clip": "case"}, "recipe": {"labelled": 7}}
     settings = compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
