@@ -85,7 +85,8 @@ def test_a_batch_has_labelled_samples():
 
 def test_preparation_measures_no_label_that_a_method_withholds():
     change = {"methods": {"nnunet": {"recipe": {"labelled": 2}}}}
-    with pytest.raises(UserError, match=r"preprocessing\.clip: `dataset_foreground` would measure"):
+    said = r"`smoke`: preprocessing\.clip: `dataset_foreground` would measure"
+    with pytest.raises(UserError, match=said):
         compose({"study": "liver", "preset": "smoke"}, CONFIG, change)
     other = change | {"preprocessing": {"clip": "case"}}
     settings = compose({"study": "liver", "preset": "smoke"}, CONFIG, other)

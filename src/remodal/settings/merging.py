@@ -33,5 +33,7 @@ def problems(error: ValidationError, section: str = "") -> str:
         if problem["type"] == "extra_forbidden":
             lines.append(f"`{key}` is not a setting (misspelt?)")
         else:
-            lines.append(f"`{key}`: {problem['msg'].removeprefix('Value error, ')}")
+            # What one section requires of another has no key: its message names them.
+            where = f"`{key}`: " if key else ""
+            lines.append(where + problem["msg"].removeprefix("Value error, "))
     return "; ".join(lines)
