@@ -51,3 +51,15 @@ def test_two_charts_of_a_page_share_no_id():
 
 def test_a_method_without_a_value_says_so():
     assert "no defined value" in CHARTS["boxes"]()
+
+
+def test_curves_that_cannot_be_compared_have_axes_of_their_own_after_the_first_epoch():
+    panels = {
+        "A": [Curve([1, 2, 3], [1700.0, 1.2, 1.0])],
+        "B": [Curve([1, 2, 3], [0.5, -0.2, -0.6])],
+    }
+    together, apart = (training_curves(panels, "Loss", comparable) for comparable in (True, False))
+    assert re.search(r">1500<", together)
+    assert not re.search(r">1500<", apart)
+    assert ">1.1" in apart
+    assert "−0.4" in apart

@@ -1,6 +1,6 @@
 """What stands behind the tables: every metric, lesions, groups, and the spread over cases."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,6 +13,7 @@ from remodal.report.comparison import heading
 from remodal.settings import Settings
 
 _OF_STUDY = ("dice_global",)
+_MOST_PANELS = 6
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,16 @@ class Chart:
     caption: str
 
 
-def measured_cells(settings: Settings, cases: pd.DataFrame) -> list[CellOfStudy]:
-    """The study's measured cells, region by region and scenario by scenario."""
+def measured_cells(
+    settings: Settings, cases: pd.DataFrame, scenarios: Iterable[str]
+) -> list[CellOfStudy]:
+    """The study's measured cells, region by region and scenario by scenario.
+
+    Args:
+        settings: the study.
+        cases: per-case rows.
+        scenarios: those of `settings.scenarios`, or names of averages, to be looked at.
+    """
     references = {
         (scenario, method)
         for table in settings.tables.values()
@@ -63,7 +72,7 @@ def measured_cells(settings: Settings, cases: pd.DataFrame) -> list[CellOfStudy]
     }
     found = []
     for region in settings.data.regions:
-        for scenario in settings.scenarios:
+        for scenario in scenarios:
             for method in settings.methods:
                 rows = cases_of_cell(cases, method, scenario, region)
                 if not rows.empty:
@@ -117,21 +126,28 @@ def by_group(
     return groups, rows
 
 
-def distributions(settings: Settings, cells: list[CellOfStudy]) -> Iterator[Chart]:
-    """A box plot for each metric of the tables and each region."""
-    names = dict.fromkeys(cell.metric for cell in settings.cells())
-    for region in settings.data.regions:
-        for name in names:
-            metric = require_metric(name)
-            of_region = [cell for cell in cells if cell.region == region]
-            if isinstance(metric, StudyMetric) or not of_region:
-                continue
-            title = metric.title
-            if len(settings.data.regions) > 1:
-                title = f"{heading(region)}: {title}"
-            yield Chart(
-                title, box_plots(_panels(of_region, name), title), _caption(of_region, name)
-            )
+def distributions(settings: Settings, cases: pd.DataFrame) -> Iterator[Chart]:
+    """A box plot for each metric and region that a table shows, with a panel for each scenario.
+
+    Of more scenarios than `_MOST_PANELS`, only the averages over them are drawn.
+
+    Args:
+        settings: the study.
+        cases: per-case rows, including those of the averages over scenarios.
+    """
+    scenarios = list(settings.scenarios)
+    if settings.averages and len(scenarios) > _MOST_PANELS:
+        scenarios = list(settings.averages)
+    cells = measured_cells(settings, cases, scenarios)
+    regions = list(settings.data.regions)
+    shown = dict.fromkeys((cell.region or regions[0], cell.metric) for cell in settings.cells())
+    for region, name in sorted(shown, key=lambda one: regions.index(one[0])):
+        metric = require_metric(name)
+        of_region = [cell for cell in cells if cell.region == region]
+        if isinstance(metric, StudyMetric) or not of_region:
+            continue
+        title = f"{heading(region)}: {metric.title}" if len(regions) > 1 else metric.title
+        yield Chart(title, box_plots(_panels(of_region, name), title), _caption(of_region, name))
 
 
 def _panels(cells: list[CellOfStudy], metric: str) -> dict[str, list[Box]]:

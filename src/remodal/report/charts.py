@@ -131,20 +131,31 @@ def _boxes(axes: Axes, boxes: Sequence[Box]) -> None:
     axes.tick_params(axis="x", length=0)
 
 
-def training_curves(panels: Mapping[str, Sequence[Curve]], axis: str) -> str:
-    """One panel per method, its runs in the accent colour over those of all others in grey."""
+def training_curves(
+    panels: Mapping[str, Sequence[Curve]], axis: str, comparable: bool = True
+) -> str:
+    """One panel per method, its runs in the accent colour over those of all others in grey.
+
+    Args:
+        panels: for each method its curves.
+        axis: label of the value axis.
+        comparable: whether the methods' values are of one kind. If not, each panel has an axis of
+            its own, without the other methods, that spans the values after the first epoch.
+    """
     rows = -(-len(panels) // _MOST_COLUMNS)
     columns = max(-(-len(panels) // rows), 2)
     everything = [curve for curves in panels.values() for curve in curves]
 
     def fill(figure: Figure) -> None:
-        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        grid = figure.subplots(rows, columns, sharex=True, sharey=comparable, squeeze=False)
         for axes in grid.ravel()[len(panels) :]:
             axes.set_axis_off()
         for axes, (heading, curves) in zip(grid.ravel(), panels.items(), strict=False):
             axes.grid(axis="y")
-            for curve in everything:
+            for curve in everything if comparable else ():
                 axes.plot(curve.epochs, curve.values, color=RULE, linewidth=0.8)
+            if not comparable:
+                axes.set_ylim(_span(curves))
             for curve in curves:
                 marker = "o" if np.isfinite(curve.values).sum() < 2 else ""
                 axes.plot(
@@ -158,6 +169,16 @@ def training_curves(panels: Mapping[str, Sequence[Curve]], axis: str) -> str:
         figure.supxlabel("Epoch", fontsize=8.5, color=INK)
 
     return _svg(fill, 1.55 * rows + 0.35)
+
+
+def _span(curves: Sequence[Curve]) -> tuple[float, float] | None:
+    """The range of values after the first epoch, with a margin; None: there are too few."""
+    later = np.concatenate([np.asarray(curve.values[1:], float) for curve in curves])
+    later = later[np.isfinite(later)]
+    if len(later) < 2 or later.min() == later.max():
+        return None
+    margin = 0.06 * (later.max() - later.min())
+    return later.min() - margin, later.max() + margin
 
 
 def lines(panels: Mapping[str, Sequence[Line]], across: str, up: str) -> str:

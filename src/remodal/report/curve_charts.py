@@ -19,9 +19,9 @@ def curve_charts(settings: Settings, runs: Sequence[Run]) -> list[Chart]:
         ),
         (
             "Training loss",
-            _chart(runs, "loss", "Loss"),
+            _chart(runs, "loss", "Loss", comparable=False),
             "The sum that is minimised. Methods add up different terms, some of them negative, so "
-            "levels cannot be compared between panels.",
+            "each has an axis of its own; it spans the values after the first epoch.",
         ),
     ]
     return [Chart(title, svg, caption) for title, svg, caption in described if svg]
@@ -41,7 +41,9 @@ def _use_of_validation(settings: Settings) -> str:
     return f"it chooses the checkpoint of {', '.join(chosen)}, and is only watched in the others"
 
 
-def _chart(runs: Sequence[Run], column: str, axis: str, factor: float = 1.0) -> str:
+def _chart(
+    runs: Sequence[Run], column: str, axis: str, factor: float = 1.0, comparable: bool = True
+) -> str:
     """Chart of one column of the curves, a panel per method; empty when nothing was recorded."""
     panels: dict[str, list[Curve]] = {}
     for run in runs:
@@ -49,4 +51,4 @@ def _chart(runs: Sequence[Run], column: str, axis: str, factor: float = 1.0) -> 
             known = run.curves[run.curves[column].notna()]
             curve = Curve(known["epoch"].tolist(), (factor * known[column]).tolist())
             panels.setdefault(run.label, []).append(curve)
-    return training_curves(panels, axis) if panels else ""
+    return training_curves(panels, axis, comparable) if panels else ""

@@ -173,7 +173,7 @@ def _content(
             sort_keys=False,
             allow_unicode=True,
         ),
-        **_breakdowns(settings, cases),
+        **_breakdowns(settings, cases, measured),
         **_pictures(Source(settings, study, data), cases),
     }
 
@@ -226,12 +226,13 @@ def download(name: str, label: str, content: str) -> Download:
     return Download(name, label, f"data:{kind};charset=utf-8;base64,{coded}")
 
 
-def _breakdowns(settings: Settings, cases: pd.DataFrame) -> dict[str, Any]:
-    cells = measured_cells(settings, cases)
+def _breakdowns(settings: Settings, cases: pd.DataFrame, measured: pd.DataFrame) -> dict[str, Any]:
+    """What stands behind the tables, from per-case rows without and with averages."""
+    cells = measured_cells(settings, cases, settings.scenarios)
     metrics, rows = all_metrics(settings, cells)
     groups, group_rows = by_group(cells, "dice") if "dice" in cases else ([], [])
     return {
-        "charts": [*modality_charts(settings, cases), *distributions(settings, cells)],
+        "charts": [*modality_charts(settings, cases), *distributions(settings, measured)],
         "detections": detections(cells),
         "all_metrics": metrics,
         "all_rows": rows,
