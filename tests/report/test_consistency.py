@@ -32,7 +32,7 @@ def make(tmp_path, make_settings, make_splits, write_cell, case_row, monkeypatch
         ]
         (tmp_path / "paper.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
         known = read_published("paper", tmp_path)
-        monkeypatch.setattr(comparison, "read_published", lambda name: known)
+        monkeypatch.setattr(comparison, "printed_numbers", lambda name: known)
         rows = [
             case_row(f"case{i}", dice=d, jaccard=j) for i, (d, j) in enumerate(zip(DICE, jaccard))
         ]

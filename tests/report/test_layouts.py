@@ -19,6 +19,7 @@ from remodal.report import comparison
 from remodal.report.comparison import build_tables
 from remodal.report.formats import to_csv, to_markdown
 from remodal.report.latex import to_latex
+from remodal.report.paper_notes import printed_numbers
 from remodal.report.published import COLUMNS, read_published
 from remodal.report.tables import row_numbers, study_cases, summary_numbers
 from remodal.report.wording import metric_texts, notes, ours_text
@@ -350,7 +351,7 @@ def test_a_published_number_is_found_for_any_cell(study, tmp_path, monkeypatch):
         "table1,ours,t1,whole,,dice,,,80.2,1.1,folds,B,printed",
     ]
     (tmp_path / "toy.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
-    monkeypatch.setattr(comparison, "read_published", lambda name: read_published("toy", tmp_path))
+    monkeypatch.setattr(comparison, "printed_numbers", lambda name: read_published("toy", tmp_path))
     columns = [
         {"group": "cyst", "metric": "dice"},
         {"record": "parameters"},
@@ -363,6 +364,50 @@ def test_a_published_number_is_found_for_any_cell(study, tmp_path, monkeypatch):
     assert found == [70.5, 9.44, 80.2, None]
     assert table.difference(table.rows[0].entries[1]) == pytest.approx(0.0)
     assert any("published ± is taken to be over folds" in note for note in notes(table))
+
+
+def test_a_count_that_the_paper_cuts_off_is_reproduced_exactly_or_not_claimed(
+    study, tmp_path, monkeypatch
+):
+    """9,448,849 parameters are printed as 9.44, where most papers would print 9.45."""
+    lines = [
+        "table1,ours,,,,,parameters,,9.44,,none,A,printed",
+        "table1,fusion,,,,,parameters,,15.65,,none,A,printed",
+        "table1,ours,t1,whole,,dice,,,80.2,,none,B,printed",
+    ]
+    (tmp_path / "toy.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
+    reason = "the paper adds up parts that it has cut off, 9.44 + 3 x 2.07"
+    sums = f"exact: [{{method: fusion, record: parameters, value: 15.664776, reason: '{reason}'}}]"
+
+    def built(written, counts):
+        (tmp_path / "toy.yaml").write_text(written)
+        known = printed_numbers("toy", tmp_path)
+        monkeypatch.setattr(comparison, "printed_numbers", lambda name: known)
+        models = {
+            (name, 0): {"trained_parameter_count": count}
+            for name, count in zip(("ours", "fusion"), counts)
+        }
+        table = {
+            "rows": [ROW, ROW | {"method": "fusion"}],
+            "columns": [{"record": "parameters"}, {"metric": "dice"}],
+        }
+        return study(table, {("ours", "t1", 0, 0): {("a", "whole"): 60.0}}, models)
+
+    table = built(f"truncated: [parameters]\n{sums}", (9_448_849, 15_664_776))
+    assert [row[0] for row in ours(table)] == ["9.448849 (exact)", "15.664776 (exact)"]
+    assert [table.difference(row.entries[0]) for row in table.rows] == [0, 0]
+    said = " ".join(notes(table))
+    assert "all its digits are shown, which the paper cuts off rather than rounds." in said
+    assert f"Fusion: {reason}." in said
+    assert "without data. Here: Parameters [M]." in said
+    assert "Where a count is not marked" not in said
+
+    smaller = built(f"truncated: [parameters]\n{sums}", (151_201, 15_664_776))
+    assert [row[0] for row in ours(smaller)] == ["0.15", "15.664776 (exact)"]
+    assert any("Where a count is not marked, the network" in note for note in notes(smaller))
+
+    rounded = built("title: rounded", (9_448_849, 15_654_776))
+    assert [row[0] for row in ours(rounded)] == ["9.45", "15.654776 (exact)"]
 
 
 def test_a_cell_is_compared_with_its_reference_wherever_the_methods_stand(study):

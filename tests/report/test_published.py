@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from remodal.errors import UserError
-from remodal.report.published import COLUMNS, read_published
+from remodal.report.paper_notes import printed_numbers
+from remodal.report.published import COLUMNS, Published, read_published
 
 HEADER = ",".join(COLUMNS)
 GOOD = "table1,maml,both,tumour,,dice,,,81.25,17.02,cases,C,a row"
@@ -70,3 +71,39 @@ def test_a_missing_file_and_a_wrong_header_are_the_users_errors(tmp_path):
     (tmp_path / "paper.csv").write_text("method,mean\n")
     with pytest.raises(UserError, match="has the columns method, mean"):
         read_published("paper", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("mean", "decimals", "truncated", "value", "said"),
+    [
+        (9.44, 2, True, 9.448866, True),
+        (9.44, 2, False, 9.448866, False),
+        (9.45, 2, False, 9.448866, True),
+        (20.46, 2, True, 20.469156, True),
+        (9.44, 2, True, 9.45, False),
+        (9.5, 1, False, 9.448866, False),
+        (12.1, 2, True, 12.1, True),
+        (9.44, 2, True, float("nan"), False),
+    ],
+)
+def test_a_number_is_exact_if_the_paper_would_print_it_so(mean, decimals, truncated, value, said):
+    printed = Published(mean, None, "none", "A", "a table", decimals, truncated)
+    assert printed.says(value) is said
+
+
+def test_no_number_of_a_retraining_is_exact():
+    assert not Published(81.25, 17.02, "cases", "C", "a table").says(81.25)
+
+
+def test_the_printed_decimals_are_those_of_the_file(tmp_path):
+    write(tmp_path, GOOD.replace("81.25", "81.20"), GOOD.replace("dice", "voe").replace(".25", ""))
+    assert [number.decimals for number in read_published("paper", tmp_path).values()] == [2, 0]
+
+
+def test_an_exact_value_of_a_number_that_is_not_printed_is_an_error(tmp_path):
+    write(tmp_path, GOOD)
+    (tmp_path / "paper.yaml").write_text(
+        "exact: [{method: maml, record: parameters, value: 1, reason: counted}]"
+    )
+    with pytest.raises(UserError, match=r"paper.yaml: `exact`: maml parameters is not printed"):
+        printed_numbers("paper", tmp_path)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from remodal.report.paper_notes import read_notes
-from remodal.report.published import read_published
+from remodal.report.paper_notes import ExactNumber, read_notes
+from remodal.report.published import Key, Published, read_published
 from remodal.report.reproduction import reproduction
 from remodal.results.files import write_json
 from remodal.settings.composition import compose
@@ -32,6 +32,22 @@ def test_printed_tables_that_no_study_has_are_listed(monkeypatch):
     fewer = notes.model_copy(update={"studies": ["liver"], "rows": of_liver})
     monkeypatch.setattr("remodal.report.reproduction.read_notes", lambda paper: fewer)
     assert reproduction("maml").count("- Zhang 2021, Table 3") == 1
+
+
+def test_exact_numbers_are_listed_with_what_is_printed(monkeypatch):
+    assert "## Numbers that follow exactly" not in reproduction("maml")
+    known = {
+        Key("table1", "maml", "", "", "", "", "parameters", ""): Published(
+            62.38, None, "none", "A", "a table", truncated=True
+        )
+    }
+    exact = {"method": "maml", "record": "parameters", "value": 62.384412, "reason": "cut off"}
+    notes = read_notes("maml").model_copy(update={"exact": [ExactNumber(**exact)]})
+    monkeypatch.setattr("remodal.report.reproduction.read_notes", lambda paper: notes)
+    monkeypatch.setattr("remodal.report.reproduction.printed_numbers", lambda paper: known)
+    page = reproduction("maml")
+    assert "| MAML | Parameters [M] | 62.384412 | 62.38 | cut off |" in page
+    assert "- **Published:** Parameters [M] 62.38" in page
 
 
 def test_a_method_without_a_label_is_called_by_its_key(monkeypatch):

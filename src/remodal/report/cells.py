@@ -8,7 +8,7 @@ from remodal.metrics.contrasts import Contrast
 from remodal.metrics.registry import Metric
 from remodal.metrics.statistics import Summary
 from remodal.report.published import Published
-from remodal.report.records import Recorded
+from remodal.report.records import Recorded, in_full
 from remodal.settings import Selection
 from remodal.settings.tables import Mean, Spread
 
@@ -110,6 +110,16 @@ class Entry:
         return spreads.get(self.column.spread, nan)
 
     @property
+    def in_full(self) -> str:
+        """Our count with all its digits; empty for what is no count, or is not there."""
+        return "" if isnan(self.mean) else in_full(self.cell.record, self.mean)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether our count is what the paper prints, to every digit printed."""
+        return bool(self.in_full) and self.published is not None and self.published.says(self.mean)
+
+    @property
     def is_reference(self) -> bool:
         """Whether other entries are compared with this one."""
         return bool(self.reference) and self.cell.method == self.reference
@@ -171,10 +181,14 @@ class Table:
         return [(row, entry) for row in self.rows for entry in row.entries]
 
     @property
-    def reproducibility(self) -> str:
-        """Class of the published numbers (A, B or C); empty when there are none."""
-        found = {e.published.reproducibility for _, e in self.entries if e.published}
-        return max(found, default="")
+    def reproducibility(self) -> dict[str, list[str]]:
+        """Classes of the published numbers (A, B or C), each with its columns' titles."""
+        found: dict[str, dict[str, None]] = {}
+        for _, entry in self.entries:
+            if entry.published:
+                titles = found.setdefault(entry.published.reproducibility, {})
+                titles[entry.column.title] = None
+        return {kind: list(titles) for kind, titles in sorted(found.items())}
 
     @property
     def has_published(self) -> bool:
@@ -204,6 +218,8 @@ class Table:
         """Ours minus published; NaN where either is missing or they cannot be compared."""
         if self.simulated or entry.published is None:
             return nan
+        if entry.is_exact:
+            return 0.0
         return entry.mean - entry.published.mean
 
     @property

@@ -18,7 +18,8 @@ from remodal.report.cell_rows import rows_of
 from remodal.report.cells import Column, Entry, Row, Table
 from remodal.report.choices import model_options
 from remodal.report.consistency import require_consistent
-from remodal.report.published import Key, Published, key_of, read_published
+from remodal.report.paper_notes import printed_numbers
+from remodal.report.published import Key, Published, key_of
 from remodal.report.records import Recorded, is_number, record_title, recorded
 from remodal.report.runs import trained_runs
 from remodal.settings import ColumnSettings, RowSettings, Selection, Settings, TableSettings
@@ -58,7 +59,7 @@ def build_tables(
     def of_record(cell: Selection, ticked: Sequence[Any]) -> Recorded | None:
         return recorded(settings, cell, ticked, runs, options)
 
-    sources = _Sources(settings, cases, read_published(settings.published), of_record)
+    sources = _Sources(settings, cases, printed_numbers(settings.published), of_record)
     missing = left_out(settings, splits)
     tables = [
         _build_table(sources, name, table, missing) for name, table in settings.tables.items()

@@ -4,13 +4,14 @@ This is in `config/published/<paper>.yaml`, next to the numbers in `<paper>.csv`
 section on what the paper leaves open and docs/reproduction/<paper>.md are both made from it.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
 from remodal.errors import UserError
-from remodal.report.published import FOLDER
+from remodal.report.published import FOLDER, Key, Published, read_published
 from remodal.settings import Settings
 from remodal.settings.composition import read_yaml
 from remodal.settings.section import Section
@@ -55,6 +56,21 @@ class Choice(Section):
         return self
 
 
+class ExactNumber(Section):
+    """A printed number that follows without data, and the exact value behind it."""
+
+    method: str = Field(description="Key of the method in the study.")
+    metric: str = Field("", description="Name of the metric.")
+    record: str = Field("", description="In place of a metric, such as `parameters`.")
+    value: float = Field(description="The exact value, in the unit of the column.")
+    reason: str = Field(description="How the paper comes from it to the printed number.")
+
+    def concerns(self, key: Key) -> bool:
+        """Whether a printed number is this one."""
+        named = (self.method, self.metric, self.record)
+        return named == (key.method, key.metric, key.record)
+
+
 class PaperNotes(Section):
     """A paper's rows and what it leaves open, in the file's order."""
 
@@ -65,6 +81,39 @@ class PaperNotes(Section):
     )
     rows: list[RowNote] = Field(default_factory=list, description="Its rows.")
     choices: list[Choice] = Field(default_factory=list, description="What it leaves open.")
+    truncated: list[str] = Field(
+        default_factory=list,
+        description="Metrics and records that it cuts off after the printed decimals (9.448849 is "
+        "printed as 9.44); all others are rounded.",
+    )
+    exact: list[ExactNumber] = Field(
+        default_factory=list,
+        description="Exact values behind printed numbers; needed where a number is neither rounded "
+        "nor cut off, and listed on the page about the paper.",
+    )
+
+
+def printed_numbers(paper: str, folder: Path = FOLDER) -> dict[Key, Published]:
+    """As `read_published`, with what the notes say about how the numbers are printed.
+
+    Raises:
+        UserError: one of the two files is wrong, or an exact number is not among the printed ones.
+    """
+    notes, numbers = read_notes(paper, folder), read_published(paper, folder)
+    for key, number in numbers.items():
+        truncated = not {key.metric, key.record}.isdisjoint(notes.truncated)
+        numbers[key] = replace(number, truncated=truncated)
+        for one in notes.exact:
+            if one.concerns(key):
+                numbers[key] = replace(number, exact=one.value, derivation=one.reason)
+    for one in notes.exact:
+        if not any(map(one.concerns, numbers)):
+            raise UserError(
+                f"`exact`: {one.method} {one.metric or one.record} is not printed",
+                where=str(folder / f"{paper}.yaml"),
+                expected=f"a number of {paper}.csv",
+            )
+    return numbers
 
 
 def read_notes(paper: str, folder: Path = FOLDER) -> PaperNotes:

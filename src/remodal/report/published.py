@@ -3,6 +3,8 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from math import isfinite
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -10,6 +12,9 @@ from remodal.errors import UserError
 from remodal.settings import Selection
 
 FOLDER = Path("config/published")
+
+#: How far apart two values are that count as equal: less than one parameter among millions.
+_EQUAL = 5e-7
 
 
 class Key(NamedTuple):
@@ -42,13 +47,40 @@ SPREADS = {"cases": "cases", "folds": "folds", "seeds": "seeds", "none": ""}
 
 @dataclass(frozen=True)
 class Published:
-    """One printed number: mean, standard deviation (None: not printed) and where it is printed."""
+    """One printed number.
+
+    Attributes:
+        mean: what is printed.
+        sd: standard deviation; None where none is printed.
+        spread: what that is taken over.
+        reproducibility: its class, a key of `REPRODUCIBILITY`.
+        source: where it is printed.
+        decimals: of the printed mean.
+        truncated: whether it is cut off after them instead of rounded.
+        exact: the value that it stands for, where the paper prints it in a way of its own.
+        derivation: that way.
+    """
 
     mean: float
     sd: float | None
     spread: str
     reproducibility: str
     source: str
+    decimals: int = 2
+    truncated: bool = False
+    exact: float | None = None
+    derivation: str = ""
+
+    def says(self, value: float) -> bool:
+        """Whether the paper would print this value so; never for one that cannot be exact."""
+        if self.reproducibility != "A" or not isfinite(value):
+            return False
+        if self.exact is not None:
+            return abs(value - self.exact) < _EQUAL
+        last = Decimal(1).scaleb(-self.decimals)
+        ways = [ROUND_DOWN] if self.truncated else [ROUND_HALF_UP, ROUND_HALF_EVEN]
+        printed = Decimal(repr(self.mean)).quantize(last)
+        return any(Decimal(repr(value)).quantize(last, way) == printed for way in ways)
 
 
 def key_of(table: str, cell: Selection) -> Key:
@@ -88,6 +120,7 @@ def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
             line["spread"],
             line["reproducibility"],
             line["source"],
+            len(line["mean"].partition(".")[2]),
         )
     return numbers
 

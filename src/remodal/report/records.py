@@ -29,11 +29,15 @@ class Recorded:
 
 @dataclass(frozen=True)
 class _Number:
-    """A number of each trained model: heading, decimals, and how to find it in the record."""
+    """A number of each trained model: heading, decimals, and how to find it in the record.
+
+    `all_digits` are the decimals with which nothing of it is lost, if there is such a number.
+    """
 
     title: str
     digits: int
     of: Callable[[Mapping[str, Any]], float | None]
+    all_digits: int | None = None
 
 
 def _count(part: str) -> Callable[[Mapping[str, Any]], float | None]:
@@ -56,7 +60,7 @@ def _hours(details: Mapping[str, Any]) -> float | None:
 
 
 NUMBERS = {
-    "parameters": _Number("Parameters [M]", 2, _millions),
+    "parameters": _Number("Parameters [M]", 2, _millions, all_digits=6),
     "hours": _Number("Training [h]", 2, _hours),
     "labelled": _Number("Labelled", 0, _count("train")),
     "unlabelled": _Number("Unlabelled", 0, _count("unlabelled")),
@@ -88,6 +92,12 @@ def is_number(name: str) -> bool:
 def digits_of(name: str) -> int:
     """Decimals of a record's number; those of a metric if the name is not a record's."""
     return NUMBERS[name].digits if name in NUMBERS else 2
+
+
+def in_full(name: str, value: float) -> str:
+    """A record's number with all its digits; empty if it is not a count of something."""
+    digits = NUMBERS[name].all_digits if name in NUMBERS else None
+    return "" if digits is None else f"{value:.{digits}f}"
 
 
 def recorded(

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from remodal.metrics.registry import require_metric
 from remodal.report.choices import DEFAULT, MadeChoice, in_words, made_choice
 from remodal.report.comparison import heading
-from remodal.report.paper_notes import Choice, PaperNotes, RowNote, read_notes
-from remodal.report.published import Key, Published, read_published
+from remodal.report.paper_notes import Choice, PaperNotes, RowNote, printed_numbers, read_notes
+from remodal.report.published import Key, Published
+from remodal.report.records import in_full, is_number, record_title
 from remodal.report.wording import number
 from remodal.results.files import read_json
 from remodal.settings import Selection, Settings
@@ -45,7 +46,7 @@ def reproduction(paper: str, committed: Path = COMMITTED) -> str:
     Raises:
         UserError: no such paper, a wrong file, or a study that does not exist.
     """
-    notes, printed = read_notes(paper), read_published(paper)
+    notes, printed = read_notes(paper), printed_numbers(paper)
     studies = {name: _paper_settings(name) for name in notes.studies}
     made = _made(notes, studies)
     lines = [f"# {notes.title}", "", next(iter(studies.values())).citation, ""]
@@ -56,6 +57,7 @@ def reproduction(paper: str, committed: Path = COMMITTED) -> str:
         for row in notes.rows:
             if row.table == table:
                 lines += _row(row, study, studies[study], printed, made, committed)
+    lines += _exact(notes, studies, printed)
     lines += ["## What the paper leaves open", "", *_left_open(made), ""]
     return "\n".join([*lines, *_not_built(studies, printed)])
 
@@ -87,10 +89,9 @@ def _row(
     present = " + ".join(settings.scenarios[row.scenario].present)
     lines = [f"### {label}, {present}", "", row.definition, "", f"- **Source:** {row.source}"]
     values = [
-        f"{_measure(settings, key.region, key.metric)} {_spread(value.mean, value.sd)}"
+        f"{_measure(settings, key)} {_spread(value.mean, value.sd)}"
         for key, value in printed.items()
-        if key.metric
-        and (key.table, key.method, key.scenario) == (row.table, row.method, row.scenario)
+        if _is_of(key, row) and key.table == row.table
     ]
     lines.append(f"- **Published:** {', '.join(values) or 'not in the paper'}")
     choices = [one.made.choice for one in made]
@@ -100,10 +101,19 @@ def _row(
     return [*lines, f"- **Measured here:** {'; '.join(measured) or 'nothing committed yet'}", ""]
 
 
-def _measure(settings: Settings, region: str, metric: str) -> str:
-    """A metric's title, after the region's name if there are several."""
-    title = require_metric(metric).title
-    return title if len(settings.data.regions) == 1 else f"{heading(region)}: {title}"
+def _is_of(cell: Key | Selection, row: RowNote) -> bool:
+    """Whether a number belongs to a row; one of a record is of its method, in any scenario."""
+    if cell.record:
+        return is_number(cell.record) and cell.method == row.method
+    return bool(cell.metric) and (cell.method, cell.scenario) == (row.method, row.scenario)
+
+
+def _measure(settings: Settings, cell: Key | Selection) -> str:
+    """A record's title, or a metric's, after the region's name if there are several."""
+    if cell.record:
+        return record_title(cell.record)
+    title = require_metric(cell.metric).title
+    return title if len(settings.data.regions) == 1 else f"{heading(cell.region)}: {title}"
 
 
 def _is_about(choice: Choice, row: RowNote) -> bool:
@@ -123,7 +133,7 @@ def _measured(row: RowNote, study: str, settings: Settings, committed: Path) -> 
         summary = read_json(path)
         preset = path.parent.name.removeprefix(f"{study}-")
         values = [
-            f"{_measure(settings, cell.region, cell.metric)} {_summarised(summary, key)}"
+            f"{_measure(settings, cell)} {_summarised(summary, key)}"
             for key, cell in _cells(row, settings)
             if summary.get(key) is not None
         ]
@@ -139,16 +149,36 @@ def _cells(row: RowNote, settings: Settings) -> list[tuple[str, Selection]]:
         (f"{row.table}.{line.name}.{column.name}", cell)
         for line, cells in zip(table.rows, settings.cells_of(table))
         for column, cell in zip(settings.columns_of(table), cells)
-        if cell.metric and (cell.method, cell.scenario) == (row.method, row.scenario)
+        if _is_of(cell, row)
     ]
 
 
 def _summarised(summary: dict[str, Any], key: str) -> str:
+    if f"{key}.n" not in summary:  # of a record
+        return number(summary[key])
     return f"{_spread(summary[key], summary.get(f'{key}.sd'))} (n = {summary[f'{key}.n']})"
 
 
 def _spread(mean: float, sd: float | None) -> str:
     return number(mean) if sd is None else f"{number(mean)} ± {number(sd)}"
+
+
+def _exact(
+    notes: PaperNotes, studies: dict[str, Settings], printed: dict[Key, Published]
+) -> list[str]:
+    """The exact values behind printed numbers, one line each; nothing if none is noted."""
+    if not notes.exact:
+        return []
+    heads = ("method", "number", "exactly", "printed", "how")
+    lines = ["## Numbers that follow exactly", "", f"| {' | '.join(heads)} |", "|" + " --- |" * 5]
+    titles = {name: each.title_of(name) for each in studies.values() for name in each.methods}
+    for one in notes.exact:
+        shown = {number(value.mean) for key, value in printed.items() if one.concerns(key)}
+        named = record_title(one.record) if one.record else require_metric(one.metric).title
+        value = in_full(one.record, one.value) or f"{one.value:g}"
+        cells = (titles[one.method], named, value, " and ".join(sorted(shown)), one.reason)
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
 def _left_open(made: Sequence[Made]) -> list[str]:

@@ -69,6 +69,8 @@ def ours_text(entry: Entry) -> str:
     """`mean ± sd` as the column sums it up, a record, or why there is none."""
     if entry.status != "ok":
         return entry.status
+    if entry.is_exact:
+        return f"{entry.in_full} (exact)"
     if entry.recorded is not None:
         return entry.recorded.text
     return _with_spread(entry.mean, entry.sd, entry)
@@ -138,8 +140,35 @@ def notes(table: Table) -> list[str]:
     if lacking:
         lines.append(f"Not all trained models have been measured: {', '.join(lacking)}.")
     lines += printed_inconsistencies(table)
-    if table.reproducibility:
-        lines.append(REPRODUCIBILITY[table.reproducibility])
+    return [*lines, *_reproducibility_notes(table)]
+
+
+def _reproducibility_notes(table: Table) -> list[str]:
+    """How the published numbers can be reproduced, and whether those that follow exactly are."""
+    kinds = table.reproducibility
+    lines = []
+    for kind, titles in kinds.items():
+        under = f" Here: {', '.join(titles)}." if len(kinds) > 1 else ""
+        lines.append(REPRODUCIBILITY[kind] + under)
+    counted = [
+        (row.label, entry.is_exact, entry.published)
+        for row, entry in table.entries
+        if entry.in_full and entry.published and entry.published.reproducibility == "A"
+    ]
+    exact = [(label, printed) for label, is_exact, printed in counted if is_exact]
+    if exact:
+        cut = any(printed.truncated and not printed.derivation for _, printed in exact)
+        how = ", which the paper cuts off rather than rounds" if cut else ""
+        lines.append(
+            f"A count marked (exact) is reproduced exactly: all its digits are shown{how}."
+        )
+        told = {f"{label}: {printed.derivation}." for label, printed in exact if printed.derivation}
+        lines += sorted(told)
+    if len(exact) < len(counted):
+        lines.append(
+            "Where a count is not marked, the network trained here is not the paper's, and the "
+            "published count does not hold for it."
+        )
     return lines
 
 
