@@ -37,10 +37,12 @@ VARIANTS = [
     ("ua_mt", {}),
     ("entropy_minimisation", {}),
     ("cct", {}),
+    ("dan", {}),
+    ("sassnet", {}),
 ]
 
 #: Methods of one class; the others have two in these tests.
-OF_ONE_CLASS = {"dtc"}
+OF_ONE_CLASS = {"dtc", "sassnet"}
 DEEPLY_SUPERVISED = {"maml", "maml_any", "ms_ensemble", "nnunet", "octopusnet"}
 
 

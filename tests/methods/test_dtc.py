@@ -9,8 +9,7 @@ from remodal.objectives.batch import Batch, Step
 from remodal.objectives.level_set import level_sets
 from remodal.settings import NetworkSettings
 
-from .conftest import FIRST
-from .test_vnet import half_labelled
+from .conftest import FIRST, half_labelled
 
 PUBLISHED = NetworkSettings(base_width=16, max_width=256, strides=[(2, 2, 2)] * 4)
 ALONE = {

@@ -37,9 +37,17 @@ def semi_study(tmp_path, make_study):
     return write
 
 
-@pytest.mark.parametrize("kind", ["ua_mt", "cct"])
-def test_a_stopped_training_goes_on_bit_for_bit(semi_study, signalled, kind):
-    """Noise, dropout, the teacher and its running statistics, the other decoders' momentum."""
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        ("ua_mt", "companion teacher"),
+        ("cct", "companion strongest"),
+        ("dan", "minimiser discriminator"),
+        ("sassnet", "minimiser discriminator"),
+    ],
+)
+def test_a_stopped_training_goes_on_bit_for_bit(semi_study, signalled, kind, part):
+    """Noise, dropout, the teacher and its running statistics, momentum, a second optimiser."""
     study = semi_study(kind)
     unbroken = contents(study.train("semi", "unbroken"))
     restore = signalled(signal.SIGTERM, epoch=1, iteration=2)
@@ -48,11 +56,13 @@ def test_a_stopped_training_goes_on_bit_for_bit(semi_study, signalled, kind):
     restore()
     (checkpoint,) = checkpoints(study, "broken")
     held = torch.load(checkpoint, weights_only=True).keys()
-    assert {"ua_mt": "companion teacher", "cct": "companion strongest"}[kind] in held
+    assert part in held
     assert contents(study.train("semi", "broken")) == unbroken
 
 
-@pytest.mark.parametrize("kind", ["mean_teacher", "ua_mt", "entropy_minimisation", "cct"])
+@pytest.mark.parametrize(
+    "kind", ["mean_teacher", "ua_mt", "entropy_minimisation", "cct", "dtc", "dan", "sassnet"]
+)
 def test_a_withheld_label_is_never_read(semi_study, kind):
     clean, poisoned = (semi_study(kind, folder) for folder in ("clean", "poisoned"))
     (poisoned.preprocessed / "c.label-venous.npy").write_bytes(b"poison")
@@ -67,3 +77,10 @@ def test_decoders_are_counted_as_trained_and_a_teacher_is_not(semi_study):
         record, network = read_json(folder / "training.json"), load_model(folder).method.network
         more = times * sum(weight.numel() for weight in network.decoder.parameters())
         assert record["trained_parameter_count"] == record["parameter_count"] + more
+
+
+@pytest.mark.parametrize("kind", ["dan", "sassnet"])
+def test_a_discriminator_is_counted_as_trained(semi_study, kind):
+    record = read_json(semi_study(kind).train("semi") / "training.json")
+    (more,) = record["companion_parameter_counts"].values()
+    assert record["trained_parameter_count"] == record["parameter_count"] + more

@@ -50,9 +50,7 @@ class Options(LevelSetOptions):
     segmentation: bool = Field(True, description="A head for the segmentation, and its Dice loss.")
     level_set: bool = Field(True, description="A head for the level set, and its loss.")
     consistency: bool = Field(True, description="The loss by which both heads are to agree.")
-    consistency_weight: float = Field(
-        1.0, ge=0, description="Weight of the consistency at the end of its growth."
-    )
+    weight: float = Field(1.0, ge=0, description="Largest weight of the consistency.")
     k: float = Field(
         -1500.0,
         lt=0,
@@ -165,7 +163,7 @@ class DualTask(LevelSetMethod):
         if self.options.consistency:
             as_mask = foreground_of(predicted["level_set"], self.options.k)
             terms["consistency"] = (predicted["segmentation"] - as_mask).square().mean()
-            weight = self.options.consistency_weight * ramp_up(step, self.options.ramp_up)
+            weight = self.options.weight * ramp_up(step, self.options.ramp_up)
             loss = loss + weight * terms["consistency"]
         return {"loss": loss, **{name: term.detach() for name, term in terms.items()}}
 
