@@ -116,6 +116,7 @@ def test_options_of_the_command_say_what_the_source_says():
         LabelSource(files, renumbered=((1, 1), (4, 3))),
         LabelSource(files, (2,)),
         LabelSource(files, structures=((1, "left lung"),)),
+        LabelSource(files, by_slice_number=True),
     ):
         words = [word.partition("=") for word in shlex.split(source.options)]
         given = {
@@ -123,7 +124,10 @@ def test_options_of_the_command_say_what_the_source_says():
             for option in ("value", "structure", "renumber")
         }
         values = [int(value) for value in given["value"]]
-        found = label_of_options(list(files), values, given["structure"], given["renumber"])
+        numbered = "--by-slice-number" in source.options
+        found = label_of_options(
+            list(files), values, given["structure"], given["renumber"], numbered
+        )
         assert found == source
 
 

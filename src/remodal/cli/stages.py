@@ -98,6 +98,14 @@ def convert_label(
             "If any is named, all values but 0 must be."
         ),
     ] = None,
+    by_slice_number: Annotated[
+        bool,
+        typer.Option(
+            "--by-slice-number",
+            help="The label's voxels are in the order of the image's DICOM files (columns, rows, "
+            "InstanceNumber), wherever its header places them.",
+        ),
+    ] = False,
     quarantine: Quarantine = False,
     indexed: Indexed = "",
 ) -> None:
@@ -106,7 +114,7 @@ def convert_label(
     from remodal.intake.label_source import label_of_options
 
     convert(
-        label_of_options(files, value or [], structure or [], renumber or []),
+        label_of_options(files, value or [], structure or [], renumber or [], by_slice_number),
         reference_record,
         reference,
         output,

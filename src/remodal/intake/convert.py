@@ -43,7 +43,8 @@ def convert_image(
         output: the NIfTI file; empty in a quarantine.
         record: details on success are `format`, `shape` (z, y, x), `spacing`, `origin` and
             `direction` (x, y, z; mm; LPS), `dtype`, harmless DICOM `tags`, the `range` of the
-            intensities (their 0.5th and 99.5th percentile) and the source's `sha256`.
+            intensities (their 0.5th and 99.5th percentile) and the source's `sha256`; of a DICOM
+            series also its `slice_numbers`, `rising` or `falling` along z (empty: neither).
         case: the sheet's pseudonym.
         modality: the sheet's word.
         quarantine: do not raise for a bad case, but record the reason.
@@ -108,8 +109,10 @@ def convert_label(
     def read() -> tuple[Volume, dict[str, Any], list[str]]:
         from remodal.intake.labels import read_label
 
-        require_ok([read_record(reference_record)])
-        label = read_label(source, read_geometry(reference))
+        image = read_record(reference_record)
+        require_ok([image])
+        numbers = image.details.get("slice_numbers", "")
+        label = read_label(source, read_geometry(reference), numbers)
         values, counts = np.unique(label.volume.array, return_counts=True)
         voxels = {str(value): int(count) for value, count in zip(values, counts) if value}
         warnings = label.warnings if voxels else [*label.warnings, "the label is empty"]
@@ -197,7 +200,12 @@ def _read_image(source: Path) -> tuple[Volume, dict[str, Any], list[str]]:
         from remodal.intake.dicom import read_series
 
         series = read_series(source)
-        details = {"format": "DICOM series", "tags": series.tags, "sha256": series.sha256}
+        details = {
+            "format": "DICOM series",
+            "tags": series.tags,
+            "slice_numbers": series.numbers,
+            "sha256": series.sha256,
+        }
         return series.volume, details, series.warnings
     volume, warnings = read_image(source)
     details = {"format": "image file", "tags": {}, "sha256": content_digest(source)}

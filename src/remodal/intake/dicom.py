@@ -13,6 +13,7 @@ from remodal.intake.pixels import read_stored
 from remodal.intake.rescale import check_rescale, check_units, rescaled
 from remodal.intake.same_series import check_content
 from remodal.intake.selection import one_series
+from remodal.intake.slice_numbers import SliceNumbers, slice_numbers
 from remodal.intake.slices import Slice, read_slices
 from remodal.intake.source_files import files_of
 from remodal.intake.source_index import digest_of
@@ -27,12 +28,14 @@ class Series:
     `volume` is in rescaled values (HU): int16 where they fit, otherwise float32. `tags` are those
     of the first slice and hold nothing that identifies the patient. `sha256` covers the content of
     all files of the source, including those that hold no slice, but not their names or order.
+    `numbers` says how InstanceNumber runs along the volume's z axis.
     """
 
     volume: Volume
     tags: dict[str, Any]
     sha256: str
     warnings: list[str]
+    numbers: SliceNumbers = ""
 
 
 def read_series(source: Path, *, label: bool = False) -> Series:
@@ -63,7 +66,8 @@ def read_series(source: Path, *, label: bool = False) -> Series:
     warnings += [] if label else fill_padding(stored, slices)
     values, scaled = rescaled(stored, slices)
     warnings += [*scaled, *([] if label else check_units(values, slices))]
-    return Series(Volume(values, geometry), slices[0].tags, digest_of(digests), warnings)
+    volume, tags = Volume(values, geometry), slices[0].tags
+    return Series(volume, tags, digest_of(digests), warnings, slice_numbers(slices))
 
 
 def _without_copies(

@@ -22,7 +22,9 @@ class LabelSource:
     own. `structures` holds the values and names of the RTSTRUCT, SEG or Slicer structures to take;
     empty: all of them, by their numbers. Where structures overlap, the highest value wins.
     `renumbered` holds, for each value that the files may have besides 0, the value that it gets and
-    itself; empty: any value is right and is kept.
+    itself; empty: any value is right and is kept. `by_slice_number`: an image file's voxels are in
+    the order of the image's DICOM files (columns, rows, InstanceNumber), and where its header
+    places them is wrong.
 
     Converted to a string, it is its files, quoted for a shell.
     """
@@ -31,6 +33,7 @@ class LabelSource:
     values: tuple[int, ...] | None = None
     structures: tuple[tuple[int, str], ...] = ()
     renumbered: tuple[tuple[int, int], ...] = ()
+    by_slice_number: bool = False
 
     def __str__(self) -> str:
         return shlex.join(map(str, self.files))
@@ -41,6 +44,7 @@ class LabelSource:
         words = [f"--value={value}" for value in self.values or ()]
         words += [f"--structure={value}={name}" for value, name in self.structures]
         words += [f"--renumber={value}={own}" for value, own in self.renumbered]
+        words += ["--by-slice-number"] if self.by_slice_number else []
         return shlex.join(words)
 
 
@@ -88,6 +92,7 @@ def label_of_options(
     values: Sequence[int] = (),
     structures: Sequence[str] = (),
     renumbered: Sequence[str] = (),
+    by_slice_number: bool = False,
 ) -> LabelSource:
     """The label that options of `remodal convert-label` describe.
 
@@ -106,7 +111,11 @@ def label_of_options(
     except ValueError as error:
         raise UserError(str(error), where="--structure") from error
     return LabelSource(
-        tuple(files), tuple(values) or None, named, tuple(map(_renumbered, renumbered))
+        tuple(files),
+        tuple(values) or None,
+        named,
+        tuple(map(_renumbered, renumbered)),
+        by_slice_number,
     )
 
 

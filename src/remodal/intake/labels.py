@@ -11,6 +11,7 @@ from remodal.geometry.lattice import brought_onto
 from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.headers import is_dicom, quiet_pydicom, read_header
 from remodal.intake.label_source import LabelSource
+from remodal.intake.slice_numbers import laid_by_number
 from remodal.intake.source_files import files_of, folder_and_number, is_there
 from remodal.intake.source_index import content_digest, digest_of_sources
 from remodal.intake.structures import Wanted
@@ -34,24 +35,26 @@ class Label:
     warnings: list[str]
 
 
-def read_label(source: LabelSource, grid: Geometry) -> Label:
+def read_label(source: LabelSource, grid: Geometry, slice_numbers: str = "") -> Label:
     """Read a label and bring it onto the grid of the image it was drawn on.
 
     A SEG's or RTSTRUCT's values are its segment or ROI numbers, unless the source says which value
     a name gets. A label image keeps its values, unless the source renumbers them; it may be rotated
     or flipped relative to the image and may cover only a part of it, but nothing is interpolated.
+    If the source says so, its place comes from the slices' numbers instead (see slice_numbers).
     Where structures overlap, the highest value wins.
 
     Args:
         source: files, or folders that hold one DICOM object or a series of label slices.
         grid: the image's geometry.
+        slice_numbers: how the image's slice numbers run along its z axis, if they do.
 
     Raises:
         BadCase: a file is missing or damaged, has another lattice, lies outside the image, has
             values that are not whole numbers from 0 to 255 or not among those that the source
             knows, or lacks a wanted structure.
     """
-    parts = [_read_part(file, source.structures, grid) for file in source.files]
+    parts = [_read_part(file, source, grid, slice_numbers) for file in source.files]
     arrays = [part.volume.array for part in parts]
     if source.values is not None:
         arrays = [(array != 0) * np.uint8(value) for array, value in zip(arrays, source.values)]
@@ -85,16 +88,20 @@ def _renumbered(array: np.ndarray, pairs: Sequence[tuple[int, int]]) -> np.ndarr
     return table[array]
 
 
-def _read_part(file: Path, wanted: Wanted, grid: Geometry) -> Label:
+def _read_part(file: Path, source: LabelSource, grid: Geometry, slice_numbers: str) -> Label:
     if not is_there(file):
         raise BadCase(
             "there is no such label", remedy="add the file, or correct the path in the sheet"
         )
     drawn = _drawn_object(file)
     if drawn is not None:
-        return _read_drawn(drawn, content_digest(file), wanted, grid)
-    kind, own, sha256, warnings = _read_image(file, wanted)
-    array, shift = brought_onto(whole_numbers(own.array), own.geometry, grid)
+        return _read_drawn(drawn, content_digest(file), source.structures, grid)
+    kind, own, sha256, warnings = _read_image(file, source.structures)
+    values = whole_numbers(own.array)
+    if source.by_slice_number:
+        array, odd = laid_by_number(values, own.geometry, grid, slice_numbers)
+        return Label(Volume(array, grid), kind, sha256, [*warnings, *odd])
+    array, shift = brought_onto(values, own.geometry, grid)
     if shift > _NOTABLE_SHIFT:
         warnings = [*warnings, f"the label's grid is {shift:.2f} voxels off the image's"]
     if own.array.size < array.size:
