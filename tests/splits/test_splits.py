@@ -152,10 +152,15 @@ def imported(folder: Path, content: object, folds: int = 1, **more) -> dict:
     return make_splits(COHORT, SplitSettings(scheme="file", file=file, folds=folds), **more)
 
 
+def test_an_imported_list_keeps_its_order_of_which_a_recipe_may_take_the_first(tmp_path: Path):
+    fold = {"train": ["d", "a2", "a1"], "validation": [], "test": ["c", "b"]}
+    assert imported(tmp_path, [fold])["folds"] == [fold]
+
+
 def test_a_shared_file_is_imported_without_quarantined_cases(tmp_path: Path) -> None:
     folds = [{"train": ["b", "a2", "a1", "x"], "test": ["c"]}]
     splits = imported(tmp_path, folds, quarantined={"x": "one slice"})
-    assert splits["folds"] == [{"train": ["a1", "a2", "b"], "validation": [], "test": ["c"]}]
+    assert splits["folds"] == [{"train": ["b", "a2", "a1"], "validation": [], "test": ["c"]}]
     assert splits["quarantined"]["x"] == "one slice"
     assert "in no fold" in splits["quarantined"]["d"]
 

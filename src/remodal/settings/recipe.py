@@ -30,8 +30,9 @@ class RecipeSettings(Section):
     batch: int = Field(2, ge=1, description="Patches in a batch, summed over devices.")
     labelled: int | list[str] | None = Field(
         None,
-        description="Training cases whose labels are used: so many (the first of the fold's), or "
-        "these; the other labels are withheld and never read. Default: all.",
+        description="Training cases whose labels are used: so many (the first of the fold's, in "
+        "the order of an imported split), or these; the other labels are withheld and never read. "
+        "Default: all.",
     )
     pools: list[PoolSettings] = Field(
         [],

@@ -62,8 +62,8 @@ def make_splits(
             too; those of the usable cases need not be named.
 
     Returns:
-        The content of splits.json: `scheme`, `seed`, `folds` (each with sorted case names under
-        `train`, `validation` and `test`), `patients` and `groups` of the usable cases, and
+        The content of splits.json: `scheme`, `seed`, `folds` (each with case names under `train`,
+        `validation` and `test`; sorted, or in the imported file's order), `patients` and `groups` of the usable cases, and
         `quarantined`.
 
     Raises:

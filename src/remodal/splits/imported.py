@@ -17,6 +17,7 @@ def imported(
 ) -> list[Fold]:
     """Folds of a shared file, checked against the cases, without the quarantined ones.
 
+    The cases stay in the file's order: a recipe may take the labels of the first ones.
     The file is a splits.json, or just its list of folds; `validation` may be left out. It must have
     as many folds as the settings, so that none is silently left out.
     """
@@ -59,11 +60,11 @@ def _read_folds(file: Path) -> list[Any]:
 
 
 def _set_names(fold: Any, file: Path) -> Fold:
-    """A fold with its cases sorted and its validation set present."""
+    """A fold as the file has it, with its validation set present."""
     if isinstance(fold, dict) and {"train", "test"} <= set(fold) <= set(SETS):
         sets = {part: fold.get(part, []) for part in SETS}
         if all(isinstance(cases, list) for cases in sets.values()):
-            return {part: sorted(map(str, cases)) for part, cases in sets.items()}
+            return {part: list(map(str, cases)) for part, cases in sets.items()}
     raise UserError(
         "a fold is not understood",
         where=str(file),
