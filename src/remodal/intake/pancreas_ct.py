@@ -7,8 +7,8 @@ TCIA_pancreas_labels-02-05-2017/label0001.nii.gz      the pancreas (1) in it
 
 What the folders of studies and series are called does not matter: UIDs in old downloads, dates and
 the ends of UIDs in those of NBIA's retriever. A label's voxels are in the order of the DICOM files
-(columns, rows, InstanceNumber), which is how public code reads them (MC-Net, OrganSegRSTN, CoraNet);
-its header places them elsewhere.
+(columns, rows, InstanceNumber), as public code reads them (MC-Net, OrganSegRSTN, CoraNet); its
+header places them elsewhere.
 
 Light (standard library only), since the Snakefile asks for the cases.
 """

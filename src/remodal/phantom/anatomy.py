@@ -9,10 +9,12 @@ from remodal.phantom.organs import (
     Liver,
     LiverShape,
     draw_bowel,
+    draw_duodenum,
     draw_gallbladder,
     draw_kidneys,
     draw_liver,
     draw_liver_shape,
+    draw_oesophagus,
     draw_pancreas,
     draw_spleen,
     draw_stomach,
@@ -69,9 +71,11 @@ def paint_patient(canvas: Canvas, patient: Patient, rng: np.random.Generator) ->
     liver = draw_liver(canvas, tissues, inside, trunk, patient.liver, rng)
     draw_liver_vessels(canvas, tissues, liver, rng)
     draw_bowel(canvas, tissues, rng)
+    draw_duodenum(canvas, tissues, rng)
     draw_stomach(canvas, tissues, inside, trunk, rng)
     draw_spleen(canvas, tissues, inside, trunk, rng)
     draw_pancreas(canvas, tissues, rng)
+    draw_oesophagus(canvas, tissues)
     draw_gallbladder(canvas, tissues, rng)
     draw_psoas(canvas, tissues)
     draw_kidneys(canvas, tissues, rng)

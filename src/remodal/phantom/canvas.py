@@ -66,6 +66,7 @@ class Canvas:
         liver, tumour: covered share of each voxel, float32 (z, y, x).
         standard: standard coordinates of each voxel, or empty for a real CT.
         build: what `standard` was made from, or None for a real CT.
+        pancreas: covered share of each voxel like `liver`, where it is recorded.
     """
 
     x: np.ndarray
@@ -77,6 +78,7 @@ class Canvas:
     tumour: np.ndarray
     standard: list[np.ndarray] = field(default_factory=list)
     build: Build | None = None
+    pancreas: np.ndarray | None = None
 
     @classmethod
     def blank(cls, x: np.ndarray, y: np.ndarray, z: np.ndarray, build: Build) -> "Canvas":
@@ -141,7 +143,7 @@ class Canvas:
             where: box or boolean mask of the part.
             distance: signed distance of the part's voxels to the shape, mm.
             tissue: HU in both phases, numbers or arrays of the part's shape.
-            carve: whether what is painted takes room from the liver.
+            carve: whether what is painted takes room from the liver and the pancreas.
 
         Returns:
             The covered share of each voxel of the part.
@@ -155,6 +157,8 @@ class Canvas:
             image[where] = part + share * (value - part)
         if carve:
             self.liver[where] *= 1 - share
+        if carve and self.pancreas is not None:
+            self.pancreas[where] *= 1 - share
         return share
 
     def tube(

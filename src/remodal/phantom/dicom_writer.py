@@ -40,6 +40,7 @@ class Examination:
         age: in years.
         agent_volume: contrast agent in ml.
         started: when the contrast injection starts.
+        scope: what is scanned, in words.
     """
 
     identity: str
@@ -48,6 +49,7 @@ class Examination:
     age: int
     agent_volume: int
     started: datetime = field(default=_DAY)
+    scope: str = "two phases"
 
     def uid(self, *parts: str) -> str:
         """The UID of something in this study; the same parts always give the same UID."""
@@ -67,11 +69,15 @@ class SeriesDescription:
         modality: arterial or venous.
         number: series number.
         delay: seconds from the start of the injection.
+        from_head: whether axial slices are numbered from the head, or from the feet.
+        numbered_files: whether files are named by the slices' numbers, as NBIA's retriever does.
     """
 
     modality: str
     number: int
     delay: float
+    from_head: bool = True
+    numbered_files: bool = False
 
 
 def draw_examination(
@@ -116,7 +122,7 @@ def _series_template(
         _EQUIPMENT,
         _who(examination),
         _series_and_study(examination, series, volume),
-        _acquisition(volume),
+        _acquisition(volume, examination.scope),
         _contrast(examination),
         _pixels(volume),
     ):
@@ -152,7 +158,7 @@ def _series_and_study(examination: Examination, series: SeriesDescription, volum
         "SeriesTime": time,
         "AcquisitionTime": time,
         "ContentTime": time,
-        "StudyDescription": "CT abdomen, two phases, simulated",
+        "StudyDescription": f"CT abdomen, {examination.scope}, simulated",
         "SeriesDescription": f"Abdomen {series.modality} {volume.geometry.spacing[2]:g} mm",
         "StudyInstanceUID": examination.uid("study"),
         "SeriesInstanceUID": examination.uid("series", series.modality),
@@ -164,7 +170,7 @@ def _series_and_study(examination: Examination, series: SeriesDescription, volum
     }
 
 
-def _acquisition(volume: Volume) -> dict:
+def _acquisition(volume: Volume, scope: str) -> dict:
     """General Image and CT Image modules (PS3.3 C.7.6.1, C.8.2.1): a helical scan, head first."""
     spacing = volume.geometry.spacing
     along, down, across = np.reshape(volume.geometry.direction, (3, 3)).T
@@ -173,7 +179,7 @@ def _acquisition(volume: Volume) -> dict:
         "Modality": "CT",
         "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"] if axial else ["DERIVED", "SECONDARY", "MPR"],
         "BodyPartExamined": "ABDOMEN",
-        "ProtocolName": "Abdomen two phases",
+        "ProtocolName": f"Abdomen {scope}",
         "PatientPosition": "HFS",
         "ImageOrientationPatient": _cosines([*along, *down]),
         "ScanOptions": "HELICAL MODE",
@@ -235,7 +241,7 @@ def _pixels(volume: Volume) -> dict:
 def write_series(
     folder: Path, volume: Volume, examination: Examination, series: SeriesDescription
 ) -> tuple[list[Dataset], str]:
-    """Write a volume as a CT series, one file per slice; axial slices are numbered from the head.
+    """Write a volume as a CT series, one file per slice.
 
     Args:
         folder: replaced as a whole; gets one .dcm file per slice.
@@ -253,8 +259,11 @@ def write_series(
     with _whole_folder(Path(folder)) as temporary:
         for k in range(len(stored)):
             dataset = _slice(template, volume, examination.uid("image", series.modality, str(k)), k)
+            number = len(stored) - k if series.from_head else k + 1
+            dataset.InstanceNumber = str(number)
             dataset.PixelData = stored[k].tobytes()
             name = hashlib.sha256(dataset.SOPInstanceUID.encode()).hexdigest()[:12] + ".dcm"
+            name = f"1-{number:03d}.dcm" if series.numbered_files else name
             dataset.save_as(temporary / name, enforce_file_format=True)
             digests.append(sha256(temporary / name))
             datasets.append(dataset)
@@ -269,7 +278,6 @@ def _slice(template: Dataset, volume: Volume, uid: str, k: int) -> Dataset:
     dataset.update(template)
     values = {
         "SOPInstanceUID": uid,
-        "InstanceNumber": str(volume.geometry.shape[0] - k),
         "ImagePositionPatient": [_number(place) for place in first[:3]],
         "SliceLocation": _number(first[:3] @ across),
     }

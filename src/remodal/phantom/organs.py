@@ -1,5 +1,6 @@
 """The abdominal organs of a simulated patient, in standard coordinates (see trunk)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,6 +22,8 @@ from remodal.phantom.trunk import Trunk, abdomen
 
 Tissues = dict[str, Tissue]
 Array = np.ndarray
+Surface = Callable[[Array, Array, Array], Array]
+"""Distance to an organ's surface at standard coordinates x, y, z."""
 Rng = np.random.Generator
 
 
@@ -160,8 +163,24 @@ def _draw_kidney(
     canvas.paint(box, pyramids, tissues["renal_medulla"])
 
 
-def draw_stomach(canvas: Canvas, tissues: Tissues, inside: Array, trunk: Trunk, rng: Rng) -> None:
-    """Paint the stomach: wall, content, and gas that rises to the front."""
+def draw_stomach(
+    canvas: Canvas,
+    tissues: Tissues,
+    inside: Array,
+    trunk: Trunk,
+    rng: Rng,
+    behind: Surface | None = None,
+) -> None:
+    """Paint the stomach: wall, content, and gas that rises to the front.
+
+    Args:
+        canvas: the patient.
+        tissues: HU.
+        inside: distance to the cavity.
+        trunk: the patient's.
+        rng: draws filling and content.
+        behind: distance to an organ that the stomach lies on and makes room for.
+    """
     fill = rng.uniform(0.7, 1.0)
     box = canvas.box((-30, -105, -190), (125, 60, 0))
     x, y, z = canvas.at(box)
@@ -172,6 +191,8 @@ def draw_stomach(canvas: Canvas, tissues: Tissues, inside: Array, trunk: Trunk, 
     stomach = smooth_min(smooth_min(fundus, body, 14), antrum, 14)
     liver = 2 * canvas.liver[box]
     stomach = smooth_max(stomach, room, 6) + 12 * liver
+    if behind is not None:
+        stomach = smooth_max(stomach, 2 - behind(x, y, z), 8)
     level = rng.uniform(-66, -42)
     gas = smooth_max(stomach + 4, y - level, 2)
     mix = 10 * canvas.waves(Waves.drawn(rng, 8, 20), box)
@@ -182,7 +203,7 @@ def draw_stomach(canvas: Canvas, tissues: Tissues, inside: Array, trunk: Trunk, 
 
 
 def draw_pancreas(canvas: Canvas, tissues: Tissues, rng: Rng) -> None:
-    """Paint the pancreas, lobulated, and the oesophagus."""
+    """Paint the pancreas, lobulated."""
     path = np.array(
         [(-34, -8, -132), (-24, -16, -116), (4, -22, -106), (36, -6, -96), (74, 22, -86)]
     )
@@ -196,6 +217,10 @@ def draw_pancreas(canvas: Canvas, tissues: Tissues, rng: Rng) -> None:
     ]
     lobules = 2.2 * canvas.waves(Waves.drawn(rng, 9, 15), box)
     canvas.paint(box, np.minimum.reduce(parts) + lobules, tissues["pancreas"])
+
+
+def draw_oesophagus(canvas: Canvas, tissues: Tissues) -> None:
+    """Paint the lower end of the oesophagus."""
     box = canvas.box((0, 5, -60), (30, 40, 130))
     x, y, z = canvas.at(box)
     gullet = np.maximum(oval(x - 8 - 0.1 * z, y - 14, 9, 7), -60 - z)
@@ -213,17 +238,21 @@ def draw_bowel(canvas: Canvas, tissues: Tissues, rng: Rng) -> None:
     """Paint the colon (stool and gas) and loops of small bowel in the lower abdomen."""
     path = np.array(_COLON, float) + rng.normal(0, 5, (len(_COLON), 3))
     for start, end in pairwise(path):
-        _draw_loop(canvas, tissues, start, end, rng.uniform(13, 18), 7.0, rng)
+        draw_loop(canvas, tissues, start, end, rng.uniform(13, 18), 7.0, rng)
     for _ in range(26):
         start = rng.uniform((-70, -68, -330), (80, 12, -150))
         end = start + rng.normal(0, (26, 12, 10))
-        _draw_loop(canvas, tissues, start, end, rng.uniform(8, 12), 0.6, rng)
+        draw_loop(canvas, tissues, start, end, rng.uniform(8, 12), 0.6, rng)
+
+
+def draw_duodenum(canvas: Canvas, tissues: Tissues, rng: Rng) -> None:
+    """Paint the duodenum around the head of the pancreas."""
     duodenum = np.array([(-30, -34, -120), (-46, -8, -130), (-42, 2, -165), (10, 4, -172)])
     for start, end in pairwise(duodenum):
-        _draw_loop(canvas, tissues, start, end, 10.0, 0.3, rng)
+        draw_loop(canvas, tissues, start, end, 10.0, 0.3, rng)
 
 
-def _draw_loop(
+def draw_loop(
     canvas: Canvas,
     tissues: Tissues,
     start: Array,

@@ -48,14 +48,14 @@ def plan_scan(
     if (count - 1) * step < highest - bottom:
         highest = (top + bottom + (count - 1) * step) / 2
     lowest = round(highest - (count - 1) * step, 1)
-    venous = _grid(settings.matrix, field_of_view, middle, lowest, count, step)
+    venous = axial_grid(settings.matrix, field_of_view, middle, lowest, count, step)
     count = int(np.clip(count + rng.integers(-2, 3), fewest, most))
     lowest = round(lowest + rng.uniform(-0.8, 0.8) * step, 1)
-    arterial = _grid(settings.matrix, field_of_view, middle, lowest, count, step)
+    arterial = axial_grid(settings.matrix, field_of_view, middle, lowest, count, step)
     return Scan(arterial, venous)
 
 
-def _grid(
+def axial_grid(
     matrix: int,
     field_of_view: float,
     middle: tuple[float, float],
@@ -63,6 +63,16 @@ def _grid(
     count: int,
     step: float,
 ) -> Geometry:
+    """Grid of a series.
+
+    Args:
+        matrix: rows and columns.
+        field_of_view: in-plane width in mm.
+        middle: middle of the field of view, x and y in mm.
+        lowest: height of the lowest slice in mm.
+        count: slices.
+        step: between them in mm.
+    """
     # Rounded as a DICOM header writes them, so that header and truth agree exactly.
     pixel = round(field_of_view / matrix, 6)
     corner = [round(centre - pixel * (matrix - 1) / 2, 3) for centre in middle]

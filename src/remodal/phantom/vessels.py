@@ -6,12 +6,15 @@ piece follows from the number of ends that it feeds, by Murray's law.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from remodal.phantom.canvas import Canvas
 from remodal.phantom.organs import Liver
 from remodal.phantom.phases import Tissue
+
+Polyline = list[tuple[float, float, float]] | np.ndarray
 
 _STEP = 9.0
 _MURRAY = 1 / 2.7
@@ -123,30 +126,58 @@ def draw_great_vessels(
     canvas: Canvas, tissues: dict[str, Tissue], rng: np.random.Generator
 ) -> None:
     """Paint the aorta, the vena cava, and what branches from or joins them or the portal vein."""
+    tube = tubes(canvas, tissues, rng)
+    draw_trunks(tube)
+    tube([(14, 2, -102), (40, 8, -92), (84, 26, -84)], 2.4, "aorta")
+    draw_mesenteric_artery(tube)
+    tube([(-4, -2, -126), (-4, -16, -170), (-4, -22, -330)], 5.2, "portal_vein")
+    tube([(-4, -2, -122), (30, 4, -104), (84, 30, -88)], 4.2, "portal_vein")
+    draw_renal_vessels(tube)
+    draw_mesentery(tube, rng)
+
+
+class Tube(Protocol):
+    """Paints a vessel."""
+
+    def __call__(self, path: Polyline, radius: float, name: str, carve: bool = False) -> None:
+        """Paint along a path of standard coordinates, with a radius in mm, a named tissue."""
+
+
+def tubes(canvas: Canvas, tissues: dict[str, Tissue], rng: np.random.Generator) -> Tube:
+    """A function that paints a patient's vessels, which are all somewhat wide or narrow."""
     size = rng.uniform(0.85, 1.15)
 
-    def tube(
-        path: list[tuple[float, float, float]] | np.ndarray,
-        radius: float,
-        name: str,
-        carve: bool = False,
-    ) -> None:
-        points = np.asarray(path, float)
+    def tube(path: Polyline, radius: float, name: str, carve: bool = False) -> None:
+        points = np.array(path, float)
         points[1:-1] += rng.normal(0, 2, points[1:-1].shape)
         canvas.tube(points, np.full(len(points), radius * size), tissues[name], carve)
 
+    return tube
+
+
+def draw_trunks(tube: Tube) -> None:
+    """Paint the aorta, the vena cava and the coeliac trunk."""
     tube([(16, 26, 140), (15, 22, 0), (13, 21, -110), (8, 22, -330)], 10.5, "aorta", True)
     tube([(-14, 2, 60), (-18, 14, 5), (-21, 18, -60), (-22, 20, -330)], 11.5, "cava", True)
     tube([(13, 14, -98), (14, 2, -102)], 3.6, "aorta")
-    tube([(14, 2, -102), (40, 8, -92), (84, 26, -84)], 2.4, "aorta")
-    tube([(13, 12, -112), (9, -8, -128), (6, -16, -200), (6, -22, -330)], 3.4, "aorta")
-    tube([(-4, -2, -126), (-4, -16, -170), (-4, -22, -330)], 5.2, "portal_vein")
-    tube([(-4, -2, -122), (30, 4, -104), (84, 30, -88)], 4.2, "portal_vein")
+
+
+def draw_mesenteric_artery(tube: Tube, carve: bool = False) -> None:
+    """Paint the superior mesenteric artery."""
+    tube([(13, 12, -112), (9, -8, -128), (6, -16, -200), (6, -22, -330)], 3.4, "aorta", carve)
+
+
+def draw_renal_vessels(tube: Tube) -> None:
+    """Paint the arteries and veins of both kidneys."""
     for side, height in ((-1, -150), (1, -136)):
         root = (12 if side > 0 else 4, 22, -130)
         tube([root, (side * 30, 30, height + 6), (side * 50, 38, height)], 2.6, "aorta")
         mouth = (-16, 16, height + 12)
         tube([mouth, (side * 32, 24, height + 4), (side * 52, 34, height)], 4.5, "renal_vein")
+
+
+def draw_mesentery(tube: Tube, rng: np.random.Generator) -> None:
+    """Paint the small vessels of the bowel."""
     for _ in range(24):
         start = rng.uniform((-50, -50, -300), (70, -5, -150))
         way = start + np.cumsum(rng.normal(0, 9, (4, 3)), axis=0)

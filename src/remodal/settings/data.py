@@ -17,7 +17,8 @@ class DataSettings(Section):
         "sheet",
         description="Name of a module in intake/datasets: `sheet` (your files), `phantom` "
         "(simulated patients), `real_ct` (simulated lesions in a real CT), `brats` (a folder of "
-        "BraTS), `brats_phantom` (simulated patients in such a folder).",
+        "BraTS), `brats_phantom` (simulated patients in such a folder), `pancreas_ct` (TCIA's "
+        "folder of NIH Pancreas-CT), `pancreas_phantom` (simulated patients in such a folder).",
     )
     sheet: Path | None = Field(
         None, description="Sample sheet (TSV), for source `sheet`. Example: config/samples.tsv"

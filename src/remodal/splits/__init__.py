@@ -63,8 +63,8 @@ def make_splits(
 
     Returns:
         The content of splits.json: `scheme`, `seed`, `folds` (each with case names under `train`,
-        `validation` and `test`; sorted, or in the imported file's order), `patients` and `groups` of the usable cases, and
-        `quarantined`.
+        `validation` and `test`; sorted, or in the imported file's order), `patients` and `groups`
+        of the usable cases, and `quarantined`.
 
     Raises:
         UserError: too few patients, or a split file that does not fit the cases.
