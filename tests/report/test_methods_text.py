@@ -210,3 +210,11 @@ def test_folds_of_scikit_learn_are_said_to_be_such(text_of):
     assert f"{said}: " in text_of(splits=splits)
     text = text_of(splits=splits | {"order": "scikit-learn", "seed": 12345})
     assert f"{said} in the folds of scikit-learn's KFold (shuffled, seed 12345): " in text
+
+
+def test_a_published_split_that_trains_on_a_tested_patient_is_told(text_of):
+    imported = {"splits": {"scheme": "file", "file": "shared.json", "folds": 1}}
+    assert "1 cases, none of whose patients was trained on." in text_of(**imported)
+    known = text_of(split=SPLITS | {"separates": ["b"]}, **imported)
+    assert "1 cases, 1 of whose patients was also trained on, as published." in known
+    assert "none of whose" not in known

@@ -191,6 +191,16 @@ def test_a_wrong_split_file_is_an_error(tmp_path: Path, content: object, message
         imported(tmp_path, content)
 
 
+def test_a_published_split_may_separate_a_patient_if_it_says_so(tmp_path: Path) -> None:
+    folds = [{"train": ["a1", "c"], "validation": [], "test": ["b", "a2"]}]
+    splits = imported(tmp_path, {"separates": ["a", "b"], "folds": folds})
+    assert splits["folds"] == folds
+    assert splits["separates"] == ["a"]
+    assert imported(tmp_path, splits)["separates"] == ["a"]
+    with pytest.raises(UserError, match="name the patient under `separates`"):
+        imported(tmp_path, {"separates": ["b"], "folds": folds})
+
+
 def test_a_missing_split_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         make_splits(COHORT, SplitSettings(scheme="file", file=tmp_path / "none.json", folds=1))

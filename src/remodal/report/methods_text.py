@@ -147,7 +147,12 @@ def _split_sentence(settings: Settings, splits: dict[str, Any]) -> str:
     if split.scheme == "kfold" and split.order == "scikit-learn":
         tested += f" in the folds of scikit-learn's KFold (shuffled, seed {split.seed})"
     cases = sum(len(fold["test"]) for fold in splits["folds"])
-    return f"The test set was {tested}: {cases} cases, none of whose patients was trained on."
+    known = len(splits.get("separates", []))
+    leak = (
+        f"{known} of whose patients {'was' if known == 1 else 'were'} also trained on, as published"
+    )
+    none = "none of whose patients was trained on"
+    return f"The test set was {tested}: {cases} cases, {leak if known else none}."
 
 
 def _method_list(settings: Settings) -> str:

@@ -64,7 +64,8 @@ def make_splits(
     Returns:
         The content of splits.json: `scheme`, `seed`, `folds` (each with case names under `train`,
         `validation` and `test`; sorted, or in the imported file's order), `patients` and `groups`
-        of the usable cases, and `quarantined`.
+        of the usable cases, and `quarantined`; `separates` names patients whom an imported split
+        knowingly trains on and tests, if there are any.
 
     Raises:
         UserError: too few patients, or a split file that does not fit the cases.
@@ -83,7 +84,9 @@ def make_splits(
         "quarantined": dict(quarantined or {}),
     }
     if settings.scheme == "file":
-        splits["folds"] = imported(splits["patients"], splits["quarantined"], settings)
+        splits["folds"], separates = imported(splits["patients"], splits["quarantined"], settings)
+        if separates:
+            splits["separates"] = separates
         for number, fold in enumerate(splits["folds"]):
             require_measurable(fold, unlabelled, f"{settings.file}, fold {number}")
         splits["quarantined"] |= unused(splits, settings)

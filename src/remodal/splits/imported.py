@@ -1,6 +1,7 @@
 """A split made by others: a shared file, checked against the cases at hand."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,21 @@ Fold = dict[str, list[str]]
 
 def imported(
     patients: Mapping[str, str], quarantined: Mapping[str, str], settings: SplitSettings
-) -> list[Fold]:
+) -> tuple[list[Fold], list[str]]:
     """Folds of a shared file, checked against the cases, without the quarantined ones.
 
     The cases stay in the file's order: a recipe may take the labels of the first ones.
     The file is a splits.json, or just its list of folds; `validation` may be left out. It must have
-    as many folds as the settings, so that none is silently left out.
+    as many folds as the settings, so that none is silently left out. A published split that trains
+    on patients whom it tests may be imported if the file names them under `separates`.
+
+    Returns:
+        The folds, and the patients who are in several sets of one although the file is right.
     """
     if settings.file is None:
         raise UserError("no split file", where="splits.file", expected="a path to splits.json")
-    folds = [_set_names(fold, settings.file) for fold in _read_folds(settings.file)]
+    read, separates = _read_folds(settings.file)
+    folds = [_set_names(fold, settings.file) for fold in read]
     if len(folds) != settings.fold_count:
         raise UserError(
             f"holds {len(folds)} folds",
@@ -34,8 +40,15 @@ def imported(
     for number, fold in enumerate(folds):
         for part in SETS:
             fold[part] = [case for case in fold[part] if case not in quarantined]
-        _check_fold(fold, patients, f"{settings.file}, fold {number}")
-    return folds
+        _check_fold(fold, patients, separates, f"{settings.file}, fold {number}")
+    there = set().union(*(_separated(fold, patients) for fold in folds))
+    return folds, [patient for patient in separates if patient in there]
+
+
+def _separated(fold: Fold, patients: Mapping[str, str]) -> set[str]:
+    """The patients with cases in several sets of a fold."""
+    count = Counter(patient for part in SETS for patient in {patients[case] for case in fold[part]})
+    return {patient for patient in count if count[patient] > 1}
 
 
 def unused(splits: Mapping[str, Any], settings: SplitSettings) -> dict[str, str]:
@@ -46,7 +59,8 @@ def unused(splits: Mapping[str, Any], settings: SplitSettings) -> dict[str, str]
     }
 
 
-def _read_folds(file: Path) -> list[Any]:
+def _read_folds(file: Path) -> tuple[list[Any], list[str]]:
+    """The folds of a file, and the patients that it names as separated."""
     try:
         content = read_json(file)
     except OSError as error:
@@ -56,7 +70,7 @@ def _read_folds(file: Path) -> list[Any]:
     folds = content.get("folds") if isinstance(content, dict) else content
     if not isinstance(folds, list) or not folds:
         raise UserError("holds no folds", where=str(file), expected="a list under `folds`")
-    return folds
+    return folds, list(map(str, content.get("separates", []) if isinstance(content, dict) else []))
 
 
 def _set_names(fold: Any, file: Path) -> Fold:
@@ -72,7 +86,9 @@ def _set_names(fold: Any, file: Path) -> Fold:
     )
 
 
-def _check_fold(fold: Fold, patients: Mapping[str, str], where: str) -> None:
+def _check_fold(
+    fold: Fold, patients: Mapping[str, str], separates: Collection[str], where: str
+) -> None:
     for part in SETS:
         if unknown := [case for case in fold[part] if case not in patients]:
             raise UserError(
@@ -85,12 +101,14 @@ def _check_fold(fold: Fold, patients: Mapping[str, str], where: str) -> None:
     home: dict[str, str] = {}
     for part in SETS:
         for case in fold[part]:
-            if home.setdefault(patients[case], part) != part:
+            if home.setdefault(patients[case], part) != part and patients[case] not in separates:
                 raise UserError(
                     f"leakage: the patient of case `{case}` is in `{home[patients[case]]}` and in "
                     f"`{part}`",
                     where=where,
                     expected="every patient in one set",
+                    remedy="move the case, or name the patient under `separates` if the split was "
+                    "published so",
                 )
         if len(set(fold[part])) < len(fold[part]):
             raise UserError(f"a case is twice in `{part}`", where=where)
