@@ -13,7 +13,13 @@ from scipy.spatial.transform import Rotation
 
 from remodal.errors import BadCase, EnvironmentProblem, UserError
 from remodal.geometry.volume import Geometry, Volume, from_sitk, to_sitk
-from remodal.intake.nifti import quaternion, read_geometry, read_volume, write_volume
+from remodal.intake.nifti import (
+    quaternion,
+    read_geometry,
+    read_image,
+    read_volume,
+    write_volume,
+)
 
 TURNS = [
     tuple(np.eye(3)[list(order)].T.ravel() * np.tile(signs, 3))
@@ -226,6 +232,34 @@ def test_a_damaged_gzip_is_refused(array, tmp_path):
     path.write_bytes(b"no gzip at all, but long enough to be looked at")
     with pytest.raises(BadCase, match="cannot be read as an image"):
         read_volume(path)
+
+
+@pytest.mark.parametrize("name", ["v.nii", "v.nii.gz"])
+def test_one_of_several_images_is_read_by_its_number(name, array, tmp_path):
+    """Beside SimpleITK, which reads all of them."""
+    images = [array, array + 1, array * 2]
+    joined = sitk.JoinSeries([to_sitk(Volume(each, _geometry(OBLIQUE[1]))) for each in images])
+    sitk.WriteImage(joined, str(tmp_path / name))
+    for number, each in enumerate(images):
+        found = read_image(tmp_path / f"{name}#{number}")
+        np.testing.assert_array_equal(found[0].array, each)
+        assert found[0].geometry.agrees_with(_geometry(OBLIQUE[1]))
+        assert found[1] == []
+        assert read_geometry(tmp_path / f"{name}#{number}") == found[0].geometry
+    with pytest.raises(BadCase, match=r"5 x 4 x 3 x 3.*one 3-D image a file; write the number"):
+        read_image(tmp_path / name)
+    with pytest.raises(BadCase, match="there is no image 3; expected 0 to 2"):
+        read_image(tmp_path / f"{name}#3")
+
+
+def test_a_file_of_several_images_that_is_cut_short_is_refused_whichever_is_meant(array, tmp_path):
+    joined = sitk.JoinSeries([sitk.GetImageFromArray(array)] * 2)
+    sitk.WriteImage(joined, str(tmp_path / "v.nii"))
+    whole = (tmp_path / "v.nii").read_bytes()
+    (tmp_path / "v.nii").write_bytes(whole[:-8])
+    for number in (0, 1):
+        with pytest.raises(BadCase, match="is cut short"):
+            read_image(tmp_path / f"v.nii#{number}")
 
 
 def test_colour_images_are_refused(tmp_path):

@@ -7,7 +7,7 @@ from remodal.geometry.volume import Geometry
 from remodal.intake.convert import convert_image
 from remodal.intake.dicom import read_series
 from remodal.intake.nifti import read_volume
-from remodal.intake.source_files import folder_and_number, is_there
+from remodal.intake.source_files import is_there, path_and_number
 from remodal.intake.source_index import content_digest, source_state
 
 
@@ -313,10 +313,10 @@ def test_a_picked_series_goes_from_the_sheet_into_the_record(two_series, image, 
     assert source_state([source], {}) != state
 
 
-def test_a_number_behind_a_file_or_nothing_is_no_choice(image, write_series, tmp_path):
-    (tmp_path / "a.nii").write_text("x")
+def test_a_number_behind_a_file_of_one_image_or_nothing_is_no_choice(tmp_path):
+    (tmp_path / "a.mha").write_text("x")
     (tmp_path / "b#4").mkdir()
-    for name in ("a.nii#4", "nowhere#4", "b#4", "b"):
-        assert folder_and_number(tmp_path / name) == (tmp_path / name, None)
-    assert folder_and_number(tmp_path / "b#4" / "#4") == (tmp_path / "b#4", 4)
+    for name in ("a.mha#4", "nowhere#4", "b#4", "b"):
+        assert path_and_number(tmp_path / name) == (tmp_path / name, None)
+    assert path_and_number(tmp_path / "b#4" / "#4") == (tmp_path / "b#4", 4)
     assert [is_there(tmp_path / name) for name in ("b#4", "b#4#1", "c#4")] == [True, True, False]

@@ -16,7 +16,7 @@ from remodal.intake.acquisition import intensity_range
 from remodal.intake.headers import is_dicom
 from remodal.intake.label_source import LabelSource
 from remodal.intake.nifti import read_geometry, read_image, write_volume
-from remodal.intake.source_files import folder_and_number, is_there
+from remodal.intake.source_files import is_there, path_and_number
 from remodal.intake.source_index import content_digest, digest_of_sources, is_digest
 from remodal.results.records import Record, read_record, require_ok, with_quarantine, write_record
 from remodal.settings.names import label_name
@@ -196,7 +196,8 @@ def geometry_details(geometry: Geometry) -> dict[str, Any]:
 
 
 def _read_image(source: Path) -> tuple[Volume, dict[str, Any], list[str]]:
-    if folder_and_number(source)[0].is_dir() or is_dicom(source):
+    path, _ = path_and_number(source)
+    if path.is_dir() or is_dicom(path):
         from remodal.intake.dicom import read_series
 
         series = read_series(source)

@@ -17,7 +17,7 @@ from remodal.intake.nifti import is_nifti, read_geometry
 from remodal.intake.rescale import check_rescale
 from remodal.intake.selection import one_series
 from remodal.intake.slices import read_slices
-from remodal.intake.source_files import files_of, folder_and_number, is_there
+from remodal.intake.source_files import files_of, is_there, path_and_number
 from remodal.intake.source_index import read_index
 from remodal.intake.stack import check_series, grid_of, same_places, sort_slices
 from remodal.intake.text_formats import known_header
@@ -116,7 +116,8 @@ def _inspect(row: tuple[str, str, Path, bool, bool]) -> Finding:
 
 
 def _image(source: Path) -> str:
-    if folder_and_number(source)[0].is_dir() or is_dicom(source):
+    path, _ = path_and_number(source)
+    if path.is_dir() or is_dicom(path):
         return _series(source)
     return _grid(_file_geometry(source), "image file")
 
@@ -139,7 +140,7 @@ def _series(source: Path) -> str:
 
 
 def _file_geometry(source: Path) -> Geometry:
-    if is_nifti(source):
+    if is_nifti(path_and_number(source)[0]):
         return read_geometry(source)
     import SimpleITK as sitk
 

@@ -12,7 +12,7 @@ from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.headers import is_dicom, quiet_pydicom, read_header
 from remodal.intake.label_source import LabelSource
 from remodal.intake.slice_numbers import laid_by_number
-from remodal.intake.source_files import files_of, folder_and_number, is_there
+from remodal.intake.source_files import files_of, is_there, path_and_number
 from remodal.intake.source_index import content_digest, digest_of_sources
 from remodal.intake.structures import Wanted
 
@@ -171,7 +171,7 @@ def _read_image(source: Path, wanted: Wanted) -> tuple[str, Volume, str, list[st
             expected="a SEG, an RTSTRUCT or a Slicer segmentation (.seg.nrrd)",
             remedy="leave the sheet's column `structures` empty",
         )
-    if folder_and_number(source)[0].is_dir():
+    if path_and_number(source)[0].is_dir():
         from remodal.intake.dicom import read_series
 
         series = read_series(source, label=True)

@@ -17,12 +17,12 @@ from remodal.geometry.volume import Geometry, Volume, to_sitk
 from remodal.intake.nifti_header import (
     CODES,
     LONGEST,
-    LPS_FROM_RAS,
     VERSION_1,
     NiftiHeader,
     parse_header,
 )
-from remodal.intake.source_files import files_of
+from remodal.intake.nifti_place import LPS_FROM_RAS
+from remodal.intake.source_files import files_of, path_and_number
 from remodal.results.files import atomic_path
 
 _SINGLE = (".nii", ".nii.gz")
@@ -48,6 +48,7 @@ def read_volume(path: Path) -> Volume:
 def read_image(path: Path) -> tuple[Volume, list[str]]:
     """Read a 3-D image or label: NIfTI (1 or 2, one file or a pair), NRRD or MetaImage.
 
+    Of several images in a NIfTI file one is read, whose number, from 0 on, follows the path: `#2`.
     In NIfTI the sform gives the place if it is set, otherwise the qform. A slope and intercept
     other than 1 and 0 are applied, in float32. No memory is allocated for voxels that the header
     promises but the file does not hold.
@@ -58,9 +59,9 @@ def read_image(path: Path) -> tuple[Volume, list[str]]:
 
     Raises:
         BadCase: missing, empty, damaged, not three-dimensional, sheared axes, voxels that are not
-            one real number each, or a format without a place in space.
+            one real number each, a format without a place in space, or no image of that number.
     """
-    path = Path(path)
+    path, number = path_and_number(Path(path))
     if not path.is_file():
         raise BadCase("there is no such file", where=str(path))
     if path.stat().st_size == 0:
@@ -69,7 +70,7 @@ def read_image(path: Path) -> tuple[Volume, list[str]]:
         from remodal.intake.text_formats import read_text_format
 
         return read_text_format(path)
-    header = _read_header(path)
+    header = _read_header(path, number)
     array, trailing = _read_voxels(_voxel_file(path, header), header)
     return Volume(_scaled(array, header), header.geometry), [*header.warnings, *trailing]
 
@@ -80,9 +81,10 @@ def read_geometry(path: Path) -> Geometry:
     Raises:
         BadCase: as `read_image`.
     """
-    if not is_nifti(path) or not path.is_file() or path.stat().st_size == 0:
+    file, number = path_and_number(Path(path))
+    if not is_nifti(file) or not file.is_file() or file.stat().st_size == 0:
         return read_volume(path).geometry
-    return _read_header(path).geometry
+    return _read_header(file, number).geometry
 
 
 def write_volume(path: Path, volume: Volume) -> None:
@@ -148,10 +150,10 @@ def _opened(path: Path) -> Iterator[Any]:
         raise BadCase(f"is damaged ({error})", where=path.name) from error
 
 
-def _read_header(path: Path) -> NiftiHeader:
+def _read_header(path: Path, number: int | None = None) -> NiftiHeader:
     header_file, *_ = files_of(path)
     with _opened(header_file) as file:
-        header = parse_header(file.read(LONGEST), path.name)
+        header = parse_header(file.read(LONGEST), path.name, number)
     if header.detached and path.name.lower().endswith(_SINGLE):
         raise BadCase(
             "says that its voxels are in another file",
@@ -173,7 +175,7 @@ def _voxel_file(path: Path, header: NiftiHeader) -> Path:
 
 def _read_voxels(path: Path, header: NiftiHeader) -> tuple[np.ndarray, list[str]]:
     """Stored values (z, y, x) and warnings; memory is allocated once they are known to exist."""
-    expected = header.voxels_at + header.size
+    expected = header.voxels_at + header.size + header.follows
     present = _content_length(path, expected)
     if present < expected:
         raise BadCase(
@@ -192,7 +194,7 @@ def _read_voxels(path: Path, header: NiftiHeader) -> tuple[np.ndarray, list[str]
                 raise EOFError
             filled += count
         # Reading to the end makes gzip compare its checksum.
-        left = _skip(file, None)
+        left = _skip(file, None) - header.follows
     warnings = [f"{left} bytes follow the voxels: the sizes may be wrong"] if left else []
     return array.astype(header.number_format.newbyteorder("="), copy=False), warnings
 

@@ -1,4 +1,4 @@
-"""NIfTI headers, versions 1 and 2: what they say about the voxels and their place, checked.
+"""NIfTI headers, versions 1 and 2: what they say about the voxels, checked.
 
 NIfTI-1: https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h, NIfTI-2:
 https://nifti.nimh.nih.gov/pub/dist/doc/nifti2.h. A header that different readers would understand
@@ -6,12 +6,13 @@ differently is refused, or read with a warning that says how it was understood.
 """
 
 from dataclasses import dataclass
-from itertools import product
+from math import prod
 
 import numpy as np
 
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry
+from remodal.intake.nifti_place import place_of
 
 VERSION_1 = np.dtype(
     [
@@ -95,27 +96,22 @@ _REFUSED_TYPES = {
     2048: "complex numbers",
     2304: "RGBA colours",
 }
-_MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown is taken as mm, as all readers do
-# NIfTI's world is RAS, ours is LPS: x and y change sign.
-LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
-_SHEAR = 1e-3
-_ROUNDING = 1e-7
 _LEAST_SLOPE = 1e-15  # some readers apply smaller slopes, others treat them as unset
-_APART = 0.05  # voxels: sform and qform disagree if they place a corner further apart
 
 
 @dataclass(frozen=True)
 class NiftiHeader:
     """What a header says.
 
-    `number_format` has the file's byte order. `voxels_at` is the first byte of the voxels in their
-    file, which is the `.img` beside the header if `detached`. `slope` and `intercept` are 1 and 0
-    if the file has none.
+    `number_format` has the file's byte order. `voxels_at` is the first byte of the image's voxels
+    in their file, which is the `.img` beside the header if `detached`; `images` more follow there.
+    `slope` and `intercept` are 1 and 0 if the file has none.
     """
 
     geometry: Geometry
     number_format: np.dtype
     voxels_at: int
+    images: int
     detached: bool
     slope: float
     intercept: float
@@ -127,35 +123,43 @@ class NiftiHeader:
         x, y, z = (int(length) for length in self.geometry.shape)
         return x * y * z * self.number_format.itemsize
 
+    @property
+    def follows(self) -> int:
+        """Bytes of the images after this one."""
+        return self.images * self.size
 
-def parse_header(raw: bytes, name: str) -> NiftiHeader:
+
+def parse_header(raw: bytes, name: str, number: int | None = None) -> NiftiHeader:
     """Read and check a header.
 
     Args:
         raw: the first `LONGEST` bytes of the file, fewer if it is shorter.
         name: the file's name, for messages.
+        number: of the image meant, from 0 on; None: the file holds one.
 
     Raises:
         BadCase: not a NIfTI header, or one that cannot be used.
     """
     try:
         with np.errstate(all="ignore"):
-            return _checked(_recognised(raw))
+            return _checked(_recognised(raw), number)
     except BadCase as error:
         raise BadCase(
             error.what, where=name, expected=error.expected, remedy=error.remedy
         ) from error
 
 
-def _checked(header: np.void) -> NiftiHeader:
+def _checked(header: np.void, number: int | None) -> NiftiHeader:
     detached = bytes(header["magic"]) in _PAIR
-    shape = _shape(header)
+    shape, images = _shape(header, number)
     slope, intercept, scaling = _scale(header)
-    geometry, placing = _geometry(header, shape)
+    geometry, placing = place_of(header, shape)
+    number, number_format = number or 0, _number_format(header)
     return NiftiHeader(
         geometry=geometry,
-        number_format=_number_format(header),
-        voxels_at=_voxels_at(header, detached),
+        number_format=number_format,
+        voxels_at=_voxels_at(header, detached) + number * prod(shape) * number_format.itemsize,
+        images=images - 1 - number,
         detached=detached,
         slope=slope,
         intercept=intercept,
@@ -189,16 +193,26 @@ def _recognised(raw: bytes) -> np.void:
     return header
 
 
-def _shape(header: np.void) -> tuple[int, int, int]:
-    """(z, y, x)."""
+def _shape(header: np.void, number: int | None) -> tuple[tuple[int, int, int], int]:
+    """(z, y, x) of an image, and how many images there are."""
     dimensions = int(header["dim"][0])
     known = range(1, 8)
     sizes = [int(header["dim"][axis]) for axis in known if axis <= dimensions in known]
-    if len(sizes) < 3 or min(sizes) < 1 or max(sizes[3:], default=1) != 1:
+    images = prod(sizes[3:])
+    if len(sizes) < 3 or min(sizes) < 1 or (images > 1 and number is None):
         shape = " x ".join(map(str, sizes)) or f"{dimensions}-dimensional"
-        raise BadCase(f"the image is {shape}", expected="one 3-D image a file")
+        several = len(sizes) > 3 and min(sizes) > 0
+        raise BadCase(
+            f"the image is {shape}",
+            expected="one 3-D image a file",
+            remedy="write the number of the one that is meant behind the path, from `#0` on"
+            if several
+            else "",
+        )
+    if number is not None and number >= images:
+        raise BadCase(f"there is no image {number}", expected=f"0 to {images - 1}")
     x, y, z = sizes[:3]
-    return z, y, x
+    return (z, y, x), images
 
 
 def _number_format(header: np.void) -> np.dtype:
@@ -255,91 +269,3 @@ def _intent(header: np.void) -> list[str]:
     if (code := int(header["intent_code"])) in (0, 1001, 1002):
         return []
     return [f"the header says that the voxels are no intensities (intent_code {code})"]
-
-
-def _geometry(header: np.void, shape: tuple[int, int, int]) -> tuple[Geometry, list[str]]:
-    """The place given by the sform, or else the qform, or else only by the voxel size."""
-    warnings = []
-    unit = int(header["xyzt_units"]) & 7
-    if unit not in _MILLIMETRES:
-        warnings.append(f"unknown unit of length ({unit}): taken as mm")
-    by_qform = _qform(header)
-    if header["sform_code"] > 0:
-        matrix = header["affine"].astype(float)
-        warnings += _disagreement(header, matrix, by_qform, shape)
-    elif header["qform_code"] > 0:
-        if by_qform is None:
-            raise BadCase("the qform is not a grid in space", remedy="export the image again")
-        matrix = by_qform
-    else:
-        spacing = header["pixdim"][1:4].astype(float)
-        matrix = np.column_stack([np.diag(spacing * LPS_FROM_RAS), np.zeros(3)])
-        warnings.append(
-            "neither sform nor qform is set, so the place in the patient is unknown: taken as "
-            "columns to the left, rows to the back, slices to the head (as ITK does), origin 0"
-        )
-    if not header["sform_code"] > 0 and np.any(header["pixdim"][1:4] <= 0):
-        raise BadCase("the voxels have no size (pixdim)", expected="sizes above 0 mm")
-    matrix *= _MILLIMETRES.get(unit, 1.0)
-    return _grid(matrix * LPS_FROM_RAS[:, None], shape), warnings
-
-
-def _grid(matrix: np.ndarray, shape: tuple[int, int, int]) -> Geometry:
-    """Geometry of a 3 x 4 matrix from voxels (x, y, z) to LPS mm."""
-    # Beyond these limits, single-precision numbers in a header no longer tell the place.
-    spacing = np.linalg.norm(matrix[:, :3], axis=0)
-    if not np.all(np.isfinite(matrix)) or np.any(spacing < 1e-6) or np.abs(matrix).max() > 1e7:
-        raise BadCase("the sform or qform is not a grid in space", remedy="export the image again")
-    direction = matrix[:, :3] / spacing
-    if np.abs(direction.T @ direction - np.eye(3)).max() > _SHEAR:
-        raise BadCase(
-            "the axes are sheared",
-            expected="perpendicular axes",
-            remedy="resample the image onto a rectangular grid",
-        )
-    return Geometry(
-        shape=shape,
-        spacing=tuple(spacing.tolist()),
-        origin=tuple(matrix[:, 3].tolist()),
-        direction=tuple(direction.ravel().tolist()),
-    )
-
-
-def _qform(header: np.void) -> np.ndarray | None:
-    """The 3 x 4 matrix of quaternion, offset and voxel size; None when they make no sense."""
-    b, c, d = header["quaternion"].astype(float)
-    imaginary = b * b + c * c + d * d
-    spacing = header["pixdim"][1:4].astype(float)
-    # Written out, since a comparison with NaN is false.
-    if not (imaginary <= 1 + _SHEAR and np.all(np.isfinite(spacing)) and np.all(spacing > 0)):
-        return None
-    # For half turns a is 0: a small remainder is the rounding of 32-bit numbers.
-    a = np.sqrt(1.0 - imaginary) if 1.0 - imaginary > _ROUNDING else 0.0
-    length = np.sqrt(a * a + imaginary)
-    a, b, c, d = a / length, b / length, c / length, d / length
-    rotation = np.array(
-        [
-            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
-            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
-        ]
-    )
-    handedness = -1.0 if header["pixdim"][0] < 0 else 1.0
-    axes = rotation * spacing * [1.0, 1.0, handedness]
-    return np.column_stack([axes, header["offset"].astype(float)])
-
-
-def _disagreement(
-    header: np.void, sform: np.ndarray, qform: np.ndarray | None, shape: tuple[int, int, int]
-) -> list[str]:
-    """A warning if the qform or the voxel size disagrees with the sform, which is used."""
-    lengths = np.linalg.norm(sform[:, :3], axis=0)
-    if header["qform_code"] > 0:
-        ends = [[*corner, 1] for corner in product(*((0, length - 1) for length in shape[::-1]))]
-        apart = np.inf if qform is None else np.abs((sform - qform) @ np.array(ends, float).T).max()
-        if not apart <= _APART * lengths.min():
-            said = "the qform makes no sense" if qform is None else f"up to {apart:.3g} apart"
-            return [f"sform and qform give different places ({said}): the sform is used"]
-    elif not np.allclose(header["pixdim"][1:4], lengths, rtol=1e-2):
-        return ["sform and pixdim give different voxel sizes: the sform is used"]
-    return []

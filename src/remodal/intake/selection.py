@@ -8,7 +8,7 @@ from pathlib import Path
 from remodal.errors import BadCase
 from remodal.intake.same_series import told_apart
 from remodal.intake.slices import Slice, read_slices
-from remodal.intake.source_files import folder_and_number
+from remodal.intake.source_files import path_and_number
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _SCOUT = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
@@ -32,7 +32,7 @@ def one_series(slices: list[Slice], source: Path) -> tuple[list[Slice], list[str
         BadCase: several series, with what tells them apart; none with that number; a file that is
             one slice of a series.
     """
-    _, number = folder_and_number(source)
+    _, number = path_and_number(source)
     if number is not None:
         slices = _numbered(slices, number)
     notes = []

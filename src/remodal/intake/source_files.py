@@ -1,7 +1,7 @@
 """Which files a source consists of: a folder's, or an image file and those that it points to.
 
 The path of a DICOM folder that holds several series ends in the number of the one that is meant, as
-in `scans/p1#4`.
+in `scans/p1#4`; that of a NIfTI file with several images in the place of the one meant, from 0.
 
 Light (standard library only), since the Snakefile asks for the state of every source at each start.
 """
@@ -14,18 +14,26 @@ from pathlib import Path
 from remodal.errors import BadCase
 from remodal.intake.text_headers import TEXT_SUFFIXES, read_text_header
 
+#: Files that may hold several images on one grid.
+_SEVERAL = (".nii", ".nii.gz")
 
-def folder_and_number(source: Path) -> tuple[Path, int | None]:
-    """A source's path without a SeriesNumber at its end, and that number (None without one)."""
+
+def path_and_number(source: Path) -> tuple[Path, int | None]:
+    """A source's path without a number at its end, and that number (None without one).
+
+    Only a folder and a NIfTI file may hold several images.
+    """
     found = re.fullmatch(r"(.+)#(\d{1,9})", str(source))
-    if found is None or source.exists() or not Path(found[1]).is_dir():
+    if found is None or source.exists():
         return source, None
-    return Path(found[1]), int(found[2])
+    path = Path(found[1])
+    chosen = path.is_dir() or (path.is_file() and path.name.lower().endswith(_SEVERAL))
+    return (path, int(found[2])) if chosen else (source, None)
 
 
 def is_there(source: Path) -> bool:
     """Whether there is such a file or folder."""
-    return folder_and_number(source)[0].exists()
+    return path_and_number(source)[0].exists()
 
 
 def files_of(source: Path) -> list[Path]:
@@ -38,7 +46,7 @@ def files_of(source: Path) -> list[Path]:
     Raises:
         BadCase: an empty folder, or a header that names files outside its folder.
     """
-    source, _ = folder_and_number(source)
+    source, _ = path_and_number(source)
     if not source.is_dir():
         return _with_companions(source)
     files = [Path(entry.path) for entry in _entries(source)]
@@ -52,7 +60,7 @@ def states_of_files(source: Path) -> Iterator[tuple[str, int, int]]:
 
     A missing file has size -1.
     """
-    source, _ = folder_and_number(source)
+    source, _ = path_and_number(source)
     if source.is_dir():
         for entry in _entries(source):
             yield os.path.relpath(entry.path, source), *_state(entry)
