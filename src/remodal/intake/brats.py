@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from remodal.errors import EnvironmentProblem, UserError
+from remodal.intake.distributed import require_folder
 
 #: The names that the challenge has used most for its four sequences; ours for those of every year.
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
@@ -113,8 +114,7 @@ def find_cases(folder: Path) -> list[BratsCase]:
         UserError: there is no such folder, or it holds no case, or one twice.
         EnvironmentProblem: it may not be read.
     """
-    if not folder.is_dir():
-        raise UserError("there is no such folder", where=str(folder), expected=_expected())
+    require_folder(folder, _expected())
     try:
         folders = list(_case_folders(folder, _DEPTH))
         grades = {around: _grades(around) for around in {path.parent for path, _ in folders}}

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remodal.errors import EnvironmentProblem, UserError
+from remodal.intake.distributed import require_folder
 
 MODALITY = "ct"
 PANCREAS = 1
@@ -69,8 +70,7 @@ def find_cases(folder: Path) -> list[PancreasCase]:
         EnvironmentProblem: it may not be read.
     """
     expected = "Pancreas-CT/PANCREAS_0001/... and TCIA_pancreas_labels-02-05-2017/label0001.nii.gz"
-    if not folder.is_dir():
-        raise UserError("there is no such folder", where=str(folder), expected=expected)
+    require_folder(folder, expected)
     series: dict[str, Path] = {}
     labels: dict[str, Path] = {}
     try:

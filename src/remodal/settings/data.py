@@ -18,7 +18,9 @@ class DataSettings(Section):
         description="Name of a module in intake/datasets: `sheet` (your files), `phantom` "
         "(simulated patients), `real_ct` (simulated lesions in a real CT), `brats` (a folder of "
         "BraTS), `brats_phantom` (simulated patients in such a folder), `pancreas_ct` (TCIA's "
-        "folder of NIH Pancreas-CT), `pancreas_phantom` (simulated patients in such a folder).",
+        "folder of NIH Pancreas-CT), `pancreas_phantom` (simulated patients in such a folder), "
+        "`left_atrium` (a folder of the 2018 challenge), `msd` (a task of the Medical Segmentation "
+        "Decathlon).",
     )
     sheet: Path | None = Field(
         None, description="Sample sheet (TSV), for source `sheet`. Example: config/samples.tsv"
@@ -26,7 +28,7 @@ class DataSettings(Section):
     folder: Path | None = Field(
         None,
         description="Folder of a data set as it is distributed, for a source that reads one, such "
-        "as `brats`.",
+        "as `brats` or `msd`.",
     )
     simulated: bool = Field(
         False, description="Whether the report must say the data are simulated."

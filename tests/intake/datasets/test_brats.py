@@ -49,7 +49,7 @@ def test_the_modalities_are_those_of_the_study_in_its_order(folder, brats_study)
         (
             ".",
             ["t1ce", "dwi"],
-            "`dwi` is no sequence of BraTS; expected one of t1, t1ce, t2, flair",
+            "`dwi` is no image of BraTS; expected one of t1, t1ce, t2, flair",
         ),
     ],
 )

@@ -50,7 +50,7 @@ def test_a_case_without_its_series_is_told_in_one_line(folder, pancreas_study, t
     [
         ({}, "data.folder: no folder is named"),
         ({"folder": "nowhere"}, "there is no such folder"),
-        ({"modalities": ["mr"]}, "`mr` is not in Pancreas-CT; expected ct"),
+        ({"modalities": ["mr"]}, "`mr` is no image of Pancreas-CT; expected ct"),
     ],
 )
 def test_mistakes_of_the_study_are_told_in_one_line(data, said, pancreas_study):

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from remodal.errors import UserError
 from remodal.intake.brats import SEQUENCES, BratsCase, find_cases
 from remodal.intake.datasets import CaseSource
+from remodal.intake.distributed import named_folder, require_images_of
 from remodal.intake.label_source import LabelSource
 
 if TYPE_CHECKING:
@@ -20,30 +20,9 @@ def cases(settings: "Settings") -> list[CaseSource]:
     Raises:
         UserError: no folder is named, it is none of BraTS, or the study wants another modality.
     """
-    require_sequences(settings)
-    if settings.data.folder is None:
-        raise UserError(
-            "no folder is named",
-            where="data.folder",
-            expected="the unpacked folder of BraTS",
-            remedy="add `data: {folder: PATH}`, or `data.folder=PATH` to the command",
-        )
-    return [case_source(case, settings) for case in find_cases(settings.data.folder)]
-
-
-def require_sequences(settings: "Settings") -> None:
-    """Check that a study asks for no other modalities.
-
-    Raises:
-        UserError: it does.
-    """
-    for modality in settings.data.modalities:
-        if modality not in SEQUENCES:
-            raise UserError(
-                f"`{modality}` is no sequence of BraTS",
-                where="data.modalities",
-                expected=f"one of {', '.join(SEQUENCES)}",
-            )
+    require_images_of(settings, SEQUENCES, "BraTS")
+    folder = named_folder(settings, "the unpacked folder of BraTS")
+    return [case_source(case, settings) for case in find_cases(folder)]
 
 
 def case_source(case: BratsCase, settings: "Settings") -> CaseSource:

@@ -13,7 +13,8 @@ from remodal.errors import UserError
 from remodal.intake.balance import balanced
 from remodal.intake.brats import BY_GRADE, SEQUENCES, BratsCase
 from remodal.intake.datasets import CaseSource
-from remodal.intake.datasets.brats import case_source, require_sequences
+from remodal.intake.datasets.brats import case_source
+from remodal.intake.distributed import require_images_of
 from remodal.intake.simulation import Simulation, simulation_options
 from remodal.results.paths import data_folder, scans_folder
 from remodal.settings.section import Section
@@ -76,7 +77,7 @@ def cases(settings: "Settings") -> list[CaseSource]:
     Raises:
         UserError: the study wants modalities that BraTS does not have.
     """
-    require_sequences(settings)
+    require_images_of(settings, SEQUENCES, "BraTS")
     options = simulation_options(settings)
     found = [patient(options, index) for index in range(options.cases)]
     scans = data_folder(settings.data_id)

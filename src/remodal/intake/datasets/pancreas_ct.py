@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource
+from remodal.intake.distributed import named_folder, require_images_of
 from remodal.intake.label_source import LabelSource
 from remodal.intake.pancreas_ct import MODALITY, PANCREAS, PancreasCase, find_cases
 
@@ -18,28 +18,9 @@ def cases(settings: "Settings") -> list[CaseSource]:
         UserError: no folder is named, it is none of Pancreas-CT, or the study wants another
             modality.
     """
-    require_ct(settings)
-    if settings.data.folder is None:
-        raise UserError(
-            "no folder is named",
-            where="data.folder",
-            expected="the folder of TCIA's Pancreas-CT and its labels",
-            remedy="add `data: {folder: PATH}`, or `data.folder=PATH` to the command",
-        )
-    return [case_source(case) for case in find_cases(settings.data.folder)]
-
-
-def require_ct(settings: "Settings") -> None:
-    """Check that a study asks for no other modality.
-
-    Raises:
-        UserError: it does.
-    """
-    for modality in settings.data.modalities:
-        if modality != MODALITY:
-            raise UserError(
-                f"`{modality}` is not in Pancreas-CT", where="data.modalities", expected=MODALITY
-            )
+    require_images_of(settings, [MODALITY], "Pancreas-CT")
+    folder = named_folder(settings, "the folder of TCIA's Pancreas-CT and its labels")
+    return [case_source(case) for case in find_cases(folder)]
 
 
 def case_source(case: PancreasCase) -> CaseSource:

@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 
 from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource
-from remodal.intake.datasets.pancreas_ct import case_source, require_ct
-from remodal.intake.pancreas_ct import PancreasCase, label_file, series_folder
+from remodal.intake.datasets.pancreas_ct import case_source
+from remodal.intake.distributed import require_images_of
+from remodal.intake.pancreas_ct import MODALITY, PancreasCase, label_file, series_folder
 from remodal.intake.simulation import Simulation, simulation_options
 from remodal.results.paths import data_folder, scans_folder
 from remodal.settings.section import Section
@@ -76,7 +77,7 @@ def cases(settings: "Settings") -> list[CaseSource]:
     Raises:
         UserError: the study wants modalities that Pancreas-CT does not have.
     """
-    require_ct(settings)
+    require_images_of(settings, [MODALITY], "Pancreas-CT")
     options = simulation_options(settings)
     data = data_folder(settings.data_id)
     numbers = range(1, options.cases + 1)

@@ -1,0 +1,66 @@
+"""The folder of a data set as it is distributed: what a study must say about it.
+
+Light (standard library only), since the Snakefile asks for the cases.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from remodal.errors import UserError
+
+if TYPE_CHECKING:
+    from remodal.settings import Settings
+
+
+def named_folder(settings: "Settings", expected: str) -> Path:
+    """The folder `data.folder`.
+
+    Args:
+        settings: the study.
+        expected: what kind of folder, for the error message.
+
+    Raises:
+        UserError: no folder is named, or it does not exist.
+    """
+    folder = settings.data.folder
+    if folder is None:
+        raise UserError(
+            "no folder is named",
+            where="data.folder",
+            expected=expected,
+            remedy="add `data: {folder: PATH}`, or `data.folder=PATH` to the command",
+        )
+    require_folder(folder, expected)
+    return folder
+
+
+def require_folder(folder: Path, expected: str) -> None:
+    """Check that a folder exists.
+
+    Raises:
+        UserError: it does not.
+    """
+    if not folder.is_dir():
+        raise UserError("there is no such folder", where=str(folder), expected=expected)
+
+
+def require_images_of(settings: "Settings", known: Iterable[str], data_set: str) -> None:
+    """Check that a study wants no image that a data set does not have.
+
+    Args:
+        settings: the study.
+        known: the modalities that there are.
+        data_set: its name, for the error message.
+
+    Raises:
+        UserError: it wants another modality.
+    """
+    known = list(known)
+    for modality in settings.data.modalities:
+        if modality not in known:
+            raise UserError(
+                f"`{modality}` is no image of {data_set}",
+                where="data.modalities",
+                expected=f"{'one of ' if known[1:] else ''}{', '.join(known)}",
+            )
