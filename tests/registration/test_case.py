@@ -190,6 +190,15 @@ def test_a_label_without_any_class_is_quarantined_unless_kept(abdomen, converted
     assert register_case(kept, "a", converted, tmp_path / "kept", **LABELLED).ok
 
 
+def test_a_label_flipped_out_of_the_body_is_quarantined(converted, tmp_path):
+    label = read_volume(converted / "label-venous.nii.gz").array
+    outside = np.zeros_like(label)
+    outside[:, :4, :4] = label[:, 15:19, 12:16]
+    draw_label(converted, outside, "venous")
+    register_case(settings_with(), "a", converted, tmp_path / "out", **LABELLED, quarantine=True)
+    assert_quarantined(tmp_path / "out", "100% of the label lies outside the body")
+
+
 def test_without_quarantine_a_bad_case_raises_and_leaves_nothing(converted, tmp_path):
     (converted / "arterial.json").unlink()
     with pytest.raises(BadCase, match="the arterial image is missing"):

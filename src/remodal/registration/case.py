@@ -15,6 +15,7 @@ from remodal.intake.datasets import require_labels
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.masks.reading import Mask, read_mask
 from remodal.registration.alignment import Alignment, Images, align
+from remodal.registration.label_place import check_label_place
 from remodal.registration.picture import Pair, draw_pairs
 from remodal.registration.transforms import Chain, warp_label, write_chain
 from remodal.registration.ways import mask_of
@@ -155,9 +156,9 @@ def _register(
     fixed_name = settings.registration.reference(present)
     fixed = read_volume(converted / f"{fixed_name}.nii.gz")
     details: dict[str, Any] = {"fixed": fixed_name, "method": settings.registration.method}
+    warnings = _check_labels(settings, record.case, drawn_on, converted)
     masks = _masks(settings, record.case, present, drawn_on, converted, studies)
     chains: dict[str, Chain | None] = {fixed_name: None}
-    warnings: list[str] = []
     pairs: list[Pair] = []
     for modality in present:
         if modality == fixed_name:
@@ -191,6 +192,27 @@ def _register(
     if masks:
         details["masks"] = {name: mask.origin for name, mask in masks.items()}
     return record.model_copy(update={"details": record.details | details, "warnings": warnings})
+
+
+def _check_labels(
+    settings: Settings, case: str, drawn_on: Sequence[str], converted: Path
+) -> list[str]:
+    """Check where the labels lie on the images that they were drawn on; return warnings.
+
+    Raises:
+        BadCase: one lies outside the body.
+    """
+    threshold = settings.registration.body_threshold
+    if threshold is None:
+        return []
+    warnings = []
+    for modality in drawn_on:
+        name = label_name(modality)
+        image, label = (read_volume(converted / f"{one}.nii.gz") for one in (modality, name))
+        _require_same_grid(label, image, f"{case}, {name}")
+        found = check_label_place(image, label.array, threshold, f"{case}, {name}")
+        warnings += [f"{name}: {warning}" for warning in found]
+    return warnings
 
 
 def _masks(
