@@ -57,12 +57,13 @@ def loss_of() -> Callable[..., Tensor]:
 
 @pytest.fixture
 def make_batch() -> Callable[..., Batch]:
-    """Make a seeded batch of two patches: `make_batch(modalities, classes)`."""
+    """Make a seeded batch of two patches: `make_batch(modalities, classes, context=...)`."""
 
-    def make(modalities=PHASES, classes: int = 1, seed: int = 0) -> Batch:
+    def make(modalities=PHASES, classes: int = 1, seed: int = 0, context=(0, 0, 0)) -> Batch:
         generator = torch.Generator().manual_seed(seed)
         shape = (8, 16, 16)
-        images = {name: torch.randn(2, 1, *shape, generator=generator) for name in modalities}
+        whole = [side + 2 * more for side, more in zip(shape, context)]
+        images = {name: torch.randn(2, 1, *whole, generator=generator) for name in modalities}
         label = torch.randint(0, classes + 1, (2, *shape), generator=generator)
         return Batch(images, {"venous": label}, torch.ones(2, dtype=torch.bool))
 

@@ -61,7 +61,8 @@ def test_every_trainable_weight_is_trained(build, make_batch, loss_of, name, opt
     classes = classes_of(name)
     method = build(name, classes=classes, **options)
     for seed in range(6):
-        loss_of(method, make_batch(classes=classes), seed).backward()
+        batch = make_batch(classes=classes, context=method.context)
+        loss_of(method, batch, seed).backward()
     for key, parameter in method.network.named_parameters():
         assert (parameter.grad is not None) is parameter.requires_grad, key
     groups = method.optimisations(RecipeSettings())["loss"].parameters
@@ -72,7 +73,7 @@ def test_every_trainable_weight_is_trained(build, make_batch, loss_of, name, opt
 def test_probabilities_are_a_distribution_over_classes(build, make_batch, name, options):
     classes = classes_of(name)
     method = build(name, classes=classes, **options)
-    p = method.probabilities(make_batch().images)
+    p = method.probabilities(make_batch(context=method.context).images)
     assert p.shape == (2, classes + 1, 8, 16, 16)
     assert p.min() >= 0
     torch.testing.assert_close(p.sum(1), torch.ones(2, 8, 16, 16))
@@ -86,9 +87,10 @@ def test_prediction_evaluates_one_head_for_each_model(build, make_batch, name):
         if isinstance(module, Heads):
             for level, head in enumerate(module):
                 head.register_forward_hook(lambda *_, level=level: called.append(level))
-    method.probabilities(make_batch().images)
+    batch = make_batch(context=method.context)
+    method.probabilities(batch.images)
     assert set(called) <= {0}
-    method.objective(make_batch(), FIRST)
+    method.objective(batch, FIRST)
     assert max(called, default=0) == (1 if name in DEEPLY_SUPERVISED else 0)
 
 
@@ -98,10 +100,10 @@ def test_but_for_dropout_and_batch_norm_the_result_is_the_same_in_training_and_i
 ):
     drops = any(option.name == "dropout" for option in method_options(name))
     method = build(name, **({"dropout": 0.0} if drops else {}))
-    images = make_batch().images
+    images = make_batch(context=method.context).images
     method.network.train()
     for module in method.network.modules():
-        if isinstance(module, nn.BatchNorm3d):
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
             module.eval()
     expected = method.probabilities(images)
     method.network.eval()
@@ -110,8 +112,10 @@ def test_but_for_dropout_and_batch_norm_the_result_is_the_same_in_training_and_i
 
 @pytest.mark.parametrize("name", [name for name in method_origins() if name != "ms_ensemble"])
 def test_a_few_steps_lower_the_loss(build, make_batch, loss_of, name):
-    method, batch = build(name), make_batch()
-    batch.label.copy_(batch.images["arterial"][:, 0] > 1)
+    method = build(name)
+    batch, more = make_batch(context=method.context), method.context[0]
+    image = batch.images["arterial"][:, 0]
+    batch.label.copy_(image[:, more : image.shape[1] - more] > 1)
     optimiser = torch.optim.Adam(method.optimisations(RecipeSettings())["loss"].parameters, lr=0.01)
     losses = []
     for _ in range(12):
@@ -128,7 +132,7 @@ def test_the_same_seed_gives_the_same_loss_and_gradient(build, make_batch, loss_
     results, classes = [], classes_of(name)
     for _ in range(2):
         method = build(name, classes=classes)
-        loss = loss_of(method, make_batch(classes=classes))
+        loss = loss_of(method, make_batch(classes=classes, context=method.context))
         loss.backward()
         gradients = [p.grad for p in method.network.parameters() if p.grad is not None]
         results.append([loss, *gradients])
@@ -137,7 +141,8 @@ def test_the_same_seed_gives_the_same_loss_and_gradient(build, make_batch, loss_
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
 def test_the_maps_to_be_shown_are_those_named(build, make_batch, name, options):
-    method, images = build(name, **options), make_batch().images
+    method = build(name, **options)
+    images = make_batch(context=method.context).images
     maps = method.attention(images)
     assert list(maps) == method.maps
     assert all(shown.shape == (2, 1, 8, 16, 16) for shown in maps.values())
@@ -145,14 +150,16 @@ def test_the_maps_to_be_shown_are_those_named(build, make_batch, name, options):
 
 @pytest.mark.parametrize("name", method_origins())
 def test_convolutions_are_channels_last(build, name):
+    formats = {nn.Conv2d: torch.channels_last, nn.Conv3d: torch.channels_last_3d}
     for module in build(name).network.modules():
-        if isinstance(module, nn.Conv3d):
-            assert module.weight.is_contiguous(memory_format=torch.channels_last_3d)
+        if type(module) in formats:
+            assert module.weight.is_contiguous(memory_format=formats[type(module)])
 
 
 @pytest.mark.parametrize("name", method_origins())
 def test_bfloat16_autocast_stays_near_full_precision(build, make_batch, loss_of, name):
-    method, batch = build(name), make_batch()
+    method = build(name)
+    batch = make_batch(context=method.context)
     expected = loss_of(method, batch)
     with torch.autocast("cpu", torch.bfloat16):
         loss = loss_of(method, batch)

@@ -4,31 +4,33 @@ import pytest
 import torch
 from torch import nn
 
-from remodal.networks.batch_norm import BatchNorm
-from remodal.networks.slab_norm import SLAB
+from remodal.networks.batch_norm import BatchNorm, BatchNorm2d
+from remodal.networks.slab_norm import CHANNELS_LAST, SLAB
 
-FORMATS = [torch.contiguous_format, torch.channels_last_3d]
 MANY, FEW = (2, 3, 17, 33, 29), (2, 3, 3, 5, 5)
+MANY_2D, FEW_2D = (2, 3, 17 * 33, 29), (2, 3, 15, 5)
 
 
 def test_the_shapes_have_many_slabs_and_less_than_one():
     assert torch.empty(MANY)[:, 0].numel() > 3 * SLAB > torch.empty(FEW)[:, 0].numel()
 
 
-def norms(channels):
-    """Ours, and PyTorch's in float64 with the same weights."""
+def norms(shape):
+    """Ours for features of this shape, and PyTorch's in float64 with the same weights."""
     torch.manual_seed(0)
-    ours, precise = BatchNorm(channels), nn.BatchNorm3d(channels)
+    kinds = {4: (BatchNorm2d, nn.BatchNorm2d), 5: (BatchNorm, nn.BatchNorm3d)}
+    ours, precise = (kind(shape[1]) for kind in kinds[len(shape)])
     nn.init.normal_(ours.weight)
     nn.init.normal_(ours.bias)
     precise.load_state_dict(ours.state_dict())
     return ours, precise.double()
 
 
-@pytest.mark.parametrize("shape", [MANY, FEW])
-@pytest.mark.parametrize("format", FORMATS)
-def test_values_gradient_and_running_statistics(shape, format):
-    ours, precise = norms(shape[1])
+@pytest.mark.parametrize("shape", [MANY, FEW, MANY_2D, FEW_2D])
+@pytest.mark.parametrize("last", [False, True])
+def test_values_gradient_and_running_statistics(shape, last):
+    ours, precise = norms(shape)
+    format = CHANNELS_LAST[len(shape)] if last else torch.contiguous_format
     features = (torch.randn(shape) * 3 + 2).contiguous(memory_format=format).requires_grad_()
     twin = features.detach().double().requires_grad_()
     above = torch.randn(shape)
@@ -46,7 +48,7 @@ def test_values_gradient_and_running_statistics(shape, format):
 
 
 def test_evaluation_uses_the_running_statistics_and_leaves_them():
-    ours, precise = norms(3)
+    ours, precise = norms(MANY)
     features = torch.randn(MANY).contiguous(memory_format=torch.channels_last_3d)
     for norm in (ours, precise):
         norm.train()

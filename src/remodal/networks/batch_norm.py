@@ -6,14 +6,11 @@ from torch import Tensor, nn
 from remodal.networks.slab_norm import loses_precision, slab_norm, slab_statistics
 
 
-class BatchNorm(nn.BatchNorm3d):
-    """BatchNorm3d (eps 1e-5, momentum 0.1, affine, running statistics).
-
-    With several devices, each normalises over its own samples.
-    """
+class _Precise(nn.Module):
+    """What batch norm in 2-D and in 3-D have in common."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """Normalise each channel of (B, C, Z, Y, X) over samples and voxels.
+        """Normalise each channel of (B, C, Y, X) or (B, C, Z, Y, X) over samples and voxels.
 
         In training it does so by the batch's statistics, which move the running ones; in evaluation
         by the running ones.
@@ -31,3 +28,14 @@ class BatchNorm(nn.BatchNorm3d):
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(unbiased, self.momentum)
         self.num_batches_tracked += 1
+
+
+class BatchNorm(_Precise, nn.BatchNorm3d):
+    """BatchNorm3d (eps 1e-5, momentum 0.1, affine, running statistics).
+
+    With several devices, each normalises over its own samples.
+    """
+
+
+class BatchNorm2d(_Precise, nn.BatchNorm2d):
+    """The same for slices, (B, C, Y, X)."""

@@ -14,15 +14,22 @@ from torch.autograd.function import once_differentiable
 #: Voxels whose sums are precise enough in float32: off by about 1e-6.
 SLAB = 4096
 
+#: Channels-last order of images and of volumes, by their number of axes.
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+
 
 def loses_precision(features: Tensor) -> bool:
-    """Whether PyTorch's batch norm of (B, C, Z, Y, X) adds up too many voxels in float32."""
+    """Whether PyTorch's batch norm of (B, C, ...) adds up too many voxels in float32.
+
+    Args:
+        features: (B, C, Y, X) or (B, C, Z, Y, X).
+    """
     return (
         features.device.type == "cpu"
         and features.dtype == torch.float32
         and features[:, 0].numel() > SLAB
         and features.shape[1] > 1
-        and features.is_contiguous(memory_format=torch.channels_last_3d)
+        and features.is_contiguous(memory_format=CHANNELS_LAST[features.dim()])
     )
 
 
@@ -32,9 +39,9 @@ def slab_statistics(features: Tensor) -> tuple[Tensor, Tensor]:
     They are combined from those of slabs as in Chan, Golub and LeVeque (1983).
 
     Args:
-        features: (B, C, Z, Y, X), channels-last.
+        features: (B, C, Y, X) or (B, C, Z, Y, X), channels-last.
     """
-    slabs = features.permute(0, 2, 3, 4, 1).flatten(end_dim=3).split(SLAB)
+    slabs = features.movedim(1, -1).flatten(end_dim=-2).split(SLAB)
     found = [torch.ops.aten.batch_norm_update_stats(slab, None, None, 0.0) for slab in slabs]
     means, variances = (torch.stack(part).double() for part in zip(*found))
     sizes = torch.tensor([len(slab) for slab in slabs], dtype=torch.float64)[:, None]
@@ -51,7 +58,7 @@ def slab_norm(
     eps: float,
     statistics: tuple[Tensor, Tensor],
 ) -> Tensor:
-    """Batch norm of channels-last (B, C, Z, Y, X) by its own `slab_statistics`, differentiable."""
+    """Batch norm of channels-last (B, C, ...) by its own `slab_statistics`, differentiable."""
     return _SlabNorm.apply(features, weight, bias, eps, *statistics)
 
 
