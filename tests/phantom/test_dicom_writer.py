@@ -1,5 +1,4 @@
 import numpy as np
-import pydicom
 import pytest
 import SimpleITK as sitk
 
@@ -8,7 +7,6 @@ from remodal.geometry.volume import Geometry, Volume
 from remodal.phantom.dicom_writer import (
     SeriesDescription,
     draw_examination,
-    write_segmentation,
     write_series,
 )
 
@@ -50,26 +48,11 @@ def test_a_folder_that_cannot_be_written_is_named(volume, examination, tmp_path)
         write_series(tmp_path / "file" / "venous", volume, examination, VENOUS)
 
 
-def test_a_written_segmentation_names_its_segments_and_their_slices(
-    volume, examination, tmp_path, read_series, read_labels
-):
-    slices, _ = write_series(tmp_path / "venous", volume, examination, VENOUS)
-    labels = np.zeros(GEOMETRY.shape, np.uint8)
-    labels[1:4, 2:9, 3:8] = 1
-    labels[2, 4:6, 5:7] = 2
-    write_segmentation(tmp_path / "label.dcm", labels, slices, examination)
+def test_files_and_slices_may_be_numbered_from_the_feet(volume, examination, tmp_path, read_series):
+    series = SeriesDescription("venous", 3, 70.0, from_head=False, numbered_files=True)
+    written, _ = write_series(tmp_path / "venous", volume, examination, series)
+    assert [int(one.InstanceNumber) for one in written] == [1, 2, 3, 4, 5]
+    names = sorted(path.name for path in (tmp_path / "venous").iterdir())
+    assert names == [f"1-{number:03d}.dcm" for number in range(1, 6)]
     image = read_series(tmp_path / "venous")
-    np.testing.assert_array_equal(read_labels(tmp_path / "label.dcm", image), labels)
-
-
-def test_nothing_depends_on_the_clock(volume, examination, tmp_path):
-    content = []
-    for name in ("first", "second"):
-        slices, digest = write_series(tmp_path / name / "venous", volume, examination, VENOUS)
-        labels = np.ones(GEOMETRY.shape, np.uint8)
-        write_segmentation(tmp_path / name / "label.dcm", labels, slices, examination)
-        content.append((digest, (tmp_path / name / "label.dcm").read_bytes()))
-    assert content[0] == content[1]
-    dataset = pydicom.dcmread(tmp_path / "first" / "label.dcm")
-    dates = {e.value for e in dataset.iterall() if e.VR == "DA" and e.value}
-    assert all(date.startswith("2021") for date in dates)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), volume.array)

@@ -50,7 +50,7 @@ class PancreasCase:
 
 
 def series_folder(root: Path, number: int) -> Path:
-    """Where a case's study lies below a folder of both archives."""
+    """Where a case's series lies below a folder of both archives."""
     return root / "Pancreas-CT" / f"PANCREAS_{number:04d}"
 
 

@@ -1,7 +1,7 @@
-"""DICOM as a scanner and an annotation tool would send it.
+"""DICOM as a scanner would send it.
 
 All identifiers come from the seed and all dates are fixed, so the same patient gives the same
-bytes. File names are in no particular order, as in exports from a PACS.
+bytes. File names are in no particular order, as in exports from a PACS, unless they are numbered.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from remodal.geometry.volume import Volume
 from remodal.phantom.scanner import HU_RANGE
-from remodal.results.files import atomic_path, explain, sha256
+from remodal.results.files import explain, sha256
 
-_EQUIPMENT = {
+EQUIPMENT = {
     "Manufacturer": "remodal",
     "ManufacturerModelName": "Simulated CT",
     "DeviceSerialNumber": "0",
@@ -99,7 +99,8 @@ def _put(dataset: Dataset, values: dict) -> None:
         setattr(dataset, name, value)
 
 
-def _time(moment: datetime) -> str:
+def dicom_time(moment: datetime) -> str:
+    """A time of day as DICOM has it."""
     return moment.strftime("%H%M%S.%f")
 
 
@@ -119,7 +120,7 @@ def _series_template(
     """Everything that the slices of a CT series share (CT Image IOD, PS3.3 A.3)."""
     dataset = Dataset()
     for values in (
-        _EQUIPMENT,
+        EQUIPMENT,
         _who(examination),
         _series_and_study(examination, series, volume),
         _acquisition(volume, examination.scope),
@@ -146,7 +147,7 @@ def _who(examination: Examination) -> dict:
 def _series_and_study(examination: Examination, series: SeriesDescription, volume: Volume) -> dict:
     """Study, Series, Frame of Reference and SOP Common modules (PS3.3 C.7.2 to C.7.4, C.12.1)."""
     scanned = examination.started + timedelta(seconds=series.delay)
-    day, time = scanned.strftime("%Y%m%d"), _time(scanned)
+    day, time = scanned.strftime("%Y%m%d"), dicom_time(scanned)
     return {
         "SpecificCharacterSet": "ISO_IR 100",
         "SOPClassUID": CTImageStorage,
@@ -154,7 +155,7 @@ def _series_and_study(examination: Examination, series: SeriesDescription, volum
         "SeriesDate": day,
         "AcquisitionDate": day,
         "ContentDate": day,
-        "StudyTime": _time(examination.started - timedelta(minutes=3)),
+        "StudyTime": dicom_time(examination.started - timedelta(minutes=3)),
         "SeriesTime": time,
         "AcquisitionTime": time,
         "ContentTime": time,
@@ -206,8 +207,8 @@ def _contrast(examination: Examination) -> dict:
         "ContrastBolusAgent": "Iodinated contrast 350 mg/ml",
         "ContrastBolusRoute": "Intravenous",
         "ContrastBolusVolume": str(examination.agent_volume),
-        "ContrastBolusStartTime": _time(examination.started),
-        "ContrastBolusStopTime": _time(examination.started + timedelta(seconds=duration)),
+        "ContrastBolusStartTime": dicom_time(examination.started),
+        "ContrastBolusStopTime": dicom_time(examination.started + timedelta(seconds=duration)),
         "ContrastBolusTotalDose": str(examination.agent_volume),
         "ContrastFlowRate": _number(rate),
         "ContrastFlowDuration": f"{duration:.1f}",
@@ -303,73 +304,3 @@ def _whole_folder(folder: Path) -> Iterator[Path]:
             fresh.rename(folder)
     except OSError as error:
         raise explain(error, folder) from error
-
-
-_SEGMENTS = ("Liver", "Tumour")
-
-
-def write_segmentation(
-    path: Path, labels: np.ndarray, images: list[Dataset], examination: Examination
-) -> None:
-    """Write labels as a DICOM SEG (binary) on a CT series: segment 1 liver, segment 2 tumour.
-
-    Args:
-        path: file to write.
-        labels: uint8 (z, y, x): 0 background, 1 liver without its tumours, 2 tumour.
-        images: the series' slices in the same order.
-        examination: the study.
-    """
-    import highdicom
-    from pydicom.sr.codedict import codes
-
-    meanings = (
-        (codes.SCT.Organ, codes.SCT.Liver),
-        (codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Neoplasm),
-    )
-    descriptions = [
-        highdicom.seg.SegmentDescription(
-            segment_number=number,
-            segment_label=label,
-            segmented_property_category=category,
-            segmented_property_type=kind,
-            algorithm_type="MANUAL",
-            tracking_id=label,
-            tracking_uid=examination.uid("segment", label),
-        )
-        for number, (label, (category, kind)) in enumerate(zip(_SEGMENTS, meanings), 1)
-    ]
-    dataset = highdicom.seg.Segmentation(
-        source_images=images,
-        pixel_array=labels,
-        segmentation_type="BINARY",
-        segment_descriptions=descriptions,
-        series_instance_uid=examination.uid("series", "label"),
-        series_number=100,
-        sop_instance_uid=examination.uid("label"),
-        instance_number=1,
-        manufacturer=_EQUIPMENT["Manufacturer"],
-        manufacturer_model_name=_EQUIPMENT["ManufacturerModelName"],
-        software_versions=_EQUIPMENT["SoftwareVersions"],
-        device_serial_number=_EQUIPMENT["DeviceSerialNumber"],
-        content_description="Liver and tumours",
-        content_label="LIVER_TUMOUR",
-    )
-    _without_clock(dataset, examination)
-    with atomic_path(path) as temporary:
-        dataset.save_as(temporary)
-
-
-def _without_clock(dataset: Dataset, examination: Examination) -> None:
-    """Replace what the writing library takes from the clock or draws at random."""
-    annotated = examination.started + timedelta(days=1)
-    fixed = {
-        "InstanceCreationDate": annotated.strftime("%Y%m%d"),
-        "ContentDate": annotated.strftime("%Y%m%d"),
-        "InstanceCreationTime": _time(annotated),
-        "ContentTime": _time(annotated),
-        "ContributionDateTime": annotated.strftime("%Y%m%d%H%M%S"),
-        "DimensionOrganizationUID": examination.uid("dimensions"),
-    }
-    for element in dataset.iterall():
-        if element.keyword in fixed:
-            element.value = fixed[element.keyword]

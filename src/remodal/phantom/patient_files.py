@@ -24,7 +24,6 @@ from remodal.phantom.canvas import Canvas
 from remodal.phantom.dicom_writer import (
     SeriesDescription,
     draw_examination,
-    write_segmentation,
     write_series,
 )
 from remodal.phantom.lesions import (
@@ -41,6 +40,7 @@ from remodal.phantom.scanner import (
     noise_profile,
     scanned,
 )
+from remodal.phantom.segmentation_writer import write_segmentation
 from remodal.results.files import sha256
 from remodal.results.records import Record, write_record
 
