@@ -6,7 +6,10 @@ import shutil
 
 import pytest
 import torch
+import yaml
 
+from remodal.intake.datasets import sources
+from remodal.settings.data import DataSettings
 from tests.workspace import ROOT
 
 pytestmark = pytest.mark.xdist_group("workflow")
@@ -115,6 +118,14 @@ def test_the_studies_of_brats_that_the_docs_describe_are_valid(tmp_path):
     assert (made[0].data.source, made[0].data_id) == ("brats", "brats_2023")
     assert (ROOT / made[1].splits.file).is_file()
     assert made[1].splits.fold_count == 3
+
+
+def test_the_data_sets_that_the_docs_describe_are_valid():
+    """Each is a section of a study, for a source that exists."""
+    described = [yaml.safe_load(block) for block in blocks(ROOT / "docs/add-a-data-set.md", "yaml")]
+    found = [DataSettings.model_validate(one["data"]) for one in described if list(one) == ["data"]]
+    assert {data.source for data in found} == {"left_atrium", "msd"}
+    assert {data.source for data in found} <= set(sources())
 
 
 def test_every_link_between_the_pages_leads_somewhere():
