@@ -209,6 +209,11 @@ def test_a_case_that_lacks_a_modality_is_listed_with_its_use_and_is_no_quarantin
     assert counts["MAML"] == "–"
 
 
+def test_without_being_asked_for_surfaces_the_page_has_none(page):
+    assert "#surfaces" not in page
+    assert 'id="surfaces"' not in page
+
+
 def test_without_such_cases_nothing_is_said_of_them(page):
     assert "lack a modality" not in page
     assert "without every modality" not in page

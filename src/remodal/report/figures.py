@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from remodal.report.comparison import heading
+from remodal.report.measured import Measured, measured
 from remodal.report.slices import Panel, read_axial
 from remodal.report.views import Source, View, written
 from remodal.settings import Settings
@@ -35,22 +36,6 @@ class Example:
     rows: list[Row]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A predicted case and its Dice in percent, averaged over the regions."""
-
-    case: str
-    group: str
-    fold: int
-    seed: int
-    dice: float
-
-    @property
-    def prediction(self) -> tuple[str, int, int]:
-        """What identifies the prediction of one method in one scenario."""
-        return self.case, self.fold, self.seed
-
-
 def attention_examples(source: Source, cases: pd.DataFrame, count: int = 2) -> list[Example]:
     """Attention maps beside the image and the output.
 
@@ -58,7 +43,7 @@ def attention_examples(source: Source, cases: pd.DataFrame, count: int = 2) -> l
     different group if groups are given.
     """
     for method, scenario in _multimodal_cells(source.settings):
-        runs = _measured(cases, method, scenario)
+        runs = measured(cases, method, scenario)
         shown: list[Example] = []
         groups: set[str] = set()
         for run in sorted(runs, key=lambda run: (-run.dice, run.case)):
@@ -168,23 +153,14 @@ def _alone(settings: Settings, scenario: str) -> str:
     return f"With the {settings.scenarios[scenario].present[0]} image alone"
 
 
-def _measured(cases: pd.DataFrame, method: str, scenario: str) -> list[Measured]:
-    """A cell's cases with a Dice, by name, each with the first seed that measured it."""
-    cell = cases[(cases["method"] == method) & (cases["scenario"] == scenario)]
-    of_runs = cell.groupby(["case", "group", "fold", "seed"], as_index=False)["dice"].mean()
-    first = of_runs.sort_values(["case", "fold", "seed"]).drop_duplicates("case")
-    known = first[first["dice"].notna()]
-    return [Measured(*row) for row in known.itertuples(index=False, name=None)]
-
-
 def _gains(
     source: Source, cases: pd.DataFrame, scenario: str, rival: str, ours: str
 ) -> list[tuple[Measured, Measured]]:
     """Our and the rival's result for each case with all files, by decreasing gain in Dice."""
-    rivals = {run.prediction: run for run in _measured(cases, rival, scenario)}
+    rivals = {run.prediction: run for run in measured(cases, rival, scenario)}
     pairs = [
         (run, rivals[run.prediction])
-        for run in _measured(cases, ours, scenario)
+        for run in measured(cases, ours, scenario)
         if run.prediction in rivals
         and source.has_images(run.case)
         and all(
@@ -251,7 +227,7 @@ def _dice_of(cases: pd.DataFrame, method: str, scenario: str, chosen: Measured) 
     """Dice of the very prediction that is shown."""
     found = {
         run.prediction: run.dice
-        for run in _measured(cases[cases["seed"] == chosen.seed], method, scenario)
+        for run in measured(cases[cases["seed"] == chosen.seed], method, scenario)
     }
     value = found.get(chosen.prediction)
     return "Dice undefined" if value is None else f"Dice {value:.1f} %"

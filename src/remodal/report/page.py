@@ -37,6 +37,7 @@ from remodal.report.preparation_text import label_use
 from remodal.report.quality import failed_predictions, quarantined, registration_quality, warnings
 from remodal.report.runs import Run, trained_runs
 from remodal.report.slices import OUTLINES
+from remodal.report.surface_figures import surface_figures
 from remodal.report.tables import cases_csv, study_cases
 from remodal.report.training_text import what_was_trained
 from remodal.report.views import Source
@@ -144,7 +145,7 @@ def _content(
         "simulated": f" {SIMULATED}" if settings.data.simulated else "",
         "label_use": label_use(settings),
         "regions": len(settings.data.regions),
-        "sections": _sections(tables),
+        "sections": _sections(settings, tables),
         "glance": at_a_glance(cases, splits, runs, claims, len(stopped), incomplete),
         "tables": tables,
         "table_files": {table.name: _table_files(table) for table in tables},
@@ -178,13 +179,15 @@ def _content(
     }
 
 
-def _sections(tables: Sequence[Table]) -> list[tuple[str, str]]:
+def _sections(settings: Settings, tables: Sequence[Table]) -> list[tuple[str, str]]:
     """Anchors and titles of the table of contents."""
+    surfaces = [("surfaces", "Surfaces")] if settings.figures.surfaces else []
     return [
         *((table.name, table.title.split(".")[0]) for table in tables),
         ("claims", "Claims"),
         ("spread", "Spread over cases"),
         ("metrics", "All metrics, lesions"),
+        *surfaces,
         ("attention", "Attention"),
         ("failures", "Where one modality fails"),
         ("curves", "Training curves"),
@@ -246,7 +249,8 @@ def _pictures(source: Source, cases: pd.DataFrame) -> dict[str, Any]:
     """Examples of cases; a study without Dice has none."""
     if "dice" not in cases:
         lacking = "Dice was not measured."
-        return {"attention": [], "failures": [], "failures_lacking": lacking, "outlines": ""}
+        none: dict[str, Any] = {key: [] for key in ("attention", "failures", "surfaces")}
+        return none | {"failures_lacking": lacking, "outlines": ""}
     failures = failure_examples(source, cases)
     shown = {example.scenario for example in failures}
     lacking = [
@@ -262,6 +266,7 @@ def _pictures(source: Source, cases: pd.DataFrame) -> dict[str, Any]:
         text = "No table of this study compares methods on a single modality."
     return {
         "attention": attention_examples(source, cases),
+        "surfaces": surface_figures(source, cases),
         "outlines": _outlines(source.settings),
         "failures": failures,
         "failures_lacking": text,

@@ -10,6 +10,7 @@ from remodal.results.paths import Training
 from remodal.settings.compute import ComputeSettings
 from remodal.settings.data import DataSettings
 from remodal.settings.evaluation import InferenceSettings, MetricsSettings, TrackingSettings
+from remodal.settings.figures import FigureSettings, SurfaceSettings
 from remodal.settings.layout import cells_of, columns_of
 from remodal.settings.merging import merge, problems
 from remodal.settings.names import (
@@ -68,6 +69,7 @@ class Settings(Section):
     )
     tables: dict[str, TableSettings] = Field(default_factory=dict)
     claims: list[ClaimSettings] = Field(default_factory=list)
+    figures: FigureSettings = Field(default_factory=FigureSettings)
 
     @property
     def study_id(self) -> str:
@@ -234,6 +236,8 @@ class Settings(Section):
             self._require_known_cells(name, table)
             require_known(f"tables.{name}.reference", table.reference, self._shown)
             require_known(f"tables.{name}.reference", table.reference.values(), self.methods)
+        for number, shown in enumerate(self.figures.surfaces, 1):
+            self._require_known_surfaces(f"figures.surfaces {number}", shown)
         for number, claim in enumerate(self.claims, 1):
             for cell in [*claim.first, *claim.second]:
                 require_known(f"claims {number}", [cell.method], self.methods)
@@ -241,6 +245,18 @@ class Settings(Section):
                 named = [cell.region] if cell.region else []
                 require_known(f"claims {number}, region", named, self.data.regions)
         return self
+
+    def _require_known_surfaces(self, where: str, shown: SurfaceSettings) -> None:
+        require_known(f"{where}, table", [shown.table], self.tables)
+        measured = {
+            cell.scenario
+            for row in self.cells_of(self.tables[shown.table])
+            for cell in row
+            if cell.scenario in self.scenarios and cell.metric
+        }
+        if shown.scenario or len(measured) != 1:
+            require_known(f"{where}, scenario", [shown.scenario], sorted(measured))
+        require_known(f"{where}, region", filter(None, [shown.region]), self.data.regions)
 
     def _require_known_cells(self, name: str, table: TableSettings) -> None:
         try:
