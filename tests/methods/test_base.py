@@ -39,6 +39,11 @@ VARIANTS = [
     ("cct", {}),
     ("dan", {}),
     ("sassnet", {}),
+    ("mc_fcn", {}),
+    ("mc_fcn", {"batch_norm": True}),
+    ("mw_unet", {}),
+    ("pa_resseg", {}),
+    ("pa_resseg", {"attention": "column_sums", "target": "arterial", "threshold": 0.5}),
 ]
 
 #: Methods of one class; the others have two in these tests.

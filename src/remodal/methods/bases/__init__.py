@@ -1,0 +1,1 @@
+"""What kinds of methods share; nothing here is a method."""
