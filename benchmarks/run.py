@@ -24,6 +24,7 @@ ORDER = (
     "registration",
     "patches",
     "training_step",
+    "level_set",
     "instruction_sets",
     "inference",
     "surface_distances",

@@ -38,32 +38,30 @@ def foreground_of(level: Tensor, k: float) -> Tensor:
 
 
 def _level_set(mask: Tensor, empty: Empty) -> Tensor:
-    if not mask.any():
+    bits = mask.view(torch.uint8)  # reduced many times as fast as booleans on a CPU
+    if not bits.any():
         return torch.full(mask.shape, 0.0 if empty == "repo_zero" else 1.0, device=mask.device)
-    if mask.all():
+    if bits.all():
         return torch.full(mask.shape, -1.0, device=mask.device)
-    outside, inside = squared_distance(mask), _squared_depth(mask)
-    level = _scaled(outside) - _scaled(inside)
-    return level.masked_fill_(inside == 1, 0).float()
+    level = _scaled(squared_distance(mask))
+    box = _box_around(bits)
+    depth = squared_distance(~mask[box])
+    level[box] -= _scaled(depth)
+    level[box].masked_fill_(depth == 1, 0)
+    return level.float()
 
 
-def _squared_depth(mask: Tensor) -> Tensor:
-    """Squared distance to the background, 0 there.
-
-    It is computed in the box of the mask and one voxel around it: for a voxel of the mask, nothing
-    beyond is nearer.
-    """
+def _box_around(bits: Tensor) -> tuple[slice, ...]:
+    """The box of a mask and one voxel around it, beyond which lies no nearest background."""
     box = []
-    for axis in range(mask.dim()):
-        others = [other for other in range(mask.dim()) if other != axis]
-        occupied = mask.any(dim=others).nonzero()
+    for axis in range(bits.dim()):
+        others = [other for other in range(bits.dim()) if other != axis]
+        occupied = bits.amax(dim=others).nonzero()
         box.append(slice(max(int(occupied[0]) - 1, 0), int(occupied[-1]) + 2))
-    depth = torch.zeros(mask.shape, device=mask.device)
-    depth[tuple(box)] = squared_distance(~mask[tuple(box)])
-    return depth
+    return tuple(box)
 
 
 def _scaled(squared: Tensor) -> Tensor:
     """Distances divided by the largest; float64, so that the result is rounded only once."""
     distance = squared.double().sqrt_()
-    return distance / distance.max()
+    return distance.div_(distance.max())
