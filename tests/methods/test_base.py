@@ -44,6 +44,12 @@ VARIANTS = [
     ("mw_unet", {}),
     ("pa_resseg", {}),
     ("pa_resseg", {"attention": "column_sums", "target": "arterial", "threshold": 0.5}),
+    ("sam_urim", {}),
+    ("sam_urim", {"fusion": "add", "uncertain_region": False, "shared": False}),
+    ("sam_urim", {"fusion": "weights", "backbone": "resnet50", "exchange": False}),
+    ("sam_urim", {"fusion": "phase_attention", "backbone": "unet", "detach_mask": True}),
+    ("sam_urim", {"fusion": "concat_input", "backbone": "unet"}),
+    ("sam_urim", {"fusion": "concat_output", "backbone": "unet", "shared": False}),
 ]
 
 #: Methods of one class; the others have two in these tests.

@@ -34,6 +34,24 @@ def test_the_numbers_of_weights_are_right():
         assert f"{count / 1e6:.2f}" == millions, name
 
 
+def test_the_rows_of_sam_urim_have_the_numbers_of_weights_that_are_listed():
+    _, table = PAGE.split("## The rows of SAM + URIM")
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]*) \| ([\d., ]+) \|$", table, re.MULTILINE)
+    for row, options, numbers in rows:
+        written = re.findall(r"{.*?}", options) or ["{}"]
+        counts = []
+        for text in written:
+            modalities = ["venous"] if row == "SP" else ["arterial", "venous"]
+            with torch.device("meta"):
+                method = build_method(
+                    "sam_urim", modalities, 1, NetworkSettings(), yaml.safe_load(text)
+                )
+            count = sum(parameter.numel() for parameter in method.network.parameters())
+            counts.append(f"{count / 1e6:.2f}")
+        assert ", ".join(counts) == numbers, row
+    assert len(rows) == 7
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_a_papers_own_recipe_is_valid(name):
     row = MethodSettings.model_validate(ROWS[name])

@@ -178,16 +178,15 @@ def initialise(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def make_backbone(name: Name, inputs: int, width: int, most: int) -> Backbone:
+def make_backbone(name: Name, inputs: int, width: int) -> Backbone:
     """A backbone by name.
 
     Args:
         name: which one.
         inputs: channels of the slices.
         width: channels after block 1 (64 as published), doubled from block to block.
-        most: cap of the doubling; ResNets have four times as many at the end of a bottleneck.
     """
-    doubled = [min(width * 2**step, most) for step in range(5)]
+    doubled = [width * 2**step for step in range(5)]
     if name == "unet":
         return UNetEncoder(inputs, doubled)
     return ResNet(inputs, [width, *doubled[:4]], grouped=name == "resnext50")
