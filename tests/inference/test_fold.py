@@ -10,7 +10,7 @@ import torch
 from remodal.errors import FaultOfOurs, UserError
 from remodal.inference import fold as fold_module
 from remodal.inference.fold import infer_fold
-from remodal.inference.foreign import cut_or_padded
+from remodal.inference.foreign import Pairing, cut_or_padded
 from remodal.inference.images import RegisteredImages
 from remodal.inference.sliding_window import sliding_window
 from remodal.intake.nifti import read_volume
@@ -105,6 +105,26 @@ def test_attention_maps_are_written_where_all_modalities_are_there(study, tmp_pa
     restored = restore_image(expected[0].numpy(), details)
     assert found.geometry.agrees_with(restored.geometry)
     np.testing.assert_allclose(found.array, restored.array, atol=1 / 512)
+
+
+def test_what_was_cropped_away_is_outside_a_level_set_and_without_attention(study, tmp_path):
+    """A map with values below zero is a level set."""
+    details = read_record(study.preprocessed / "b.json").details
+    shape = tuple(details["shape"])
+    level_set = np.full(shape, 0.5, np.float32)
+    level_set[1:3, 1:3, 1:3] = -0.25
+    maps = {"level_set": level_set, "weight": np.full(shape, 0.5, np.float32)}
+    probabilities = np.stack([np.ones(shape), np.zeros(shape)]).astype(np.float32)
+    images = RegisteredImages(study.preprocessed, {"b": details}, ["venous"], [])
+    fold_module._export(tmp_path, Pairing("b"), images, probabilities, maps, details)
+    cropped = restore_image(np.zeros(shape, np.float32), details, outside=1.0).array == 1
+    assert cropped.any()
+    found = {
+        name: read_volume(tmp_path / f"attention-{name}" / "b.nii.gz").array[cropped]
+        for name in maps
+    }
+    assert set(found["level_set"]) == {0.5}
+    assert set(found["weight"]) == {0.0}
 
 
 def test_no_attention_maps_with_one_modality_or_of_a_method_without_them(study, tmp_path) -> None:

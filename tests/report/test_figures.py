@@ -1,10 +1,12 @@
 """Pictures show cases that are chosen by a rule."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from remodal.geometry.volume import Geometry, Volume
-from remodal.intake.nifti import write_volume
+from remodal.intake.nifti import read_volume, write_volume
 from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
 from remodal.report.tables import study_cases
 from remodal.report.views import Source, View
@@ -90,6 +92,35 @@ def test_attention_is_of_the_best_cases_of_different_groups(attention, cases):
 def test_both_phases_of_a_case_share_one_attention_scale(attention):
     notes = {row.panels[1].note for row in attention[0].rows}
     assert notes == {"dark 0.35, bright 0.85"}
+
+
+@pytest.fixture
+def with_level_sets(whole_study, tmp_path):
+    """The study whose only maps are level sets of the single-phase model, of one modality."""
+    settings, study, data = whole_study
+    shutil.copytree(study / "predictions", tmp_path / "predictions")
+    for folder in tmp_path.glob("predictions/**/attention-*"):
+        shutil.rmtree(folder)
+    folder = tmp_path / "predictions/nnunet_venous/fold0-seed0/venous"
+    for path in list(folder.glob("*.nii.gz")):
+        mask = read_volume(path)
+        values = np.where(mask.array > 0, -0.5, 0.75).astype(np.float32)
+        write_volume(folder / "attention-level_set" / path.name, mask.with_array(values))
+    return Source(settings, tmp_path, data)
+
+
+def test_a_level_set_is_known_by_its_values_and_shown_about_zero(with_level_sets, cases):
+    examples = attention_examples(with_level_sets, cases)
+    assert [example.scenario for example in examples] == ["venous", "venous"]
+    assert all(example.signed for example in examples)
+    (row,) = examples[0].rows
+    assert row.heading == "Level set"
+    assert [panel.heading for panel in row.panels] == ["CT image", "Level set", "Output"]
+    assert row.panels[1].note == "red −0.75, blue 0.75"
+
+
+def test_attention_is_not_taken_for_a_level_set(attention):
+    assert not any(example.signed for example in attention)
 
 
 def test_an_undefined_dice_is_never_the_largest_gain(source, cases):

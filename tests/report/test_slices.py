@@ -110,3 +110,28 @@ def test_each_region_has_an_outline_of_its_own_colour():
     assert red.any()
     assert green.any()
     assert np.argwhere(red).min() < np.argwhere(green).min()  # the core lies inside
+
+
+def test_a_signed_map_is_white_at_zero_red_below_and_blue_above_with_its_contour():
+    ramp = np.tile(np.linspace(-1, 1, 60), (60, 1))  # zero between columns 29 and 30
+    truth = np.zeros((60, 60), bool)
+    truth[20:40, 5:20] = True
+    picture = pixels(
+        draw(ramp, (1, 1), (0, 1), heat=ramp, heat_range=(-1, 1), signed=True, outlines=[truth])
+    )
+    side = picture.shape[1] // 60
+    below, above = picture[side * 5, side * 3], picture[side * 5, side * 57]
+    assert below[0] > below[2] + 50
+    assert above[2] > above[0] + 50
+    middle = picture[side * 5, side * 27 : side * 33]
+    assert middle.min() < 60  # the contour
+    assert picture[side * 5, side * 26].min() > 200  # beside it, nearly white
+    red, green, blue = picture[side * 20 : side * 40, side * 5 : side * 20].reshape(-1, 3).T
+    assert ((green > red + 30) & (green > blue + 30)).any()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_signed_map_without_a_zero_has_no_contour(sign):
+    flat = np.full((20, 20), 0.5 * sign)
+    picture = pixels(draw(flat, (1, 1), (0, 1), heat=flat, heat_range=(-1, 1), signed=True))
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 1

@@ -218,7 +218,9 @@ def _export(
     segmentation = restore_probabilities(probabilities, properties)
     write_volume(prediction_file(output, *pairing), images.placed(pairing.case, segmentation))
     for name, values in maps.items():
-        restored = restore_image(values, properties)
+        # A map with values below zero is a level set; what was cropped away is outside of it.
+        outside = float(values.max()) if values.min() < 0 else 0.0
+        restored = restore_image(values, properties, outside)
         stepped = np.round(restored.array / _ATTENTION_STEP) * np.float32(_ATTENTION_STEP)
         write_volume(
             output / f"attention-{name}" / f"{pairing.case}.nii.gz", restored.with_array(stepped)

@@ -28,12 +28,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Example:
-    """One case of a figure: its rows, the scenario it was chosen in, and what it shows."""
+    """One case of a figure: its rows, the scenario it was chosen in, and what it shows.
+
+    `signed` says whether it has maps whose zero matters.
+    """
 
     scenario: str
     heading: str
     text: str
     rows: list[Row]
+    signed: bool = False
 
 
 def attention_examples(source: Source, cases: pd.DataFrame, count: int = 2) -> list[Example]:
@@ -42,7 +46,7 @@ def attention_examples(source: Source, cases: pd.DataFrame, count: int = 2) -> l
     The test cases are those with the highest Dice among those that have attention maps, each from a
     different group if groups are given.
     """
-    for method, scenario in _multimodal_cells(source.settings):
+    for method, scenario in _cells(source.settings):
         runs = measured(cases, method, scenario)
         shown: list[Example] = []
         groups: set[str] = set()
@@ -60,14 +64,15 @@ def attention_examples(source: Source, cases: pd.DataFrame, count: int = 2) -> l
     return []
 
 
-def _multimodal_cells(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Cells with several modalities, the tables' reference methods first."""
+def _cells(settings: Settings) -> Iterator[tuple[str, str]]:
+    """All cells, those with several modalities first, and the tables' reference methods first."""
     several = [name for name, chosen in settings.scenarios.items() if len(chosen.present) > 1]
-    for table in settings.tables.values():
-        yield from ((method, s) for s, method in table.reference.items() if s in several)
-    yield from (
-        (cell.method, cell.scenario) for cell in settings.cells() if cell.scenario in several
-    )
+    for scenarios in (several, [name for name in settings.scenarios if name not in several]):
+        for table in settings.tables.values():
+            yield from ((method, s) for s, method in table.reference.items() if s in scenarios)
+        yield from (
+            (cell.method, cell.scenario) for cell in settings.cells() if cell.scenario in scenarios
+        )
 
 
 def _attention_maps(folder: Path, case: str) -> dict[str, Path]:
@@ -89,33 +94,50 @@ def _attention_example(
     settings = source.settings
     view = View(source, run.case, settings.target_of(scenario) or settings.registration.fixed)
     values = {name: read_axial(path)[0] for name, path in maps.items()}
-    shown = np.concatenate([view.crop(array).ravel() for array in values.values()])
-    limits = (float(np.percentile(shown, 1)), float(np.percentile(shown, 99)))
     output = view.prediction(folder)
     rows = []
-    for name, array in values.items():
-        known = name in source.settings.data.modalities
-        modality = name if known else source.settings.registration.fixed
-        rows.append(
-            Row(
-                heading(name),
-                [
-                    view.image_panel(modality),
-                    view.map_panel(
-                        array, limits, "Attention map", f"attention map of the {name} image"
-                    ),
-                    view.panel(
-                        modality,
-                        "Output",
-                        "predicted outline on the same slice",
-                        outlines=output,
-                        note=f"Dice {run.dice:.1f} %",
-                    ),
-                ],
-            )
+    for name, panel in _map_panels(view, settings, values).items():
+        modality = _image_of(settings, name)
+        shown = view.panel(
+            modality,
+            "Output",
+            "predicted outline on the same slice",
+            outlines=output,
+            note=f"Dice {run.dice:.1f} %",
         )
+        rows.append(Row(heading(name), [view.image_panel(modality), panel, shown]))
     group = f", {run.group}" if run.group else ""
-    return Example(scenario, f"Case {run.case}{group}", source.settings.title_of(method), rows)
+    title = source.settings.title_of(method)
+    signed = any(map(_is_signed, values.values()))
+    return Example(scenario, f"Case {run.case}{group}", title, rows, signed)
+
+
+def _map_panels(view: View, settings: Settings, maps: Mapping[str, np.ndarray]) -> dict[str, Panel]:
+    """A picture of each map; maps of one kind share a scale, that of signed ones is about 0."""
+    panels = {}
+    for name, values in maps.items():
+        alike = [other for other in maps.values() if _is_signed(other) == _is_signed(values)]
+        shown = np.concatenate([view.crop(array).ravel() for array in alike])
+        if _is_signed(values):
+            limit = float(np.percentile(abs(shown), 99))
+            text = f"{heading(name)}, red below zero and blue above it, with the true outline"
+            modality = _image_of(settings, name)
+            panels[name] = view.signed_panel(values, limit, modality, "Level set", text)
+        else:
+            limits = (float(np.percentile(shown, 1)), float(np.percentile(shown, 99)))
+            text = f"attention map of the {name} image"
+            panels[name] = view.map_panel(values, limits, "Attention map", text)
+    return panels
+
+
+def _image_of(settings: Settings, name: str) -> str:
+    """The image that a map belongs to: that of its name, or else the fixed one."""
+    return name if name in settings.data.modalities else settings.registration.fixed
+
+
+def _is_signed(values: np.ndarray) -> bool:
+    """Whether a map has values below zero, as a level set has and a weight has not."""
+    return bool(values.min() < 0)
 
 
 def failure_examples(source: Source, cases: pd.DataFrame) -> list[Example]:

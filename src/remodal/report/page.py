@@ -1,7 +1,7 @@
 """The report stage: one HTML file with everything in it, which opens without a network."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import cycle, groupby
@@ -139,13 +139,14 @@ def _content(
     found_versions = versions()
     incomplete = incomplete_cases(settings, splits, runs, cases)
     trained = what_was_trained(settings, study, runs)
+    pictures = _pictures(Source(settings, study, data), cases)
     text = methods_text(environment, settings, splits, trained, found_versions)
     return {
         "settings": settings,
         "simulated": f" {SIMULATED}" if settings.data.simulated else "",
         "label_use": label_use(settings),
         "regions": len(settings.data.regions),
-        "sections": _sections(settings, tables),
+        "sections": _sections(settings, tables, pictures),
         "glance": at_a_glance(cases, splits, runs, claims, len(stopped), incomplete),
         "tables": tables,
         "table_files": {table.name: _table_files(table) for table in tables},
@@ -175,12 +176,15 @@ def _content(
             allow_unicode=True,
         ),
         **_breakdowns(settings, cases, measured),
-        **_pictures(Source(settings, study, data), cases),
+        **pictures,
     }
 
 
-def _sections(settings: Settings, tables: Sequence[Table]) -> list[tuple[str, str]]:
+def _sections(
+    settings: Settings, tables: Sequence[Table], pictures: Mapping[str, Any]
+) -> list[tuple[str, str]]:
     """Anchors and titles of the table of contents."""
+    level_sets = any(example.signed for example in pictures["attention"])
     surfaces = [("surfaces", "Surfaces")] if settings.figures.surfaces else []
     return [
         *((table.name, table.title.split(".")[0]) for table in tables),
@@ -188,7 +192,7 @@ def _sections(settings: Settings, tables: Sequence[Table]) -> list[tuple[str, st
         ("spread", "Spread over cases"),
         ("metrics", "All metrics, lesions"),
         *surfaces,
-        ("attention", "Attention"),
+        ("attention", "Level sets" if level_sets else "Attention"),
         ("failures", "Where one modality fails"),
         ("curves", "Training curves"),
         ("cases", "Cases and quarantine"),

@@ -1,4 +1,4 @@
-"""Pictures of one axial slice: grey image, coloured outlines, a yellow arrow, a heat map."""
+"""Pictures of one axial slice: grey image, coloured outlines, a yellow arrow, a map."""
 
 import base64
 import io
@@ -21,6 +21,8 @@ OUTLINES = {
     "cyan": "#64d2ff",
 }
 ARROW = "#ffd60a"
+#: On a signed map: where it is zero, and the outlines of the truth.
+ZERO, TRUTH = "#101418", "#1fa34a"
 _PIXELS = 300
 _HU_WINDOW = (-110.0, 190.0)
 _HU_AIR = -500.0
@@ -128,6 +130,7 @@ def draw(
     arrow: Arrow | None = None,
     heat: np.ndarray | None = None,
     heat_range: tuple[float, float] = (0.0, 1.0),
+    signed: bool = False,
 ) -> str:
     """Draw one slice and return it as a PNG data URI.
 
@@ -139,6 +142,8 @@ def draw(
         arrow: drawn in yellow.
         heat: a map (y, x) shown in place of the image.
         heat_range: its values at the ends of the colour scale.
+        signed: whether its zero matters: it is white and a black line, red is below and blue above;
+            outlines are green.
     """
     height, width = image.shape[0] * spacing[0], image.shape[1] * spacing[1]
     scale = _PIXELS / 100 / max(height, width)
@@ -148,10 +153,13 @@ def draw(
     if heat is None:
         axes.imshow(image, cmap="gray", vmin=grey[0], vmax=grey[1], interpolation="bilinear")
     else:
-        axes.imshow(heat, cmap="inferno", vmin=heat_range[0], vmax=heat_range[1])
-    for mask, colour in zip(outlines, cycle(OUTLINES.values())):
+        colours = "RdBu" if signed else "inferno"
+        axes.imshow(heat, cmap=colours, vmin=heat_range[0], vmax=heat_range[1])
+    for mask, colour in zip(outlines, cycle([TRUTH] if signed else OUTLINES.values())):
         if mask.any():
             axes.contour(mask.astype(float), [0.5], colors=colour, linewidths=1.6)
+    if signed and heat is not None and heat.min() < 0 < heat.max():
+        axes.contour(heat, [0.0], colors=ZERO, linewidths=1.6)
     if arrow is not None:
         tail, tip = arrow
         style = {"arrowstyle": "-|>", "color": ARROW, "linewidth": 2.0, "mutation_scale": 13}

@@ -144,6 +144,22 @@ class View:
         note = f"dark {limits[0]:.2f}, bright {limits[1]:.2f}"
         return Panel(picture, heading, description, note)
 
+    def signed_panel(
+        self, values: np.ndarray, limit: float, modality: str, heading: str, description: str
+    ) -> Panel:
+        """A slice of a map whose zero matters, with the true outlines of an image."""
+        shown = self.crop(values)
+        picture = draw(
+            shown,
+            self._spacing[1:],
+            (0, 1),
+            outlines=[self.crop(mask) for mask in self.truth(modality)],
+            heat=shown,
+            heat_range=(-limit, limit),
+            signed=True,
+        )
+        return Panel(picture, heading, description, f"red −{limit:.2f}, blue {limit:.2f}")
+
     def crop(self, values: np.ndarray) -> np.ndarray:
         """The shown part of a map (z, y, x)."""
         return values[self._index][self._box]
