@@ -86,8 +86,8 @@ def limited(megabytes: int, *command: str | Path) -> subprocess.CompletedProcess
 def test_a_volume_that_does_not_fit_ends_in_one_line_and_exit_code_four(tmp_path):
     image = tmp_path / "large.npy"
     reader = (
-        "import sys, numpy; from remodal import cli, splits; "
-        "splits.split_study = lambda *_: numpy.ones(10**8); "
+        "import sys, numpy; from remodal import cli; from remodal.splits import study; "
+        "study.split_study = lambda *_: numpy.ones(10**8); "
         "sys.argv = ['remodal', 'split', '--settings', 's.yaml', '--registered', '.', '-o', 'x'];"
         "from remodal.settings import composition; composition.read_settings = lambda _: None;"
         "cli.main()"

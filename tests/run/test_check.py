@@ -144,5 +144,5 @@ def test_a_method_that_needs_unlabelled_cases_is_not_left_without(check):
 def test_more_labelled_cases_than_there_are_is_said_before_anything_runs():
     change = {"preprocessing": {"clip": "case"}, "recipe": {"labelled": 7}}
     settings = compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
-    with pytest.raises(UserError, match=r"recipe\.labelled: 7 labelled cases wanted, 6 there"):
+    with pytest.raises(UserError, match=r"recipe\.labelled: 7 labelled cases wanted, 3 there"):
         check_study(settings)

@@ -8,7 +8,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from remodal.errors import UserError
-from remodal.intake import datasets
 from remodal.intake.datasets import CaseSource
 from remodal.intake.label_source import LabelSource
 from remodal.results.records import Record, quarantine, write_record
@@ -21,8 +20,9 @@ from remodal.splits import (
     make_splits,
     read_fold,
     read_splits,
-    split_study,
+    study,
 )
+from remodal.splits.study import split_study
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -228,7 +228,7 @@ def registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...,
             )
             for case in COHORT
         ]
-        monkeypatch.setattr(datasets, "cases_of", lambda settings: sources)
+        monkeypatch.setattr(study, "cases_of", lambda settings: sources)
         for source in sources:
             path = tmp_path / source.case / "registration.json"
             if source.case == "b":
@@ -353,7 +353,7 @@ def test_where_each_image_has_its_label_all_sets_have_cases_with_both(monkeypatc
         sources.append(CaseSource(f"c{number}", f"p{number}", "", images, labels))
         record = Record(case=f"c{number}", stage="register", details={"labels": [*drawn]})
         write_record(tmp_path / f"c{number}" / "registration.json", record)
-    monkeypatch.setattr(datasets, "cases_of", lambda settings: sources)
+    monkeypatch.setattr(study, "cases_of", lambda settings: sources)
     change = {
         "data": {"truth": "image"},
         "scenarios": {"both": {"present": [*PHASES], "target": "venous"}},

@@ -12,7 +12,7 @@ from remodal.run.plan import plan_of, taking_wildcards
 from remodal.settings.composition import compose, write_settings
 from remodal.sharing.adoption import adopt_pulled
 from remodal.splits.completeness import require_enough_patients
-from remodal.splits.recipes import require_possible_recipes
+from remodal.splits.study import require_possible_recipes
 
 # Slurm's early warning reaches every process of a job, but only the training should act on it.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)

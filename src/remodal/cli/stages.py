@@ -163,7 +163,7 @@ def register(
 def split(settings: SettingsFile, registered: Registered, output: Output) -> None:
     """Split the usable cases into folds, by patient."""
     from remodal.settings.composition import read_settings
-    from remodal.splits import split_study
+    from remodal.splits.study import split_study
 
     split_study(read_settings(settings), registered, output)
 

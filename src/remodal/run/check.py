@@ -20,7 +20,7 @@ from remodal.run.plan import Plan
 from remodal.settings import MethodSettings, Settings
 from remodal.settings.composition import write_settings
 from remodal.splits.completeness import lacking, require_enough_patients
-from remodal.splits.recipes import require_possible_recipes
+from remodal.splits.study import require_possible_recipes
 
 
 def check_study(settings: Settings) -> str:

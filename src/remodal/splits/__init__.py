@@ -14,10 +14,9 @@ from math import floor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from remodal.errors import BadCase, UserError
+from remodal.errors import UserError
 from remodal.results.files import read_json, write_json
-from remodal.results.records import read_record
-from remodal.settings import Settings, SplitSettings
+from remodal.settings import SplitSettings
 from remodal.settings.names import label_name
 from remodal.splits.imported import SETS, Fold, imported, unused
 from remodal.splits.scikit_learn import shuffled_folds
@@ -269,63 +268,3 @@ def fold_of(splits: Mapping[str, Any], fold: int, path: Path) -> Fold:
     if not 0 <= fold < len(folds):
         raise UserError(f"has no fold {fold}", where=str(path), expected=f"0 to {len(folds) - 1}")
     return folds[fold]
-
-
-def split_study(settings: Settings, registered: Path, output: Path) -> None:
-    """Split a study's usable cases and write splits.json.
-
-    Quarantined cases are left out of the folds and listed with their reasons; so are unlabelled
-    ones, unless `data.unlabelled` is `train`. Besides what `make_splits` returns, the file holds
-    the `modalities` of every case, usable or quarantined, and its `labels`, named by the images
-    that they were drawn on; an unlabelled case has none.
-
-    Args:
-        settings: the study.
-        registered: folder of the registered cases; each holds registration.json.
-        output: the file to write.
-
-    Raises:
-        UserError: a case was not registered, too few patients are left, the split file to import
-            does not fit, a method lacks cases to train on, or a scenario has none to test.
-    """
-    from remodal.intake.datasets import cases_of
-    from remodal.splits.completeness import require_usable_folds
-    from remodal.splits.recipes import require_recipes_of_folds
-
-    usable, quarantined = [], {}
-    sources = cases_of(settings)
-    for source in sources:
-        path = registered / source.case / "registration.json"
-        if not path.is_file():
-            raise UserError("is missing", where=str(path), remedy="run `remodal register` first")
-        record = read_record(path)
-        if not record.ok:
-            quarantined[source.case] = record.reason
-        elif record.details["labels"] or settings.data.unlabelled == "train":
-            # If each image has a label of its own, labels may be missing, as images may.
-            present = source.sources if settings.data.truth == "image" else source.images
-            labelled = bool(record.details["labels"])
-            usable.append(
-                SplitCase(source.case, source.patient, source.group, tuple(present), labelled)
-            )
-        else:
-            quarantined[source.case] = _unlabelled(source.case)
-    everyone = [source.patient for source in sources if source.labels]
-    splits = make_splits(usable, settings.splits, quarantined, everyone)
-    splits["modalities"] = {source.case: list(source.images) for source in sources}
-    splits["labels"] = {source.case: list(source.labels) for source in sources}
-    # Methods and scenarios decide whether a split is refused, never what it is: adding a method
-    # does not change the split.
-    require_usable_folds(settings, splits)
-    require_recipes_of_folds(settings, splits)
-    write_splits(output, splits)
-
-
-def _unlabelled(case: str) -> str:
-    error = BadCase(
-        "the label is missing",
-        where=case,
-        expected="a label on one of its images",
-        remedy="add it to the sample sheet, leave the case out, or set data.unlabelled to `train`",
-    )
-    return str(error)

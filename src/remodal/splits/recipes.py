@@ -1,41 +1,18 @@
 """Whether there are the labelled and unlabelled cases that a method's recipe takes samples from.
 
-This is asked as soon as anything is known: of a data set's cases before anything runs, of each fold
-when it is made, and of the prepared cases at the start of a training (training.choice).
+This is asked of each fold, before anything runs and when the study is split (splits.study), and of
+the prepared cases at the start of a training (training.choice).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from remodal.errors import UserError
-from remodal.intake.datasets import CaseSource
 from remodal.settings import Settings
 from remodal.splits.completeness import lacking, needs_of
 
 
-def require_possible_recipes(settings: Settings, cases: Iterable[CaseSource]) -> None:
-    """Check, before anything runs, that a data set can have the cases that each recipe wants.
-
-    Args:
-        settings: the study.
-        cases: of its data set.
-
-    Raises:
-        UserError: more labelled cases are wanted than there are, a wanted one does not exist or has
-            no label, or a recipe has a pool of unlabelled cases and there can be no such case.
-    """
-    cases = list(cases)
-    usable = {
-        case.case: case for case in cases if case.labels or settings.data.unlabelled == "train"
-    }
-    present = {name: case.images for name, case in usable.items()}
-    labels = {name: case.labels for name, case in usable.items()}
-    known = [case.case for case in cases]
-    for method in settings.methods:
-        _require(settings, method, present, labels, known, "the data set")
-
-
-def require_recipes_of_folds(settings: Settings, splits: Mapping[str, Any]) -> None:
+def require_recipes(settings: Settings, splits: Mapping[str, Any]) -> None:
     """Check that each fold's training set has the cases that each recipe wants.
 
     Args:
@@ -43,24 +20,16 @@ def require_recipes_of_folds(settings: Settings, splits: Mapping[str, Any]) -> N
         splits: content of splits.json.
 
     Raises:
-        UserError: as for `require_possible_recipes`.
+        UserError: more labelled cases are wanted than there are, a wanted one does not exist or has
+            no label, or a recipe has a pool of unlabelled cases and there is no such case.
     """
     for number, fold in enumerate(splits["folds"]):
-        present, labels = (
-            {case: splits[key][case] for case in fold["train"]} for key in ("modalities", "labels")
-        )
         for method in settings.methods:
-            known = splits["modalities"]
-            _require(settings, method, present, labels, known, f"the training set of fold {number}")
+            _require(settings, method, splits, fold["train"], f"the training set of fold {number}")
 
 
 def _require(
-    settings: Settings,
-    method: str,
-    present: Mapping[str, Collection[str]],
-    labels: Mapping[str, Collection[str]],
-    known: Collection[str],
-    among: str,
+    settings: Settings, method: str, splits: Mapping[str, Any], train: Sequence[str], among: str
 ) -> None:
     """Check one method's recipe; one that builds on other methods may need no case.
 
@@ -70,9 +39,9 @@ def _require(
     recipe, needs = settings.recipe_of(method), needs_of(settings, method)
     if settings.methods[method].inputs:
         return
-    where = f"methods.{method}, recipe"
-    complete = [case for case, images in present.items() if not lacking(images, needs.images)]
-    there = [case for case in complete if needs.met(present[case], labels[case])]
+    where, known, labels = f"methods.{method}, recipe", splits["modalities"], splits["labels"]
+    complete = [case for case in train if not lacking(known[case], needs.images)]
+    there = [case for case in complete if needs.met(known[case], labels[case])]
     chosen = chosen_labels(recipe.labelled, there, complete, known, f"{where}.labelled", among)
     if recipe.takes_unlabelled:
         surely = {case for case in chosen if not lacking(labels[case], needs.labels)}
