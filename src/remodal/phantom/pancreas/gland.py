@@ -8,24 +8,28 @@ from itertools import pairwise
 
 import numpy as np
 
-from remodal.phantom.canvas import Box, Canvas
+from remodal.phantom.canvas import Canvas
 from remodal.phantom.phases import Tissue
 from remodal.phantom.shapes import Array, Waves, capsule
+
+Rng = np.random.Generator
 
 # Uncinate process, head, neck (in front of the portal vein), body (over the aorta), tail.
 _COURSE = np.array(
     [(-16, -3, -150), (-30, -9, -136), (-20, -19, -120), (-2, -25, -112), (20, -22, -106),
      (46, -6, -99), (66, 12, -93), (82, 23, -89)], float
 )  # fmt: skip
-#: Half thickness of the gland there, relative to a gland of 75 ml, mm.
+#: Half thickness of the gland there, before it is scaled to its volume, mm.
 _HALF = np.array([8, 13.5, 10.5, 7.0, 8.0, 8.5, 8.5, 6.5])
-_USUAL = 75.0
 #: The gland is higher than thick: its height is described in units of this.
 _HEIGHT = 1.45
 _PIECES = 29
+#: Numbers of the middle line's points in the head and at the neck.
+_HEAD, _NECK = 4, 12
+#: How far behind the gland there is no stomach, mm.
 _BEHIND = 50.0
-_DUCT = 1.1
-_BILE_DUCT = 3.2
+#: Usual radii of the ducts, mm.
+_DUCT, _BILE_DUCT = 1.1, 3.2
 
 
 @dataclass(frozen=True)
@@ -55,16 +59,21 @@ class Gland:
     @property
     def back(self) -> Array:
         """The part of the middle line behind which the splenic vein runs: neck to tail (M, 3)."""
-        return self.course[int(0.42 * len(self.course)) :]
+        return self.course[_NECK:]
+
+    @property
+    def head(self) -> Array:
+        """The middle of the head (3,)."""
+        return self.course[_HEAD]
 
 
 def draw_gland(
-    volume: tuple[float, float], fat: float, scale: tuple[float, float, float], rng
+    volume: tuple[float, float], fat: float, scale: tuple[float, float, float], rng: Rng
 ) -> Gland:
     """Draw a pancreas.
 
     Its tail rises to the spleen, lies level or sinks; its body bends more or less far forward over
-    the spine; the head lies high or low. Small glands are thin, and those of fatty ones lobulated.
+    the spine; the head lies high or low. Small glands are thin, and fatty ones lobulated.
 
     Args:
         volume: least and greatest volume in ml, from which it is drawn evenly.
@@ -119,10 +128,11 @@ def _volume(course: Array, half: Array, scale: tuple[float, float, float]) -> fl
     return float((tube + ends) * np.prod(scale) / 1000)
 
 
-def paint_gland(canvas: Canvas, tissues: dict[str, Tissue], gland: Gland, rng) -> None:
+def paint_gland(canvas: Canvas, tissues: dict[str, Tissue], gland: Gland, rng: Rng) -> None:
     """Paint a pancreas with its ducts and fat, and record its share of each voxel."""
-    box, x, y, z = _around(canvas, gland.course, gland.half.max() * _HEIGHT + 8)
-    distance = gland.distance(x, y, z)
+    reach = gland.half.max() * _HEIGHT + 8
+    box = canvas.box(gland.course.min(axis=0) - reach, gland.course.max(axis=0) + reach)
+    distance = gland.distance(*canvas.at(box))
     lobules = canvas.waves(Waves.drawn(rng, 7, 15), box)
     distance = distance + np.float32(gland.lobules) * lobules
     # Fat grows into the clefts between the lobules.
@@ -138,18 +148,11 @@ def paint_gland(canvas: Canvas, tissues: dict[str, Tissue], gland: Gland, rng) -
     _paint_ducts(canvas, tissues, gland, rng)
 
 
-def _paint_ducts(canvas: Canvas, tissues: dict[str, Tissue], gland: Gland, rng) -> None:
+def _paint_ducts(canvas: Canvas, tissues: dict[str, Tissue], gland: Gland, rng: Rng) -> None:
     """Paint the pancreatic duct, which thin slices show, and the bile duct in the head."""
     duct = gland.course[3:-2]
     radii = np.full(len(duct), _DUCT * rng.uniform(0.5, 1.4))
     canvas.tube(duct, radii, Tissue(40.0, 40.0))
-    head = gland.course[int(0.16 * len(gland.course))]
-    way = head + np.array([(-6, 6, -12), (-2, 7, 6), (2, 8, 26)])
+    way = gland.head + np.array([(-6, 6, -12), (-2, 7, 6), (2, 8, 26)])
     radii = np.full(len(way), _BILE_DUCT * rng.uniform(0.6, 1.3))
     canvas.tube(way, radii, tissues["bile"])
-
-
-def _around(canvas: Canvas, points: Array, reach: float) -> tuple[Box, Array, Array, Array]:
-    """The box around points, with standard coordinates in it."""
-    box = canvas.box(tuple(points.min(axis=0) - reach), tuple(points.max(axis=0) + reach))
-    return (box, *canvas.at(box))

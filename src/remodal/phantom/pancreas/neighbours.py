@@ -1,5 +1,6 @@
 """What lies around a pancreas: duodenum, jejunum, and the vessels behind and below it."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -35,8 +36,7 @@ def draw_duodenum(canvas: Canvas, tissues: Tissues, gland: Gland, rng: Rng) -> N
 
     Parts of it are collapsed, where its wall looks like the pancreas; others hold fluid and gas.
     """
-    head = gland.course[int(0.16 * len(gland.course))]
-    path = head + _DUODENUM + rng.normal(0, 2.5, _DUODENUM.shape)
+    path = gland.head + _DUODENUM + rng.normal(0, 2.5, _DUODENUM.shape)
     # The third part crosses between the aorta and the mesenteric artery, in front of the spine.
     path[5:7, 1] = np.minimum(path[5:7, 1], (2, 4))
     radii = rng.uniform(7.5, 12.5, len(path))
@@ -57,7 +57,12 @@ def draw_loops(canvas: Canvas, tissues: Tissues, count: int, gland: Gland, rng: 
 
 
 def _draw_gut(
-    canvas: Canvas, tissues: Tissues, path: list, radii: tuple, filling: float, rng: Rng
+    canvas: Canvas,
+    tissues: Tissues,
+    path: Sequence[np.ndarray],
+    radii: tuple[float, float],
+    filling: float,
+    rng: Rng,
 ) -> None:
     """Paint a stretch of bowel.
 
@@ -71,7 +76,7 @@ def _draw_gut(
     """
     reach = max(radii) + 6
     points = np.array(path)
-    box = canvas.box(tuple(points.min(axis=0) - reach), tuple(points.max(axis=0) + reach))
+    box = canvas.box(points.min(axis=0) - reach, points.max(axis=0) + reach)
     x, y, z = canvas.at(box)
     if x.size == 0:
         return
