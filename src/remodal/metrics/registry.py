@@ -5,7 +5,7 @@ or for all cases together (`@of_study`, only in tables). A value is NaN where it
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import nan
 from typing import TYPE_CHECKING, Literal
 
@@ -32,12 +32,14 @@ class Metric:
         title: its heading in tables, such as `Dice [%]`.
         unit: `%`, `voxel` or `mm`.
         direction: which values are better; `zero`: a signed error.
+        variant_of: the metric that it is under another rule, if it is one.
     """
 
     name: str
     title: str
     unit: str
     direction: Direction
+    variant_of: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,13 @@ class StudyMetric(Metric):
 METRICS: dict[str, Metric] = {}
 
 
-def of_case(name: str, title: str, unit: str, direction: Direction):
+def of_case(name: str, title: str, unit: str, direction: Direction, variant_of: str = ""):
     """Register a function (MaskPair) -> float as a metric of one case."""
 
     def register(function: Callable[[MaskPair], float]) -> Callable[[MaskPair], float]:
-        METRICS[name] = CaseMetric(name, f"{title} [{unit}]", unit, direction, function)
+        METRICS[name] = CaseMetric(
+            name, f"{title} [{unit}]", unit, direction, function, variant_of=variant_of
+        )
         return function
 
     return register
@@ -183,7 +187,7 @@ def _register_variant(
     """Register a variant of a metric, with what is special about it in brackets."""
     title = metric.title.removesuffix(f" [{metric.unit}]")
     title = f"{title[:-1]}; {said})" if title.endswith(")") else f"{title} ({said})"
-    of_case(name, title, metric.unit, metric.direction)(measure)
+    of_case(name, title, metric.unit, metric.direction, metric.name)(measure)
 
 
 _register_largest_components()

@@ -129,7 +129,8 @@ def by_group(
 def distributions(settings: Settings, cases: pd.DataFrame) -> Iterator[Chart]:
     """A box plot for each metric and region that a table shows, with a panel for each scenario.
 
-    Of more scenarios than `_MOST_PANELS`, only the averages over them are drawn.
+    A variant of a metric that is drawn itself is left to the tables, and of more scenarios than
+    `_MOST_PANELS` only the averages over them are drawn.
 
     Args:
         settings: the study.
@@ -144,7 +145,8 @@ def distributions(settings: Settings, cases: pd.DataFrame) -> Iterator[Chart]:
     for region, name in sorted(shown, key=lambda one: regions.index(one[0])):
         metric = require_metric(name)
         of_region = [cell for cell in cells if cell.region == region]
-        if isinstance(metric, StudyMetric) or not of_region:
+        drawn_anyway = (region, metric.variant_of) in shown
+        if isinstance(metric, StudyMetric) or not of_region or drawn_anyway:
             continue
         title = f"{heading(region)}: {metric.title}" if len(regions) > 1 else metric.title
         yield Chart(title, box_plots(_panels(of_region, name), title), _caption(of_region, name))

@@ -149,8 +149,8 @@ def _name(settings: Settings, chosen: Selection) -> str:
 
 
 def heading(name: str) -> str:
-    """A key of the settings as a reader's heading."""
-    return name.replace("_", " ").capitalize()
+    """A key of the settings as a reader's heading; one of two letters is short for something."""
+    return name.upper() if len(name) <= 2 else name.replace("_", " ").capitalize()
 
 
 def _row(
