@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from remodal.report.paper_notes import ExactNumber, read_notes
 from remodal.report.published import Key, Published, read_published
 from remodal.report.reproduction import reproduction
@@ -11,9 +13,10 @@ from remodal.settings.composition import compose
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_page_of_the_maml_paper_is_up_to_date():
-    page = (ROOT / "docs/reproduction/maml.md").read_text(encoding="utf-8")
-    assert page == reproduction("maml"), "remodal describe-reproduction --paper maml -o ..."
+@pytest.mark.parametrize("paper", ["maml", "dtc"])
+def test_the_page_of_a_paper_is_up_to_date(paper):
+    page = (ROOT / f"docs/reproduction/{paper}.md").read_text(encoding="utf-8")
+    assert page == reproduction(paper), f"remodal describe-reproduction --paper {paper} -o ..."
 
 
 def test_the_page_shows_every_printed_number_of_the_paper():

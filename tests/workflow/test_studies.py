@@ -14,6 +14,7 @@ pytestmark = pytest.mark.xdist_group("workflow")
         ("liver_repo", 7),
         ("brats_subsets", 3 * 9),
         ("brats_own_recipes", 3 * 9),
+        ("pancreas_body", 15),
     ],
 )
 def test_a_variant_of_a_study_plans(workspace, study, trainings):
