@@ -295,3 +295,24 @@ def test_a_table_with_marks_records_and_headings_over_its_columns(own_study, tmp
     outline = Outline()
     outline.feed(text)
     assert outline.open == []
+
+
+def test_a_study_of_one_modality_says_nothing_of_others(whole_study, tmp_path):
+    settings, study, data = whole_study
+    content = settings.model_dump(mode="json") | {"claims": [], "compute": {}}
+    content["data"]["modalities"] = ["venous"]
+    content["scenarios"] = {"venous": content["scenarios"]["venous"]}
+    content["methods"] = {
+        name: content["methods"][name] | {"modalities": ["venous"], "scenarios": [], "inputs": {}}
+        for name in ("nnunet_venous", "maml")
+    }
+    table = content["tables"]["table2"]
+    rows = [row for row in table["rows"] if row["scenario"] == "venous"]
+    content["tables"] = {"table2": table | {"rows": rows, "reference": {"venous": "maml"}}}
+    page = made(Settings.model_validate(content), study, data, tmp_path)
+    text = text_of(page)
+    assert "Where a method fails" in text
+    assert "A case in which another method fails" in text
+    assert "Other: nnUNet" in text
+    for words in ("one modality", "single modality", "Single modality", "image alone"):
+        assert words not in text.partition("Methods, ready to paste")[0]

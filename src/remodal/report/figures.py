@@ -172,7 +172,10 @@ def single_modality_rivals(settings: Settings) -> dict[str, tuple[str, str]]:
 
 
 def _alone(settings: Settings, scenario: str) -> str:
-    return f"With the {settings.scenarios[scenario].present[0]} image alone"
+    """With which image alone, where a study has others."""
+    if len(settings.data.modalities) == 1:
+        return ""
+    return f"With the {settings.scenarios[scenario].present[0]} image alone, "
 
 
 def _gains(
@@ -210,7 +213,7 @@ def _failure_example(
     group = f" ({chosen.group})" if chosen.group else ""
     first, second = source.settings.title_of(rival), source.settings.title_of(ours)
     text = (
-        f"{_alone(source.settings, scenario)}, {first} reaches a Dice of {failed.dice:.1f} % and "
+        f"{_alone(source.settings, scenario)}{first} reaches a Dice of {failed.dice:.1f} % and "
         f"{second} {chosen.dice:.1f} %: the largest gain of all test cases."
     )
     return Example(scenario, f"{heading(scenario)}: case {chosen.case}{group}", text, rows)
@@ -230,7 +233,8 @@ def _failure_row(
         image,
         view.panel(modality, "Ground truth", "true outline", outlines=view.truth(modality)),
     ]
-    for method, whose in zip(methods, ("Single modality", "Ours"), strict=True):
+    rival = "Single modality" if len(source.settings.data.modalities) > 1 else "Other"
+    for method, whose in zip(methods, (rival, "Ours"), strict=True):
         folder = source.run(method, chosen.fold, chosen.seed, scenario)
         name = f"{whose}: {source.settings.title_of(method)}"
         if not written(folder / f"{chosen.case}.nii.gz"):

@@ -185,6 +185,7 @@ def _sections(
 ) -> list[tuple[str, str]]:
     """Anchors and titles of the table of contents."""
     level_sets = any(example.signed for example in pictures["attention"])
+    several = len(settings.data.modalities) > 1
     surfaces = [("surfaces", "Surfaces")] if settings.figures.surfaces else []
     return [
         *((table.name, table.title.split(".")[0]) for table in tables),
@@ -193,7 +194,7 @@ def _sections(
         ("metrics", "All metrics, lesions"),
         *surfaces,
         ("attention", "Level sets" if level_sets else "Attention"),
-        ("failures", "Where one modality fails"),
+        ("failures", f"Where {'one modality' if several else 'a method'} fails"),
         ("curves", "Training curves"),
         ("cases", "Cases and quarantine"),
         ("registration", "Registration"),
@@ -267,7 +268,7 @@ def _pictures(source: Source, cases: pd.DataFrame) -> dict[str, Any]:
             "none, or the predictions are not there."
         )
     elif not shown:
-        text = "No table of this study compares methods on a single modality."
+        text = "No table of this study compares methods with a reference on a single modality."
     return {
         "attention": attention_examples(source, cases),
         "surfaces": surface_figures(source, cases),
