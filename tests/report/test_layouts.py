@@ -402,6 +402,10 @@ def test_a_count_that_the_paper_cuts_off_is_reproduced_exactly_or_not_claimed(
     assert "without data. Here: Parameters [M]." in said
     assert "Where a count is not marked" not in said
 
+    alike = "[{method: %s, record: parameters, value: 9.448849, reason: one output}]"
+    both = f"exact: {alike % 'ours'}{alike % 'fusion'}".replace("][", ", ")
+    assert "Ours, Fusion: one output." in notes(built(both, (9_448_849, 9_448_849)))
+
     smaller = built(f"truncated: [parameters]\n{sums}", (151_201, 15_664_776))
     assert [row[0] for row in ours(smaller)] == ["0.15", "15.664776 (exact)"]
     assert any("Where a count is not marked, the network" in note for note in notes(smaller))

@@ -162,8 +162,10 @@ def _reproducibility_notes(table: Table) -> list[str]:
         lines.append(
             f"A count marked (exact) is reproduced exactly: all its digits are shown{how}."
         )
-        told = {f"{label}: {printed.derivation}." for label, printed in exact if printed.derivation}
-        lines += sorted(told)
+        told: dict[str, dict[str, None]] = {}
+        for label, printed in exact:
+            told.setdefault(printed.derivation, {})[label] = None
+        lines += [f"{', '.join(labels)}: {how}." for how, labels in told.items() if how]
     if len(exact) < len(counted):
         lines.append(
             "Where a count is not marked, the network trained here is not the paper's, and the "
