@@ -1,0 +1,106 @@
+"""The Liver Tumour Segmentation challenge (LiTS, 2017) as it is distributed.
+
+Two folders of `volume-<n>.nii` with `segmentation-<n>.nii` beside them (0 to 130), and
+`test-volume-<n>.nii` (0 to 69), which have no labels; packed or not. A label holds 1 for the liver
+and 2 for lesions. Each patient has one CT, of the portal venous phase as a rule.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from remodal.errors import EnvironmentProblem, UserError
+from remodal.intake.datasets import CaseSource
+from remodal.intake.distributed import named_folder
+from remodal.intake.label_source import LabelSource
+
+if TYPE_CHECKING:
+    from remodal.settings import Settings
+
+LIVER, LESION = 1, 2
+
+#: How far below the folder that a user names files are looked for.
+_DEPTH = 3
+_FILE = re.compile(r"((?:test-)?volume|segmentation)-(\d+)\.nii(?:\.gz)?")
+_EXPECTED = "LiTS's volume-0.nii, segmentation-0.nii ..."
+
+
+def cases(settings: "Settings") -> list[CaseSource]:
+    """The patients below the folder `data.folder`: `volume-0` ..., in the order of the numbers.
+
+    The image is the study's only modality, whatever that calls it. If `data.unlabelled` is `train`,
+    the images for testing are unlabelled cases; otherwise they are left out. A label whose image is
+    missing stays, so that its conversion says what is wrong.
+
+    Raises:
+        UserError: no folder is named, it holds none of the challenge's files or one twice, or the
+            study has several modalities.
+        EnvironmentProblem: a folder may not be read.
+    """
+    (modality, *more) = settings.data.modalities
+    if more:
+        raise UserError(
+            f"{len(more) + 1} modalities",
+            where="data.modalities",
+            expected="one, such as `venous`, as LiTS has one image of each patient",
+            remedy="methods and scenarios of several phases make no sense here: leave them out",
+        )
+    files = _files(named_folder(settings, _EXPECTED))
+    wanted = ["volume", "test-volume"] if settings.data.unlabelled == "train" else ["volume"]
+    found = []
+    for kind in wanted:
+        labels = _of_kind(files, "segmentation") if kind == "volume" else {}
+        images = {n: _beside(label) for n, label in labels.items()} | _of_kind(files, kind)
+        found += [
+            _case(f"{kind}-{number}", modality, images[number], labels.get(number))
+            for number in sorted(images)
+        ]
+    return found
+
+
+def _of_kind(files: dict[tuple[str, int], Path], kind: str) -> dict[int, Path]:
+    return {number: path for (found, number), path in files.items() if found == kind}
+
+
+def _files(folder: Path) -> dict[tuple[str, int], Path]:
+    """The challenge's files by kind (`volume`, `segmentation`, `test-volume`) and number."""
+    files: dict[tuple[str, int], Path] = {}
+    try:
+        for path in sorted(_below(folder, _DEPTH)):
+            if found := _FILE.fullmatch(path.name):
+                key = found[1], int(found[2])
+                if key in files:
+                    raise UserError(
+                        f"is there twice, as {files[key]} too",
+                        where=str(path),
+                        remedy="remove one of them",
+                    )
+                files[key] = path
+    except PermissionError as error:
+        raise EnvironmentProblem(
+            "no permission to read", where=str(error.filename), remedy="make it readable"
+        ) from error
+    if not files:
+        raise UserError("holds no file of LiTS", where=str(folder), expected=_EXPECTED)
+    return files
+
+
+def _below(folder: Path, depth: int) -> Iterator[Path]:
+    """The files in a folder, down to some depth."""
+    for path in folder.iterdir():
+        if path.is_file():
+            yield path
+        elif depth > 1 and path.is_dir():
+            yield from _below(path, depth - 1)
+
+
+def _beside(label: Path) -> Path:
+    """Where the image of a label should be."""
+    return label.with_name(label.name.replace("segmentation", "volume"))
+
+
+def _case(name: str, modality: str, image: Path, label: Path | None) -> CaseSource:
+    values = tuple((value, value) for value in (LIVER, LESION))
+    labels = {modality: LabelSource((label,), renumbered=values)} if label else {}
+    return CaseSource(name, name, "", {modality: image}, labels)
