@@ -120,7 +120,24 @@ def test_a_level_set_is_known_by_its_values_and_shown_about_zero(with_level_sets
 
 
 def test_attention_is_not_taken_for_a_level_set(attention):
-    assert not any(example.signed for example in attention)
+    assert not any(example.signed or example.named for example in attention)
+
+
+def test_a_map_of_no_image_has_its_own_name_and_scale(whole_study, tmp_path, cases):
+    settings, study, data = whole_study
+    shutil.copytree(study / "predictions", tmp_path / "predictions")
+    folder = tmp_path / "predictions/maml/fold0-seed0/both"
+    for path in list(folder.glob("*.nii.gz")):
+        mask = read_volume(path)
+        values = np.where(mask.array > 0, 1, 0).astype(np.float32)
+        write_volume(folder / "attention-certainty" / path.name, mask.with_array(values))
+    example, _ = attention_examples(Source(settings, tmp_path, data), cases)
+    assert example.named
+    shown = {row.heading: row.panels[1] for row in example.rows}
+    assert list(shown) == ["Arterial", "Certainty", "Venous"]
+    assert shown["Certainty"].heading == "Map"
+    assert shown["Certainty"].note == "dark 0.00, bright 1.00"
+    assert shown["Venous"].note == "dark 0.35, bright 0.85"
 
 
 def test_an_undefined_dice_is_never_the_largest_gain(source, cases):

@@ -65,7 +65,7 @@ class Options(Section):
     )
     maps: Maps = Field(
         "both",
-        description="SAM: a modality's weights come from the maps of `both` (all), or of its `own`",
+        description="SAM: a modality's weights come from the maps of `both` (all) or its `own`.",
     )
     pooling: Pooling = Field(
         "parallel",

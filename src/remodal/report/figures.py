@@ -7,6 +7,7 @@ reference method and the rival is the first other row.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,8 @@ class Row:
 class Example:
     """One case of a figure: its rows, the scenario it was chosen in, and what it shows.
 
-    `signed` says whether it has maps whose zero matters.
+    `signed` says whether it has maps whose zero matters, `named` whether it has others that belong
+    to no single image.
     """
 
     scenario: str
@@ -38,6 +40,7 @@ class Example:
     text: str
     rows: list[Row]
     signed: bool = False
+    named: bool = False
 
 
 def attention_examples(source: Source, cases: pd.DataFrame, count: int = 2) -> list[Example]:
@@ -108,25 +111,30 @@ def _attention_example(
         rows.append(Row(heading(name), [view.image_panel(modality), panel, shown]))
     group = f", {run.group}" if run.group else ""
     title = source.settings.title_of(method)
-    signed = any(map(_is_signed, values.values()))
-    return Example(scenario, f"Case {run.case}{group}", title, rows, signed)
+    kinds = {_kind(settings, *item) for item in values.items()}
+    return Example(
+        scenario, f"Case {run.case}{group}", title, rows, "signed" in kinds, "named" in kinds
+    )
 
 
 def _map_panels(view: View, settings: Settings, maps: Mapping[str, np.ndarray]) -> dict[str, Panel]:
     """A picture of each map; maps of one kind share a scale, that of signed ones is about 0."""
     panels = {}
     for name, values in maps.items():
-        alike = [other for other in maps.values() if _is_signed(other) == _is_signed(values)]
+        kind = _kind(settings, name, values)
+        alike = [other for key, other in maps.items() if _kind(settings, key, other) == kind]
         shown = np.concatenate([view.crop(array).ravel() for array in alike])
-        if _is_signed(values):
+        if kind == "signed":
             limit = float(np.percentile(abs(shown), 99))
             text = f"{heading(name)}, red below zero and blue above it, with the true outline"
             modality = _image_of(settings, name)
             panels[name] = view.signed_panel(values, limit, modality, "Level set", text)
         else:
             limits = (float(np.percentile(shown, 1)), float(np.percentile(shown, 99)))
-            text = f"attention map of the {name} image"
-            panels[name] = view.map_panel(values, limits, "Attention map", text)
+            title, text = "Attention map", f"attention map of the {name} image"
+            if kind == "named":
+                title, text = "Map", f"map: {heading(name).lower()}"
+            panels[name] = view.map_panel(values, limits, title, text)
     return panels
 
 
@@ -135,9 +143,11 @@ def _image_of(settings: Settings, name: str) -> str:
     return name if name in settings.data.modalities else settings.registration.fixed
 
 
-def _is_signed(values: np.ndarray) -> bool:
-    """Whether a map has values below zero, as a level set has and a weight has not."""
-    return bool(values.min() < 0)
+def _kind(settings: Settings, name: str, values: np.ndarray) -> Literal["signed", "image", "named"]:
+    """Of values below zero too, as a level set has; of an image, as a weight is; or neither."""
+    if values.min() < 0:
+        return "signed"
+    return "image" if name in settings.data.modalities else "named"
 
 
 def failure_examples(source: Source, cases: pd.DataFrame) -> list[Example]:
