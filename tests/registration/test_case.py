@@ -190,13 +190,26 @@ def test_a_label_without_any_class_is_quarantined_unless_kept(abdomen, converted
     assert register_case(kept, "a", converted, tmp_path / "kept", **LABELLED).ok
 
 
-def test_a_label_flipped_out_of_the_body_is_quarantined(converted, tmp_path):
+def test_a_label_flipped_out_of_the_body_is_quarantined_unless_kept(converted, tmp_path):
     label = read_volume(converted / "label-venous.nii.gz").array
     outside = np.zeros_like(label)
     outside[:, :4, :4] = label[:, 15:19, 12:16]
     draw_label(converted, outside, "venous")
-    register_case(settings_with(), "a", converted, tmp_path / "out", **LABELLED, quarantine=True)
-    assert_quarantined(tmp_path / "out", "100% of the label lies outside the body")
+    output = tmp_path / "out"
+    settings = settings_with(method="none")
+    said = "100% of the label lies outside the body"
+    register_case(settings, "a", converted, output, **LABELLED, quarantine=True)
+    assert_quarantined(output, f"a, label-venous: {said}")
+    data = settings.data.model_copy(update={"flipped_label": "keep"})
+    kept = settings.model_copy(update={"data": data})
+    assert (
+        register_case(kept, "a", converted, output, **LABELLED)
+        .warnings[0]
+        .startswith(f"label-venous: {said}")
+    )
+    elsewhere = kept.registration.model_copy(update={"body_threshold": None})
+    no_ct = settings.model_copy(update={"registration": elsewhere})
+    assert register_case(no_ct, "a", converted, output, **LABELLED).warnings == []
 
 
 def test_without_quarantine_a_bad_case_raises_and_leaves_nothing(converted, tmp_path):

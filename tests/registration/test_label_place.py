@@ -1,19 +1,22 @@
 import numpy as np
 import pytest
 
-from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry, Volume
-from remodal.registration.label_place import check_label_place
+from remodal.intake.datasets.pancreas_phantom import PancreasPhantomOptions
+from remodal.phantom.pancreas.tcia_files import simulate_image
+from remodal.registration.label_place import doubt_about_place
 
 GRID = Geometry((20, 40, 40), (3.0, 3.0, 5.0))
+AIR = -300.0
 
 
 @pytest.fixture
 def body():
-    """A body of 40 HU in the lower half of the image, with lungs in its upper slices."""
+    """A body of 40 HU in the lower half of the image, with lungs above, and fat at its left."""
     array = np.full(GRID.shape, -1000, np.int16)
     array[:, 18:38, 2:38] = 40
     array[10:, 22:34, 6:34] = -850
+    array[:10, 22:34, 29:34] = -100
     return Volume(array, GRID)
 
 
@@ -26,31 +29,22 @@ def drawn(z, y, x):
 IN_TISSUE = drawn(slice(2, 6), slice(24, 28), slice(8, 14))
 
 
-def test_a_label_in_tissue_is_right(body):
-    assert check_label_place(body, IN_TISSUE, -300, "c1, label-ct") == []
+def test_there_is_no_doubt_about_a_label_in_tissue_or_an_empty_one(body):
+    assert doubt_about_place(body, IN_TISSUE, AIR) is None
+    assert doubt_about_place(body, np.zeros_like(IN_TISSUE), AIR) is None
 
 
-def test_a_label_that_a_flip_carried_out_of_the_body_is_refused_in_one_line(body):
-    with pytest.raises(BadCase) as told:
-        check_label_place(body, IN_TISSUE[:, ::-1], -300, "c1, label-ct")
-    line = str(told.value)
-    assert "c1, label-ct: 100% of the label lies outside the body" in line
-    assert "flipped from front to back it would lie in tissue" in line
-    assert "\n" not in line
-
-
-def test_a_label_that_a_flip_carried_into_the_lungs_is_warned_of(body):
-    (warning,) = check_label_place(body, IN_TISSUE[::-1], -300, "c1, label-ct")
-    assert warning == (
-        "100% of the label lies in air: flipped from head to foot it would lie in tissue"
+def test_a_flip_out_of_the_body_is_certain(body):
+    doubt = doubt_about_place(body, IN_TISSUE[:, ::-1], AIR)
+    assert doubt.flipped
+    assert doubt.said == (
+        "100% of the label lies outside the body: it may be flipped, perhaps from front to back"
     )
 
 
 def test_two_flips_are_named(body):
-    with pytest.raises(
-        BadCase, match="from head to foot and from front to back it would lie in tissue"
-    ):
-        check_label_place(body, IN_TISSUE[::-1, ::-1], -300, "c1, label-ct")
+    doubt = doubt_about_place(body, IN_TISSUE[::-1, ::-1], AIR)
+    assert doubt.said.endswith("perhaps from head to foot and from front to back")
 
 
 def test_the_axes_are_those_of_the_patient():
@@ -59,21 +53,36 @@ def test_the_axes_are_those_of_the_patient():
     array[11:23, :, 2:22] = 40
     label = np.zeros(turned.shape, np.uint8)
     label[3:6, 2:6, 5:9] = 1
-    with pytest.raises(BadCase, match="flipped from front to back"):
-        check_label_place(Volume(array, turned), label, -300, "c1, label-ct")
+    doubt = doubt_about_place(Volume(array, turned), label, AIR)
+    assert doubt.said.endswith("perhaps from front to back")
 
 
-def test_a_flip_within_the_body_cannot_be_noticed(body):
-    assert check_label_place(body, IN_TISSUE[:, :, ::-1], -300, "c1, label-ct") == []
+def test_a_flip_onto_several_kinds_of_tissue_is_noticed(body):
+    doubt = doubt_about_place(body, IN_TISSUE[:, :, ::-1], AIR)
+    assert doubt.flipped
+    assert doubt.said.startswith("only 50% of the label lies on one kind of tissue: it may be")
+    # The whole body is of several kinds too, but so is every flip of it.
+    assert doubt_about_place(body, (body.array > -1000).astype(np.uint8), AIR) is None
 
 
-def test_a_label_of_the_lungs_is_only_warned_of(body):
+def test_a_flip_onto_one_kind_of_tissue_cannot_be_noticed(body):
+    in_the_middle = drawn(slice(2, 6), slice(24, 28), slice(12, 16))
+    assert doubt_about_place(body, in_the_middle[:, :, ::-1], AIR) is None
+
+
+def test_air_within_the_body_may_be_what_was_labelled(body):
     lungs = (body.array == -850).astype(np.uint8)
-    (warning,) = check_label_place(body, lungs, -300, "c1, label-ct")
-    assert warning.startswith("100% of the label lies in air")
+    doubt = doubt_about_place(body, lungs, AIR)
+    assert not doubt.flipped
+    assert doubt.said.startswith("100% of the label lies in air")
 
 
-def test_nothing_is_checked_without_a_threshold_or_a_label(body):
-    outside = drawn(slice(0, 3), slice(0, 3), slice(0, 3))
-    assert check_label_place(body, outside, None, "c1, label-mr") == []
-    assert check_label_place(body, np.zeros_like(outside), -300, "c1, label-ct") == []
+def test_a_pancreas_flipped_to_the_side_or_to_the_back_is_noticed():
+    options = PancreasPhantomOptions(cases=2, matrix=64, slices=(36, 36), slice_spacing=6)
+    image, label, _ = simulate_image(options, 1)
+    assert doubt_about_place(image, label.array, AIR) is None
+    for axes in ((1,), (2,), (1, 2)):
+        doubt = doubt_about_place(image, np.flip(label.array, axes), AIR)
+        ways = {1: "from front to back", 2: "from left to right"}
+        assert doubt.flipped
+        assert doubt.said.endswith("perhaps " + " and ".join(ways[axis] for axis in axes))

@@ -15,7 +15,7 @@ from remodal.intake.datasets import require_labels
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.masks.reading import Mask, read_mask
 from remodal.registration.alignment import Alignment, Images, align
-from remodal.registration.label_place import check_label_place
+from remodal.registration.label_place import doubt_about_place
 from remodal.registration.picture import Pair, draw_pairs
 from remodal.registration.transforms import Chain, warp_label, write_chain
 from remodal.registration.ways import mask_of
@@ -200,7 +200,7 @@ def _check_labels(
     """Check where the labels lie on the images that they were drawn on; return warnings.
 
     Raises:
-        BadCase: one lies outside the body.
+        BadCase: one seems to be flipped.
     """
     threshold = settings.registration.body_threshold
     if threshold is None:
@@ -210,8 +210,15 @@ def _check_labels(
         name = label_name(modality)
         image, label = (read_volume(converted / f"{one}.nii.gz") for one in (modality, name))
         _require_same_grid(label, image, f"{case}, {name}")
-        found = check_label_place(image, label.array, threshold, f"{case}, {name}")
-        warnings += [f"{name}: {warning}" for warning in found]
+        doubt = doubt_about_place(image, label.array, threshold)
+        if doubt and doubt.flipped and settings.data.flipped_label == "quarantine":
+            raise BadCase(
+                doubt.said,
+                where=f"{case}, {name}",
+                expected="a label in the orientation of its image",
+                remedy="correct the label, or set data.flipped_label to `keep` if it is right",
+            )
+        warnings += [f"{name}: {doubt.said}"] if doubt else []
     return warnings
 
 

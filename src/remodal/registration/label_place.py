@@ -1,71 +1,105 @@
-"""Whether a label lies where its image shows a body: one that was flipped may lie in air.
+"""Whether a CT's label lies where it may have been drawn, or seems to be flipped.
 
-Only a flip that carries a label out of the body is certain. One that leaves it among other organs
-cannot be told from the image's brightness alone, and air within the body may be what was labelled
-(a lung): that is only worth a warning.
+A flip may carry a label out of the body, or into its lungs. Within the body, a flipped label covers
+several kinds of tissue at once, which hardly any organ or lesion does; that a flip of it would lie
+on one kind alone gives it away. A flip that leaves it on one kind of tissue cannot be told.
 """
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry, Volume
 from remodal.registration.quality import body_mask
 
 #: Share of a label's voxels above which it is said to lie in air, or outside the body.
 _MOST = 0.5
-#: Share of a flipped label's voxels in air below which the flip is worth naming.
-_FEW = 0.1
+#: Brightest fat, HU: what is brighter is other tissue, and what is no body is air.
+_FAT = -20.0
+#: Share of a label's voxels on one kind of tissue: below the first it is odd, and a flip with more
+#: than the second is worth naming (in the body too).
+_MIXED, _PURE = 0.8, 0.9
 #: Where the axes x, y and z of a patient run.
 _WAYS = ("from left to right", "from front to back", "from head to foot")
 
 
-def check_label_place(
-    image: Volume, label: np.ndarray, threshold: float | None, where: str
-) -> list[str]:
-    """Check that most of a label lies in the body.
+@dataclass(frozen=True)
+class Doubt:
+    """What is odd about a label's place.
+
+    Attributes:
+        said: one line.
+        flipped: whether it can hardly be right; otherwise it may be (a label of the lungs).
+    """
+
+    said: str
+    flipped: bool
+
+
+def doubt_about_place(image: Volume, label: np.ndarray, threshold: float) -> Doubt | None:
+    """What is odd about the place of a label; None: nothing.
 
     Args:
-        image: the image that it was drawn on.
+        image: the image that it was drawn on, HU.
         label: (z, y, x) on the image's grid; 0 is background.
-        threshold: intensity above which a voxel is body; None: nothing is checked (MR).
-        where: case and label, for the error.
-
-    Returns:
-        A warning if most of it lies in air within the body.
-
-    Raises:
-        BadCase: most of it lies outside the body.
+        threshold: intensity above which a voxel is body.
     """
-    drawn = label != 0
-    if threshold is None or not drawn.any():
-        return []
-    air = image.array <= threshold
-    share = float(air[drawn].mean())
-    if share <= _MOST:
-        return []
-    hint = _better_flip(air, drawn, image.geometry)
+    drawn = np.nonzero(label)
+    if not len(drawn[0]):
+        return None
+
+    def in_body(values: np.ndarray) -> float:
+        return float((values > threshold).mean())
+
+    def purity(values: np.ndarray) -> float:
+        kinds = np.digitize(values, sorted((threshold, _FAT)), right=True)
+        return float(np.bincount(kinds).max() / len(kinds))
+
+    values = image.array[drawn]
+    if in_body(values) >= _MOST:
+        pure = purity(values)
+        flip = _better_flip(image, drawn, purity) if pure < _MIXED else ""
+        said = f"only {pure:.0%} of the label lies on one kind of tissue{flip}"
+        return Doubt(said, flipped=True) if flip else None
+    flip = _better_flip(image, drawn, in_body)
     outside = float((~body_mask(image, threshold))[drawn].mean())
     if outside > _MOST:
-        raise BadCase(
-            f"{outside:.0%} of the label lies outside the body",
-            where=where,
-            expected="a label in the same orientation as its image",
-            remedy=f"{hint}correct the label's orientation, or set registration.body_threshold "
-            "to null if the image is no CT",
-        )
-    return [f"{share:.0%} of the label lies in air: {hint or 'is it what was meant?'}".rstrip("; ")]
+        return Doubt(f"{outside:.0%} of the label lies outside the body{flip}", flipped=True)
+    return Doubt(f"{1 - in_body(values):.0%} of the label lies in air{flip}", flipped=False)
 
 
-def _better_flip(air: np.ndarray, drawn: np.ndarray, grid: Geometry) -> str:
-    """What flip of the grid would bring a label out of the air; empty: none."""
+def _better_flip(
+    image: Volume, drawn: tuple[np.ndarray, ...], measure: Callable[[np.ndarray], float]
+) -> str:
+    """The flip that lays a label best, in words; empty: none lays it well.
+
+    Args:
+        image: the image.
+        drawn: indices of the label's voxels, one array for each axis.
+        measure: says of the intensities under a label how well it lies, up to 1.
+    """
+    found = {axes: measure(image.array[_flipped(drawn, axes, image)]) for axes in _flips()}
+    axes = max(found, key=found.__getitem__)
+    if found[axes] <= _PURE:
+        return ""
+    ways = " and ".join(_way(axis, image.geometry) for axis in axes)
+    return f": it may be flipped, perhaps {ways}"
+
+
+def _flipped(
+    drawn: tuple[np.ndarray, ...], axes: tuple[int, ...], image: Volume
+) -> tuple[np.ndarray, ...]:
+    """Indices of the voxels after a flip of the grid."""
+    shape = image.array.shape
+    return tuple(shape[a] - 1 - drawn[a] if a in axes else drawn[a] for a in range(3))
+
+
+def _flips() -> Iterator[tuple[int, ...]]:
+    """The axes of each flip, those of one axis first."""
     for count in (1, 2, 3):
-        for axes in combinations(range(3), count):
-            if air[np.flip(drawn, axes)].mean() < _FEW:
-                ways = " and ".join(_way(axis, grid) for axis in axes)
-                return f"flipped {ways} it would lie in tissue; "
-    return ""
+        yield from combinations(range(3), count)
 
 
 def _way(axis: int, grid: Geometry) -> str:

@@ -60,6 +60,12 @@ class DataSettings(Section):
     empty_label: Literal["quarantine", "keep"] = Field(
         "quarantine", description="What happens to a case whose label holds none of the classes."
     )
+    flipped_label: Literal["quarantine", "keep"] = Field(
+        "quarantine",
+        description="What happens to a case of CT (`registration.body_threshold` is set) whose "
+        "label lies mostly outside the body, or on several kinds of tissue (less than 80 % on one) "
+        "where a flip of it would lie on one (more than 90 %). If kept, the report warns of it.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -36,7 +36,7 @@ STAGES = {
     "convert": Stage("remodal.intake.convert"),
     "register": Stage(
         "remodal.registration.case",
-        ("registration", *_DATA),
+        ("registration", *_DATA, "data.flipped_label"),
         chosen=("remodal.registration", "registration.method"),
     ),
     "split": Stage("remodal.splits", ("splits", "data.name", "data.truth", "data.unlabelled")),
