@@ -4,21 +4,29 @@ import numpy as np
 import pytest
 
 from remodal.errors import UserError
+from remodal.report import page as page_module
 from remodal.report.page import write_report
 from remodal.report.surface_figures import SCALE, surface_figures
 from remodal.report.tables import study_cases
 from remodal.report.views import Source
+from remodal.settings.figures import FigureSettings
 
 ASKED = {"surfaces": [{"table": "table1"}]}
 METHODS = ["nnunet", "octopusnet", "ms_ensemble", "ms_ma", "maml"]
 
 
-@pytest.fixture
-def asked(whole_study, make_settings):
-    """The study with surfaces, its per-case rows, and its folders."""
-    _, study, data = whole_study
-    settings = make_settings(figures=ASKED)
-    return Source(settings, study, data), study_cases(settings, study / "metrics")
+@pytest.fixture(scope="module")
+def asked(whole_study):
+    """The study with surfaces, and its per-case rows."""
+    settings, study, data = whole_study
+    with_surfaces = settings.model_copy(update={"figures": FigureSettings.model_validate(ASKED)})
+    return Source(with_surfaces, study, data), study_cases(settings, study / "metrics")
+
+
+@pytest.fixture(scope="module")
+def figure(asked):
+    (drawn,) = surface_figures(*asked)
+    return drawn
 
 
 def mean_dice(cases):
@@ -26,9 +34,8 @@ def mean_dice(cases):
     return of_table.groupby("case")["dice"].mean().sort_values()
 
 
-def test_it_is_the_case_of_the_median_dice_with_the_truth_and_every_method(asked):
+def test_it_is_the_case_of_the_median_dice_with_the_truth_and_every_method(asked, figure):
     source, cases = asked
-    (figure,) = surface_figures(source, cases)
     dice = mean_dice(cases)
     assert figure.heading == f"Case {dice.index[(len(dice) - 1) // 2]}"
     titles = [source.settings.title_of(method) for method in METHODS]
@@ -38,9 +45,8 @@ def test_it_is_the_case_of_the_median_dice_with_the_truth_and_every_method(asked
     assert figure.end in (1, 2, 3, 5, 10, 20, 30, 50, 100)
 
 
-def test_a_case_that_one_method_failed_on_is_not_shown(asked):
+def test_a_case_that_one_method_failed_on_is_not_shown(asked, figure):
     source, cases = asked
-    (figure,) = surface_figures(source, cases)
     chosen = figure.heading.removeprefix("Case ")
     lost = (cases["case"] == chosen) & (cases["method"] == "ms_ma") & (cases["scenario"] == "both")
     failed = cases.assign(dice=cases["dice"].where(~lost))
@@ -55,8 +61,11 @@ def test_a_method_that_was_not_run_is_said_to_be_so(asked):
     assert surface_figures(source, cases[~cases["method"].isin(METHODS)]) == []
 
 
-def test_the_page_shows_them_with_their_scale(asked, tmp_path):
+def test_the_page_shows_them_with_their_scale(asked, figure, tmp_path, monkeypatch):
     source, _ = asked
+    monkeypatch.setattr(page_module, "surface_figures", lambda source, cases: [figure])
+    monkeypatch.setattr(page_module, "failure_examples", lambda source, cases: [])
+    monkeypatch.setattr(page_module, "attention_examples", lambda source, cases: [])
     write_report(source.settings, source.study, source.data, tmp_path / "index.html")
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert 'href="#surfaces"' in page

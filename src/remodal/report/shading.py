@@ -49,10 +49,12 @@ class Frame:
         """
         low, high = mesh.vertices.min(0), mesh.vertices.max(0)
         size = (high - low)[[0, 2]].max()
-        for other in others:
-            if len(other.vertices):
-                low = np.minimum(low, np.maximum(other.vertices.min(0), low - _FURTHER * size))
-                high = np.maximum(high, np.minimum(other.vertices.max(0), high + _FURTHER * size))
+        around = [other.vertices for other in others if len(other.vertices)]
+        lowest = np.maximum(
+            np.min([low, *(v.min(0) for v in around)], axis=0), low - _FURTHER * size
+        )
+        highest = np.max([high, *(v.max(0) for v in around)], axis=0)
+        low, high = lowest, np.minimum(highest, high + _FURTHER * size)
         sides = (high - low)[[0, 2]] + 2 * _MARGIN * size
         sides = np.maximum(sides, _FLATTEST * sides.max())
         scale = float(sides.max() / pixels)
