@@ -140,3 +140,24 @@ def test_options_that_do_not_fit_are_named(build, options, said):
 def test_more_than_one_class_is_refused(build):
     with pytest.raises(UserError, match="`dtc` segments one class by its level set, not 2"):
         build("dtc", classes=2)
+
+
+@pytest.mark.parametrize("options", [{}, ALONE["segmentation"], ALONE["level_set"]])
+def test_each_task_learns_to_find_a_ball(build, options):
+    axis = torch.arange(16).float()
+    label = (axis[:, None, None] - 6) ** 2 + (axis[:, None] - 8) ** 2 + (axis - 9) ** 2 < 25
+    generator = torch.Generator().manual_seed(0)
+    image = label + 0.3 * torch.randn(2, 1, 16, 16, 16, generator=generator)
+    batch = Batch(
+        {"ct": image}, {"ct": label.long().expand(2, -1, -1, -1)}, torch.tensor([True] * 2)
+    )
+    method = build("dtc", ["ct"], dropout=0.0, **options)
+    optimiser = torch.optim.SGD(method.network.parameters(), lr=0.02, momentum=0.9)
+    for number in range(60):
+        optimiser.zero_grad()
+        method.objective(batch, Step(0, number, 1, 60))["loss"].backward()
+        optimiser.step()
+    method.network.eval()
+    found = method.probabilities(batch.images).argmax(1) == 1
+    dice = 2 * (found & label).sum() / (found.sum() + 2 * label.sum())
+    assert dice > 0.8
