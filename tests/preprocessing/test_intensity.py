@@ -132,6 +132,10 @@ def test_the_training_cases_mean_and_sd_may_normalise_every_case() -> None:
         ({"clip": {"by": "case", "range": [0, 1]}}, "`range` and `by: range` belong together"),
         ({"clip": "range"}, "`range` and `by: range` belong together"),
         ({"clip": "percentile"}, "clip.by"),
+        (
+            {"normalise": "image"},
+            "clip `dataset_foreground` after it; set clip to none or to a range",
+        ),
         ({"crop": "mask"}, "`mask` and `by: mask` belong together"),
         ({"crop": {"by": "body", "mask": {"label": [1]}}}, "`mask` and `by: mask` belong"),
         ({"crop": {"mask": {"label": [1]}, "margin": -1}}, "margin: -1.0 is negative"),

@@ -231,6 +231,18 @@ def test_voxels_outside_the_mask_get_the_given_value() -> None:
     np.testing.assert_array_equal(prepared.array[0, 1:-1, 1:-1, 1:-1], inside)
 
 
+def test_mean_and_deviation_may_be_those_of_the_clipped_image_before_its_crop() -> None:
+    image, mask = block(ORIENTATIONS[13])
+    content = cropped_by().model_dump() | {"clip": {"range": [400, 900]}, "normalise": "image"}
+    settings = PreprocessingSettings.model_validate(content)
+    prepared = prepare({"venous": image}, {}, settings, mask)
+    whole = np.clip(np.arange(1680), 400, 900).reshape(10, 12, 14)
+    done = prepared.properties["intensities"]["venous"]
+    assert (done["mean"], done["sd"]) == pytest.approx((whole.mean(), whole.std()))
+    expected = ((whole - whole.mean()) / whole.std())[3:6, 4:9, 5:11]
+    np.testing.assert_allclose(prepared.array[0], expected, atol=1e-5)
+
+
 def test_an_empty_mask_keeps_the_body_or_stops_the_case() -> None:
     image, mask = block(ORIENTATIONS[13])
     nothing = mask.with_array(np.zeros_like(mask.array))

@@ -36,6 +36,8 @@ def test_statistics_are_of_the_voxels_inside_the_clip_range(text_of):
     text = text_of(preprocessing={"clip": "none", "normalise": "case_nonzero"})
     assert "not clipped and normalised by the mean and standard deviation of the non-zero" in text
     assert "these limits" not in text
+    text = text_of(preprocessing={"clip": "none", "normalise": "image"})
+    assert "mean and standard deviation of each image before it was cropped" in text
 
 
 def test_just_the_augmentation_that_was_on_is_named(text_of):

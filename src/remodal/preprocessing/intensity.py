@@ -43,7 +43,7 @@ def normalise(
         image: cropped image, (z, y, x).
         settings: kind of clipping and normalisation.
         measured: the modality's entry in the fingerprint: `lower`, `upper`, `mean` and `sd`; needed
-            if one of the kinds is `dataset_foreground`.
+            if one of the kinds is `dataset_foreground`. For `image`: `whole_statistics`.
         mask: the voxels that count, (z, y, x) bool; None: all of them.
 
     Returns:
@@ -69,6 +69,18 @@ def normalise(
     if mask is not None:
         image[~mask] = 0
     return image, Intensity(*(limits or (None, None)), mean, sd)
+
+
+def whole_statistics(image: np.ndarray, clip: ClipSettings) -> dict[str, float]:
+    """Mean and standard deviation (`mean`, `sd`) of an image before its crop, clipped to a range.
+
+    Args:
+        image: whole, (z, y, x).
+        clip: a range, or none.
+    """
+    clipped = np.clip(image, *clip.range) if clip.range else image
+    mean, sd = _statistics(clipped, clip.range)
+    return {"mean": mean, "sd": sd}
 
 
 def _of_case(
@@ -119,7 +131,7 @@ def _measured_statistics(
     image: np.ndarray, inside: np.ndarray, limits: Any, measured: Mapping[str, Any] | None
 ) -> tuple[float, float]:
     if measured is None:
-        raise ValueError("normalise `dataset_foreground` needs the fingerprint's mean and sd")
+        raise ValueError("no mean and sd were measured")
     return float(measured["mean"]), float(measured["sd"])
 
 
@@ -144,6 +156,7 @@ _SCALES: dict[str, Callable[..., tuple[float, float]]] = {
     "case": lambda image, inside, limits, measured: _statistics(image[inside], limits),
     "case_nonzero": lambda image, inside, limits, measured: _statistics(image[inside], limits),
     "crop": lambda image, inside, limits, measured: _statistics(image, limits),
+    "image": _measured_statistics,
     "dataset_foreground": _measured_statistics,
     "unit": _to_unit,
     "symmetric": _to_symmetric,

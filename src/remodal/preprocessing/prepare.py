@@ -11,7 +11,7 @@ from remodal.geometry.orientation import Orientation
 from remodal.geometry.volume import Geometry, Vector, Volume
 from remodal.masks.placing import on_grid
 from remodal.preprocessing.cropping import Box, crop_box, cropped_by, nonzero_mask
-from remodal.preprocessing.intensity import normalise
+from remodal.preprocessing.intensity import normalise, whole_statistics
 from remodal.preprocessing.resampling import (
     CUBIC,
     LINEAR,
@@ -32,12 +32,14 @@ class Cropped:
     """A case oriented and cropped, before anything is done to its intensities or spacing.
 
     `arrays` maps a modality to its cropped voxels (z, y, x) with unchanged values; `properties` are
-    those of `Prepared` that are known so far, and `spacing` is that of the source.
+    those of `Prepared` that are known so far, and `spacing` is that of the source. `whole` has
+    statistics of each modality before the crop, if the settings want them.
     """
 
     arrays: dict[str, np.ndarray]
     spacing: Vector
     properties: dict[str, Any]
+    whole: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ def crop_case(
         "box": [[side.start, side.stop] for side in box],
         "cropped_by": by,
     }
-    return Cropped(kept, spacing, properties)
+    of_whole = arrays if settings.normalise == "image" else {}
+    whole = {name: whole_statistics(array, settings.clip) for name, array in of_whole.items()}
+    return Cropped(kept, spacing, properties, whole)
 
 
 def scale(
@@ -143,7 +147,7 @@ def scale(
     masked = settings.normalise == "case_nonzero"
     mask = nonzero_mask(list(cropped.arrays.values())) if masked else None
     for index, (name, array) in enumerate(cropped.arrays.items()):
-        measured = fingerprint.get("foreground", {}).get(name)
+        measured = cropped.whole.get(name) or fingerprint.get("foreground", {}).get(name)
         try:
             image, done = normalise(array, settings, measured, mask)
         except BadCase as error:

@@ -15,6 +15,7 @@ _NORMALISED = {
     "case": _STATISTICS.format(of="{voxels} of each case"),
     "case_nonzero": _STATISTICS.format(of="the non-zero {voxels} of each case"),
     "crop": _STATISTICS.format(of="all voxels that were kept of each case"),
+    "image": _STATISTICS.format(of="each image before it was cropped"),
     "dataset_foreground": _STATISTICS.format(of="the training cases' foreground voxels"),
     "unit": "scaled to 0 to 1",
     "symmetric": "scaled to -1 to 1",

@@ -119,16 +119,16 @@ class PreprocessingSettings(Section):
 
     clip: ClipSettings = Field(default_factory=ClipSettings)
     normalise: Literal[
-        "case", "case_nonzero", "crop", "dataset_foreground", "unit", "symmetric", "none"
+        "case", "case_nonzero", "crop", "image", "dataset_foreground", "unit", "symmetric", "none"
     ] = Field(
         "case",
         description="Zero mean and unit variance over the voxels inside the clipping range "
         "(`case`), over those of them that lie in the brain (`case_nonzero`, nnU-Net's for "
         "skull-stripped MR: the voxels that are not zero in some image of the case, and the holes "
-        "among them; all others become zero), over all that was kept of the image (`crop`), or "
-        "over the foreground voxels of the training cases (`dataset_foreground`: nnU-Net's "
-        "CT); the clipping range, or else that of the image, to 0 to 1 (`unit`) or to -1 to 1 "
-        "(`symmetric`); or `none`.",
+        "among them; all others become zero), over all that was kept of the image (`crop`), over "
+        "the whole `image` before the crop (with `clip` none or a range), or over the foreground "
+        "voxels of the training cases (`dataset_foreground`: nnU-Net's CT); the clipping range, or "
+        "else that of the image, to 0 to 1 (`unit`) or to -1 to 1 (`symmetric`); or `none`.",
     )
     spacing: tuple[float, float, float] | None = Field(
         None, description="Target spacing (z, y, x) in mm; empty: the training cases' median."
@@ -138,6 +138,15 @@ class PreprocessingSettings(Section):
     storage: Literal["float16", "float32"] = Field(
         "float16", description="Number format of the stored arrays."
     )
+
+    @model_validator(mode="after")
+    def _whole_image_has_limits(self) -> "PreprocessingSettings":
+        if self.normalise == "image" and self.clip.by not in ("none", "range"):
+            raise ValueError(
+                f"normalise: `image` is measured before the crop, and clip `{self.clip.by}` after "
+                "it; set clip to none or to a range"
+            )
+        return self
 
     @property
     def depends_on_fold(self) -> bool:
