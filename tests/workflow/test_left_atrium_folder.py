@@ -55,15 +55,17 @@ def test_more_labels_than_the_split_trains_on_are_told_before_anything_runs(fold
         require_possible_recipes(settings, cases_of(settings))
 
 
-def test_a_scan_is_cropped_around_the_cavity_in_rows_and_columns_only(
+def test_a_scan_is_normalised_as_a_whole_and_cropped_around_the_cavity(
     folder, tmp_path, monkeypatch
 ):
+    """In rows and columns only; what lies outside the crop is brighter here."""
     monkeypatch.chdir(tmp_path)
     settings = study(folder)
     case = cases_of(settings)[0]
     label = np.zeros(SHAPE, np.uint8)
     label[3:7, 40:80, 50:100] = 255
-    scan = np.random.default_rng(0).integers(0, 255, SHAPE).astype(np.uint8)
+    scan = np.random.default_rng(0).integers(0, 200, SHAPE).astype(np.uint8)
+    scan[:, 120:] = 255
     for array, path in ((scan, case.images["mr"]), (label, case.labels["mr"].files[0])):
         image = sitk.GetImageFromArray(array)
         image.SetSpacing((0.625, 0.625, 0.625))
@@ -79,3 +81,8 @@ def test_a_scan_is_cropped_around_the_cavity_in_rows_and_columns_only(
     assert indices.shape[0] == SHAPE[0]
     assert all(side >= 112 for side in indices.shape[1:])
     assert prepared.details["voxels"]["mr"] == {"1": 4 * 40 * 50}
+    image = np.load(f"made/all/{case.case}.npy")[0]
+    rows, columns = (slice(*side) for side in prepared.details["box"][1:])
+    assert rows.stop < 120
+    expected = ((scan - scan.mean()) / scan.std())[:, rows, columns]
+    np.testing.assert_allclose(image, expected, atol=2e-3)
