@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 
 from remodal.inference.model import Segmenter
 from remodal.inference.sliding_window import strided_starts
 from remodal.models.model_files import load_model
-from remodal.settings import ComputeSettings, InferenceSettings
+from remodal.settings import ComputeSettings, InferenceSettings, MethodSettings
 
 
 def test_half_precision_passes_change_probabilities_a_little(study) -> None:
@@ -41,3 +43,21 @@ def test_a_step_in_voxels_holds_for_a_patient_of_a_model_whose_study_had_one(stu
     ends = [len(strided_starts(*axis)) for axis in zip(image.shape[1:], patch, voxels.step)]
     assert windows[voxels.step] == np.prod(ends) != windows[0.5]
     assert np.abs(found[voxels.step] - found[0.5]).max() > 1e-4
+
+
+def test_a_method_shows_the_maps_that_its_options_leave_it(study) -> None:
+    image = np.random.default_rng(0).normal(size=(2, 16, 32, 32)).astype(np.float32)
+    alone = {"level_set": False, "consistency": False}
+    methods = {
+        "dtc": MethodSettings(type="dtc"),
+        "segmentation": MethodSettings(type="dtc", options=alone),
+    }
+    own = replace(study, settings=study.settings.model_copy(update={"methods": methods}))
+    settings, compute = InferenceSettings(mirror=False), ComputeSettings(device="cpu")
+    maps = {
+        name: Segmenter(own.model(name), ["arterial", "venous"], settings, compute).attention(image)
+        for name in methods
+    }
+    assert list(maps["dtc"]) == ["level_set"]
+    assert maps["dtc"]["level_set"].shape == (16, 32, 32)
+    assert maps["segmentation"] == {}
