@@ -5,6 +5,7 @@ names of the weights, pytorch/vision, models/resnet.py. Its files of weights loa
 classifier at the end, `fc`, is not there. Published with 64 channels after block 1.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from math import gcd
 from typing import Literal
@@ -24,7 +25,7 @@ DEPTHS, EXPANSION = (3, 4, 6, 3), 4
 SHRINKS_BY = 32
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """Five blocks, of which the first one comes before the features that are used.
 
     Attributes:
@@ -33,14 +34,14 @@ class Backbone(nn.Module):
 
     widths: list[int]
 
+    @abstractmethod
     def first(self, image: Tensor) -> Tensor:
         """Block 1: (B, width, y, x) from slices (B, inputs, Y, X)."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def blocks(self) -> list[nn.Module]:
-        """The blocks 2 to 5, each of which halves the resolution or, if it is at 1/4, keeps it."""
-        raise NotImplementedError
+        """The blocks 2 to 5, each of which halves the resolution; a ResNet's first one keeps it."""
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Take over weights by their names.
