@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 
+from remodal.errors import UserError
 from remodal.inference.model import Segmenter
 from remodal.models.model_files import load_model
-from remodal.results.files import read_json
+from remodal.networks.slice_backbones import ResNet
+from remodal.results.files import read_json, sha256
 from remodal.settings import ComputeSettings, InferenceSettings, Settings
 from remodal.settings.merging import merge
+from remodal.training.starting import starting_method
 
 RECIPE = {"patch": [1, 32, 64], "batch": 4, "epochs": 3, "iterations": 12, "schedule": "constant"}
 
@@ -28,6 +32,24 @@ def small_study(make_study, tmp_path):
         return study
 
     return write
+
+
+def test_its_streams_start_from_torchvision_s_file_of_the_backbone(small_study, tmp_path):
+    study = small_study(backbone="resnet50", shared=False)
+    torch.manual_seed(0)
+    weights = ResNet(3, [4, 4, 8, 16, 32], grouped=False).state_dict()
+    file = tmp_path / "resnet50-0676ba61.pth"
+    torch.save(weights | {"fc.weight": torch.ones(1000, 128), "fc.bias": torch.ones(1000)}, file)
+    start = {"starting_weights": {"file": str(file), "sha256": sha256(file)}}
+    content = merge(study.settings.model_dump(mode="json"), {"recipe": start})
+    settings = Settings.model_validate(content)
+    method = starting_method(settings, "ours", 0, {}, torch.device("cpu"))
+    for backbone in method.network.streams.backbones:
+        assert all(torch.equal(value, weights[key]) for key, value in backbone.state_dict().items())
+    study = small_study("other", backbone="resnext50")
+    content = merge(study.settings.model_dump(mode="json"), {"recipe": start})
+    with pytest.raises(UserError, match=r"resnet50-0676ba61.pth: does not fit the network"):
+        starting_method(Settings.model_validate(content), "ours", 0, {}, torch.device("cpu"))
 
 
 def test_it_learns_and_shows_its_weights_and_masks(small_study):
