@@ -23,6 +23,7 @@ ORDER = (
     "conversion",
     "registration",
     "patches",
+    "slices",
     "training_step",
     "level_set",
     "instruction_sets",

@@ -73,6 +73,9 @@ def test_a_region_is_the_zero_padded_volumes(data):
     expected = padded[(slice(None), *(slice(10 + f, 10 + f + n) for f, n in zip(start, shape)))]
     found = read_region(torch.from_numpy(volume), tuple(start), tuple(shape))
     np.testing.assert_array_equal(found, expected)
+    out = torch.full((2, *shape), 7.0)
+    assert read_region(torch.from_numpy(volume), tuple(start), tuple(shape), out) is out
+    np.testing.assert_array_equal(out, expected)
 
 
 def test_a_region_outside_the_volume_is_zero():
@@ -80,6 +83,7 @@ def test_a_region_outside_the_volume_is_zero():
     for start in ((-9, 0, 0), (0, 7, 0), (4, 4, 4)):
         region = read_region(volume, start, (3, 2, 3))
         assert (tuple(region.shape), region.any().item()) == ((2, 3, 2, 3), False)
+        assert not read_region(volume, start, (3, 2, 3), torch.ones(2, 3, 2, 3)).any()
 
 
 def test_a_translation_moves_image_and_label_alike():

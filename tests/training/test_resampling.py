@@ -8,9 +8,11 @@ from remodal.training.resampling import (
     Deformation,
     Elastic,
     _resample_at_once,
+    _resample_planes,
     coordinates,
     displacement,
     knots,
+    nearest,
     resample,
     smoothing,
     source_box,
@@ -140,3 +142,44 @@ def test_one_plane_of_knots_moves_every_slice_alike_and_as_strongly():
     field = displacement(Elastic(noise, 5.0, 2.0), np.eye(3), (4, 60, 60), torch.device("cpu"))
     assert torch.equal(field, field[:, :1].expand_as(field))
     assert field.std() == pytest.approx(2.0, rel=0.2)
+
+
+IN_SLICE = rotation(np.radians([12.0, 0.0, 0.0])) @ np.diag([1.0, 1.1, 1.1])
+
+
+def flat_elastic():
+    """A displacement within the slices, the same in each."""
+    noise = np.random.default_rng(3).standard_normal((3, 1, knots(14, 8.0), knots(12, 8.0)))
+    noise[0] = 0
+    return Elastic(noise, 8.0, 0.7)
+
+
+@pytest.mark.parametrize("flip", [1.0, -1.0])
+@pytest.mark.parametrize("elastic", [None, flat_elastic()])
+@pytest.mark.parametrize("z", [11.5, 11.0, 21.5])
+def test_slices_that_move_alike_are_as_if_sampled_in_three_dimensions(flip, elastic, z):
+    """Also where they lie between the source's slices, or end where these do."""
+    image, label = (torch.from_numpy(part) for part in scene())
+    deformation = Deformation(IN_SLICE @ np.diag([flip, 1.0, -1.0]), elastic)
+    assert deformation.in_slice
+    patch, centre = (4, 14, 12), np.array([z, 13.8, 12.45])
+    found = torch.empty((2, *patch))
+    (found_label,) = resample(image, [label], deformation, centre, found)
+    positions = coordinates(deformation, centre, patch, torch.device("cpu"))
+    expected = torch.empty_like(found)
+    _resample_planes(image, positions, expected)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+    assert torch.equal(found_label, nearest(label, positions))
+
+
+@pytest.mark.parametrize(
+    "deformation",
+    [
+        Deformation(TURNED),
+        Deformation(np.diag([1.1, 1.1, 1.1])),
+        Deformation(IN_SLICE, Elastic(np.ones((3, 1, 9, 9)), 8.0, 0.7)),
+        Deformation(IN_SLICE, Elastic(np.zeros((3, 9, 9, 9)), 8.0, 0.7)),
+    ],
+)
+def test_what_leaves_its_slice_is_not_taken_for_a_change_within(deformation):
+    assert not deformation.in_slice

@@ -120,10 +120,16 @@ def _bounds(size: Shape, patch: Shape) -> tuple[np.ndarray, np.ndarray]:
     return np.where(room < 0, centred, 0), np.where(room < 0, centred, room)
 
 
-def read_region(volume: Tensor, start: Shape, shape: Shape) -> Tensor:
+def read_region(volume: Tensor, start: Shape, shape: Shape, out: Tensor | None = None) -> Tensor:
     """A box of a (..., Z, Y, X) volume, zero outside the volume; only the box is read.
 
     Zero is an image's mean after normalisation (nnU-Net's padding) and the background's label.
+
+    Args:
+        volume: where the box lies.
+        start: its first voxel (z, y, x), possibly outside.
+        shape: its size.
+        out: (..., *shape) of any number type, receives the box; None: a new tensor or a view.
     """
     sides = list(zip(start, shape, volume.shape[-3:]))
     before = [min(n, max(0, -first)) for first, n, _ in sides]
@@ -132,6 +138,13 @@ def read_region(volume: Tensor, start: Shape, shape: Shape) -> Tensor:
         slice(first + b, first + n - a) for first, n, b, a in zip(start, shape, before, after)
     )
     region = volume[(..., *inside)]
+    if out is not None:
+        for axis, (b, a) in enumerate(zip(before, after), start=-3):
+            out.narrow(axis, 0, b).zero_()
+            out.narrow(axis, out.shape[axis] - a, a).zero_()
+        within = tuple(slice(b, n - a) for n, b, a in zip(shape, before, after))
+        out[(..., *within)] = region
+        return out
     padding = [n for axis in (2, 1, 0) for n in (before[axis], after[axis])]
     return F.pad(region, padding) if any(padding) else region
 
@@ -271,36 +284,42 @@ class PatchSampler:
         deformation = Deformation(drawn.matrix @ right_angles(patch.augmentation), drawn.elastic)
         centre = np.array(patch.start) + (np.array(patch.source) - 1) / 2
         start, shape = source_box(deformation, centre, self._with_context(patch.shape))
-        volume, *labels = self._regions(patch.case, start, shape)
-        return resample(self._as_float(volume), labels, deformation, centre - start, image)
+        volume, *labels = self._regions(patch.case, start, shape, as_float=True)
+        return resample(volume, labels, deformation, centre - start, image)
 
-    def _regions(self, case: TrainingCase, start: Shape, shape: Shape) -> list[Tensor]:
+    def _regions(
+        self, case: TrainingCase, start: Shape, shape: Shape, as_float: bool = False
+    ) -> list[Tensor]:
         """A box of the case's image, of each of its labels and, where wanted, of its mask.
 
-        The mask is 1 where one of the images at least is not zero.
+        The mask is 1 where one of the images at least is not zero. As float, the image is
+        contiguous float32, in memory that is reused from patch to patch.
         """
-        regions = [
-            self._on_device(read_region(volume, start, shape))
-            for volume in (case.image, *case.labels.values())
-        ]
+        read = self._float_region if as_float else self._region
+        labels = (self._region(label, start, shape) for label in case.labels.values())
+        regions = [read(case.image, start, shape), *labels]
         if self._masked:
             regions.append((regions[0] != 0).any(0).to(torch.uint8))
         return regions
+
+    def _region(self, volume: Tensor, start: Shape, shape: Shape) -> Tensor:
+        return self._on_device(read_region(volume, start, shape))
+
+    def _float_region(self, volume: Tensor, start: Shape, shape: Shape) -> Tensor:
+        """On a CPU, fresh memory of this size costs more than the conversion (page faults)."""
+        whole = (*volume.shape[:-3], *shape)
+        if self._scratch.numel() < prod(whole):
+            self._scratch = torch.empty(prod(whole), device=self._device)
+        scratch = self._scratch[: prod(whole)].view(whole)
+        if volume.device == self._device:
+            return read_region(volume, start, shape, scratch)
+        return scratch.copy_(self._region(volume, start, shape))
 
     def _on_device(self, tensor: Tensor) -> Tensor:
         """The tensor on the batch's device, by a copy that nothing waits for."""
         if tensor.device == self._device or self._device.type == "cpu":
             return tensor
         return tensor.contiguous().pin_memory().to(self._device, non_blocking=True)
-
-    def _as_float(self, region: Tensor) -> Tensor:
-        """The region as contiguous float32, in memory that is reused from patch to patch.
-
-        On a CPU, fresh memory of this size costs more than the conversion (page faults).
-        """
-        if self._scratch.numel() < region.numel():
-            self._scratch = torch.empty(region.numel(), device=self._device)
-        return self._scratch[: region.numel()].view(region.shape).copy_(region)
 
 
 def ahead(make: Callable[[int], Batch], iterations: Sequence[int]) -> Iterator[Batch]:

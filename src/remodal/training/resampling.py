@@ -48,6 +48,15 @@ class Deformation:
         """Whether each axis is only zoomed or mirrored, so that it can be resampled by itself."""
         return self.elastic is None and not np.any(self.matrix - np.diag(np.diag(self.matrix)))
 
+    @property
+    def in_slice(self) -> bool:
+        """Whether no voxel leaves its slice and all slices move alike, but for a flip along z."""
+        matrix, flat = self.matrix, True
+        if self.elastic is not None:
+            flat = self.elastic.noise.shape[1] == 1 and not np.any(self.elastic.noise[0])
+        upright = not (np.any(matrix[0, 1:]) or np.any(matrix[1:, 0]))
+        return bool(flat and upright and abs(matrix[0, 0]) == 1)
+
 
 def knots(length: int, sigma: float) -> int:
     """Number of noise knots along an axis: one `sigma` apart, three beyond either end."""
@@ -97,16 +106,16 @@ def source_box(deformation: Deformation, centre: np.ndarray, shape: Shape) -> tu
 
 def coordinates(deformation: Deformation, centre: np.ndarray, shape: Shape, device) -> Tensor:
     """Source position of every voxel of the patch: (3, Z, Y, X) float32, in voxels."""
-    if deformation.elastic is None:
-        positions = torch.zeros((3, *shape), device=device)
-    else:
-        positions = displacement(deformation.elastic, deformation.matrix, shape, device)
+    elastic, positions = deformation.elastic, torch.empty((3, *shape), device=device)
+    if elastic is not None:
+        positions = displacement(elastic, deformation.matrix, shape, device)
     axes = [torch.arange(n, device=device) - (n - 1) / 2 for n in shape]
     for axis, row in enumerate(deformation.matrix.tolist()):
         z, y, x = (factor * line for factor, line in zip(row, axes))
         plane = (y + float(centre[axis]))[:, None] + x
-        positions[axis] += z[:, None, None]
-        positions[axis] += plane
+        z = z[:, None, None]
+        along = z if elastic is None else positions[axis].add_(z)
+        torch.add(along, plane, out=positions[axis])
     return positions
 
 
@@ -132,6 +141,10 @@ def resample(
     shape = tuple(out.shape[1:])
     if deformation.separable:
         return _resample_axes(image, labels, deformation, centre, out)
+    if deformation.in_slice:
+        planes = _planes_read(deformation, float(centre[0]), shape[0])
+        if planes is not None:
+            return _resample_slices(image, labels, deformation, centre, planes, out)
     positions = coordinates(deformation, centre, shape, image.device)
     if image.is_cuda:
         return _resample_at_once(image, labels, positions, out)
@@ -146,10 +159,78 @@ def resample(
 
 def nearest(label: Tensor, positions: Tensor) -> Tensor:
     """Label of the voxel nearest to each of (3, ...) positions; outside, that of the border."""
-    index = torch.zeros(positions.shape[1:], dtype=torch.int32, device=positions.device)
-    for position, length in zip(positions, label.shape):
-        index.mul_(length).add_(position.round().clamp_(0, length - 1).int())
+    index = _nearest_index(positions.unbind(), label.shape)
     return label.flatten().index_select(0, index.flatten()).view(index.shape)
+
+
+def _nearest_index(positions: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+    """Number of the nearest voxel in a flattened array of this shape, from positions by axis.
+
+    It is computed in floating point, which is exact for these numbers and fewer passes.
+    """
+    exact = torch.float32 if math.prod(shape) <= 2**24 else torch.float64
+    nearest = (position.round().clamp_(0, length - 1) for position, length in zip(positions, shape))
+    index = next(nearest).to(exact)
+    for further, length in zip(nearest, shape[1:]):
+        index.mul_(length).add_(further)
+    return index.int()
+
+
+def _slice_coordinates(
+    deformation: Deformation, centre: np.ndarray, shape: tuple[int, int], device
+) -> Tensor:
+    """Source position (y, x) of every voxel of a slice: (2, Y, X) float32, the same in each."""
+    if deformation.elastic is not None:
+        return coordinates(deformation, centre, (1, *shape), device)[1:, 0]
+    positions = torch.empty((2, *shape), device=device)
+    y, x = (torch.arange(n, device=device) - (n - 1) / 2 for n in shape)
+    for position, (along_y, along_x), middle in zip(
+        positions, deformation.matrix[1:, 1:].tolist(), centre[1:].tolist()
+    ):
+        torch.add((along_y * y + middle)[:, None], along_x * x, out=position)
+    return positions
+
+
+def _planes_read(deformation: Deformation, centre: float, count: int) -> list[int] | None:
+    """The source's slice that each of `count` slices is read from; None if any lies between two.
+
+    Args:
+        deformation: one that is `in_slice`.
+        centre: the patch's centre along z in the region, in voxels.
+        count: slices of the patch.
+    """
+    step = int(deformation.matrix[0, 0])
+    first = centre - step * (count - 1) / 2
+    if abs(first - round(first)) > 1e-6:
+        return None
+    return [round(first) + step * number for number in range(count)]
+
+
+def _resample_slices(
+    image: Tensor,
+    labels: Sequence[Tensor],
+    deformation: Deformation,
+    centre: np.ndarray,
+    planes: Sequence[int],
+    out: Tensor,
+) -> list[Tensor]:
+    """One bilinear sampling of all slices of all modalities: positions are computed only once."""
+    depth, height, width = image.shape[1:]
+    planes = [min(max(plane, 0), depth - 1) for plane in planes]
+    slice_shape = tuple(out.shape[2:])
+    y, x = _slice_coordinates(deformation, centre, slice_shape, image.device)
+    index = _nearest_index([y, x], (height, width)).flatten()
+    grid, corner = torch.empty((*slice_shape, 2), device=image.device), torch.tensor(-1.0)
+    torch.add(corner, x, alpha=2 / (width - 1), out=grid[..., 0])
+    torch.add(corner, y, alpha=2 / (height - 1), out=grid[..., 1])
+    if planes != list(range(depth)):
+        image, labels = image[:, planes], [label[planes] for label in labels]
+    stack = image.reshape(1, -1, height, width)
+    sampled = F.grid_sample(stack, grid[None], padding_mode="border", align_corners=True)
+    out.copy_(sampled.view(out.shape))
+    # Slice by slice: selecting from bytes along a second axis takes four times as long.
+    found = [[plane.flatten().index_select(0, index) for plane in label] for label in labels]
+    return [torch.stack(of_label).view(-1, *slice_shape) for of_label in found]
 
 
 def _resample_at_once(
