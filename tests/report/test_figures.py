@@ -10,6 +10,7 @@ from remodal.intake.nifti import read_volume, write_volume
 from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
 from remodal.report.tables import study_cases
 from remodal.report.views import Source, View
+from remodal.settings.composition import compose
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,11 @@ def test_rivals_follow_from_the_tables(settings):
         "arterial": ("nnunet_arterial", "maml"),
         "venous": ("nnunet_venous", "maml"),
     }
+
+
+def test_a_rival_is_a_method_of_that_modality_alone_if_the_table_has_one():
+    settings = compose({"study": "brats", "preset": "smoke"})
+    assert single_modality_rivals(settings) == {"t1ce": ("nnunet_t1ce", "maml")}
 
 
 def test_the_case_with_the_largest_gain_is_shown_for_each_phase(failures, cases):

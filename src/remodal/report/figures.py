@@ -55,7 +55,7 @@ def attention_examples(source: Source, cases: pd.DataFrame, count: int = 2) -> l
         groups: set[str] = set()
         for run in sorted(runs, key=lambda run: (-run.dice, run.case)):
             folder = source.run(method, run.fold, run.seed, scenario)
-            maps = _attention_maps(folder, run.case)
+            maps = _attention_maps(folder, run.case, source.settings.data.modalities)
             if not maps or run.group in groups or not source.has_images(run.case):
                 continue
             groups |= {run.group} - {""}
@@ -78,12 +78,15 @@ def _cells(settings: Settings) -> Iterator[tuple[str, str]]:
         )
 
 
-def _attention_maps(folder: Path, case: str) -> dict[str, Path]:
+def _attention_maps(folder: Path, case: str, modalities: Sequence[str]) -> dict[str, Path]:
+    """A case's maps by name, those of the modalities first, in the study's order."""
     paths = {
         path.parent.name.removeprefix("attention-"): path
         for path in sorted(folder.glob(f"attention-*/{case}.nii.gz"))
     }
-    return {name: path for name, path in paths.items() if written(path)}
+    order = [name for name in modalities if name in paths]
+    order += [name for name in paths if name not in order]
+    return {name: paths[name] for name in order if written(paths[name])}
 
 
 def _attention_example(
@@ -168,14 +171,16 @@ def failure_examples(source: Source, cases: pd.DataFrame) -> list[Example]:
 def single_modality_rivals(settings: Settings) -> dict[str, tuple[str, str]]:
     """For each one-modality scenario of a table: the rival and the reference method.
 
-    Scenarios in native space are left out: the pictures show registered images.
+    The rival is the table's first method that was trained on this modality alone, or else its first
+    other one. Scenarios in native space are left out: the pictures show registered images.
     """
     found: dict[str, tuple[str, str]] = {}
     for table in settings.tables.values():
         for scenario, ours in table.reference.items():
+            chosen = settings.scenarios[scenario]
             cells = [cell for row in settings.cells_of(table) for cell in row if cell.metric]
             others = [c.method for c in cells if c.scenario == scenario and c.method != ours]
-            chosen = settings.scenarios[scenario]
+            others.sort(key=lambda method: settings.modalities_of(method) != chosen.present)
             if len(chosen.present) == 1 and chosen.space == "registered" and others:
                 found.setdefault(scenario, (others[0], ours))
     return found
@@ -243,7 +248,8 @@ def _failure_row(
         image,
         view.panel(modality, "Ground truth", "true outline", outlines=view.truth(modality)),
     ]
-    rival = "Single modality" if len(source.settings.data.modalities) > 1 else "Other"
+    alone = len(source.settings.modalities_of(methods[0])) == 1
+    rival = "Single modality" if alone and len(source.settings.data.modalities) > 1 else "Other"
     for method, whose in zip(methods, (rival, "Ours"), strict=True):
         folder = source.run(method, chosen.fold, chosen.seed, scenario)
         name = f"{whose}: {source.settings.title_of(method)}"
