@@ -93,9 +93,10 @@ class ColumnSettings(Selection):
 
     @property
     def name(self) -> str:
-        """What is selected and, if the column says so, what it is averaged over."""
+        """What is selected and, if the column says so, what is ticked or averaged over."""
         over = "fold_mean" if self.mean == "folds" else ""
-        return ".".join(filter(None, [super().name, over]))
+        ticked = "-".join(str(value).replace("/", "-") for value in self.ticked)
+        return ".".join(filter(None, [super().name, ticked, over]))
 
 
 class TableSettings(Section):
