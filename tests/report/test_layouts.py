@@ -283,7 +283,7 @@ def test_columns_of_groups_beside_the_mean_of_fold_means_and_the_case_weighted_m
         "Average",
         "By case",
     ]
-    assert ours(table) == [["72.00", "92.00", "not run", "82.00", "77.00"]]
+    assert ours(table) == [["72.00", "92.00", "no case", "82.00", "77.00"]]
     assert [entry.summary.n for entry in table.rows[0].entries if entry.summary] == [3, 1, 4, 4]
     # A group that is in one fold alone does not mean that the other's model was not measured.
     assert not any("Not all trained models" in note for note in notes(table))

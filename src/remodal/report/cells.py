@@ -83,9 +83,9 @@ class Entry:
 
     @property
     def status(self) -> str:
-        """`ok`, `undefined` (run, but no case has a value) or `not run`."""
+        """`ok`, `undefined` (no case has a value), `no case` (of a group) or `not run`."""
         if self.summary is None and self.recorded is None:
-            return "not run"
+            return "no case" if self.cell.group and self.runs and not self.cases else "not run"
         return "undefined" if self.summary is not None and isnan(self.mean) else "ok"
 
     @property
