@@ -1,0 +1,44 @@
+"""The study of SAM and URIM, from simulated scans to its report, at the smallest size."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.workspace import Workspace
+
+pytestmark = pytest.mark.xdist_group("mpct_fll")
+
+
+@pytest.fixture(scope="module")
+def lesions(tmp_path_factory) -> Path:
+    """Folder of the study, after a run."""
+    workspace = Workspace(tmp_path_factory.mktemp("mpct_fll"))
+    workspace.snakemake("--config", "study=mpct_fll", "preset=smoke")
+    return workspace.folder / "results/studies/mpct_fll-smoke"
+
+
+def cells(study: Path, table: str) -> list[dict[str, str]]:
+    with open(study / "tables" / f"{table}.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_row_is_measured_beside_what_the_paper_prints(lesions):
+    table1 = cells(lesions, "table1")
+    assert {row["method"] for row in table1} == {"mc_fcn", "mw_unet", "pa_resseg", "sam_urim"}
+    rvd = {row["method"]: row["published_mean"] for row in table1 if row["metric"] == "rvd"}
+    assert float(rvd["sam_urim"]) == -5.28
+    assert all(row["status"] == "ok" for row in table1 if row["metric"] == "dice")
+
+
+def test_the_ablation_is_shown_as_ticks(lesions):
+    text = (lesions / "tables/table3.md").read_text(encoding="utf-8")
+    ticks = [line.count("✓") for line in text.splitlines() if line.startswith("| ")]
+    assert [number for number in ticks if number] == [1, 2, 3, 4]
+
+
+def test_the_report_says_that_the_liver_is_the_true_one(lesions):
+    page = (lesions / "report/index.html").read_text(encoding="utf-8")
+    assert "inside the true liver" in page
+    assert "Labels of test cases were used to crop the images" in page
+    assert "How is the liver found?" in page
