@@ -62,7 +62,7 @@ def test_the_report_says_that_the_test_labels_placed_the_crop(pancreas):
 
 def test_the_records_name_who_was_labelled(pancreas):
     record = json.loads((pancreas / "models/dtc/fold0-seed0/training.json").read_text("utf-8"))
-    cases = record["details"]["cases"]
+    cases = record["cases"]
     assert len(cases["train"]) == FEW
     assert len(cases["unlabelled"]) == ALL - FEW
     assert not set(cases["train"]) & set(cases["unlabelled"])
