@@ -285,7 +285,8 @@ class PatchSampler:
         centre = np.array(patch.start) + (np.array(patch.source) - 1) / 2
         start, shape = source_box(deformation, centre, self._with_context(patch.shape))
         volume, *labels = self._regions(patch.case, start, shape, as_float=True)
-        return resample(volume, labels, deformation, centre - start, image)
+        unlabelled = 0 if self._masked else int(self._context[0])
+        return resample(volume, labels, deformation, centre - start, image, unlabelled)
 
     def _regions(
         self, case: TrainingCase, start: Shape, shape: Shape, as_float: bool = False

@@ -125,6 +125,7 @@ def resample(
     deformation: Deformation,
     centre: np.ndarray,
     out: Tensor,
+    unlabelled: int = 0,
 ) -> list[Tensor]:
     """Resample a source region into a patch.
 
@@ -134,6 +135,7 @@ def resample(
         deformation: how the patch lies in the region.
         centre: the patch's centre in the region, in voxels.
         out: (M, Z, Y, X) float32, receives the image.
+        unlabelled: slices at both ends of the patch whose labels are not needed, and may be zero.
 
     Returns:
         The labels, each (Z, Y, X) uint8.
@@ -144,7 +146,7 @@ def resample(
     if deformation.in_slice:
         planes = _planes_read(deformation, float(centre[0]), shape[0])
         if planes is not None:
-            return _resample_slices(image, labels, deformation, centre, planes, out)
+            return _resample_slices(image, labels, deformation, centre, planes, out, unlabelled)
     positions = coordinates(deformation, centre, shape, image.device)
     if image.is_cuda:
         return _resample_at_once(image, labels, positions, out)
@@ -213,6 +215,7 @@ def _resample_slices(
     centre: np.ndarray,
     planes: Sequence[int],
     out: Tensor,
+    unlabelled: int,
 ) -> list[Tensor]:
     """One bilinear sampling of all slices of all modalities: positions are computed only once."""
     depth, height, width = image.shape[1:]
@@ -223,14 +226,17 @@ def _resample_slices(
     grid, corner = torch.empty((*slice_shape, 2), device=image.device), torch.tensor(-1.0)
     torch.add(corner, x, alpha=2 / (width - 1), out=grid[..., 0])
     torch.add(corner, y, alpha=2 / (height - 1), out=grid[..., 1])
-    if planes != list(range(depth)):
-        image, labels = image[:, planes], [label[planes] for label in labels]
-    stack = image.reshape(1, -1, height, width)
+    stack = image if planes == list(range(depth)) else image[:, planes]
+    stack = stack.reshape(1, -1, height, width)
     sampled = F.grid_sample(stack, grid[None], padding_mode="border", align_corners=True)
     out.copy_(sampled.view(out.shape))
+    found = [label.new_zeros((len(planes), *slice_shape)) for label in labels]
     # Slice by slice: selecting from bytes along a second axis takes four times as long.
-    found = [[plane.flatten().index_select(0, index) for plane in label] for label in labels]
-    return [torch.stack(of_label).view(-1, *slice_shape) for of_label in found]
+    for number in range(unlabelled, len(planes) - unlabelled):
+        for patch, label in zip(found, labels):
+            nearby = label[planes[number]].flatten().index_select(0, index)
+            patch[number] = nearby.view(slice_shape)
+    return found
 
 
 def _resample_at_once(
