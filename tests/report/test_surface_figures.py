@@ -1,5 +1,7 @@
 """Which case is shown as surfaces, of which methods, and how the page has them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,16 @@ def test_it_is_the_case_of_the_median_dice_with_the_truth_and_every_method(asked
     assert all(panel.note.startswith("Dice ") for panel in figure.panels[1:])
     assert len({panel.source for panel in figure.panels}) > 2
     assert figure.end in (1, 2, 3, 5, 10, 20, 30, 50, 100)
+
+
+def test_rows_of_the_same_name_are_told_apart_by_their_methods(asked):
+    source, cases = asked
+    content = source.settings.model_dump()
+    for row in content["tables"]["table1"]["rows"]:
+        row["label"] = "Alike"
+    settings = type(source.settings).model_validate(content)
+    (figure,) = surface_figures(replace(source, settings=settings), cases)
+    assert figure.panels[1].heading == settings.title_of("nnunet")
 
 
 def test_a_case_that_one_method_failed_on_is_not_shown(asked, figure):

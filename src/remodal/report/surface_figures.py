@@ -77,7 +77,10 @@ def _figure(source: Source, cases: pd.DataFrame, wanted: SurfaceSettings) -> Sur
 
 
 def _methods(settings: Settings, wanted: SurfaceSettings) -> tuple[dict[str, str], str]:
-    """The methods of a table with what their rows are called, and the scenario."""
+    """The methods of a table, with what tells them apart, and the scenario.
+
+    That is what their rows are called; if two rows are called the same, what the methods are.
+    """
     table = settings.tables[wanted.table]
     cells = [
         (row, cell)
@@ -86,12 +89,12 @@ def _methods(settings: Settings, wanted: SurfaceSettings) -> tuple[dict[str, str
         if cell.metric and cell.scenario in settings.scenarios
     ]
     scenario = wanted.scenario or cells[0][1].scenario
-    labels = {
-        cell.method: (row.label if row.method else "") or settings.title_of(cell.method)
-        for row, cell in cells
-        if cell.scenario == scenario
-    }
-    return labels, scenario
+    titles, labels = {}, {}
+    for row, cell in cells:
+        if cell.scenario == scenario:
+            titles[cell.method] = settings.title_of(cell.method)
+            labels[cell.method] = (row.label if row.method else "") or titles[cell.method]
+    return (labels if len(set(labels.values())) == len(labels) else titles), scenario
 
 
 def _shown_cases(source: Source, scenario: str, runs: Runs) -> list[str]:
