@@ -5,6 +5,7 @@ from math import isnan
 import pytest
 from scipy import stats
 
+from remodal.metrics.cases import write_cases
 from remodal.report.comparison import build_tables
 from remodal.report.tables import study_cases
 from remodal.report.wording import notes
@@ -54,6 +55,22 @@ def test_no_value_is_best_where_the_number_of_cases_differs(make):
     tables = make({("nnunet", "both"): [70.0, 80.0], ("maml", "both"): [80.0, float("nan")]})
     rows = [row for row in tables[0].rows if row.name in ("nnunet.both", "maml.both")]
     assert not any(row.entries[0].best for row in rows)
+
+
+@pytest.mark.parametrize("missed", [0, 1])
+def test_a_distance_of_0_for_a_missing_prediction_is_not_best(
+    missed, tmp_path, make_settings, make_splits, case_row
+):
+    for method, distance, lost in (("nnunet", 0.0, missed), ("maml", 2.0, 0)):
+        rows = [case_row("case0", asd_voxel_dtc=distance, missed=lost)]
+        write_cases(tmp_path / method / "fold0-seed0/both.csv", ["asd_voxel_dtc"], rows)
+    table = {"title": "Table", "metrics": ["asd_voxel_dtc"]} | {
+        "rows": [{"method": method, "scenario": "both"} for method in ("nnunet", "maml")]
+    }
+    settings = make_settings(tables={"table1": table}, metrics={"names": ["asd_voxel_dtc"]})
+    cases = study_cases(settings, tmp_path)
+    tables = build_tables(settings, cases, make_splits([]), tmp_path)
+    assert entry(tables, "table1", "nnunet", "both", "asd_voxel_dtc").best == (not missed)
 
 
 def test_the_caption_names_preset_epochs_and_seeds(make):

@@ -16,7 +16,7 @@ def with_best(rows: Sequence["Row"]) -> list["Row"]:
 
     Values that print alike (two decimals) share the mark; a value without a rival gets none. None
     of our values is marked if the rivals' means are over different cases, or different numbers of
-    them.
+    them, or if a distance of 0 may stand for a prediction that is missing.
     """
     return [
         replace(
@@ -34,13 +34,20 @@ def _marked(entry: "Entry", rivals: Sequence["Entry"]) -> "Entry":
     if entry.metric is None or not entry.column.ranked:
         return entry
     counts = {e.summary.n for e in rivals if e.summary is not None}
-    comparable = _same_cases(rivals) and len(counts) == 1
+    comparable = _same_cases(rivals) and len(counts) == 1 and not _rewarded(rivals, entry.metric)
     ours, theirs = [e.mean for e in rivals], [_published_mean(e) for e in rivals]
     return replace(
         entry,
         best=comparable and _is_best(entry.mean, ours, entry.metric),
         published_best=_is_best(_published_mean(entry), theirs, entry.metric),
     )
+
+
+def _rewarded(rivals: Sequence["Entry"], metric: Metric) -> bool:
+    """Whether a convention on empty masks may have made a missing prediction the best."""
+    of_distances = metric.direction == "lower" and metric.unit != "%"
+    missed = any(entry.summary.missed for entry in rivals if entry.summary is not None)
+    return bool(metric.variant_of) and of_distances and missed
 
 
 def rivals_of(rows: Sequence["Row"], row: "Row", position: int) -> list["Entry"]:
