@@ -140,7 +140,7 @@ def test_a_map_of_no_image_has_its_own_name_and_scale(whole_study, tmp_path, cas
     example, _ = attention_examples(Source(settings, tmp_path, data), cases)
     assert example.named
     shown = {row.heading: row.panels[1] for row in example.rows}
-    assert list(shown) == ["Arterial", "Certainty", "Venous"]
+    assert list(shown) == ["Arterial", "Venous", "Certainty"]
     assert shown["Certainty"].heading == "Map"
     assert shown["Certainty"].note == "dark 0.00, bright 1.00"
     assert shown["Venous"].note == "dark 0.35, bright 0.85"

@@ -30,8 +30,8 @@ def spread_starts(length: int, patch: int, step: float) -> list[int]:
 def strided_starts(length: int, patch: int, step: int) -> list[int]:
     """First voxels of windows every `step` voxels along one axis; the last one ends at its end.
 
-    So MONAI's sliding window and the test code of UA-MT and DTC. The step is at most the patch's
-    side, so that no voxel is left out.
+    As MONAI's sliding window and the tests of yulequan/UA-MT do it. The step is at most the
+    patch's side, so that no voxel is left out.
     """
     room = length - patch
     count = ceil(room / min(step, patch)) + 1

@@ -8,7 +8,7 @@ def largest_component(mask: np.ndarray) -> np.ndarray:
     """The connected component with the most voxels; an empty mask stays as it is.
 
     Voxels that share a corner are connected (26 neighbours in 3-D), and of components of one size
-    it is the first in array order, as where UA-MT, DTC and MC-Net use `skimage.measure.label`.
+    it is the first in array order, as where yulequan/UA-MT and others use `skimage.measure.label`.
 
     Args:
         mask: boolean, of any number of dimensions.

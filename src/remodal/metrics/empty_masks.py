@@ -31,7 +31,7 @@ class Convention:
 CONVENTIONS = {
     # The BraTS challenge's evaluation: a region that is rightly found absent is a full success.
     "brats": Convention("both empty: 100", ("dice",), both_empty=100.0),
-    # HiLab-git/DTC code/test_util.py, and UA-MT and SASSNet: distances of 0 too, so the best.
+    # HiLab-git/DTC code/test_util.py, and others: distances of 0 too, so the best.
     "dtc": Convention(
         "no prediction: 0",
         ("dice", "jaccard", "asd_voxel", "hd95_voxel"),
