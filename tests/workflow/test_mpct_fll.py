@@ -5,15 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from remodal.results.files import read_json
 from tests.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("mpct_fll")
 
 
 @pytest.fixture(scope="module")
-def lesions(tmp_path_factory) -> Path:
+def workspace(tmp_path_factory) -> Workspace:
+    return Workspace(tmp_path_factory.mktemp("mpct_fll"))
+
+
+@pytest.fixture(scope="module")
+def lesions(workspace) -> Path:
     """Folder of the study, after a run."""
-    workspace = Workspace(tmp_path_factory.mktemp("mpct_fll"))
     workspace.snakemake("--config", "study=mpct_fll", "preset=smoke")
     return workspace.folder / "results/studies/mpct_fll-smoke"
 
@@ -42,3 +47,18 @@ def test_the_report_says_that_the_liver_is_the_true_one(lesions):
     assert "inside the true liver" in page
     assert "Labels of test cases were used to crop the images" in page
     assert "How is the liver found?" in page
+
+
+def test_the_region_study_looks_in_the_liver_that_a_network_found_in_patients_new_to_it(workspace):
+    workspace.snakemake("--config", "study=liver_region", "preset=smoke")
+    workspace.snakemake(
+        "--until", "preprocess", "--config", "study=mpct_fll_region", "preset=smoke"
+    )
+    studies = workspace.folder / "results/studies"
+    folds = read_json(studies / "liver_region-smoke/splits.json")["folds"]
+    prepared = list(studies.glob("mpct_fll_region-smoke/preprocessed/*/patient*.json"))
+    assert prepared
+    for path in prepared:
+        mask = read_json(path)["details"]["mask"]
+        assert mask["study"] == "liver_region-smoke"
+        assert path.stem in folds[mask["fold"]]["test"]
