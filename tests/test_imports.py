@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "methods": {"networks", "objectives", "settings"},
     "models": {"methods", "registration", "results", "settings"},
-    "metrics": {"intake", "process", "results", "settings"},
+    "metrics": {"geometry", "intake", "process", "results", "settings"},
     "inference": {
         *("geometry", "intake", "models", "preprocessing", "process", "registration"),
         *("results", "settings", "splits"),

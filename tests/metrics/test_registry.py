@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from remodal.errors import UserError
+from remodal.geometry.components import largest_component
 from remodal.metrics import registry
-from remodal.metrics.components import largest_component
 from remodal.metrics.pair import MaskPair
 from remodal.metrics.registry import METRICS, CaseMetric, require_case_metric
 from remodal.settings import MetricsSettings

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from remodal.networks.fcn import CONNECTED, MCFCN, Branch, Trunk, resized
+from remodal.networks.fcn import CONNECTED, MCFCN, Branch, Trunk
+from remodal.networks.slices import resized
 
 STRIDES = [(2, 2)] * 5
 WIDTH = 2

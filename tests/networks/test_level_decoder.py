@@ -3,7 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from remodal.networks.level_decoder import AtrousPyramid, LevelDecoder, up_sampled
+from remodal.networks.level_decoder import AtrousPyramid, LevelDecoder
+from remodal.networks.slices import resized
 
 WIDTHS = [8, 16, 32, 64]
 
@@ -56,5 +57,5 @@ def test_the_pyramid_sees_far_around_a_pixel():
 
 def test_maps_of_the_right_size_are_left_alone():
     maps = torch.randn(1, 2, 3, 4)
-    assert up_sampled(maps, (3, 4)) is maps
-    assert up_sampled(maps, (6, 8)).shape == (1, 2, 6, 8)
+    assert resized(maps, (3, 4)) is maps
+    assert resized(maps, (6, 8)).shape == (1, 2, 6, 8)

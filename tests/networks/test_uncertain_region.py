@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from remodal.networks.uncertain_region import (
     Form,
-    LikelihoodConvolution,
+    LocalConfidenceConvolution,
     UncertainRegion,
     certainty,
     certainty_of,
@@ -73,7 +73,7 @@ def by_eq_4(features, mask, weight, bias, scale=1.0):
 @pytest.mark.parametrize("scale", [False, True])
 def test_the_convolution_is_eq_4(scale):
     torch.manual_seed(0)
-    convolve = LikelihoodConvolution(3, 2, Form(scale=scale)).double()
+    convolve = LocalConfidenceConvolution(3, 2, Form(scale=scale)).double()
     features, mask = torch.randn(2, 3, 4, 5).double(), torch.rand(2, 1, 4, 5).double()
     expected = by_eq_4(
         features, mask, convolve.conv.weight, convolve.conv.bias, 9.0 if scale else 1.0
@@ -84,7 +84,7 @@ def test_the_convolution_is_eq_4(scale):
 @pytest.mark.parametrize(("scale", "share"), [(False, 1 / 9), (True, 1.0)])
 def test_where_all_is_certain_it_is_a_share_of_an_ordinary_convolution(scale, share):
     torch.manual_seed(0)
-    convolve = LikelihoodConvolution(3, 2, Form(scale=scale))
+    convolve = LocalConfidenceConvolution(3, 2, Form(scale=scale))
     features = torch.randn(1, 3, 5, 6)
     found = convolve(features, torch.ones(1, 1, 5, 6))
     ordinary = F.conv2d(features, convolve.conv.weight, padding=1)
@@ -94,13 +94,13 @@ def test_where_all_is_certain_it_is_a_share_of_an_ordinary_convolution(scale, sh
 
 
 def test_where_all_is_a_tie_the_response_is_the_bias():
-    convolve = LikelihoodConvolution(3, 2, Form())
+    convolve = LocalConfidenceConvolution(3, 2, Form())
     found = convolve(torch.randn(1, 3, 4, 4), torch.zeros(1, 1, 4, 4))
     assert torch.equal(found, convolve.conv.bias[None, :, None, None].expand_as(found))
 
 
 def test_a_bias_added_first_is_divided_too():
-    convolve = LikelihoodConvolution(1, 1, Form(bias_first=True))
+    convolve = LocalConfidenceConvolution(1, 1, Form(bias_first=True))
     found = convolve(torch.zeros(1, 1, 3, 3), torch.ones(1, 1, 3, 3))
     torch.testing.assert_close(found[0, 0, 1, 1], convolve.conv.bias[0] / 9)
 

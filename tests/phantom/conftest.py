@@ -9,7 +9,9 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.datasets.phantom import PhantomOptions
+from remodal.phantom.dicom_writer import draw_examination
 from remodal.phantom.dual_phase import simulate_patient
 
 
@@ -24,6 +26,19 @@ def settings() -> PhantomOptions:
         lesion_diameter=(30.0, 60.0),
         seed=7,
     )
+
+
+@pytest.fixture
+def volume() -> Volume:
+    """A small volume at a place that no round numbers give."""
+    grid = Geometry((5, 12, 10), (0.731251, 0.731251, 1.5), (-100.123, 20.456, -301.7))
+    rng = np.random.default_rng(0)
+    return Volume(rng.integers(-1024, 3072, grid.shape).astype(np.int16), grid)
+
+
+@pytest.fixture
+def examination():
+    return draw_examination("identity", "patient001", 0, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="session")

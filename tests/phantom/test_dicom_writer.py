@@ -3,35 +3,22 @@ import pytest
 import SimpleITK as sitk
 
 from remodal.errors import EnvironmentProblem
-from remodal.geometry.volume import Geometry, Volume
 from remodal.phantom.dicom_writer import (
     SeriesDescription,
     draw_examination,
     write_series,
 )
 
-GEOMETRY = Geometry((5, 12, 10), (0.731251, 0.731251, 1.5), (-100.123, 20.456, -301.7))
 VENOUS = SeriesDescription("venous", 3, 70.0)
-
-
-@pytest.fixture
-def volume() -> Volume:
-    rng = np.random.default_rng(0)
-    return Volume(rng.integers(-1024, 3072, GEOMETRY.shape).astype(np.int16), GEOMETRY)
-
-
-@pytest.fixture
-def examination():
-    return draw_examination("identity", "patient001", 0, np.random.default_rng(0))
 
 
 def test_a_written_series_is_read_back_voxel_by_voxel(volume, examination, tmp_path, read_series):
     write_series(tmp_path / "venous", volume, examination, VENOUS)
     image = read_series(tmp_path / "venous")
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), volume.array)
-    assert image.GetSpacing() == pytest.approx(GEOMETRY.spacing, abs=1e-9)
-    assert image.GetOrigin() == pytest.approx(GEOMETRY.origin, abs=1e-9)
-    assert image.GetDirection() == pytest.approx(GEOMETRY.direction)
+    assert image.GetSpacing() == pytest.approx(volume.geometry.spacing, abs=1e-9)
+    assert image.GetOrigin() == pytest.approx(volume.geometry.origin, abs=1e-9)
+    assert image.GetDirection() == pytest.approx(volume.geometry.direction)
 
 
 def test_a_series_takes_the_place_of_the_one_before(volume, examination, tmp_path, read_series):

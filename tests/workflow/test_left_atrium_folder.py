@@ -14,19 +14,16 @@ from remodal.preprocessing import preprocess_case
 from remodal.registration.case import register_case
 from remodal.results.files import read_json
 from remodal.settings import Settings
-from remodal.settings.composition import compose
 from remodal.splits.completeness import require_enough_patients
 from remodal.splits.study import require_possible_recipes
+from tests.workflow.studies_of_folders import study_of_folder
 from tests.workspace import ROOT
 
 SHAPE = (10, 140, 130)
 
 
 def study(folder: Path, **change) -> Settings:
-    settings = compose({"study": "left_atrium", "preset": "paper"} | change, ROOT / "config")
-    data = settings.data.model_copy(update={"folder": folder})
-    split = settings.splits.model_copy(update={"file": ROOT / settings.splits.file})
-    return settings.model_copy(update={"data": data, "splits": split})
+    return study_of_folder("left_atrium", folder, **change)
 
 
 @pytest.fixture

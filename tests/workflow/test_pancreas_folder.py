@@ -15,19 +15,15 @@ from remodal.phantom.pancreas.tcia_files import simulate_case
 from remodal.preprocessing import preprocess_case
 from remodal.registration.case import register_case
 from remodal.settings import Settings
-from remodal.settings.composition import compose
 from remodal.splits.completeness import require_enough_patients
 from remodal.splits.study import require_possible_recipes
-from tests.workspace import ROOT
+from tests.workflow.studies_of_folders import study_of_folder
 
 CASE, NUMBER = "PANCREAS_0057", 57
 
 
 def study(folder: Path, **change) -> Settings:
-    settings = compose({"study": "pancreas_nih", "preset": "paper"} | change, ROOT / "config")
-    data = settings.data.model_copy(update={"folder": folder})
-    split = settings.splits.model_copy(update={"file": ROOT / settings.splits.file})
-    return settings.model_copy(update={"data": data, "splits": split})
+    return study_of_folder("pancreas_nih", folder, **change)
 
 
 @pytest.fixture

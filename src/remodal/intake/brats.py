@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from remodal.errors import EnvironmentProblem, UserError
-from remodal.intake.distributed import require_folder
+from remodal.errors import UserError
+from remodal.intake.distributed import reading_folders, require_folder
 
 #: The names that the challenge has used most for its four sequences; ours for those of every year.
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
@@ -115,14 +115,10 @@ def find_cases(folder: Path) -> list[BratsCase]:
         EnvironmentProblem: it may not be read.
     """
     require_folder(folder, _expected())
-    try:
+    with reading_folders():
         folders = list(_case_folders(folder, _DEPTH))
         grades = {around: _grades(around) for around in {path.parent for path, _ in folders}}
         found = [_case(path, layout, grades[path.parent]) for path, layout in folders]
-    except PermissionError as error:
-        raise EnvironmentProblem(
-            "no permission to read", where=str(error.filename), remedy="make it readable"
-        ) from error
     if not found:
         raise UserError("is no folder of BraTS", where=str(folder), expected=_expected())
     _require_once(found, folder)

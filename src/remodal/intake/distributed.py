@@ -3,11 +3,12 @@
 Light (standard library only), since the Snakefile asks for the cases.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remodal.errors import UserError
+from remodal.errors import EnvironmentProblem, UserError
 
 if TYPE_CHECKING:
     from remodal.settings import Settings
@@ -43,6 +44,21 @@ def require_folder(folder: Path, expected: str) -> None:
     """
     if not folder.is_dir():
         raise UserError("there is no such folder", where=str(folder), expected=expected)
+
+
+@contextmanager
+def reading_folders() -> Iterator[None]:
+    """While folders are listed, a missing permission is told in one line.
+
+    Raises:
+        EnvironmentProblem: a folder may not be read.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise EnvironmentProblem(
+            "no permission to read", where=str(error.filename), remedy="make it readable"
+        ) from error
 
 
 def require_images_of(settings: "Settings", known: Iterable[str], data_set: str) -> None:

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from remodal.errors import EnvironmentProblem, UserError
-from remodal.intake.distributed import require_folder
+from remodal.errors import UserError
+from remodal.intake.distributed import reading_folders, require_folder
 
 MODALITY = "ct"
 PANCREAS = 1
@@ -73,15 +73,11 @@ def find_cases(folder: Path) -> list[PancreasCase]:
     require_folder(folder, expected)
     series: dict[str, Path] = {}
     labels: dict[str, Path] = {}
-    try:
+    with reading_folders():
         for path in _below(folder, _DEPTH):
             for pattern, found in ((_CASE, series), (_LABEL, labels)):
                 if match := pattern.fullmatch(path.name):
                     _add(found, f"PANCREAS_{match[1]}", path, folder)
-    except PermissionError as error:
-        raise EnvironmentProblem(
-            "no permission to read", where=str(error.filename), remedy="make it readable"
-        ) from error
     if not series:
         raise UserError("is no folder of Pancreas-CT", where=str(folder), expected=expected)
     around = next(iter(series.values())).parent

@@ -373,6 +373,20 @@ def training_weights(network: NetworkSettings, deep_supervision: bool) -> list[f
     return level_weights(len(network.strides)) if deep_supervision else [1.0]
 
 
+def named_modality(method: str, option: str, name: str, modalities: Sequence[str]) -> str:
+    """The modality that an option of a method names.
+
+    Raises:
+        UserError: the method has no such modality.
+    """
+    if name not in modalities:
+        raise UserError(
+            f"method `{method}`, option `{option}`: there is no modality `{name}`",
+            expected=f"one of {', '.join(modalities)}",
+        )
+    return name
+
+
 def some_of(modalities: Iterable[str], present: Iterable[str]) -> bool:
     """Whether what is present is at least one of the modalities, and nothing else."""
     return set() < set(present) <= set(modalities)

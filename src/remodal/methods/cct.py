@@ -16,12 +16,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from remodal.methods.base import Optimisation, layout_of, minimised_together
-from remodal.methods.vnet import GrowingOptions, VNetMethod
+from remodal.methods.vnet import GrowingOptions, VNetMethod, with_growing
 from remodal.networks.perturbation import channel_dropout, feature_noise, strongest_dropout
 from remodal.networks.vnet import Decoder
 from remodal.objectives.batch import Batch, Step
 from remodal.objectives.certainty import squared_difference
-from remodal.objectives.ramp_up import ramp_up
 from remodal.settings import NetworkSettings, RecipeSettings
 
 #: Range of the relative noise, share of the channels dropped, and range of the share of the
@@ -65,12 +64,7 @@ class CrossConsistency(VNetMethod):
             return {"loss": supervised}
         p, *perturbed = (torch.softmax(each[~batch.labelled].float(), 1) for each in logits)
         consistency = torch.stack([squared_difference(p, each) for each in perturbed]).mean()
-        weight = self.options.weight * ramp_up(step, self.options.ramp_up)
-        return {
-            "loss": supervised + weight * consistency,
-            "supervised": supervised.detach(),
-            "consistency": consistency.detach(),
-        }
+        return with_growing(supervised, "consistency", consistency, self.options, step)
 
     def auxiliary(self, features: list[Tensor]) -> Mapping[str, Tensor]:
         """Logits (B, classes + 1, Z, Y, X) of the decoders of perturbed features, by name."""

@@ -9,10 +9,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.methods.vnet import GrowingOptions, VNetMethod
+from remodal.methods.vnet import GrowingOptions, VNetMethod, with_growing
 from remodal.objectives.batch import Batch, Step
 from remodal.objectives.certainty import relative_entropy
-from remodal.objectives.ramp_up import ramp_up
 
 
 class Options(GrowingOptions):
@@ -32,12 +31,7 @@ class EntropyMinimisation(VNetMethod):
         (logits,) = self.network(self.image(batch.images))
         supervised = self.supervised(logits, batch)
         uncertain = relative_entropy(torch.softmax(logits.float(), 1))
-        weight = self.options.weight * ramp_up(step, self.options.ramp_up)
-        return {
-            "loss": supervised + weight * uncertain,
-            "supervised": supervised.detach(),
-            "entropy": uncertain.detach(),
-        }
+        return with_growing(supervised, "entropy", uncertain, self.options, step)
 
 
 METHOD = EntropyMinimisation

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from remodal.errors import UserError
-from remodal.methods.base import START, Method, layout_of, listed
+from remodal.methods.base import START, Method, layout_of, listed, named_modality
 from remodal.methods.nnunet import NNUNet
 from remodal.networks.unet import UNet
 from remodal.objectives.batch import Batch, Step
@@ -51,12 +51,8 @@ class KDNet(Method):
     def __init__(
         self, modalities: Sequence[str], classes: int, network: NetworkSettings, options: BaseModel
     ) -> None:
-        self.student = options.student or modalities[0]
-        if self.student not in modalities:
-            raise UserError(
-                f"method `{self.name}`, option `student`: there is no modality `{self.student}`",
-                expected=f"one of {', '.join(modalities)}",
-            )
+        wanted = options.student or modalities[0]
+        self.student = named_modality(self.name, "student", wanted, modalities)
         super().__init__(modalities, classes, network, options)
 
     def build(self, network: NetworkSettings) -> UNet:

@@ -12,12 +12,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from remodal.methods.vnet import GrowingOptions, VNetMethod
+from remodal.methods.vnet import GrowingOptions, VNetMethod, with_growing
 from remodal.networks.moving_average import move_average
 from remodal.networks.perturbation import clamped_noise
 from remodal.objectives.batch import Batch, Step
 from remodal.objectives.certainty import squared_difference
-from remodal.objectives.ramp_up import ramp_up
 from remodal.settings import NetworkSettings
 
 TEACHER = "teacher"
@@ -60,12 +59,7 @@ class MeanTeacher(VNetMethod):
         supervised = self.supervised(logits, batch)
         student = torch.softmax(logits[unlabelled].float(), 1)
         consistency = self.consistency(student, image[unlabelled], step)
-        weight = self.options.weight * ramp_up(step, self.options.ramp_up)
-        return {
-            "loss": supervised + weight * consistency,
-            "supervised": supervised.detach(),
-            "consistency": consistency.detach(),
-        }
+        return with_growing(supervised, "consistency", consistency, self.options, step)
 
     def consistency(self, student: Tensor, image: Tensor, step: Step) -> Tensor:
         """How far the student is from the teacher.

@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from remodal.errors import UserError
+from remodal.methods.base import named_modality
 from remodal.methods.bases.slices import SliceMethod
 from remodal.networks.pa_resseg import Attention, PAResSeg
 from remodal.settings import NetworkSettings
@@ -54,12 +54,8 @@ class PAResSegMethod(SliceMethod):
     def __init__(
         self, modalities: Sequence[str], classes: int, network: NetworkSettings, options: BaseModel
     ) -> None:
-        self.target = options.target or modalities[-1]
-        if self.target not in modalities:
-            raise UserError(
-                f"method `{self.name}`, option `target`: there is no modality `{self.target}`",
-                expected=f"one of {', '.join(modalities)}",
-            )
+        wanted = options.target or modalities[-1]
+        self.target = named_modality(self.name, "target", wanted, modalities)
         super().__init__(modalities, classes, network, options)
 
     def build(self, network: NetworkSettings) -> PAResSeg:

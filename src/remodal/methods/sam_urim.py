@@ -15,14 +15,14 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from remodal.errors import UserError
-from remodal.methods.base import listed
+from remodal.methods.base import listed, named_modality
 from remodal.methods.bases.slices import SliceMethod
 from remodal.networks.level_decoder import LevelDecoder
 from remodal.networks.multi_phase import Answer, MultiPhaseNet, Streams
 from remodal.networks.pa_resseg import Attention
 from remodal.networks.phase_fusion import Addition, PhaseAttention, TrainedWeights
 from remodal.networks.slice_backbones import SHRINKS_BY, Name, make_backbone
-from remodal.networks.slices import as_volumes, neighbourhoods
+from remodal.networks.slices import SEEN, as_volumes, neighbourhoods
 from remodal.networks.spatial_aggregation import Maps, Pooling, SpatialAggregation
 from remodal.networks.uncertain_region import Form, UncertainRegion
 from remodal.objectives.batch import Batch, Step
@@ -30,9 +30,6 @@ from remodal.settings import NetworkSettings
 from remodal.settings.section import Section
 
 Module = TypeVar("Module", bound=nn.Module)
-
-#: Slices that a stream sees of a phase.
-SEEN = 3
 
 #: Fusions of features; the others join images, or what comes out.
 OF_FEATURES = ("sam", "add", "weights", "phase_attention")
@@ -134,12 +131,8 @@ class SamUrim(SliceMethod):
                 f"{listed(modalities)}",
                 expected="`none` for one modality, another for several",
             )
-        target = options.target or modalities[-1]
-        if target not in modalities:
-            raise UserError(
-                f"method `{self.name}`, option `target`: there is no modality `{target}`",
-                expected=f"one of {', '.join(modalities)}",
-            )
+        wanted = options.target or modalities[-1]
+        target = named_modality(self.name, "target", wanted, modalities)
         self.target = list(modalities).index(target)
         super().__init__(modalities, classes, network, options)
 
@@ -219,7 +212,7 @@ class SamUrim(SliceMethod):
         Args:
             images: for each modality a (B, 1, Z + 2, Y, X) image.
         """
-        slices = [neighbourhoods(image, SEEN) for image in self.in_order(images)]
+        slices = [neighbourhoods(image) for image in self.in_order(images)]
         if self.options.fusion == "concat_input":
             slices = [torch.cat(slices, dim=1)]
         return self.network(slices)

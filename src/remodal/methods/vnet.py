@@ -14,6 +14,7 @@ from torch import Tensor
 from remodal.methods.base import Method, layout_of
 from remodal.networks.vnet import VNet
 from remodal.objectives.batch import Batch, Step
+from remodal.objectives.ramp_up import ramp_up
 from remodal.objectives.squared_dice import cross_entropy_and_dice
 from remodal.settings import NetworkSettings
 from remodal.settings.section import Section
@@ -34,6 +35,7 @@ class Options(Section):
 class GrowingOptions(Options):
     """Options of a V-Net with a loss whose weight grows over the training."""
 
+    weight: float = Field(0.1, ge=0, description="Largest weight of the loss that needs no label.")
     ramp_up: float = Field(
         1.0,
         ge=0,
@@ -42,6 +44,23 @@ class GrowingOptions(Options):
         "grows, in 40 stairs, as exp(-5 (1 - t)^2) (40 times 150 of 6,000 iterations in the "
         "repositories).",
     )
+
+
+def with_growing(
+    supervised: Tensor, name: str, term: Tensor, options: GrowingOptions, step: Step
+) -> dict[str, Tensor]:
+    """The supervised loss plus a term whose weight grows over the training; both are logged.
+
+    Args:
+        supervised: loss of the labelled samples.
+        name: what the term is logged as.
+        term: needs no label.
+        options: its largest `weight`, and how long that grows.
+        step: how far the training has come.
+    """
+    weight = options.weight * ramp_up(step, options.ramp_up)
+    logged = {"supervised": supervised.detach(), name: term.detach()}
+    return {"loss": supervised + weight * term, **logged}
 
 
 class VNetMethod(Method):

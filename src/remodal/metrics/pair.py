@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from remodal.metrics.components import largest_component
+from remodal.geometry.components import largest_component
 from remodal.metrics.lesions import LesionCounts, count_lesions
 from remodal.metrics.overlap import Overlap, overlap
 from remodal.metrics.surface import SurfaceDistances, surface, surface_distances

@@ -11,15 +11,12 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remodal.networks.batch_norm import BatchNorm2d
+from remodal.networks.slices import SEEN, resized
 
 Pair = tuple[int, int]
-
-#: Slices that are seen at once.
-SEEN = 3
 
 #: Convolutions of VGG16's stages, and channels in multiples of the first stage's.
 CONVOLUTIONS, MULTIPLES = (2, 2, 3, 3, 3), (1, 2, 4, 8, 8)
@@ -160,11 +157,6 @@ class MCFCN(nn.Module):
         for score in finer:
             flow = score + resized(flow, score.shape[2:])
         return resized(flow, images[0].shape[2:])
-
-
-def resized(scores: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear; the pixels' borders stay in place."""
-    return F.interpolate(scores, tuple(size), mode="bilinear", align_corners=False)
 
 
 def _layers(weights: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remodal.networks.slice_backbones import unit
+from remodal.networks.slices import resized
 
 #: Of the atrous convolutions of the ASPP.
 DILATIONS = (6, 12, 18)
@@ -64,11 +65,4 @@ class LevelDecoder(nn.Module):
         *higher, last = levels
         found = [conv(level) for conv, level in zip(self.levels, [*higher, self.pyramid(last)])]
         size = found[0].shape[2:]
-        return self.joined(torch.cat([up_sampled(level, size) for level in found], dim=1))
-
-
-def up_sampled(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Maps (B, C, y, x) at another size (Y, X), bilinearly."""
-    if maps.shape[2:] == tuple(size):
-        return maps
-    return F.interpolate(maps, tuple(size), mode="bilinear", align_corners=False)
+        return self.joined(torch.cat([resized(level, size) for level in found], dim=1))

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from remodal.networks.level_decoder import LevelDecoder, up_sampled
+from remodal.networks.level_decoder import LevelDecoder
 from remodal.networks.slice_backbones import Backbone
+from remodal.networks.slices import resized
 from remodal.networks.uncertain_region import UncertainRegion
 
 #: Where the features of all phases are fused: after so many blocks.
@@ -111,10 +112,10 @@ class MultiPhaseNet(nn.Module):
         if self.region is not None:
             final, certainty = self.region(features, initial)
         return Answer(
-            up_sampled(initial, size),
-            up_sampled(final, size),
-            [up_sampled(weight.mean(1, keepdim=True), size) for weight in weights],
-            [up_sampled(mask, size) for mask in certainty],
+            resized(initial, size),
+            resized(final, size),
+            [resized(weight.mean(1, keepdim=True), size) for weight in weights],
+            [resized(mask, size) for mask in certainty],
         )
 
     def _decoded(self, levels: Sequence[Sequence[Tensor]]) -> list[Tensor]:

@@ -10,12 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from remodal.networks.slices import SEEN
 from remodal.networks.unet import Decoder, Encoder, Heads, Layout, initialise
 
 Pair = tuple[int, int]
-
-#: Slices that are seen at once.
-SEEN = 3
 
 
 def flat_layout(width: int, strides: Sequence[Pair]) -> Layout:

@@ -12,12 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from remodal.networks.batch_norm import BatchNorm2d
+from remodal.networks.slices import SEEN
 
 Pair = tuple[int, int]
 Attention = Literal["as_released", "column_sums"]
-
-#: Slices that are seen at once.
-SEEN = 3
 
 #: Channels of each scale, in multiples of the first one's.
 MULTIPLES = (1, 2, 4, 8, 8, 8)
@@ -102,6 +100,18 @@ def channel_scale(attention: Tensor, kind: Attention) -> Tensor:
     return torch.sigmoid(attention.sum(2 if kind == "as_released" else 1))
 
 
+def of_itself(target: Tensor) -> Tensor:
+    """Each of the target's channels (B, C, Y, X) as a mean over those that it is unlike."""
+    mixed = likeness(target, target).to(target.dtype) @ target.flatten(2)
+    return mixed.view_as(target)
+
+
+def of_phase(features: Tensor, target: Tensor, kind: Attention) -> Tensor:
+    """A phase's channels (B, C, Y, X), each times its factor (`channel_scale`)."""
+    scale = channel_scale(likeness(features, target), kind)
+    return scale[:, :, None, None].to(features.dtype) * features
+
+
 class Fusion(nn.Module):
     """The target's features, which attend to themselves, and the other phases', joined.
 
@@ -128,20 +138,10 @@ class Fusion(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """(B, phases inputs / 4, Y, X) from (B, inputs, Y, X) of each, the target first."""
         target, *others = (before(part) for before, part in zip(self.before, features))
-        attended = [self.of_itself(target), *(self.of_phase(part, target) for part in others)]
+        attended = [of_itself(target), *(of_phase(part, target, self.kind) for part in others)]
         gains = zip(self.gammas, attended, (target, *others))
         summed = [gamma * found + part for gamma, found, part in gains]
         return torch.cat([after(part) for after, part in zip(self.after, summed)], dim=1)
-
-    def of_itself(self, target: Tensor) -> Tensor:
-        """Each of the target's channels as a mean over those that it is unlike."""
-        mixed = likeness(target, target).to(target.dtype) @ target.flatten(2)
-        return mixed.view_as(target)
-
-    def of_phase(self, features: Tensor, target: Tensor) -> Tensor:
-        """A phase's channels, each times its factor."""
-        scale = channel_scale(likeness(features, target), self.kind)
-        return scale[:, :, None, None].to(features.dtype) * features
 
 
 def up_sampling(inputs: int, outputs: int, strides: Sequence[Pair]) -> nn.Sequential:

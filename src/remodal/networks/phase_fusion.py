@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from remodal.networks.pa_resseg import Attention, channel_scale, likeness
+from remodal.networks.pa_resseg import Attention, of_itself, of_phase
 
 
 class Addition(nn.Module):
@@ -53,13 +53,9 @@ class PhaseAttention(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """F_aggr (B, C, Y, X) from the F_i of that shape."""
-        gains = [self.attended(part, features) for part in features]
-        return sum(features) + sum(gamma * gain for gamma, gain in zip(self.gammas, gains)), []
-
-    def attended(self, part: Tensor, features: Sequence[Tensor]) -> Tensor:
-        """A_i of one of the features."""
         target = features[self.target]
-        alike = likeness(part, target)
-        if part is target:
-            return (alike.to(part.dtype) @ part.flatten(2)).view_as(part)
-        return channel_scale(alike, self.attention)[:, :, None, None].to(part.dtype) * part
+        gains = [
+            of_itself(part) if part is target else of_phase(part, target, self.attention)
+            for part in features
+        ]
+        return sum(features) + sum(gamma * gain for gamma, gain in zip(self.gammas, gains)), []

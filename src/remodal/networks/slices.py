@@ -1,9 +1,22 @@
 """Slices of a volume for 2-D networks, and back."""
 
+from collections.abc import Sequence
+
+import torch.nn.functional as F
 from torch import Tensor
 
+#: Slices that a 2.5-D network sees at once: the one that it segments, and its neighbours.
+SEEN = 3
 
-def neighbourhoods(image: Tensor, count: int = 3) -> Tensor:
+
+def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Maps (B, C, y, x) at another size (Y, X), bilinearly; the pixels' borders stay in place."""
+    if maps.shape[2:] == tuple(size):
+        return maps
+    return F.interpolate(maps, tuple(size), mode="bilinear", align_corners=False)
+
+
+def neighbourhoods(image: Tensor, count: int = SEEN) -> Tensor:
     """Each slice with its neighbours as channels, (B * Z, count, Y, X).
 
     Args:

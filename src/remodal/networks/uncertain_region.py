@@ -61,7 +61,7 @@ class Form:
     beside: bool = True
 
 
-class LikelihoodConvolution(nn.Module):
+class LocalConfidenceConvolution(nn.Module):
     """LC-Conv: x' = W (X * M) / (sum of M in the window) + b (eq. 4), with a window of 3 x 3.
 
     X and M are zero outside the image, so that a window at the border sums fewer pixels.
@@ -101,7 +101,7 @@ class UncertainRegion(nn.Module):
         seen = inputs + outputs
         entered = [seen, *[width] * (depth - 1)]
         self.convolutions = nn.ModuleList(
-            LikelihoodConvolution(channels, width, form) for channels in entered
+            LocalConfidenceConvolution(channels, width, form) for channels in entered
         )
         self.norms = nn.ModuleList(
             BatchNorm2d(width) if form.batch_norm else nn.Identity() for _ in entered

@@ -156,7 +156,13 @@ def _register(
     fixed_name = settings.registration.reference(present)
     fixed = read_volume(converted / f"{fixed_name}.nii.gz")
     details: dict[str, Any] = {"fixed": fixed_name, "method": settings.registration.method}
-    warnings = _check_labels(settings, record.case, drawn_on, converted)
+    labels = {name: read_volume(converted / f"{label_name(name)}.nii.gz") for name in drawn_on}
+    warnings = []
+    for name, label in labels.items():
+        image = fixed if name == fixed_name else read_volume(converted / f"{name}.nii.gz")
+        warnings += _doubts_about_label(
+            settings, f"{record.case}, {label_name(name)}", label, image
+        )
     masks = _masks(settings, record.case, present, drawn_on, converted, studies)
     chains: dict[str, Chain | None] = {fixed_name: None}
     pairs: list[Pair] = []
@@ -173,8 +179,10 @@ def _register(
         warnings += _doubts(modality, alignment)
         pairs.append(Pair(modality, before=moving, after=alignment.warped))
     labels = {
-        name: _place_label(settings, record.case, fixed, name, chains[name], converted, output)
-        for name in drawn_on
+        name: _place_label(
+            settings, record.case, fixed, name, label, chains[name], converted, output
+        )
+        for name, label in labels.items()
     }
     link_or_copy(converted / f"{fixed_name}.nii.gz", output / f"{fixed_name}.nii.gz")
     draw_pairs(
@@ -194,32 +202,25 @@ def _register(
     return record.model_copy(update={"details": record.details | details, "warnings": warnings})
 
 
-def _check_labels(
-    settings: Settings, case: str, drawn_on: Sequence[str], converted: Path
-) -> list[str]:
-    """Check where the labels lie on the images that they were drawn on; return warnings.
+def _doubts_about_label(settings: Settings, where: str, label: Volume, image: Volume) -> list[str]:
+    """What is odd about a CT's label on the image that it was drawn on.
 
     Raises:
-        BadCase: one seems to be flipped.
+        BadCase: the label is on another grid, or seems to be flipped.
     """
     threshold = settings.registration.body_threshold
     if threshold is None:
         return []
-    warnings = []
-    for modality in drawn_on:
-        name = label_name(modality)
-        image, label = (read_volume(converted / f"{one}.nii.gz") for one in (modality, name))
-        _require_same_grid(label, image, f"{case}, {name}")
-        doubt = doubt_about_place(image, label.array, threshold)
-        if doubt and doubt.flipped and settings.data.flipped_label == "quarantine":
-            raise BadCase(
-                doubt.said,
-                where=f"{case}, {name}",
-                expected="a label in the orientation of its image",
-                remedy="correct the label, or set data.flipped_label to `keep` if it is right",
-            )
-        warnings += [f"{name}: {doubt.said}"] if doubt else []
-    return warnings
+    _require_same_grid(label, image, where)
+    doubt = doubt_about_place(image, label.array, threshold)
+    if doubt and doubt.flipped and settings.data.flipped_label == "quarantine":
+        raise BadCase(
+            doubt.said,
+            where=where,
+            expected="a label in the orientation of its image",
+            remedy="correct the label, or set data.flipped_label to `keep` if it is right",
+        )
+    return [f"{where.rpartition(', ')[2]}: {doubt.said}"] if doubt else []
 
 
 def _masks(
@@ -289,6 +290,7 @@ def _place_label(
     case: str,
     fixed: Volume,
     drawn_on: str,
+    label: Volume,
     chain: Chain | None,
     converted: Path,
     output: Path,
@@ -300,6 +302,7 @@ def _place_label(
         case: name of the case.
         fixed: the image whose grid the label is brought onto.
         drawn_on: the modality that the label was drawn on.
+        label: as it was converted.
         chain: how that image was moved; None: it stayed as it was.
         converted: folder of the converted case.
         output: folder to write.
@@ -309,7 +312,6 @@ def _place_label(
     """
     source = converted / f"{label_name(drawn_on)}.nii.gz"
     target = output / settings.label_file(drawn_on)
-    label = read_volume(source)
     if chain is None:
         _require_same_grid(label, fixed, f"{case}, {label_name(drawn_on)}")
     else:

@@ -145,8 +145,8 @@ def distributions(settings: Settings, cases: pd.DataFrame) -> Iterator[Chart]:
     for region, name in sorted(shown, key=lambda one: regions.index(one[0])):
         metric = require_metric(name)
         of_region = [cell for cell in cells if cell.region == region]
-        drawn_anyway = (region, metric.variant_of) in shown
-        if isinstance(metric, StudyMetric) or not of_region or drawn_anyway:
+        base_is_drawn = (region, metric.variant_of) in shown
+        if isinstance(metric, StudyMetric) or not of_region or base_is_drawn:
             continue
         title = f"{heading(region)}: {metric.title}" if len(regions) > 1 else metric.title
         yield Chart(title, box_plots(_panels(of_region, name), title), _caption(of_region, name))

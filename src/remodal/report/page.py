@@ -185,7 +185,6 @@ def _sections(
 ) -> list[tuple[str, str]]:
     """Anchors and titles of the table of contents."""
     level_sets = any(example.signed for example in pictures["attention"])
-    several = len(settings.data.modalities) > 1
     surfaces = [("surfaces", "Surfaces")] if settings.figures.surfaces else []
     return [
         *((table.name, table.title.split(".")[0]) for table in tables),
@@ -194,7 +193,7 @@ def _sections(
         ("metrics", "All metrics, lesions"),
         *surfaces,
         ("attention", "Level sets" if level_sets else "Attention"),
-        ("failures", f"Where {'one modality' if several else 'a method'} fails"),
+        ("failures", pictures["failures_heading"]),
         ("curves", "Training curves"),
         ("cases", "Cases and quarantine"),
         ("registration", "Registration"),
@@ -252,10 +251,12 @@ def _breakdowns(settings: Settings, cases: pd.DataFrame, measured: pd.DataFrame)
 
 def _pictures(source: Source, cases: pd.DataFrame) -> dict[str, Any]:
     """Examples of cases; a study without Dice has none."""
+    several = len(source.settings.data.modalities) > 1
+    failing = {"failures_heading": f"Where {'one modality' if several else 'a method'} fails"}
     if "dice" not in cases:
         lacking = "Dice was not measured."
         none: dict[str, Any] = {key: [] for key in ("attention", "failures", "surfaces")}
-        return none | {"failures_lacking": lacking, "outlines": ""}
+        return none | failing | {"failures_lacking": lacking, "outlines": ""}
     failures = failure_examples(source, cases)
     shown = {example.scenario for example in failures}
     lacking = [
@@ -269,7 +270,7 @@ def _pictures(source: Source, cases: pd.DataFrame) -> dict[str, Any]:
         )
     elif not shown:
         text = "No table of this study compares methods with a reference on a single modality."
-    return {
+    return failing | {
         "attention": attention_examples(source, cases),
         "surfaces": surface_figures(source, cases),
         "outlines": _outlines(source.settings),

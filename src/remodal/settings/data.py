@@ -19,9 +19,8 @@ class DataSettings(Section):
         "(simulated patients), `real_ct` (simulated lesions in a real CT), `brats` (a folder of "
         "BraTS), `brats_phantom` (simulated patients in such a folder), `pancreas_ct` (TCIA's "
         "folder of NIH Pancreas-CT), `pancreas_phantom` (simulated patients in such a folder), "
-        "`left_atrium` (a folder of the 2018 challenge), `lits` (a folder of "
-        "LiTS), `msd` (a task of the Medical Segmentation "
-        "Decathlon).",
+        "`left_atrium` (a folder of the 2018 challenge), `lits` (a folder of LiTS), `msd` (a task "
+        "of the Medical Segmentation Decathlon).",
     )
     sheet: Path | None = Field(
         None, description="Sample sheet (TSV), for source `sheet`. Example: config/samples.tsv"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remodal.errors import EnvironmentProblem, UserError
+from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource
-from remodal.intake.distributed import named_folder, require_images_of
+from remodal.intake.distributed import named_folder, reading_folders, require_images_of
 from remodal.intake.label_source import LabelSource
 
 if TYPE_CHECKING:
@@ -36,12 +36,8 @@ def cases(settings: "Settings") -> list[CaseSource]:
     """
     require_images_of(settings, [MODALITY], "the left atrium challenge")
     folder = named_folder(settings, _EXPECTED)
-    try:
+    with reading_folders():
         scans = sorted(_scans(folder, _DEPTH), key=lambda scan: scan.name)
-    except PermissionError as error:
-        raise EnvironmentProblem(
-            "no permission to read", where=str(error.filename), remedy="make it readable"
-        ) from error
     if not scans:
         raise UserError("holds no scan", where=str(folder), expected=_EXPECTED)
     return [_case(scan) for scan in scans]

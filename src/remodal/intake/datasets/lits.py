@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remodal.errors import EnvironmentProblem, UserError
+from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource
-from remodal.intake.distributed import named_folder
+from remodal.intake.distributed import named_folder, reading_folders
 from remodal.intake.label_source import LabelSource
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _of_kind(files: dict[tuple[str, int], Path], kind: str) -> dict[int, Path]:
 def _files(folder: Path) -> dict[tuple[str, int], Path]:
     """The challenge's files by kind (`volume`, `segmentation`, `test-volume`) and number."""
     files: dict[tuple[str, int], Path] = {}
-    try:
+    with reading_folders():
         for path in sorted(_below(folder, _DEPTH)):
             if found := _FILE.fullmatch(path.name):
                 key = found[1], int(found[2])
@@ -77,10 +77,6 @@ def _files(folder: Path) -> dict[tuple[str, int], Path]:
                         remedy="remove one of them",
                     )
                 files[key] = path
-    except PermissionError as error:
-        raise EnvironmentProblem(
-            "no permission to read", where=str(error.filename), remedy="make it readable"
-        ) from error
     if not files:
         raise UserError("holds no file of LiTS", where=str(folder), expected=_EXPECTED)
     return files

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from remodal.geometry.components import largest_component
 from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.datasets.pancreas_phantom import (
     PancreasPhantomOptions,
@@ -97,18 +98,9 @@ def simulate_image(options: PancreasPhantomOptions, number: int) -> tuple[Volume
     noise = float(rng.uniform(*options.noise)) * correlated_noise(grid, rng)
     noise *= noise_profile(grid, build.centre[:2], 150 * build.scale[0])
     image = scanned(acquire(canvas.venous, canvas, grid), noise, grid)
-    drawn = _in_one_piece(acquire(canvas.pancreas, canvas, grid) >= _LEAST_SHARE)
+    # In one piece: nobody annotates lobules that lie by themselves.
+    drawn = largest_component(acquire(canvas.pancreas, canvas, grid) >= _LEAST_SHARE)
     return image, Volume(drawn.astype(np.uint8), grid), abdomen
-
-
-def _in_one_piece(drawn: np.ndarray) -> np.ndarray:
-    """The largest piece: nobody annotates lobules that lie by themselves."""
-    from scipy.ndimage import label
-
-    pieces, _ = label(drawn, np.ones((3, 3, 3)))
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    return pieces == sizes.argmax() if sizes.any() else drawn
 
 
 def _stream(options: PancreasPhantomOptions, number: int, purpose: str) -> np.random.Generator:

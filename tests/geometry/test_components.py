@@ -11,8 +11,8 @@ from scipy import ndimage
 from skimage.measure import label
 
 from remodal.errors import UserError
+from remodal.geometry.components import largest_component
 from remodal.metrics import pair as pairs
-from remodal.metrics.components import largest_component
 from remodal.metrics.pair import MaskPair
 from remodal.metrics.registry import require_case_metric
 

@@ -1,4 +1,4 @@
-"""The largest connected part of a mask, to which some evaluations cut a prediction down."""
+"""The largest connected part of a mask."""
 
 import numpy as np
 from scipy import ndimage
