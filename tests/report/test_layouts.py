@@ -444,6 +444,22 @@ def test_a_cell_is_compared_with_its_reference_wherever_the_methods_stand(study)
         ({"rows": [ROW | {"region": "all"}], "metrics": ["dice"]}, "`all` is not one of"),
         ({"rows": [ROW], "columns": [{"metric": "../dice"}]}, "String should match pattern"),
         (
+            {"rows": [{"label": "A", "variants": {"own": ROW}}], "metrics": ["dice"]},
+            "rows: no variant `own` in the columns, which have none",
+        ),
+        (
+            {"rows": [ROW], "columns": [{"metric": "dice", "variant": "own"}]},
+            "columns: no variant `own` in the rows, which have none",
+        ),
+        ({"rows": [{"variants": {"own": ROW}}], "metrics": ["dice"]}, "give the row a `label`"),
+        (
+            {
+                "rows": [ROW | {"label": "A", "variants": {"own": {"method": "ours"}}}],
+                "columns": [{"metric": "dice", "variant": "own"}],
+            },
+            "both name a method, `ours` and `ours`",
+        ),
+        (
             {"rows": [{"scenario": "t1"}], "columns": [{"record": "present.t9"}]},
             "`t9` is not one of",
         ),
@@ -501,6 +517,77 @@ def test_what_another_scenario_costs_is_a_difference_case_by_case(
     assert ours(table) == [["73.33 ± 20.82", "7.00 ± 4.24"]]
     assert table.rows[0].entries[1].summary.n == 2
     assert table.columns[1].direction == ""  # a reduction is neither better nor worse by itself
+
+
+def test_a_rows_method_and_scenario_may_differ_from_column_to_column(study, tmp_path):
+    """Two strategies in two variants, of which the second has only one."""
+    metric = {"metric": "dice", "region": "whole"}
+    columns = [
+        metric | {"variant": "any_t1", "title": "T1", "heading": "Any"},
+        metric | {"variant": "own_t2", "title": "T2", "heading": "Own"},
+    ]
+    rows = [
+        {
+            "label": "One input",
+            "variants": {
+                "any_t1": {"method": "fusion", "scenario": "t1"},
+                "own_t2": {"method": "ours", "scenario": "t2"},
+            },
+        },
+        {"label": "Registered", "variants": {"own_t2": {"method": "fusion", "scenario": "t1_t2"}}},
+    ]
+    measured = {
+        ("fusion", "t1", 0, 0): {("a", "whole"): 60.0},
+        ("ours", "t2", 0, 0): {("a", "whole"): 70.0},
+        ("fusion", "t1_t2", 0, 0): {("a", "whole"): 80.0},
+    }
+    table = study({"rows": rows, "columns": columns, "spread": "none"}, measured)
+    assert ours(table) == [["60.00", "70.00"], ["", "**80.00**"]]
+    assert [row.name for row in table.rows] == ["fusion-ours.t1-t2", "fusion.t1_t2"]
+    assert "| Registered |  | **80.00** |" in to_markdown(table)
+    assert "Registered &  & \\textbf{80.00}" in to_latex(table)
+    assert len(to_csv(table).splitlines()) == 1 + 3
+    assert list(summary_numbers([table], [])) == [
+        *(f"table1.fusion-ours.t1-t2.any_t1.whole.dice{end}" for end in ENDS),
+        *(f"table1.fusion-ours.t1-t2.own_t2.whole.dice{end}" for end in ENDS),
+        *(f"table1.fusion.t1_t2.own_t2.whole.dice{end}" for end in ENDS),
+        *(f"claims.{verdict}" for verdict in ("holds", "does_not_hold", "undecided")),
+    ]
+
+
+ENDS = ("", ".sd", ".n", ".missed")
+
+
+def test_what_a_foreign_image_costs_may_differ_by_row_and_column(
+    study, case_row, write_cell, tmp_path
+):
+    """The first strategy is hurt in t1, the second in t2; each column has its own scenarios."""
+    for method, scenario, dice in (("fusion", "t2", 70.0), ("ours", "flair", 55.0)):
+        rows = [case_row("a", dice=dice, foreign="b", region="whole")]
+        write_cell(tmp_path / "metrics", method, scenario, rows)
+    columns = [
+        {"variant": "first", "metric": "dice", "region": "whole"},
+        {"variant": "second", "metric": "dice", "region": "whole"},
+    ]
+    rows = [
+        {
+            "label": "A",
+            "variants": {"first": {"method": "fusion", "scenario": "t1", "minus": "t2"}},
+        },
+        {
+            "label": "B",
+            "variants": {"second": {"method": "ours", "scenario": "t1_t2", "minus": "flair"}},
+        },
+    ]
+    table = study(
+        {"rows": rows, "columns": columns, "spread": "none"},
+        {
+            ("fusion", "t1", 0, 0): {("a", "whole"): 80.0},
+            ("ours", "t1_t2", 0, 0): {("a", "whole"): 90.0},
+        },
+    )
+    assert ours(table) == [["10.00", ""], ["", "35.00"]]
+    assert not any(column.ranked for column in table.columns)
 
 
 def test_records_are_shown_without_a_spread(study):

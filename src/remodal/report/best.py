@@ -53,12 +53,12 @@ def _rewarded(rivals: Sequence["Entry"], metric: Metric) -> bool:
 def rivals_of(rows: Sequence["Row"], row: "Row", position: int) -> list["Entry"]:
     """The cells with which the one at a position of a row competes, including itself.
 
-    If the columns are of different methods, these are the cells of its row that differ only in the
+    If the columns name different methods, these are the cells of its row that differ only in the
     method; otherwise, those of its column that are under the same heading and about the same thing.
     """
     entry = row.entries[position]
-    beside = [other for other in row.entries if other.metric]
-    if len({other.cell.method for other in beside}) > 1:
+    beside = [other for other in row.entries if other.metric and not other.column.variant]
+    if not entry.column.variant and len({other.cell.method for other in beside}) > 1:
         return [e for e in beside if _but_method(e) == _but_method(entry)]
     column = [other.entries[position] for other in rows if other.heading == row.heading]
     return [other for other in column if _about(other) == _about(entry)]

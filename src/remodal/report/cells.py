@@ -27,6 +27,7 @@ class Column:
         spread: what their standard deviations are taken over.
         marks: whether its cells are marks, which never have a published number beside them.
         ranked: whether one of its values can be better than another; not so for differences.
+        variant: which variant of the rows stands in it; empty if the rows have none.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Column:
     spread: Spread = "cases"
     marks: bool = False
     ranked: bool = True
+    variant: str = ""
 
     @property
     def direction(self) -> str:
@@ -83,10 +85,20 @@ class Entry:
 
     @property
     def status(self) -> str:
-        """`ok`, `undefined` (no case has a value), `no case` (of a group) or `not run`."""
+        """`ok`, `undefined` (no case has a value), `no case` (of a group) or `not run`.
+
+        Empty where the table has no such cell.
+        """
+        if self.is_empty:
+            return ""
         if self.summary is None and self.recorded is None:
             return "no case" if self.cell.group and self.runs and not self.cases else "not run"
         return "undefined" if self.summary is not None and isnan(self.mean) else "ok"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the table has no such cell: its row has nothing in this column's variant."""
+        return self.cell == Selection()
 
     @property
     def mean(self) -> float:

@@ -1,6 +1,6 @@
 """A table beside the paper's: published value, ours, difference and paired statistics."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain
@@ -115,7 +115,9 @@ def _effort(settings: Settings) -> str:
 def _corner(table: TableSettings) -> str:
     """What the rows are: the first thing that they select."""
     parts = ("method", "scenario", "region", "group", "metric", "record")
-    return next(part for part in parts if getattr(table.rows[0], part)).capitalize()
+    first = table.rows[0]
+    said = [first, *first.variants.values()]
+    return next(part for part in parts if any(getattr(one, part) for one in said)).capitalize()
 
 
 def _column(settings: Settings, table: TableSettings, chosen: ColumnSettings) -> Column:
@@ -130,8 +132,18 @@ def _column(settings: Settings, table: TableSettings, chosen: ColumnSettings) ->
         chosen.mean or table.mean,
         chosen.spread or table.spread,
         marks=bool(chosen.record) and not is_number(chosen.record),
-        ranked=not (chosen.minus or any(row.minus for row in table.rows)),
+        ranked=not any(part.minus for part in _selections(table, chosen)),
+        variant=chosen.variant,
     )
+
+
+def _selections(table: TableSettings, column: ColumnSettings) -> Iterator[Selection]:
+    """All that says something about the cells of a column: itself, the rows, their variants."""
+    yield column
+    for row in table.rows:
+        yield row
+        if column.variant in row.variants:
+            yield row.variants[column.variant]
 
 
 def _name(settings: Settings, chosen: Selection) -> str:
@@ -145,6 +157,8 @@ def _name(settings: Settings, chosen: Selection) -> str:
         record_title(chosen.record) if chosen.record else "",
         f"minus {heading(chosen.minus)}" if chosen.minus else "",
     ]
+    if isinstance(chosen, ColumnSettings):
+        parts.insert(0, heading(chosen.variant))
     return ": ".join(filter(None, parts))
 
 
@@ -164,7 +178,9 @@ def _row(
     entries = []
     for column, chosen, cell in cells:
         published = sources.published.get(key_of(table_name, cell)) if chosen.published else None
-        if cell.record:
+        if cell == Selection():
+            entries.append(Entry(column, cell, None, None, None, frozenset(), 0, None))
+        elif cell.record:
             found = sources.recorded(cell, chosen.ticked)
             entries.append(Entry(column, cell, None, None, found, frozenset(), 0, published))
         else:

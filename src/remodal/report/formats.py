@@ -58,12 +58,17 @@ CSV_COLUMNS = (
 
 
 def to_csv(table: Table) -> str:
-    """One line per entry, every number with six decimals, undefined ones empty."""
+    """One line per entry, every number with six decimals, undefined ones empty.
+
+    A place where the table has no cell has no line.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for row in table.rows:
-        writer.writerows([_csv_cells(table, row, entry) for entry in row.entries])
+        writer.writerows(
+            _csv_cells(table, row, entry) for entry in row.entries if not entry.is_empty
+        )
     return text.getvalue()
 
 

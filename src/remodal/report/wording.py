@@ -85,6 +85,8 @@ def _with_spread(mean: float, sd: float | None, entry: Entry) -> str:
 
 def metric_texts(table: Table, entry: Entry, bold: Callable[[str], str]) -> dict[str, str]:
     """What stands in a cell, by the headings of `Table.parts`; `bold` marks the best."""
+    if entry.is_empty:
+        return dict.fromkeys(("published", "ours", "difference", "p", ""), "")
     printed, ours = published_text(entry), ours_text(entry)
     digits = digits_of(entry.cell.record)
     return {

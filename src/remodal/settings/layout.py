@@ -14,7 +14,8 @@ def columns_of(table: TableSettings, regions: Collection[str]) -> list[ColumnSet
         table: the settings.
         regions: the study's, in order.
     """
-    named = any(part.region for part in (*table.rows, *table.columns))
+    variants = (variant for row in table.rows for variant in row.variants.values())
+    named = any(part.region for part in (*table.rows, *variants, *table.columns))
     if named or len(regions) == 1:
         return list(table.columns)
     metrics = [column for column in table.columns if not column.record]
@@ -30,7 +31,7 @@ def columns_of(table: TableSettings, regions: Collection[str]) -> list[ColumnSet
 
 
 def cell_of(row: RowSettings, column: ColumnSettings, regions: Collection[str]) -> Selection:
-    """What goes into the cell where a row and a column meet.
+    """What goes into the cell where a row and a column meet; nothing where there is no such cell.
 
     Args:
         row: of the table.
@@ -38,14 +39,12 @@ def cell_of(row: RowSettings, column: ColumnSettings, regions: Collection[str]) 
         regions: the study's; if there is only one, it need not be named.
 
     Raises:
-        ValueError: both name the same part, or together they do not make a cell.
+        ValueError: two of row, column and the row's variant name the same part, or together they do
+            not make a cell.
     """
-    said: dict[str, str] = {}
-    for part in _PARTS:
-        ours, theirs = getattr(row, part), getattr(column, part)
-        if ours and theirs:
-            raise ValueError(f"both name a {part}, `{ours}` and `{theirs}`; let one of them do so")
-        said[part] = ours or theirs
+    if column.variant and column.variant not in row.variants:
+        return Selection()
+    said = _joined(row, column)
     if bool(said["metric"]) == bool(said["record"]):
         raise ValueError("name a metric and a record" if said["metric"] else "name no metric")
     if said["record"]:
@@ -62,13 +61,32 @@ def cell_of(row: RowSettings, column: ColumnSettings, regions: Collection[str]) 
     return Selection(**said)
 
 
+def _joined(row: RowSettings, column: ColumnSettings) -> dict[str, str]:
+    """What a row, its variant and a column say together, by part.
+
+    Raises:
+        ValueError: two of them name the same part.
+    """
+    parts = [row, column, *([row.variants[column.variant]] if column.variant else [])]
+    said: dict[str, str] = {}
+    for name in _PARTS:
+        values = [value for part in parts if (value := getattr(part, name))]
+        if len(values) > 1:
+            both = " and ".join(f"`{value}`" for value in values)
+            raise ValueError(f"both name a {name}, {both}; let one of them do so")
+        said[name] = values[0] if values else ""
+    return said
+
+
 def cells_of(table: TableSettings, regions: Collection[str]) -> list[list[Selection]]:
     """All cells of a table, row by row.
 
     Raises:
-        ValueError: with row, column and what is wrong; also if two rows or columns select the same.
+        ValueError: with row, column and what is wrong; also if two rows or columns select the same,
+            or if a variant has no row or no column.
     """
     columns = columns_of(table, regions)
+    _require_variants(table)
     for kind, parts in (("rows", table.rows), ("columns", columns)):
         _require_different(kind, [part.name for part in parts])
     found = []
@@ -81,6 +99,18 @@ def cells_of(table: TableSettings, regions: Collection[str]) -> list[list[Select
                 raise ValueError(f"row `{row.name}` and column `{column.name}` {error}") from None
         found.append(cells)
     return found
+
+
+def _require_variants(table: TableSettings) -> None:
+    of_rows = dict.fromkeys(name for row in table.rows for name in row.variants)
+    of_columns = dict.fromkeys(column.variant for column in table.columns if column.variant)
+    for kind, names, known in (("columns", of_columns, of_rows), ("rows", of_rows, of_columns)):
+        if unknown := [name for name in names if name not in known]:
+            others = "rows" if kind == "columns" else "columns"
+            raise ValueError(
+                f"{kind}: no variant `{unknown[0]}` in the {others}, which have "
+                f"{', '.join(known) or 'none'}"
+            )
 
 
 def _require_different(kind: str, names: Sequence[str]) -> None:

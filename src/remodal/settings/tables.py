@@ -66,10 +66,32 @@ class Selection(Section):
 
 
 class RowSettings(Selection):
-    """One row of a table: what its cells share."""
+    """One row of a table: what its cells share, and what differs from variant to variant."""
 
     label: str = Field("", description="Its name; empty: the method's, or else what it selects.")
     heading: str = Field("", description="Heading above the row, such as `Arterial phase`.")
+    variants: dict[str, Selection] = Field(
+        default_factory=dict,
+        description="What the row selects in the columns of a `variant`, such as `{specialised_t1: "
+        "{method: one_t1, scenario: t1}}`. In the columns of a variant that is not named here, its "
+        "cells are empty. Such a row needs a `label`.",
+    )
+
+    @model_validator(mode="after")
+    def _variants_have_a_label(self) -> "RowSettings":
+        if self.variants and not self.label:
+            raise ValueError("`variants` select several things; give the row a `label`")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What is selected, in one word; of several variants each different part once."""
+        said = super().name
+        for part in Selection.model_fields:
+            values = dict.fromkeys(getattr(variant, part) for variant in self.variants.values())
+            together = "-".join(value.replace("/", "-") for value in values if value)
+            said = ".".join(filter(None, [said, together]))
+        return said
 
 
 Mean = Literal["cases", "folds"]
@@ -81,6 +103,9 @@ class ColumnSettings(Selection):
 
     title: str = Field("", description="Its name; empty: what it selects.")
     heading: str = Field("", description="Heading above the column, and above its neighbours.")
+    variant: str = Field(
+        "", pattern=_NAME, description="Which of a row's `variants` stands in this column."
+    )
     mean: Mean | None = Field(None, description="As the table's, where it differs.")
     spread: Spread | None = Field(None, description="As the table's, where it differs.")
     ticked: list[Any] = Field(
@@ -96,7 +121,7 @@ class ColumnSettings(Selection):
         """What is selected and, if the column says so, what is ticked or averaged over."""
         over = "fold_mean" if self.mean == "folds" else ""
         ticked = "-".join(str(value).replace("/", "-") for value in self.ticked)
-        return ".".join(filter(None, [super().name, ticked, over]))
+        return ".".join(filter(None, [self.variant, super().name, ticked, over]))
 
 
 class TableSettings(Section):
