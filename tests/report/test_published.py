@@ -107,3 +107,10 @@ def test_an_exact_value_of_a_number_that_is_not_printed_is_an_error(tmp_path):
     )
     with pytest.raises(UserError, match=r"paper.yaml: `exact`: maml parameters is not printed"):
         printed_numbers("paper", tmp_path)
+
+
+def test_a_number_that_is_printed_as_a_bound_has_no_exact_value(tmp_path):
+    write(tmp_path, GOOD.replace("81.25,17.02", "<0.1,").replace(",C,", ",A,"))
+    (bound,) = read_published("paper", tmp_path).values()
+    assert (bound.mean, bound.below, bound.decimals) == (0.1, True, 1)
+    assert not bound.says(0.1)

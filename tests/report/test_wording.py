@@ -1,6 +1,7 @@
 """Numbers as a reader sees them."""
 
-from math import nan
+from dataclasses import replace
+from math import isnan, nan
 
 import pytest
 
@@ -11,6 +12,7 @@ from remodal.report.wording import (
     count_texts,
     duration,
     gibibytes,
+    metric_texts,
     millions,
     notes,
     number,
@@ -79,6 +81,15 @@ def table_of(tmp_path, make_settings, make_splits, write_cell, case_row):
         return build_tables(settings, study_cases(settings, tmp_path), make_splits([]), tmp_path)[0]
 
     return build
+
+
+def test_a_printed_bound_is_shown_as_one_without_a_difference(table_of):
+    table = table_of(data={"simulated": False})
+    _, entry = next((row, one) for row, one in table.entries if one.published)
+    bound = replace(entry, published=replace(entry.published, mean=0.1, sd=None, below=True))
+    assert metric_texts(table, bound, str)["published"] == "< 0.10"
+    assert isnan(table.difference(bound))
+    assert not isnan(table.difference(entry))
 
 
 def test_one_model_a_row_means_that_the_spread_over_seeds_is_unknown(table_of):

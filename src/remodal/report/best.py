@@ -97,7 +97,8 @@ def _same_cases(entries: Sequence["Entry"]) -> bool:
 
 
 def _published_mean(entry: "Entry") -> float:
-    return nan if entry.published is None else entry.published.mean
+    known = entry.published is not None and not entry.published.below
+    return entry.published.mean if known else nan
 
 
 def _is_best(value: float, values: Iterable[float], metric: Metric) -> bool:

@@ -227,8 +227,8 @@ class Table:
         ]
 
     def difference(self, entry: Entry) -> float:
-        """Ours minus published; NaN where either is missing or they cannot be compared."""
-        if self.simulated or entry.published is None:
+        """Ours minus published; NaN where either is missing, a bound, or not to be compared."""
+        if self.simulated or entry.published is None or entry.published.below:
             return nan
         if entry.is_exact:
             return 0.0

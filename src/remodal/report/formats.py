@@ -58,7 +58,7 @@ CSV_COLUMNS = (
 
 
 def to_csv(table: Table) -> str:
-    """One line per entry, every number with six decimals, undefined ones empty.
+    """One line per entry, every number with six decimals; empty if undefined or only a bound.
 
     A place where the table has no cell has no line.
     """
@@ -85,7 +85,8 @@ def _csv_cells(table: Table, row: Row, entry: Entry) -> list[str]:
     names += [entry.column.mean, entry.column.spread] if entry.metric else ["", ""]
     printed: list[str | float | None] = [None] * 3
     if published:
-        printed = [published.mean, published.sd, published.reproducibility]
+        mean = None if published.below else published.mean
+        printed = [mean, published.sd, published.reproducibility]
     ours: list[float | None] = [None if isnan(entry.mean) else entry.mean, *[None] * 7]
     if summary:
         ours[1:] = [summary.sd, summary.seed_sd, summary.fold_sd, summary.n]

@@ -51,6 +51,7 @@ class Published:
 
     Attributes:
         mean: what is printed.
+        below: whether the paper prints only that the value is below that (`<0.1`).
         sd: standard deviation; None where none is printed.
         spread: what that is taken over.
         reproducibility: its class, a key of `REPRODUCIBILITY`.
@@ -70,10 +71,11 @@ class Published:
     truncated: bool = False
     exact: float | None = None
     derivation: str = ""
+    below: bool = False
 
     def says(self, value: float) -> bool:
         """Whether the paper would print this value so; never for one that cannot be exact."""
-        if self.reproducibility != "A" or not isfinite(value):
+        if self.reproducibility != "A" or self.below or not isfinite(value):
             return False
         if self.exact is not None:
             return abs(value - self.exact) < _EQUAL
@@ -104,7 +106,8 @@ def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
         if key in numbers:
             said = " ".join(filter(None, key))
             raise UserError(f"`{said}` stands twice", where=where, expected="once")
-        mean = _number(line, "mean", where)
+        below = line["mean"].startswith("<")
+        mean = _number(line | {"mean": line["mean"].removeprefix("<")}, "mean", where)
         if mean is None:
             raise UserError("`mean` is empty", where=where, expected="the published number")
         for column, known in (("spread", SPREADS), ("reproducibility", REPRODUCIBILITY)):
@@ -121,6 +124,7 @@ def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
             line["reproducibility"],
             line["source"],
             len(line["mean"].partition(".")[2]),
+            below=below,
         )
     return numbers
 

@@ -89,7 +89,7 @@ def _row(
     present = " + ".join(settings.scenarios[row.scenario].present)
     lines = [f"### {label}, {present}", "", row.definition, "", f"- **Source:** {row.source}"]
     values = [
-        f"{_measure(settings, key)} {_spread(value.mean, value.sd)}"
+        f"{_measure(settings, key)} {'< ' * value.below}{_spread(value.mean, value.sd)}"
         for key, value in printed.items()
         if _is_of(key, row) and key.table == row.table
     ]

@@ -59,10 +59,11 @@ def millions(count: float | None) -> str:
 
 
 def published_text(entry: Entry) -> str:
-    """`mean ± sd` as printed; a dash where the paper prints nothing."""
+    """`mean ± sd` or `< bound` as printed; a dash where the paper prints nothing."""
     if entry.published is None:
         return DASH
-    return _with_spread(entry.published.mean, entry.published.sd, entry)
+    text = _with_spread(entry.published.mean, entry.published.sd, entry)
+    return f"< {text}" if entry.published.below else text
 
 
 def ours_text(entry: Entry) -> str:
