@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import pydicom
@@ -15,7 +16,7 @@ BUNDLED = sorted((Path(pydicom.data.__file__).parent / "test_files").glob("*.dcm
 def _read(files, monkeypatch=None):
     if monkeypatch is not None:
 
-        def never(data):
+        def never(*_):
             raise ValueError
 
         monkeypatch.setattr(headers, "_scanned", never)
@@ -54,15 +55,69 @@ def test_a_plain_file_of_a_scanner_is_scanned():
     assert isinstance(read_header(plain).elements, dict)
 
 
-def test_a_sequence_of_undefined_length_is_left_to_pydicom(image, write_series, tmp_path):
+@pytest.mark.parametrize("explicit", [True, False])
+def test_a_sequence_of_undefined_length_is_passed_over(
+    explicit, image, write_series, tmp_path, monkeypatch
+):
     def change(dataset, index):
-        dataset.ReferencedImageSequence = [pydicom.Dataset()]
+        inner = pydicom.Dataset()
+        inner.ReferencedSOPInstanceUID = "1.2.3"
+        outer = pydicom.Dataset()
+        outer.PurposeOfReferenceCodeSequence = [inner, pydicom.Dataset()]
+        outer["PurposeOfReferenceCodeSequence"].is_undefined_length = index % 2 == 0
+        outer.is_undefined_length_sequence_item = index % 3 == 0
+        outer.Manufacturer = "another"
+        dataset.ReferencedImageSequence = [outer, pydicom.Dataset()]
         dataset["ReferencedImageSequence"].is_undefined_length = True
+        if not explicit:
+            dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
 
     write_series(tmp_path, image, change)
-    header = read_header(next(tmp_path.iterdir()))
-    assert isinstance(header.elements, pydicom.Dataset)
-    assert header.pixels_at is not None
+    files = sorted(tmp_path.iterdir())
+    assert all(isinstance(read_header(file).elements, dict) for file in files)
+    assert _read(files) == _read(files, monkeypatch)
+
+
+def test_a_compressed_file_is_scanned():
+    compressed = next(file for file in BUNDLED if file.name == "MR_small_RLE.dcm")
+    header = read_header(compressed)
+    assert isinstance(header.elements, dict)
+    assert (header.pixels_at, header.pixel_bytes) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [("ISO_IR 100", "Röntgen"), ("ISO_IR 192", "动脉期"), ("GB18030", "动脉期"), ("", "abc")],
+)
+def test_free_text_is_read_in_the_file_s_language(
+    charset, text, image, write_series, tmp_path, monkeypatch
+):
+    def change(dataset, index):
+        dataset.SpecificCharacterSet = charset
+        dataset.SeriesDescription = text
+
+    write_series(tmp_path, image, change)
+    files = sorted(tmp_path.iterdir())
+    assert all(isinstance(read_header(file).elements, dict) for file in files)
+    assert {read_header(file).elements["SeriesDescription"] for file in files} == {text}
+    assert _read(files) == _read(files, monkeypatch)
+
+
+def test_of_a_deflated_file_no_more_is_inflated_than_its_header(image, write_series, tmp_path):
+    def change(dataset, index):
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+        dataset.Rows = dataset.Columns = 20_000
+        dataset.PixelData = bytes(2 * 20_000 * 20_000)
+
+    write_series(tmp_path, image, change, skip=range(1, len(image.array)))
+    (bomb,) = tmp_path.iterdir()
+    assert bomb.stat().st_size < 1 << 20
+    tracemalloc.start()
+    try:
+        assert read_header(bomb).elements["Rows"] == 20_000
+        assert tracemalloc.get_traced_memory()[1] < 1 << 26
+    finally:
+        tracemalloc.stop()
 
 
 def test_numbers_of_an_element():

@@ -11,6 +11,7 @@ from remodal.errors import BadCase
 #: text, a 16-bit number or a sequence (PS3.6).
 ELEMENTS = {
     "DirectoryRecordSequence": (0x00041220, "sequence"),
+    "SpecificCharacterSet": (0x00080005, "text"),
     "ImageType": (0x00080008, "text"),
     "SOPClassUID": (0x00080016, "text"),
     "SeriesDate": (0x00080021, "text"),
@@ -113,7 +114,7 @@ def words(elements: Mapping[str, Any], keyword: str) -> tuple[str, ...]:
         value = elements.get(keyword)
         values = [value] if value is None or isinstance(value, (int, float, str)) else list(value)
         told = (f"{float(one):.12g}" if isinstance(one, (int, float)) else one for one in values)
-        return tuple(str(one) for one in told if one is not None and str(one))
+        return tuple(str(one).strip() for one in told if one is not None and str(one).strip())
     except Exception:  # as above
         return ()
 

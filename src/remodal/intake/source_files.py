@@ -8,7 +8,7 @@ Light (standard library only), since the Snakefile asks for the state of every s
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from remodal.errors import BadCase
@@ -49,7 +49,7 @@ def files_of(source: Path) -> list[Path]:
     source, _ = path_and_number(source)
     if not source.is_dir():
         return _with_companions(source)
-    files = [Path(entry.path) for entry in _entries(source)]
+    files = [Path(entry.path) for entry in entries_of(source)]
     if not files:
         raise BadCase("the folder is empty", expected="the slices of one series")
     return files
@@ -62,7 +62,7 @@ def states_of_files(source: Path) -> Iterator[tuple[str, int, int]]:
     """
     source, _ = path_and_number(source)
     if source.is_dir():
-        for entry in _entries(source):
+        for entry in entries_of(source):
             yield os.path.relpath(entry.path, source), *_state(entry)
         return
     try:
@@ -81,22 +81,46 @@ def _state(file: Path | os.DirEntry) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _entries(
-    folder: Path | str, root: str | None = None, seen: set[str] | None = None
+def entries_of(
+    folder: Path | str, refused: Callable[[OSError], None] | None = None
 ) -> Iterator[os.DirEntry]:
-    """Files of a folder by name, then those of its sub-folders; links are followed, each once."""
-    real = os.path.realpath(folder)
-    root, seen = root or real, set() if seen is None else seen
-    # A link may lead to a folder already visited, or to a parent of the root: an endless loop.
-    if real in seen or (root != real and root.startswith(os.path.join(real, ""))):
-        return
-    seen.add(real)
-    with os.scandir(folder) as listed:
-        shown = [entry for entry in listed if not entry.name.startswith(".")]
-    shown.sort(key=lambda entry: entry.name)
-    yield from (entry for entry in shown if not entry.is_dir())
-    for subfolder in (entry for entry in shown if entry.is_dir()):
-        yield from _entries(subfolder.path, root, seen)
+    """Files of a folder by name, then those of its sub-folders; links are followed, each once.
+
+    Args:
+        folder: the folder.
+        refused: gets what the operating system said of a folder that it did not list, which is
+            then passed over.
+
+    Raises:
+        OSError: a folder cannot be listed, and there is no `refused`.
+    """
+    root, seen, waiting = os.path.realpath(folder), set(), [str(folder)]
+    while waiting:
+        folder = waiting.pop()
+        real = os.path.realpath(folder)
+        # A link may lead to a folder already visited, or to a parent of the root: an endless loop.
+        if real in seen or (root != real and root.startswith(os.path.join(real, ""))):
+            continue
+        seen.add(real)
+        try:
+            with os.scandir(folder) as listed:
+                shown = [entry for entry in listed if not entry.name.startswith(".")]
+        except OSError as error:
+            if refused is None:
+                raise
+            refused(error)
+            continue
+        shown.sort(key=lambda entry: entry.name)
+        sorted_out = [(entry, _is_folder(entry)) for entry in shown]
+        yield from (entry for entry, is_folder in sorted_out if not is_folder)
+        waiting += [entry.path for entry, is_folder in reversed(sorted_out) if is_folder]
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _with_companions(file: Path) -> list[Path]:
