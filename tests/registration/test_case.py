@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -347,6 +348,29 @@ def test_by_the_headers_a_label_of_the_moving_image_is_carried_along(abdomen, co
     assert found.geometry.agrees_with(abdomen.fixed.geometry)
     same = (found.array > 0) == abdomen.liver
     assert same.mean() > 0.98
+
+
+def test_nothing_is_cut_off_a_label_that_reaches_over_the_fixed_image(abdomen, converted, tmp_path):
+    higher = replace(abdomen.moving.geometry, origin=shifted(abdomen.moving.geometry, 60.0))
+    write_volume(converted / "arterial.nii.gz", replace(abdomen.moving, geometry=higher))
+    label = np.full(higher.shape, 2, np.uint8)
+    draw_label(converted, label, "arterial")
+    volumes = {}
+    for extent in ("fixed", "all"):
+        settings = settings_with(method="header", grid={"extent": extent}, body_threshold=None)
+        register_case(settings, "a", converted, tmp_path / extent, PHASES, ["arterial"])
+        found = read_volume(tmp_path / extent / "label-venous.nii.gz")
+        volumes[extent] = np.count_nonzero(found.array) * np.prod(found.geometry.spacing)
+        images = [read_volume(tmp_path / extent / f"{phase}.nii.gz") for phase in PHASES]
+        assert all(image.geometry.agrees_with(found.geometry) for image in images)
+    whole = label.size * np.prod(higher.spacing)
+    assert volumes["fixed"] < 0.9 * whole
+    assert volumes["all"] == pytest.approx(whole, rel=0.02)
+
+
+def shifted(geometry: Geometry, upwards: float) -> tuple[float, float, float]:
+    x, y, z = geometry.origin
+    return x, y, z + upwards
 
 
 def test_a_record_says_which_masks_laid_the_images_on_each_other(converted, tmp_path):

@@ -170,12 +170,15 @@ def _on_one_grid(
     if len(volumes) == 1:
         return dict(volumes)
     from remodal.registration.alignment import Images  # a single image needs no registration
+    from remodal.registration.common_grid import common_grid, on_grid
 
     _require_masks(mask_of(registration), volumes, masks, "its images are laid on each other by")
     reference = registration.reference(volumes)
-    fixed = volumes[reference]
+    geometries = [volumes[name].geometry for name in volumes if name != reference]
+    grid = common_grid(volumes[reference].geometry, geometries, registration.grid)
+    fixed = on_grid(volumes[reference], grid, registration.outside)
     return {
-        modality: volume
+        modality: fixed
         if modality == reference
         else _registered(
             Images(fixed, volume, masks.get(reference), masks.get(modality)),

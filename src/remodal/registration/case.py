@@ -1,6 +1,6 @@
 """The registration stage for one case: files in, files and a record out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -12,9 +12,10 @@ from remodal.geometry.lattice import differences
 from remodal.geometry.volume import Volume
 from remodal.intake.acquisition import acquisition
 from remodal.intake.datasets import require_labels
-from remodal.intake.nifti import read_volume, write_volume
+from remodal.intake.nifti import read_geometry, read_volume, write_volume
 from remodal.masks.reading import Mask, read_mask
 from remodal.registration.alignment import Alignment, Images, align
+from remodal.registration.common_grid import common_grid, on_grid
 from remodal.registration.label_place import doubt_about_place
 from remodal.registration.picture import Pair, draw_pairs
 from remodal.registration.transforms import Chain, warp_label, write_chain
@@ -51,13 +52,14 @@ def register_case(
     A case that lacks the fixed modality gets the grid of its first one, in the study's order.
 
     The files written are, for each modality, `<modality>.nii.gz` (the fixed one as a link to the
-    converted file) and `transform-<modality>-<n>.txt` for elastix; `label-<modality>.nii.gz` for
-    each of `settings.labels`; `registration.png`; and the record `registration.json`. The record's
-    details hold the `modalities` of the case, which of them was `fixed`, the quality of each
-    alignment, and the `labels` (the images that have one; empty: the case is unlabelled). For each
-    label, `label-<modality>` says which image it was `drawn_on` and whether it was `warped` with
-    that image; `acquired` holds each image's modality and intensity range. An image or a label that
-    the case lacks has an empty file. A quarantined case gets empty files and the reason instead.
+    converted file, unless `registration.grid` asks for another grid) and, for elastix,
+    `transform-<modality>-<n>.txt`; `label-<modality>.nii.gz` for each of `settings.labels`;
+    `registration.png`; and the record `registration.json`. The record's details hold the
+    `modalities` of the case, which of them was `fixed`, the quality of each alignment, and the
+    `labels` (the images that have one; empty: the case is unlabelled). For each label,
+    `label-<modality>` says which image it was `drawn_on` and whether it was `warped` with that
+    image; `acquired` holds each image's modality and intensity range. An image or a label that the
+    case lacks has an empty file. A quarantined case gets empty files and the reason instead.
 
     Args:
         settings: effective settings.
@@ -154,17 +156,18 @@ def _register(
 ) -> Record:
     present = record.details["modalities"]
     fixed_name = settings.registration.reference(present)
-    fixed = read_volume(converted / f"{fixed_name}.nii.gz")
+    acquired = read_volume(converted / f"{fixed_name}.nii.gz")
     details: dict[str, Any] = {"fixed": fixed_name, "method": settings.registration.method}
     labels = {name: read_volume(converted / f"{label_name(name)}.nii.gz") for name in drawn_on}
     warnings = []
     for name, label in labels.items():
-        image = fixed if name == fixed_name else read_volume(converted / f"{name}.nii.gz")
+        image = acquired if name == fixed_name else read_volume(converted / f"{name}.nii.gz")
         warnings += _doubts_about_label(
             settings, f"{record.case}, {label_name(name)}", label, image
         )
     masks = _masks(settings, record.case, present, drawn_on, converted, studies)
-    chains: dict[str, Chain | None] = {fixed_name: None}
+    fixed = _on_the_cases_grid(settings, acquired, converted, set(present) - {fixed_name})
+    chains: dict[str, Chain | None] = {fixed_name: None if fixed is acquired else []}
     pairs: list[Pair] = []
     for modality in present:
         if modality == fixed_name:
@@ -184,7 +187,10 @@ def _register(
         )
         for name, label in labels.items()
     }
-    link_or_copy(converted / f"{fixed_name}.nii.gz", output / f"{fixed_name}.nii.gz")
+    if fixed is acquired:
+        link_or_copy(converted / f"{fixed_name}.nii.gz", output / f"{fixed_name}.nii.gz")
+    else:
+        write_volume(output / f"{fixed_name}.nii.gz", fixed)
     draw_pairs(
         output / _PICTURE,
         fixed_name,
@@ -200,6 +206,15 @@ def _register(
     if masks:
         details["masks"] = {name: mask.origin for name, mask in masks.items()}
     return record.model_copy(update={"details": record.details | details, "warnings": warnings})
+
+
+def _on_the_cases_grid(
+    settings: Settings, fixed: Volume, converted: Path, others: Collection[str]
+) -> Volume:
+    """The fixed image on the grid that the study wants; itself if that is its own."""
+    geometries = [read_geometry(converted / f"{name}.nii.gz") for name in others]
+    grid = common_grid(fixed.geometry, geometries, settings.registration.grid)
+    return on_grid(fixed, grid, settings.registration.outside)
 
 
 def _doubts_about_label(settings: Settings, where: str, label: Volume, image: Volume) -> list[str]:
@@ -300,7 +315,7 @@ def _place_label(
     Args:
         settings: effective settings.
         case: name of the case.
-        fixed: the image whose grid the label is brought onto.
+        fixed: the image that is on the case's grid.
         drawn_on: the modality that the label was drawn on.
         label: as it was converted.
         chain: how that image was moved; None: it stayed as it was.

@@ -1,7 +1,9 @@
 """What was done to the images before a network saw them, in words."""
 
+from collections.abc import Sequence
+
 from remodal.registration.ways import described, mask_of
-from remodal.settings import PreprocessingSettings, Settings
+from remodal.settings import GridSettings, PreprocessingSettings, RegistrationSettings, Settings
 
 _CLIPPED = {
     "dataset_foreground": "clipped to the {low:g} and {high:g} percentiles of the training cases' "
@@ -26,8 +28,25 @@ _NORMALISED = {
 def preparation_text(settings: Settings) -> str:
     """Registration, cropping, intensities and spacing, one sentence each."""
     chosen = settings.preprocessing
-    sentences = [described(settings.registration), *_cropped(chosen), _intensities(chosen)]
-    return " ".join(sentences)
+    sentences = [described(settings.registration), *_grid(settings.registration)]
+    return " ".join([*sentences, *_cropped(chosen), _intensities(chosen)])
+
+
+def grid_text(grid: GridSettings) -> str:
+    """What a case's grid is besides that of its fixed image; empty if that is all."""
+    extended = ", extended to hold all images" if grid.extent == "all" else ""
+    return extended + (f", at {_millimetres(grid.spacing)}" if grid.spacing else "")
+
+
+def _grid(registration: RegistrationSettings) -> list[str]:
+    said = grid_text(registration.grid).removeprefix(", ")
+    return (
+        [f"The grid of a case is that of its {registration.fixed} image, {said}."] if said else []
+    )
+
+
+def _millimetres(spacing: Sequence[float]) -> str:
+    return f"{' x '.join(map(str, spacing))} mm (z, y, x)"
 
 
 def label_use(settings: Settings) -> list[str]:
@@ -59,9 +78,7 @@ def _intensities(chosen: PreprocessingSettings) -> str:
     voxels = "voxels" if chosen.clip.by == "none" else "voxels inside these limits"
     clipped = _CLIPPED[chosen.clip.by].format(low=low, high=high)
     spacing = (
-        " x ".join(str(length) for length in chosen.spacing) + " mm (z, y, x)"
-        if chosen.spacing
-        else "the training cases' median spacing"
+        _millimetres(chosen.spacing) if chosen.spacing else "the training cases' median spacing"
     )
     return (
         f"Intensities were {clipped} and {_NORMALISED[chosen.normalise].format(voxels=voxels)}; "

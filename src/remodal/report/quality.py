@@ -11,6 +11,7 @@ import pandas as pd
 from remodal.metrics.cases import FAILED
 from remodal.registration.ways import described
 from remodal.report.charts import histograms
+from remodal.report.preparation_text import grid_text
 from remodal.report.slices import Panel, png_uri
 from remodal.report.views import written
 from remodal.results.paths import registered_folder
@@ -161,7 +162,10 @@ def registration_quality(settings: Settings, records: list[Record], data: Path) 
 def _grid(settings: Settings, records: list[Record]) -> str:
     fixed = settings.registration.fixed
     others = any(record.details.get("fixed", fixed) != fixed for record in records)
-    return f"the {fixed} image{', or of the first image of a case that lacks it' if others else ''}"
+    return (
+        f"the {fixed} image{', or of the first image of a case that lacks it' if others else ''}"
+        f"{grid_text(settings.registration.grid)}"
+    )
 
 
 def _doubtfulness(pair: Pair) -> tuple[float, float, str]:

@@ -9,6 +9,7 @@ from remodal.settings.network import NetworkSettings
 from remodal.settings.preparation import (
     ClipSettings,
     CropSettings,
+    GridSettings,
     PreprocessingSettings,
     RegistrationSettings,
     SplitSettings,
@@ -36,6 +37,7 @@ __all__ = [
     "ComputeSettings",
     "CropSettings",
     "DataSettings",
+    "GridSettings",
     "InferenceSettings",
     "MaskSettings",
     "MethodSettings",

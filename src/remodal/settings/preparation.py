@@ -10,6 +10,27 @@ from remodal.settings.masks import MaskSettings
 from remodal.settings.section import Section
 
 
+class GridSettings(Section):
+    """The grid of a registered case, along the axes of its fixed image."""
+
+    extent: Literal["fixed", "all"] = Field(
+        "fixed",
+        description="Where it reaches: as far as the fixed image, or as far as any image of the "
+        "case, so that nothing is cut off images that lie apart.",
+    )
+    spacing: tuple[float, float, float] | None = Field(
+        None,
+        description="Its spacing (z, y, x) in mm; empty: the fixed image's. A finer one keeps the "
+        "detail of images that are sharper than the fixed one.",
+    )
+
+    @model_validator(mode="after")
+    def _spacing_is_positive(self) -> "GridSettings":
+        if self.spacing and min(self.spacing) <= 0:
+            raise ValueError(f"spacing: {list(self.spacing)} must be above 0")
+        return self
+
+
 class RegistrationSettings(Section):
     """Bringing the other modalities onto the fixed one's grid."""
 
@@ -20,6 +41,10 @@ class RegistrationSettings(Section):
         "`centroid` (a translation that lays the centroids of a mask on each other).",
     )
     fixed: str = Field(description="The modality whose grid all others are brought to.")
+    grid: GridSettings = Field(
+        default_factory=GridSettings,
+        description="That grid, where it is not simply the fixed image's.",
+    )
     body_threshold: float | None = Field(
         -300.0, description="Intensity above which a voxel is body; empty: no body mask (MR)."
     )
@@ -29,6 +54,12 @@ class RegistrationSettings(Section):
         description="Options by way, such as `elastix: {iterations: 100}`; those of other ways "
         "than the chosen one change nothing.",
     )
+
+    @model_validator(mode="after")
+    def _one_grid_stays_as_it_is(self) -> "RegistrationSettings":
+        if self.method == "none" and self.grid != GridSettings():
+            raise ValueError("grid: with method `none` the images keep theirs; use `header`")
+        return self
 
     def reference(self, modalities: Iterable[str]) -> str:
         """The image of a case that the others are brought to: the fixed one, or else the first."""
