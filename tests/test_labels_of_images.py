@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 import yaml
 
+from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.convert import convert_image, convert_label
 from remodal.intake.label_source import LabelSource
@@ -17,7 +18,7 @@ from remodal.preprocessing import fingerprint_fold, preprocess_case
 from remodal.registration.case import register_case
 from remodal.results.files import read_json, write_json
 from remodal.results.records import Record
-from remodal.settings import ClipSettings, Settings
+from remodal.settings import ClipSettings, Settings, WaySettings
 from remodal.settings.composition import compose
 
 CONFIG = Path(__file__).parents[1] / "config"
@@ -166,6 +167,55 @@ def test_registration_brings_the_label_of_the_moving_image_along(tmp_path, metho
         np.testing.assert_array_equal(listed, np.argwhere(truth))
         assert record.details["voxels"][name] == {"1": truth.sum()}
         assert images[number][truth].mean() > images[number][~truth].mean() + 1
+
+
+def with_a_copy(settings: Settings, **data) -> Settings:
+    """The study with t1 once more, registered to t2 by elastix; t1 itself lies as it is."""
+    content = settings.model_dump()
+    content["data"] |= {"modalities": [*BOTH, COPY], "copies": {COPY: "t1"}} | data
+    content["registration"] |= {"method": "header", "by_modality": {COPY: "elastix"}}
+    return Settings.model_validate(content)
+
+
+COPY = "t1_registered"
+
+
+def test_a_copy_of_an_image_is_registered_in_another_way_from_the_same_converted_file(tmp_path):
+    settings = with_a_copy(settings_for("header", tmp_path))
+    centres = {"t1": (2.0, 8.0, 66.0), "t2": (8.0, 4.0, 72.0)}
+    write_sources(tmp_path, {"t1": MOVING, "t2": FIXED}, centres)
+    source, output = converted(tmp_path), tmp_path / "registered/a"
+    names = [*BOTH, COPY]
+    record = register_case(settings, "a", source, output, names, names)
+    assert record.details["labels"] == names
+    assert [record.details[name]["method"] for name in ("t1", COPY)] == ["header", "elastix"]
+    assert record.details["acquired"][COPY] == record.details["acquired"]["t1"]
+
+    alone = settings_for("elastix", tmp_path / "alone")
+    register_case(alone, "a", source, tmp_path / "elastix", BOTH, BOTH)
+    as_it_lies = settings_for("header", tmp_path / "lying")
+    register_case(as_it_lies, "a", source, tmp_path / "header", BOTH, BOTH)
+    for other, mine, way in (("t1", COPY, "elastix"), ("t1", "t1", "header")):
+        for start in ("", "label-"):
+            found = read_volume(output / f"{start}{mine}.nii.gz").array
+            expected = read_volume(tmp_path / way / f"{start}{other}.nii.gz").array
+            np.testing.assert_array_equal(found, expected)
+    assert (output / f"transform-{COPY}-0.txt").is_file()
+    assert not (output / "transform-t1-0.txt").exists()
+
+
+def test_a_copy_that_cannot_be_registered_is_named(tmp_path):
+    settings = with_a_copy(settings_for("header", tmp_path))
+    options = {"elastix": {"samples": 100, "working_spacing": 200.0}}
+    own = {"method": "elastix", "options": options}
+    changed = settings.registration.model_copy(
+        update={"by_modality": {COPY: WaySettings.model_validate(own)}}
+    )
+    settings = settings.model_copy(update={"registration": changed})
+    write_sources(tmp_path, {"t1": MOVING, "t2": FIXED}, dict.fromkeys(BOTH, (2.0, 8.0, 66.0)))
+    names = [*BOTH, COPY]
+    with pytest.raises(BadCase, match=f"^a, {COPY}: elastix could not align the images"):
+        register_case(settings, "a", converted(tmp_path), tmp_path / "out", names, names)
 
 
 def test_without_registration_each_label_stays_and_measures_its_own_image(tmp_path):

@@ -15,6 +15,7 @@ from remodal.registration.ways import (
     completed,
     described,
     mask_of,
+    masked_images,
 )
 from remodal.settings import RegistrationSettings
 
@@ -184,3 +185,45 @@ def test_a_presets_options_of_another_way_change_nothing():
     chosen = completed(settings.model_copy(update={"method": "elastix"}))["options"]
     assert list(chosen) == ["elastix"]
     assert (chosen["elastix"]["iterations"], chosen["elastix"]["resolutions"]) == (7, 3)
+
+
+def test_a_modality_may_have_a_way_of_its_own():
+    settings = RegistrationSettings(
+        fixed="t2",
+        method="header",
+        options={"elastix": {"iterations": 7}},
+        by_modality={"again": {"method": "elastix", "options": {"elastix": {"samples": 900}}}},
+    )
+    check_registration(settings)
+    assert settings.of("t1").method == "header"
+    assert settings.of("again").options == {"elastix": {"iterations": 7, "samples": 900}}
+    assert settings.ways == ["header", "elastix"]
+    said = described(settings)
+    assert "The other images were brought onto the t2 image's grid by the headers" in said
+    assert "The again image was registered to the t2 image with elastix" in said
+    full = RegistrationSettings.model_validate(completed(settings))
+    assert full.of("again").options["elastix"]["samples"] == 900
+    assert full.of("again").options["elastix"]["grid_spacing"] == 20.0
+    assert completed(full) == completed(settings)
+
+
+def test_only_modalities_registered_by_a_mask_need_one():
+    settings = RegistrationSettings(
+        fixed="t2",
+        method="header",
+        options={"centroid": LABEL},
+        by_modality={"t1": "centroid"},
+    )
+    assert mask_of(settings).label == [1]
+    assert masked_images(settings, ["t1", "t2", "flair"]) == ["t1", "t2"]
+    assert masked_images(settings, ["t2", "flair"]) == []
+    assert masked_images(way("centroid", **LABEL), ["arterial", "venous"]) == ["arterial", "venous"]
+    other = {"centroid": {"mask": {"label": [2]}}}
+    own = {"flair": {"method": "centroid", "options": other}, "t1": "centroid"}
+    with pytest.raises(UserError, match="modalities are registered by different masks"):
+        check_registration(settings.model_validate(settings.model_dump() | {"by_modality": own}))
+
+
+def test_an_unknown_way_of_one_modality_is_a_users_error():
+    with pytest.raises(UserError, match="unknown way of registration `elastics`"):
+        check_registration(RegistrationSettings(fixed="t2", by_modality={"t1": "elastics"}))

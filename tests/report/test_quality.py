@@ -9,6 +9,7 @@ from remodal.report.quality import (
     warnings,
 )
 from remodal.results.records import Record, case_records
+from remodal.settings import RegistrationSettings
 from remodal.splits import read_splits
 
 
@@ -32,6 +33,19 @@ def test_every_pair_is_in_the_table_with_its_numbers(whole_study):
     row = dict(zip(found.columns, found.rows[5].values))
     assert (row["MI after"], row["Mean shift [mm]"], row["Folded"]) == (0.55, 5.0, 0.0)
     assert found.histograms.startswith("<svg")
+
+
+def test_an_image_and_its_copy_are_told_apart_by_their_registrations(settings, whole_study):
+    *_, data = whole_study
+    quality = {"arterial": {"overlap": 0.9}, "again": {"overlap": 0.8}}
+    record = Record(case="a", stage="register", details={"fixed": "venous"} | quality)
+    modalities = {"modalities": ["arterial", "venous", "again"], "copies": {"again": "arterial"}}
+    way = RegistrationSettings(fixed="venous", method="header", by_modality={"again": "elastix"})
+    twice = {"data": settings.data.model_copy(update=modalities), "registration": way}
+    found = registration_quality(settings.model_copy(update=twice), [record], data)
+    assert [(row.case, row.modality) for row in found.rows] == [("a", "arterial"), ("a", "again")]
+    assert "by the headers" in found.described
+    assert "The again image was registered to the venous image with elastix" in found.described
 
 
 def test_images_on_one_grid_have_no_registration_quality(make_settings, whole_study):

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from pydantic import ValidationError
 from tests.first_study import STUDY, made
 
 from remodal.errors import UserError
@@ -13,6 +14,7 @@ from remodal.results import paths
 from remodal.results.files import sha256
 from remodal.run.check import check_masks
 from remodal.run.plan import Plan, plan_of, taking_wildcards
+from remodal.settings import Settings
 from remodal.settings.composition import compose
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +46,56 @@ def test_a_case_is_made_of_what_it_has(tmp_path):
     assert found.registered_images(Path("b")) == [
         Path("b", f"{name}.nii.gz") for name in ("arterial", "venous", "label-venous")
     ]
+
+
+def test_a_copy_of_an_image_has_no_file_of_its_own_and_is_neither_converted_nor_simulated(tmp_path):
+    rows = [("a", "t1", "a-1", "l-1"), ("a", "t2", "a-2", "l-2"), ("b", "t2", "b-2", "l-b")]
+    changes = {
+        "data": sheet_of(tmp_path, *rows)
+        | {"modalities": ["t1", "t2", "again"], "copies": {"again": "t1"}, "truth": "image"},
+        "registration": {"fixed": "t2", "method": "header", "by_modality": {"again": "elastix"}},
+    }
+    found = plan_of(toy(changes))
+    names = [path.stem for path in found.converted_records("a")]
+    assert names == ["t1", "t2", "label-t1", "label-t2"]
+    assert found.case_options("a")[:3] == ["--modality t1", "--modality t2", "--modality again"]
+    assert found.case_options("a")[3:] == ["--label t1", "--label t2", "--label again"]
+    assert found.case_options("b") == ["--modality t2", "--label t2"]
+    assert Path("c/label-again.nii.gz") in found.registered_images(Path("c"))
+
+
+def toy(changes: dict) -> Settings:
+    """The liver study with other data, one method and one scenario."""
+    content = compose({"study": "liver", "preset": "smoke"}, ROOT / "config").model_dump()
+    for section, change in changes.items():
+        content[section] |= change
+    return Settings.model_validate(
+        content
+        | {"methods": {"one": {"type": "nnunet", "scenarios": ["t1"]}}, "compute": {}}
+        | {"scenarios": {"t1": {"present": ["t1"]}}, "tables": {}, "claims": [], "averages": {}}
+        | {"figures": {}, "published": ""}
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data": {"copies": {"t3": "t1"}}}, "copies: `t3` is not one of"),
+        ({"data": {"copies": {"again": "again"}}}, "copies.again: `again` is not one of t1, t2"),
+        ({"registration": {"fixed": "again"}}, "registration.fixed: `again` is not one of t1, t2"),
+        ({"registration": {"by_modality": {"t3": "none"}}}, "by_modality: `t3` is not one of"),
+        ({"registration": {"by_modality": {"t2": "none"}}}, "`t2` is fixed"),
+    ],
+)
+def test_a_copy_is_of_another_image_and_the_fixed_one_is_not_moved(changes, said):
+    data = {"modalities": ["t1", "t2", "again"], "copies": {"again": "t1"}, "truth": "image"}
+    with pytest.raises(ValidationError, match=said):
+        toy(
+            {
+                "data": data | changes.get("data", {}),
+                "registration": {"fixed": "t2"} | changes.get("registration", {}),
+            }
+        )
 
 
 def test_simulated_cases_depend_on_the_options_of_their_own_simulation_alone():

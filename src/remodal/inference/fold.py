@@ -88,7 +88,7 @@ def infer_fold(
     noting = partial(noting_faults, failed=failed, wanted=quarantine and len(usable) > 1)
     details = {case: record.details for case, record in records.items() if record.ok}
     images: Images = (
-        NativeImages(segmenter, data, output)
+        NativeImages(segmenter, data, output, settings.data.copies)
         if chosen.space == "native"
         else RegisteredImages(preprocessed, details, segmenter.modalities, chosen.foreign)
     )

@@ -87,6 +87,7 @@ class NativeImages:
         segmenter: the model.
         data: folder of the data set's results.
         output: folder of the predictions.
+        copies: `data.copies` of the study.
 
     Raises:
         UserError: no folder of the data set.
@@ -94,7 +95,9 @@ class NativeImages:
 
     registered = False
 
-    def __init__(self, segmenter: Segmenter, data: Path | None, output: Path) -> None:
+    def __init__(
+        self, segmenter: Segmenter, data: Path | None, output: Path, copies: Mapping[str, str]
+    ) -> None:
         if data is None:
             raise UserError(
                 "a scenario in native space reads the images as they were converted",
@@ -103,6 +106,7 @@ class NativeImages:
             )
         self._segmenter, self._data, self._output = segmenter, data, output
         [self._modality] = segmenter.modalities
+        self._original = copies.get(self._modality, self._modality)
 
     def prepared(self, pairing: Pairing) -> Prepared:
         """The image of a case.
@@ -110,7 +114,7 @@ class NativeImages:
         Raises:
             BadCase: it cannot be prepared by itself.
         """
-        path = converted_folder(self._data, pairing.case) / f"{self._modality}.nii.gz"
+        path = converted_folder(self._data, pairing.case) / f"{self._original}.nii.gz"
         try:
             return self._segmenter.prepared({self._modality: read_volume(path)})
         except BadCase as error:

@@ -17,7 +17,7 @@ from remodal.intake.source_files import is_there
 from remodal.models.model_files import read_description
 from remodal.preprocessing import restore_probabilities
 from remodal.process.progress import progress
-from remodal.registration.ways import mask_of
+from remodal.registration.ways import mask_of, masked_images
 from remodal.settings import (
     ComputeSettings,
     InferenceSettings,
@@ -172,7 +172,8 @@ def _on_one_grid(
     from remodal.registration.alignment import Images  # a single image needs no registration
     from remodal.registration.common_grid import common_grid, on_grid
 
-    _require_masks(mask_of(registration), volumes, masks, "its images are laid on each other by")
+    needed = masked_images(registration, volumes)
+    _require_masks(mask_of(registration), needed, masks, "its images are laid on each other by")
     reference = registration.reference(volumes)
     geometries = [volumes[name].geometry for name in volumes if name != reference]
     grid = common_grid(volumes[reference].geometry, geometries, registration.grid)
@@ -183,7 +184,7 @@ def _on_one_grid(
         else _registered(
             Images(fixed, volume, masks.get(reference), masks.get(modality)),
             modality,
-            registration,
+            registration.of(modality),
         )
         for modality, volume in volumes.items()
     }

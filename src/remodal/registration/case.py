@@ -1,6 +1,6 @@
 """The registration stage for one case: files in, files and a record out."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from remodal.errors import BadCase, UserError
-from remodal.geometry.lattice import differences
 from remodal.geometry.volume import Volume
 from remodal.intake.acquisition import acquisition
 from remodal.intake.datasets import require_labels
@@ -16,10 +15,10 @@ from remodal.intake.nifti import read_geometry, read_volume, write_volume
 from remodal.masks.reading import Mask, read_mask
 from remodal.registration.alignment import Alignment, Images, align
 from remodal.registration.common_grid import common_grid, on_grid
-from remodal.registration.label_place import doubt_about_place
+from remodal.registration.labels import doubts_about_label, place_label
 from remodal.registration.picture import Pair, draw_pairs
-from remodal.registration.transforms import Chain, warp_label, write_chain
-from remodal.registration.ways import mask_of
+from remodal.registration.transforms import Chain, write_chain
+from remodal.registration.ways import mask_of, masked_images
 from remodal.results.files import link_or_copy
 from remodal.results.paths import STUDIES
 from remodal.results.records import (
@@ -30,7 +29,7 @@ from remodal.results.records import (
     write_empty,
     write_record,
 )
-from remodal.settings import Settings
+from remodal.settings import RegistrationSettings, Settings
 from remodal.settings.names import label_name
 
 _RECORD, _PICTURE = "registration.json", "registration.png"
@@ -49,7 +48,8 @@ def register_case(
 ) -> Record:
     """Bring all modalities of a case, and its labels, onto the grid of the fixed modality.
 
-    A case that lacks the fixed modality gets the grid of its first one, in the study's order.
+    A case that lacks the fixed modality gets the grid of its first one, in the study's order. A
+    copy (`data.copies`) is read from what its original was converted to, and so is its label.
 
     The files written are, for each modality, `<modality>.nii.gz` (the fixed one as a link to the
     converted file, unless `registration.grid` asks for another grid) and, for elastix,
@@ -85,14 +85,17 @@ def register_case(
     blank = Record(case=case, stage="register", details={"modalities": present})
     names = [*settings.data.modalities, *map(label_name, settings.labels)]
     volumes = {name: output / f"{name}.nii.gz" for name in names}
+    original = settings.data.original
 
     def work() -> Record:
         _remove_transforms(output)  # left by an earlier run, perhaps with other settings
         try:
-            upstream = _upstream(case, converted, present, drawn_on)
+            # A copy is read from what its original was converted to.
+            sources = dict.fromkeys(map(original, present)), dict.fromkeys(map(original, drawn_on))
+            upstream = _upstream(case, converted, *sources)
             record = _register(settings, blank, drawn_on, converted, output, studies)
             record.details["acquired"] = {
-                name: acquisition(upstream[name].details) for name in present
+                name: acquisition(upstream[original(name)].details) for name in present
             }
             made = {*present, *map(label_name, record.details["labels"])}
             write_empty(path for name, path in volumes.items() if name not in made)
@@ -123,7 +126,7 @@ def _in_order(names: Sequence[str], known: Sequence[str], option: str) -> list[s
 
 
 def _upstream(
-    case: str, converted: Path, present: Sequence[str], drawn_on: Sequence[str]
+    case: str, converted: Path, present: Iterable[str], drawn_on: Iterable[str]
 ) -> dict[str, Record]:
     """The records of a case's converted images and labels.
 
@@ -158,13 +161,16 @@ def _register(
     fixed_name = settings.registration.reference(present)
     acquired = read_volume(converted / f"{fixed_name}.nii.gz")
     details: dict[str, Any] = {"fixed": fixed_name, "method": settings.registration.method}
-    labels = {name: read_volume(converted / f"{label_name(name)}.nii.gz") for name in drawn_on}
+    original = settings.data.original
+    labels = {
+        name: read_volume(converted / f"{label_name(original(name))}.nii.gz") for name in drawn_on
+    }
     warnings = []
     for name, label in labels.items():
+        if name in settings.data.copies:
+            continue
         image = acquired if name == fixed_name else read_volume(converted / f"{name}.nii.gz")
-        warnings += _doubts_about_label(
-            settings, f"{record.case}, {label_name(name)}", label, image
-        )
+        warnings += doubts_about_label(settings, f"{record.case}, {label_name(name)}", label, image)
     masks = _masks(settings, record.case, present, drawn_on, converted, studies)
     fixed = _on_the_cases_grid(settings, acquired, converted, set(present) - {fixed_name})
     chains: dict[str, Chain | None] = {fixed_name: None if fixed is acquired else []}
@@ -172,17 +178,20 @@ def _register(
     for modality in present:
         if modality == fixed_name:
             continue
-        moving = read_volume(converted / f"{modality}.nii.gz")
+        source = converted / f"{original(modality)}.nii.gz"
+        moving = read_volume(source)
         images = Images(fixed, moving, *(_volume(masks.get(m)) for m in (fixed_name, modality)))
-        alignment, seconds = _aligned(settings, images, f"{record.case}, {modality}")
-        names = _write_aligned(alignment, moving, modality, converted, output)
+        way = settings.registration.of(modality)
+        alignment, seconds = _aligned(way, images, f"{record.case}, {modality}")
+        names = _write_aligned(alignment, moving, modality, source, output)
         chains[modality] = None if alignment.warped is moving else alignment.transforms
         if alignment.quality:
-            details[modality] = {**alignment.quality, "seconds": seconds, "transforms": names}
+            told = {"method": way.method, "seconds": seconds, "transforms": names}
+            details[modality] = {**alignment.quality, **told}
         warnings += _doubts(modality, alignment)
         pairs.append(Pair(modality, before=moving, after=alignment.warped))
     labels = {
-        name: _place_label(
+        name: place_label(
             settings, record.case, fixed, name, label, chains[name], converted, output
         )
         for name, label in labels.items()
@@ -212,30 +221,10 @@ def _on_the_cases_grid(
     settings: Settings, fixed: Volume, converted: Path, others: Collection[str]
 ) -> Volume:
     """The fixed image on the grid that the study wants; itself if that is its own."""
-    geometries = [read_geometry(converted / f"{name}.nii.gz") for name in others]
+    names = sorted(map(settings.data.original, others))
+    geometries = [read_geometry(converted / f"{name}.nii.gz") for name in names]
     grid = common_grid(fixed.geometry, geometries, settings.registration.grid)
     return on_grid(fixed, grid, settings.registration.outside)
-
-
-def _doubts_about_label(settings: Settings, where: str, label: Volume, image: Volume) -> list[str]:
-    """What is odd about a CT's label on the image that it was drawn on.
-
-    Raises:
-        BadCase: the label is on another grid, or seems to be flipped.
-    """
-    threshold = settings.registration.body_threshold
-    if threshold is None:
-        return []
-    _require_same_grid(label, image, where)
-    doubt = doubt_about_place(image, label.array, threshold)
-    if doubt and doubt.flipped and settings.data.flipped_label == "quarantine":
-        raise BadCase(
-            doubt.said,
-            where=where,
-            expected="a label in the orientation of its image",
-            remedy="correct the label, or set data.flipped_label to `keep` if it is right",
-        )
-    return [f"{where.rpartition(', ')[2]}: {doubt.said}"] if doubt else []
 
 
 def _masks(
@@ -246,23 +235,27 @@ def _masks(
     converted: Path,
     studies: Path,
 ) -> dict[str, Mask]:
-    """The mask of each image, where the way of registration asks for one."""
+    """The mask of each image whose way of registration asks for one, and of the fixed image."""
     wanted = mask_of(settings.registration)
     if wanted is None:
         return {}
-    labels = {name: converted / f"{label_name(name)}.nii.gz" for name in drawn_on}
-    return {name: read_mask(wanted, case, name, labels.get(name), studies) for name in present}
+    found = {}
+    for name in masked_images(settings.registration, present):
+        original = settings.data.original(name)
+        label = converted / f"{label_name(original)}.nii.gz" if name in drawn_on else None
+        found[name] = read_mask(wanted, case, original, label, studies)
+    return found
 
 
 def _volume(mask: Mask | None) -> Volume | None:
     return mask.volume if mask else None
 
 
-def _aligned(settings: Settings, images: Images, where: str) -> tuple[Alignment, float]:
+def _aligned(way: RegistrationSettings, images: Images, where: str) -> tuple[Alignment, float]:
     """The alignment, and how many seconds it took."""
     start = perf_counter()
     try:
-        alignment = align(images, settings.registration)
+        alignment = align(images, way)
     except BadCase as error:
         raise BadCase(
             error.what, where=where, expected=error.expected, remedy=error.remedy
@@ -271,11 +264,11 @@ def _aligned(settings: Settings, images: Images, where: str) -> tuple[Alignment,
 
 
 def _write_aligned(
-    alignment: Alignment, moving: Volume, modality: str, converted: Path, output: Path
+    alignment: Alignment, moving: Volume, modality: str, source: Path, output: Path
 ) -> list[str]:
-    """Write the image and its transforms; return the transforms' file names."""
+    """Write the image, read from `source`, and its transforms; return the transforms' names."""
     if alignment.warped is moving:
-        link_or_copy(converted / f"{modality}.nii.gz", output / f"{modality}.nii.gz")
+        link_or_copy(source, output / f"{modality}.nii.gz")
     else:
         write_volume(output / f"{modality}.nii.gz", alignment.warped)
     names = [f"transform-{modality}-{n}.txt" for n in range(len(alignment.transforms))]
@@ -300,67 +293,10 @@ def _doubts(modality: str, alignment: Alignment) -> list[str]:
     return doubts
 
 
-def _place_label(
-    settings: Settings,
-    case: str,
-    fixed: Volume,
-    drawn_on: str,
-    label: Volume,
-    chain: Chain | None,
-    converted: Path,
-    output: Path,
-) -> Volume:
-    """Write a label on the fixed grid: as it is, or moved with the image it was drawn on.
-
-    Args:
-        settings: effective settings.
-        case: name of the case.
-        fixed: the image that is on the case's grid.
-        drawn_on: the modality that the label was drawn on.
-        label: as it was converted.
-        chain: how that image was moved; None: it stayed as it was.
-        converted: folder of the converted case.
-        output: folder to write.
-
-    Raises:
-        BadCase: the label is not on its image's grid, or holds none of the classes.
-    """
-    source = converted / f"{label_name(drawn_on)}.nii.gz"
-    target = output / settings.label_file(drawn_on)
-    if chain is None:
-        _require_same_grid(label, fixed, f"{case}, {label_name(drawn_on)}")
-    else:
-        label = warp_label(label, fixed.geometry, chain)
-    wanted = sorted(value for values in settings.data.classes.values() for value in values)
-    if settings.data.empty_label == "quarantine" and not np.isin(label.array, wanted).any():
-        classes = ", ".join(f"{name} {values}" for name, values in settings.data.classes.items())
-        raise BadCase(
-            "the label holds none of the classes",
-            where=f"{case}, {label_name(drawn_on)}",
-            expected=classes,
-            remedy="correct data.classes, or set data.empty_label to `keep`",
-        )
-    if chain is None:
-        link_or_copy(source, target)
-    else:
-        write_volume(target, label)
-    return label
-
-
 def _outlined(labels: Mapping[str, Volume], fixed_name: str, fixed: Volume) -> np.ndarray:
     """The label that the picture outlines: the fixed image's or else the first; zeros if none."""
     label = labels.get(fixed_name) or next(iter(labels.values()), None)
     return np.zeros(fixed.geometry.shape, np.uint8) if label is None else label.array
-
-
-def _require_same_grid(label: Volume, image: Volume, where: str) -> None:
-    if not label.geometry.agrees_with(image.geometry):
-        raise BadCase(
-            f"is on another grid than its image: {differences(label.geometry, image.geometry)}",
-            where=where,
-            expected="the same grid",
-            remedy="convert the label again",
-        )
 
 
 def _remove_transforms(output: Path) -> None:

@@ -14,7 +14,7 @@ from remodal.intake.label_source import LabelSource
 from remodal.intake.simulation import Simulation, simulation_of
 from remodal.intake.source_index import read_index, source_state
 from remodal.masks.prediction import mask_states
-from remodal.registration.ways import mask_of
+from remodal.registration.ways import mask_of, masked_images
 from remodal.results import paths
 from remodal.results.paths import Training
 from remodal.settings import Settings
@@ -158,8 +158,10 @@ class Plan:
 
     def registration_masks(self, case: str) -> dict[str, str]:
         """State of the masks that a case is registered by; those of another study are no inputs."""
-        mask = mask_of(self.settings.registration)
-        return mask_states(mask, case, self.cases[case].images, paths.STUDIES)
+        registration = self.settings.registration
+        masked = masked_images(registration, self.cases[case].images)
+        images = map(self.settings.data.original, masked)
+        return mask_states(mask_of(registration), case, images, paths.STUDIES)
 
     def registered_images(self, folder: Path) -> list[Path]:
         """The images and labels of a registered case, in its folder."""

@@ -13,6 +13,7 @@ from remodal.settings.preparation import (
     PreprocessingSettings,
     RegistrationSettings,
     SplitSettings,
+    WaySettings,
 )
 from remodal.settings.recipe import RecipeSettings
 from remodal.settings.scenarios import ScenarioSettings
@@ -54,4 +55,5 @@ __all__ = [
     "SplitSettings",
     "TableSettings",
     "TrackingSettings",
+    "WaySettings",
 ]

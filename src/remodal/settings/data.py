@@ -36,6 +36,11 @@ class DataSettings(Section):
     description: str = Field("", description="One sentence for the report's banner.")
     details: str = Field("", description="More of it, folded away in the report's banner.")
     modalities: list[str] = Field(min_length=1, description="The modalities of a case, in order.")
+    copies: dict[str, str] = Field(
+        default_factory=dict,
+        description="Modalities that are another one's image once more, to be registered in "
+        "another way (`registration.by_modality`): name, and that other modality.",
+    )
     truth: Literal["case", "image"] = Field(
         "case",
         description="`case`: the images of a case share one truth, one label drawn on any of them; "
@@ -108,6 +113,22 @@ class DataSettings(Section):
                     "region otherwise"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _copies_are_of_images(self) -> "DataSettings":
+        for name, original in self.copies.items():
+            require_known("copies", [name], self.modalities)
+            require_known(f"copies.{name}", [original], self.originals)
+        return self
+
+    @property
+    def originals(self) -> list[str]:
+        """The modalities that the data set has itself, in order: all but copies."""
+        return [name for name in self.modalities if name not in self.copies]
+
+    def original(self, modality: str) -> str:
+        """The modality whose converted image and label a modality has: its own, if no copy."""
+        return self.copies.get(modality, modality)
 
     def values_of(self, region: str) -> list[int]:
         """The label's values that belong to a region."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from remodal.settings.masks import MaskSettings
+from remodal.settings.merging import merge
 from remodal.settings.section import Section
 
 
@@ -29,6 +30,20 @@ class GridSettings(Section):
         if self.spacing and min(self.spacing) <= 0:
             raise ValueError(f"spacing: {list(self.spacing)} must be above 0")
         return self
+
+
+class WaySettings(Section):
+    """How one modality is registered; `t1: elastix` is short for `t1: {method: elastix}`."""
+
+    method: str = Field(description="Name of a module in registration/ways.")
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Options by way, on top of `registration.options`."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_word_is_a_way(cls, content: Any) -> Any:
+        return {"method": content} if isinstance(content, str) else content
 
 
 class RegistrationSettings(Section):
@@ -54,6 +69,29 @@ class RegistrationSettings(Section):
         description="Options by way, such as `elastix: {iterations: 100}`; those of other ways "
         "than the chosen one change nothing.",
     )
+    by_modality: dict[str, WaySettings] = Field(
+        default_factory=dict,
+        description="Modalities that are registered in another way: `{t1_registered: elastix}`.",
+    )
+
+    @model_validator(mode="after")
+    def _fixed_stays(self) -> "RegistrationSettings":
+        if self.fixed in self.by_modality:
+            raise ValueError(f"by_modality: `{self.fixed}` is fixed, so it is not registered")
+        return self
+
+    def of(self, modality: str) -> "RegistrationSettings":
+        """How one modality is registered: its own way, if it has one, as the only way."""
+        own = self.by_modality.get(modality)
+        changed: dict[str, Any] = {"by_modality": {}}
+        if own is not None:
+            changed |= {"method": own.method, "options": merge(self.options, own.options)}
+        return self.model_copy(update=changed)
+
+    @property
+    def ways(self) -> list[str]:
+        """The ways that are used, that of most modalities first."""
+        return list(dict.fromkeys([self.method, *(w.method for w in self.by_modality.values())]))
 
     @model_validator(mode="after")
     def _one_grid_stays_as_it_is(self) -> "RegistrationSettings":

@@ -6,6 +6,7 @@ module, so every rule carries both as one parameter: change one and just its job
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,17 +20,17 @@ from remodal.settings import Settings
 class Stage(NamedTuple):
     """The module that runs a stage, the dotted settings that it reads, a folder of files it fills.
 
-    `*` among the settings means all of them. `chosen` is what a setting chooses by name: a group of
-    `remodal.extensions`, and that setting.
+    `*` among the settings means all of them. `chosen` is what settings choose by name: a group of
+    `remodal.extensions`, and the names.
     """
 
     module: str
     reads: tuple[str, ...] = ()
     templates: str = ""
-    chosen: tuple[str, str] | None = None
+    chosen: tuple[str, Callable[[Settings], list[str]]] | None = None
 
 
-_DATA = ("data.modalities", "data.truth", "data.classes", "data.empty_label")
+_DATA = ("data.modalities", "data.copies", "data.truth", "data.classes", "data.empty_label")
 
 STAGES = {
     "simulate": Stage("remodal.phantom.simulate", ("simulation", "data.source")),
@@ -37,7 +38,7 @@ STAGES = {
     "register": Stage(
         "remodal.registration.case",
         ("registration", *_DATA, "data.flipped_label"),
-        chosen=("remodal.registration", "registration.method"),
+        chosen=("remodal.registration", lambda settings: settings.registration.ways),
     ),
     "split": Stage("remodal.splits", ("splits", "data.name", "data.truth", "data.unlabelled")),
     "fingerprint": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
@@ -87,8 +88,9 @@ def depends_on(
         folder = Path(__file__).parents[1] / described.templates
         parts["templates"] = {file.name: sha256(file) for file in sorted(folder.iterdir())}
     if described.chosen:
-        group, key = described.chosen
-        parts["chosen code"] = _code(require(group, _read(settings, key), key, where=key).module)
+        group, names = described.chosen
+        modules = [require(group, name, "name", where=stage).module for name in names(settings)]
+        parts["chosen code"] = list(map(_code, modules))
     if method is not None:
         shown = {"label", "scenarios", "recipe"}
         parts["method"] = settings.methods[method].model_dump(mode="json", exclude=shown)
@@ -116,8 +118,8 @@ _code = cache(code_hash)
 
 def _read(settings: Settings, key: str) -> Any:
     value: Any = settings.model_dump(mode="json", exclude={"compute"})
-    chosen = settings.registration.method
-    value["registration"]["options"] = {chosen: settings.registration.options.get(chosen, {})}
+    options = settings.registration.options
+    value["registration"]["options"] = {w: options.get(w, {}) for w in settings.registration.ways}
     if key == "*":
         return value
     for part in key.split("."):

@@ -82,6 +82,12 @@ class Settings(Section):
         return f"{self.data.name}-{self.preset}" if self.data.simulated else self.data.name
 
     @property
+    def without_copies(self) -> "Settings":
+        """The same study of the images that its data set has itself."""
+        data = self.data.model_copy(update={"modalities": self.data.originals, "copies": {}})
+        return self.model_copy(update={"data": data})
+
+    @property
     def labels(self) -> list[str]:
         """The images that a registered case may have labels of: see `truth_of`."""
         return list(dict.fromkeys(map(self.truth_of, self.data.modalities)))
@@ -219,7 +225,8 @@ class Settings(Section):
     @model_validator(mode="after")
     def _names_exist(self) -> "Settings":
         known = set(self.data.modalities)
-        require_known("registration.fixed", [self.registration.fixed], known)
+        require_known("registration.fixed", [self.registration.fixed], self.data.originals)
+        require_known("registration.by_modality", self.registration.by_modality, known)
         for name, method in self.methods.items():
             require_known(f"methods.{name}.modalities", method.modalities, known)
             require_known(f"methods.{name}.scenarios", method.scenarios, self.scenarios)

@@ -8,7 +8,7 @@ Importing a source must be light (no numpy, torch or SimpleITK), since the Snake
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -32,8 +32,9 @@ class CaseSource:
     modalities; a modality that the case lacks is left out, but there is at least one. `labels` maps
     modalities among these to the label that was drawn on that image, and so on its grid; empty: the
     case is unlabelled. If the images share one truth (`data.truth: case`), there is at most one
-    label. `group` is a stratum such as the lesion type, or empty. `patient` keeps the cases of one
-    patient in one fold.
+    label. `copies` names the modalities among them that are another one's image and label once
+    more, with that other modality; no source fills it. `group` is a stratum such as the lesion
+    type, or empty. `patient` keeps the cases of one patient in one fold.
     """
 
     case: str
@@ -41,12 +42,17 @@ class CaseSource:
     group: str
     images: dict[str, Path]
     labels: dict[str, LabelSource]
+    copies: dict[str, str] = field(default_factory=dict)
 
     @property
     def sources(self) -> dict[str, tuple[Path, ...]]:
-        """The paths of its images, by modality, then of its labels, by `label_name`."""
-        images = {modality: (path,) for modality, path in self.images.items()}
-        return images | {label_name(name): label.files for name, label in self.labels.items()}
+        """The paths of its images, by modality, then of its labels, by `label_name`; no copies."""
+        images = {name: (path,) for name, path in self.images.items() if name not in self.copies}
+        return images | {
+            label_name(name): label.files
+            for name, label in self.labels.items()
+            if name not in self.copies
+        }
 
     @property
     def paths(self) -> list[Path]:
@@ -75,14 +81,31 @@ def cases_of(settings: "Settings") -> list[CaseSource]:
         UserError: unknown source, no cases at all, or a problem that the source finds.
     """
     name = settings.data.source
-    cases = data_source(name).cases(settings)
+    cases = data_source(name).cases(settings.without_copies)
     if not cases:
         raise UserError(f"data source `{name}` has no case", where="data")
     _require_names(cases)
     for case in cases:
-        _require_images(case, settings.data.modalities)
+        _require_images(case, settings.data.originals)
         require_labels(list(case.labels), settings, case.case)
-    return cases
+    return [_with_copies(case, settings) for case in cases] if settings.data.copies else cases
+
+
+def _with_copies(case: CaseSource, settings: "Settings") -> CaseSource:
+    """A case with its copies, all in the order of the study's modalities.
+
+    A copy has its original's label if each image has a label of its own.
+    """
+    data = settings.data
+    copies = {name: source for name, source in data.copies.items() if source in case.images}
+    labels = {name: case.labels[source] for name, source in copies.items() if source in case.labels}
+    both = case.images | {name: case.images[source] for name, source in copies.items()}
+    return replace(
+        case,
+        images={name: both[name] for name in data.modalities if name in both},
+        labels=case.labels | (labels if data.truth == "image" else {}),
+        copies=copies,
+    )
 
 
 def _require_names(cases: Sequence[CaseSource]) -> None:

@@ -55,7 +55,7 @@ def align(images: "Images", settings: RegistrationSettings, options: Options) ->
     return resampled(images, chain, settings)
 
 
-def described(settings: RegistrationSettings, options: Options) -> str:
+def described(settings: RegistrationSettings, options: Options, moving: str) -> str:
     """One sentence for the methods paragraph."""
     structure = (
         f"of the reference label (values {', '.join(map(str, options.mask.label))}), also in test "
@@ -64,7 +64,7 @@ def described(settings: RegistrationSettings, options: Options) -> str:
         else f"predicted by study {options.mask.study}"
     )
     return (
-        f"The other images were translated so that the centroid of the structure {structure} "
+        f"{moving} translated so that the centroid of the structure {structure} "
         f"coincided with that in the {settings.fixed} image."
     )
 

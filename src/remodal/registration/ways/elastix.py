@@ -72,7 +72,7 @@ def align(images: "Images", settings: RegistrationSettings, options: Options) ->
     )
 
 
-def described(settings: RegistrationSettings, options: Options) -> str:
+def described(settings: RegistrationSettings, options: Options, moving: str) -> str:
     """One sentence for the methods paragraph."""
     transforms = ", then ".join(options.transforms).replace("bspline", "B-spline")
     spacing = (
@@ -81,7 +81,7 @@ def described(settings: RegistrationSettings, options: Options) -> str:
         else ""
     )
     return (
-        f"The other images were registered to the {settings.fixed} image with elastix [1, 2]: "
+        f"{moving} registered to the {settings.fixed} image with elastix [1, 2]: "
         f"{transforms}, mutual information, {options.resolutions} resolutions of "
         f"{options.iterations} iterations{spacing}."
     )

@@ -23,9 +23,9 @@ def align(images: "Images", settings: RegistrationSettings, options: Options) ->
     return resampled(images, [], settings)
 
 
-def described(settings: RegistrationSettings, options: Options) -> str:
+def described(settings: RegistrationSettings, options: Options, moving: str) -> str:
     """One sentence for the methods paragraph."""
     return (
-        f"The other images were brought onto the {settings.fixed} image's grid by their headers, "
+        f"{moving} brought onto the {settings.fixed} image's grid by the headers, "
         "without registration."
     )

@@ -48,9 +48,9 @@ def align(images: "Images", settings: RegistrationSettings, options: Options) ->
     )
 
 
-def described(settings: RegistrationSettings, options: Options) -> str:
+def described(settings: RegistrationSettings, options: Options, moving: str) -> str:
     """One sentence for the methods paragraph."""
-    return "The images of a case shared one grid and were not registered."
+    return "Images of a case that shared one grid were not registered."
 
 
 def _grid(volume: "Volume") -> str:

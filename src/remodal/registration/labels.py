@@ -1,0 +1,93 @@
+"""The labels of a case: whether they may be right, and where registration brings them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from remodal.errors import BadCase
+from remodal.geometry.lattice import differences
+from remodal.geometry.volume import Volume
+from remodal.intake.nifti import write_volume
+from remodal.registration.label_place import doubt_about_place
+from remodal.registration.transforms import Chain, warp_label
+from remodal.results.files import link_or_copy
+from remodal.settings import Settings
+from remodal.settings.names import label_name
+
+
+def doubts_about_label(settings: Settings, where: str, label: Volume, image: Volume) -> list[str]:
+    """What is odd about a CT's label on the image that it was drawn on.
+
+    Raises:
+        BadCase: the label is on another grid, or seems to be flipped.
+    """
+    threshold = settings.registration.body_threshold
+    if threshold is None:
+        return []
+    _require_same_grid(label, image, where)
+    doubt = doubt_about_place(image, label.array, threshold)
+    if doubt and doubt.flipped and settings.data.flipped_label == "quarantine":
+        raise BadCase(
+            doubt.said,
+            where=where,
+            expected="a label in the orientation of its image",
+            remedy="correct the label, or set data.flipped_label to `keep` if it is right",
+        )
+    return [f"{where.rpartition(', ')[2]}: {doubt.said}"] if doubt else []
+
+
+def place_label(
+    settings: Settings,
+    case: str,
+    fixed: Volume,
+    drawn_on: str,
+    label: Volume,
+    chain: Chain | None,
+    converted: Path,
+    output: Path,
+) -> Volume:
+    """Write a label on the fixed grid: as it is, or moved with the image it was drawn on.
+
+    Args:
+        settings: effective settings.
+        case: name of the case.
+        fixed: the image that is on the case's grid.
+        drawn_on: the modality that the label was drawn on.
+        label: as it was converted.
+        chain: how that image was moved; None: it stayed as it was.
+        converted: folder of the converted case.
+        output: folder to write.
+
+    Raises:
+        BadCase: the label is not on its image's grid, or holds none of the classes.
+    """
+    source = converted / f"{label_name(settings.data.original(drawn_on))}.nii.gz"
+    target = output / settings.label_file(drawn_on)
+    if chain is None:
+        _require_same_grid(label, fixed, f"{case}, {label_name(drawn_on)}")
+    else:
+        label = warp_label(label, fixed.geometry, chain)
+    wanted = sorted(value for values in settings.data.classes.values() for value in values)
+    if settings.data.empty_label == "quarantine" and not np.isin(label.array, wanted).any():
+        classes = ", ".join(f"{name} {values}" for name, values in settings.data.classes.items())
+        raise BadCase(
+            "the label holds none of the classes",
+            where=f"{case}, {label_name(drawn_on)}",
+            expected=classes,
+            remedy="correct data.classes, or set data.empty_label to `keep`",
+        )
+    if chain is None:
+        link_or_copy(source, target)
+    else:
+        write_volume(target, label)
+    return label
+
+
+def _require_same_grid(label: Volume, image: Volume, where: str) -> None:
+    if not label.geometry.agrees_with(image.geometry):
+        raise BadCase(
+            f"is on another grid than its image: {differences(label.geometry, image.geometry)}",
+            where=where,
+            expected="the same grid",
+            remedy="convert the label again",
+        )
