@@ -137,6 +137,19 @@ def test_a_study_that_extends_another_says_only_what_differs():
     assert real.title != liver("demo").title
 
 
+def test_null_takes_a_part_out_of_a_study_that_is_extended():
+    kept = ["nnunet_arterial", "nnunet_venous"]
+    out = {name: None for name in liver().methods if name not in kept}
+    left = liver(methods=out, tables=dict.fromkeys(liver().tables), claims=[])
+    assert list(left.methods) == kept
+    assert left.tables == {}
+
+
+def test_what_is_taken_out_is_missed_where_it_is_named():
+    with pytest.raises(UserError, match="`maml`"):
+        liver(methods={"maml": None})
+
+
 def test_written_settings_read_back_the_same(tmp_path):
     write_settings(tmp_path / "settings.yaml", liver())
     assert read_settings(tmp_path / "settings.yaml") == liver()

@@ -15,6 +15,9 @@ from remodal.results.files import write_text
 from remodal.settings import Settings
 from remodal.settings.merging import merge, problems, without
 
+#: Sections of parts that each have a name, which a study or the user may take out.
+_PARTS = ("methods", "scenarios", "averages", "tables")
+
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping.
@@ -83,9 +86,10 @@ def compose(
 ) -> Settings:
     """Effective settings from config.yaml's content: study, then preset, then its own keys.
 
-    A study says only what differs from the one it `extends`. A preset's numbers apply to every
-    study; a study may change them under its `presets:` key. What these or config.yaml say about the
-    recipe holds for every method, even if the method has its own recipe.
+    A study says only what differs from the one it `extends`; `null` takes a method, scenario,
+    average or table out. A preset's numbers apply to every study; a study may change them under its
+    `presets:` key. What these or config.yaml say about the recipe holds for every method, even if
+    the method has its own recipe.
 
     Args:
         config: `study`, `preset` and any setting, as in config/config.yaml.
@@ -102,7 +106,16 @@ def compose(
     content = study
     for layer in (preset, of_preset, config):
         content = merge(_without_recipe(content, layer.get("recipe") or {}), layer)
-    return validated(content, f"study `{config['study']}`, preset `{config['preset']}`")
+    return validated(_left(content), f"study `{config['study']}`, preset `{config['preset']}`")
+
+
+def _left(content: dict[str, Any]) -> dict[str, Any]:
+    """The content without the parts that a later layer took out (`methods: {cct: null}`)."""
+    parts = {name: content[name] for name in _PARTS if isinstance(content.get(name), dict)}
+    return content | {
+        name: {key: value for key, value in part.items() if value is not None}
+        for name, part in parts.items()
+    }
 
 
 def _without_recipe(content: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
