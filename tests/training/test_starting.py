@@ -47,11 +47,20 @@ def test_any_method_may_start_from_the_weights_of_a_trained_model(make_toys, mon
 
 
 def test_a_model_to_start_from_that_does_not_fit_is_one_clear_line(make_toys):
-    study = make_toys("teacher", inputs={"start": "nnunet_venous"})
-    start = study.train("nnunet_venous", "start")
+    study = make_toys("teacher", inputs={"start": "maml"}, epochs=1)
+    start = study.train("maml", "start")
     with pytest.raises(UserError, match=r"methods\.toy\.inputs: .*do not fit") as raised:
         study.train("toy", "toy", start=start)
     assert "\n" not in str(raised.value)
+
+
+def test_a_model_of_one_image_starts_one_of_several(make_toys, monkeypatch):
+    begun = seen(monkeypatch, "teacher", "build_companions", lambda method: copied(method.network))
+    study = make_toys("teacher", inputs={"start": "nnunet_venous"}, epochs=1)
+    start = study.train("nnunet_venous", "start")
+    study.train("toy", "toy", start=start)
+    kernel, *others = copied(load_model(start).method.network)
+    assert same(begun[0], [torch.cat([kernel, kernel], dim=1) / 2, *others])
 
 
 def with_weights(study, file, sha=None):

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from remodal.errors import UserError
+from remodal.networks.input_kernels import shared_among_inputs
 from remodal.networks.unet import Layout, plan_layout
 from remodal.objectives.batch import Batch, Step
 from remodal.objectives.deep_supervision import deeply_supervised_loss, level_weights
@@ -207,10 +208,12 @@ class Method(ABC):
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Start from the weights of a file (default: loaded into the network by name).
 
+        A kernel of one image is shared out among several: see `shared_among_inputs`.
+
         Raises:
             RuntimeError: they do not fit.
         """
-        self.network.load_state_dict(weights)
+        self.network.load_state_dict(shared_among_inputs(weights, self.network))
 
     @classmethod
     def patch_multiple(cls, network: NetworkSettings) -> tuple[int, int, int]:
@@ -229,11 +232,14 @@ class Method(ABC):
     def start_from(self, inputs: Mapping[str, "Method"]) -> None:
         """Take over weights of trained models, by role (default: all those of role `START`).
 
+        A kernel of one image is shared out among several: see `shared_among_inputs`.
+
         Raises:
             RuntimeError: they do not fit.
         """
         if START in inputs:
-            self.network.load_state_dict(inputs[START].network.state_dict())
+            weights = inputs[START].network.state_dict()
+            self.network.load_state_dict(shared_among_inputs(weights, self.network))
 
     def build_companions(self, network: NetworkSettings) -> dict[str, nn.Module]:
         """Networks that serve only the training, by name (default: none)."""
