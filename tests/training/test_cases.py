@@ -20,9 +20,9 @@ CPU = torch.device("cpu")
 PHASES = ["arterial", "venous"]
 
 
-def load(study, names=("a",), modalities=PHASES, labels=("venous",), place="disk"):
+def load(study, names=("a",), modalities=PHASES, labels=("venous",), place="disk", **more):
     usable = usable_cases(study.preprocessed, names)
-    return load_cases(study.preprocessed, usable, modalities, labels, place, CPU)
+    return load_cases(study.preprocessed, usable, modalities, labels, place, CPU, **more)
 
 
 def test_a_quarantined_case_is_left_out(study):
@@ -144,3 +144,13 @@ def test_a_case_that_lacks_one_of_the_wanted_labels_is_unlabelled(study):
     complete, partial = load(study, names=["a", "b"], labels=PHASES)
     assert list(complete.labels) == PHASES
     assert (partial.labels, partial.foreground) == ({}, {})
+
+
+def test_only_for_a_method_that_makes_do_with_one_label_is_that_of_a_partly_labelled_case_read(
+    study,
+):
+    (case,) = load(study, labels=PHASES)
+    assert (case.labels, case.foreground) == ({}, {})
+    (case,) = load(study, labels=PHASES, one_will_do=True)
+    assert list(case.labels) == ["venous"]
+    assert list(case.foreground) == [("venous", 1)]

@@ -14,12 +14,14 @@ def stored(modalities=PHASES, labels=("venous",)):
     return Stored(list(modalities), list(labels), foreground)
 
 
-def choose(train=None, validation=None, modalities=PHASES, labels=("venous",), **recipe):
+def choose(
+    train=None, validation=None, modalities=PHASES, labels=("venous",), one_will_do=False, **recipe
+):
     """Choose among three labelled cases and an unlabelled one, or others."""
     train = train or {name: stored() for name in "cab"} | {"u": stored(labels=())}
     recipe = RecipeSettings.model_validate(recipe)
     known = [*train, *(validation or {}), "quarantined"]
-    return choose_cases(train, validation or {}, modalities, labels, recipe, known)
+    return choose_cases(train, validation or {}, modalities, labels, recipe, known, one_will_do)
 
 
 def test_by_default_all_labelled_cases_train_and_the_others_are_said_to_be_unused():
@@ -93,3 +95,14 @@ def test_a_case_with_one_of_two_labels_is_unlabelled():
     choice = choose(train, labels=PHASES, pools=BOTH)
     assert (list(choice.labelled), list(choice.unlabelled)) == (["a"], ["b"])
     assert choice.unlabelled["b"].labels == []
+
+
+def test_a_method_that_makes_do_with_one_label_is_given_such_a_case_and_says_so():
+    train = {"a": stored(labels=PHASES), "b": stored(labels=["venous"]), "u": stored(labels=())}
+    validation = {"d": stored(labels=["arterial"]), "e": stored(labels=())}
+    choice = choose(train, validation, labels=PHASES, one_will_do=True)
+    assert list(choice.labelled) == ["a", "b"]
+    assert choice.labelled["b"].labels == ["venous"]
+    assert list(choice.validation) == ["d"]
+    assert choice.partly == {"b": ["arterial"], "d": ["venous"]}
+    assert set(choice.unused) == {"u", "e"}

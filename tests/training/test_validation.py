@@ -50,3 +50,13 @@ def test_each_image_with_a_truth_of_its_own_is_measured_by_it():
         torch.ones(1, dtype=torch.bool),
     )
     assert dice(both) == pytest.approx([2 * 2 / 5, 1.0])
+
+
+def test_a_sample_without_the_label_of_an_image_does_not_count_for_it():
+    t1, t2 = batch([1, 1, 0], [-1, -1, -1]), batch([0, 1, 2], [0, 1, 2])
+    partly = Batch(
+        {"t1": t1.images["ct"], "t2": t2.images["ct"]},
+        {"t1": t1.label, "t2": t2.label},
+        torch.ones(1, dtype=torch.bool),
+    )
+    assert dice(partly) == [1.0, 1.0]

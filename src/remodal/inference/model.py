@@ -37,7 +37,8 @@ class Segmenter:
         compute: device, number of windows at once.
 
     Raises:
-        UserError: no such model, no such device, or the method cannot predict from `present`.
+        UserError: no such model, no such device, or the method cannot predict from `present` or
+            cannot segment `target`.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Segmenter:
         chosen = set(present)
         self.modalities = [name for name in self._method.modalities if name in chosen]
         self._method.require_support(self.modalities)
+        self._method.require_target(target, self.modalities)
 
     @property
     def answered_by(self) -> str:

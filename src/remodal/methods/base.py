@@ -103,6 +103,10 @@ class Method(ABC):
     #: that gives the method such samples is refused.
     takes_unlabelled: ClassVar[bool] = False
 
+    #: Whether a training case of which only some of the wanted labels exist is of use, for its
+    #: images that have one; if not, it counts as unlabelled.
+    one_label_will_do: bool = False
+
     #: Whether the method is pointless without unlabelled samples; if so, a recipe that gives it
     #: none is refused.
     needs_unlabelled: ClassVar[bool] = False
@@ -170,7 +174,8 @@ class Method(ABC):
     def learnt_labels(self, labels: Sequence[str]) -> list[str]:
         """The images whose labels training needs, among those given.
 
-        A training case that lacks one of these labels counts as unlabelled. Default: all.
+        A training case that lacks one of these labels counts as unlabelled, unless
+        `one_label_will_do`. Default: all.
 
         Args:
             labels: the images of the method's modalities that have labels.
@@ -191,6 +196,10 @@ class Method(ABC):
     def supports(self, present: Iterable[str]) -> bool:
         """Whether the method can predict from these modalities (default: exactly its own)."""
         return set(self.modalities) == set(present)
+
+    def segments(self, target: str) -> bool:
+        """Whether the method can segment this image (default: each of its own modalities)."""
+        return target in self.modalities
 
     def answered_by(self, present: Iterable[str]) -> str:
         """What predicts from these modalities, in words, if the method has several such parts."""
@@ -290,6 +299,22 @@ class Method(ABC):
             f"method `{self.name}` cannot predict from {listed(present) or 'no image'}",
             expected=" or ".join(subsets),
         )
+
+    def require_target(self, target: str, present: Iterable[str]) -> None:
+        """Check that the method can segment an image.
+
+        Args:
+            target: the image; empty where all images share one truth.
+            present: the modalities that it is to be segmented from.
+
+        Raises:
+            UserError: it cannot; the message names those that it can segment.
+        """
+        if target and not (target in present and self.segments(target)):
+            able = [name for name in self.modalities if self.segments(name)]
+            raise UserError(
+                f"method `{self.name}` cannot segment {target}", expected=" or ".join(able)
+            )
 
 
 class DeeplySupervisedMethod(Method):

@@ -16,7 +16,8 @@ class Batch:
         images: for each modality (B, 1, Z, Y, X) float32.
         labels: (B, Z, Y, X) int64 class indices for each image that has a label; for an unlabelled
             sample every voxel is `UNLABELLED`, which no loss may use.
-        labelled: (B,) bool, the samples that have labels.
+        labelled: (B,) bool, the samples that have labels: all of them or, for a method that makes
+            do with one (`Method.one_label_will_do`), at least one.
     """
 
     images: dict[str, Tensor]
@@ -32,6 +33,15 @@ class Batch:
         """
         (label,) = self.labels.values()
         return label
+
+    def label_of(self, image: str) -> Tensor:
+        """The truth of an image, (B, Z, Y, X) int64: its own label, or the one that all share."""
+        own = self.labels.get(image)
+        return self.label if own is None else own
+
+    def has_label_of(self, image: str) -> Tensor:
+        """The samples that have the label of this image, (B,) bool."""
+        return self.label_of(image)[:, 0, 0, 0] != UNLABELLED
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,7 @@ def load_cases(
     labels: Sequence[str],
     place: Place,
     device: torch.device,
+    one_will_do: bool = False,
 ) -> list[TrainingCase]:
     """Open cases: in the device's memory, in the host's, or mapped from their files.
 
@@ -122,17 +123,17 @@ def load_cases(
         folder: holds `<case>.npy` and, for each label of the case, `<case>.label-<image>.npy`.
         usable: the cases, as `usable_cases` returns them; each has all wanted modalities.
         modalities: the wanted ones, in the order of the method.
-        labels: the images whose labels are wanted. A case that lacks one of these labels counts as
-            unlabelled, and none of its labels is read.
+        labels: the images whose labels are wanted; see `wanted_labels` for those that are read.
         place: where the arrays are held.
         device: the training device.
+        one_will_do: whether a case that has only some of these labels is of use.
 
     Raises:
         UserError: an array is damaged or does not fit its image.
     """
     cases = []
     for name, stored in usable.items():
-        wanted = list(labels) if has_labels(stored, labels) else []
+        wanted = wanted_labels(stored, labels, one_will_do)
         channels = [stored.modalities.index(modality) for modality in modalities]
         image = _mapped(folder / f"{name}.npy")
         masks = {label: _mapped(label_file(folder, name, label)) for label in wanted}
@@ -159,9 +160,18 @@ def label_file(folder: Path, case: str, image: str) -> Path:
     return Path(folder) / f"{case}.{label_name(image)}.npy"
 
 
-def has_labels(stored: Stored, wanted: Iterable[str]) -> bool:
-    """Whether a case has all wanted labels; one with only some of them counts as unlabelled."""
-    return set(wanted) <= set(stored.labels)
+def wanted_labels(stored: Stored, wanted: Iterable[str], one_will_do: bool) -> list[str]:
+    """The labels of a case that are read; none if it counts as unlabelled.
+
+    Args:
+        stored: what the case has.
+        wanted: the images whose labels are wanted.
+        one_will_do: whether a case that has only some of these labels is of use; if not, it counts
+            as unlabelled.
+    """
+    wanted = list(wanted)
+    found = [name for name in wanted if name in stored.labels]
+    return found if one_will_do or found == wanted else []
 
 
 def choose_place(
@@ -170,6 +180,7 @@ def choose_place(
     labels: Sequence[str],
     wanted: Literal["auto", "device", "host", "disk"],
     device: torch.device,
+    one_will_do: bool = False,
 ) -> Place:
     """Where the cases are held: on the GPU if they fit, otherwise in memory or on disk.
 
@@ -184,7 +195,7 @@ def choose_place(
     files += [
         label_file(folder, name, label)
         for name, stored in usable.items()
-        for label in (labels if has_labels(stored, labels) else ())
+        for label in wanted_labels(stored, labels, one_will_do)
     ]
     needed = sum(file.stat().st_size for file in files if file.is_file())
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else free_memory()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from remodal.settings import RecipeSettings
 from remodal.splits.completeness import lacking
 from remodal.splits.recipes import chosen_labels, require_unlabelled
-from remodal.training.cases import Stored, has_labels
+from remodal.training.cases import Stored, wanted_labels
 
 Cases = dict[str, Stored]
 
@@ -20,6 +20,7 @@ class Choice:
         unlabelled: trained on without labels, because they have none or theirs are withheld.
         validation: the validation curve is measured on them.
         incomplete: cases that lack modalities of the method, each with those that it lacks.
+        partly: cases that are used although they lack labels, each with the images that lack one.
         unused: usable cases that are neither trained nor measured on, each with the reason.
     """
 
@@ -27,6 +28,7 @@ class Choice:
     unlabelled: Cases = field(default_factory=dict)
     validation: Cases = field(default_factory=dict)
     incomplete: dict[str, list[str]] = field(default_factory=dict)
+    partly: dict[str, list[str]] = field(default_factory=dict)
     unused: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -42,6 +44,7 @@ def choose_cases(
     labels: Sequence[str],
     recipe: RecipeSettings,
     known: Collection[str],
+    one_will_do: bool = False,
 ) -> Choice:
     """Choose a method's cases.
 
@@ -52,6 +55,7 @@ def choose_cases(
         labels: the images whose labels the method is trained with.
         recipe: only its `labelled` and `pools` matter here.
         known: all cases of the study, including quarantined ones.
+        one_will_do: whether a case that has only some of these labels is of use.
 
     Raises:
         UserError: more labelled cases are wanted than there are, a wanted one does not exist or has
@@ -62,7 +66,9 @@ def choose_cases(
         for name, stored in {**train, **validation}.items()
     }
     complete = {name: stored for name, stored in train.items() if not lacks[name]}
-    with_labels = [name for name, stored in complete.items() if has_labels(stored, labels)]
+    with_labels = [
+        name for name, stored in complete.items() if wanted_labels(stored, labels, one_will_do)
+    ]
     chosen = chosen_labels(recipe.labelled, with_labels, complete, known)
     others = {n: stored.without_labels() for n, stored in complete.items() if n not in chosen}
     pooled = recipe.takes_unlabelled
@@ -78,12 +84,16 @@ def choose_cases(
     why |= {
         name: "unlabelled validation case"
         for name, stored in watched.items()
-        if not has_labels(stored, labels)
+        if not wanted_labels(stored, labels, one_will_do)
     }
+    labelled = {name: stored for name, stored in complete.items() if name in chosen}
+    measured = {name: stored for name, stored in watched.items() if name not in why}
+    without = {n: lacking(s.labels, labels) for n, s in (labelled | measured).items()}
     return Choice(
-        labelled={name: stored for name, stored in complete.items() if name in chosen},
+        labelled=labelled,
         unlabelled=others if pooled else {},
-        validation={name: stored for name, stored in watched.items() if name not in why},
+        validation=measured,
         incomplete={name: missing for name, missing in lacks.items() if missing},
+        partly={name: missing for name, missing in without.items() if missing},
         unused=why,
     )

@@ -32,7 +32,7 @@ class Samples:
         validation: makes those of the validation curve; None: there is no validation case.
         cases: all cases that are read.
         about: for the training's record: the `cases` by their use, where they are held (`cache`),
-            and which cases are `incomplete`, `unused` or `quarantined`.
+            and which cases are `incomplete`, `partly_labelled`, `unused` or `quarantined`.
     """
 
     training: PatchSampler
@@ -70,7 +70,7 @@ def open_samples(
     """
     recipe, split = settings.recipe_of(name), read_splits(splits)
     sets = fold_of(split, fold, splits)
-    labels = _labels(settings, name, method)
+    labels, one_will_do = _labels(settings, name, method), method.one_label_will_do
     choice = choose_cases(
         usable_cases(preprocessed, sets["train"]),
         usable_cases(preprocessed, sets["validation"]),
@@ -78,6 +78,7 @@ def open_samples(
         labels,
         recipe,
         known={*split["modalities"], *chain.from_iterable(sets.values())},
+        one_will_do=one_will_do,
     )
     if recipe.checkpoint == "best_validation" and not choice.validation:
         raise UserError(
@@ -85,10 +86,14 @@ def open_samples(
             where=str(splits),
             remedy="set recipe.checkpoint to last, or splits.validation_fraction above 0",
         )
-    place = choose_place(preprocessed, choice.used, labels, settings.compute.cache, device)
+    place = choose_place(
+        preprocessed, choice.used, labels, settings.compute.cache, device, one_will_do
+    )
 
     def opened(cases: Cases) -> list[TrainingCase]:
-        return load_cases(preprocessed, cases, method.modalities, labels, place, device)
+        return load_cases(
+            preprocessed, cases, method.modalities, labels, place, device, one_will_do
+        )
 
     # Pools of one kind share their cases, which may fill the device's memory.
     of_kind = {
@@ -140,6 +145,7 @@ def _use_of_cases(choice: Choice, cases: list[str]) -> dict[str, Any]:
             "validation": list(choice.validation),
         },
         "incomplete": choice.incomplete,
+        "partly_labelled": choice.partly,
         "unused": choice.unused,
         "quarantined": sorted({*cases} - known),
     }
