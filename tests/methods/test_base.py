@@ -50,10 +50,17 @@ VARIANTS = [
     ("sam_urim", {"fusion": "phase_attention", "backbone": "unet", "detach_mask": True}),
     ("sam_urim", {"fusion": "concat_input", "backbone": "unet"}),
     ("sam_urim", {"fusion": "concat_output", "backbone": "unet", "shared": False}),
+    ("one_input", {}),
+    ("two_inputs", {}),
+    ("two_inputs", {"specialised": True, "target": "venous"}),
+    ("two_outputs", {}),
+    ("two_outputs", {"specialised": True}),
 ]
 
 #: Methods of one class; the others have two in these tests.
-OF_ONE_CLASS = {"dtc", "sassnet"}
+OF_ONE_CLASS = {"dtc", "one_input", "sassnet", "two_inputs", "two_outputs"}
+#: Methods of two modalities, no more and no fewer.
+OF_TWO_IMAGES = {"two_inputs", "two_outputs"}
 DEEPLY_SUPERVISED = {"maml", "maml_any", "ms_ensemble", "nnunet", "octopusnet"}
 
 

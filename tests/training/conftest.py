@@ -14,6 +14,7 @@ from remodal.results.files import write_json
 from remodal.results.records import Record, read_record, write_record
 from remodal.settings import ComputeSettings, MethodSettings, Settings
 from remodal.settings.composition import compose, write_settings
+from remodal.settings.merging import merge
 from remodal.training.loop import train
 from remodal.training.patches import PatchSampler
 
@@ -170,6 +171,41 @@ def make_toys(tmp_path, monkeypatch) -> Iterator[Callable[..., Study]]:
 
     yield make
     available.cache_clear()
+
+
+@pytest.fixture
+def toy_study(make_toys):
+    """Write a tiny study with a method `toy`: `toy_study(type, folder, truth, **recipe)`."""
+
+    def write(kind: str, folder: str = "study", truth: str = "case", **recipe):
+        study = make_toys(kind, folder)
+        changes = {
+            "network": {"strides": [[1, 2, 2]]},
+            "recipe": {"patch": [1, 12, 12], "epochs": 2} | recipe,
+            "data": {"truth": truth},
+            "registration": {"method": "none"},
+            "preprocessing": {"clip": {"by": "case"}},
+            "scenarios": {"both": {"target": "venous" if truth == "image" else ""}},
+        }
+        content = merge(study.settings.model_dump(mode="json"), changes)
+        study.settings = Settings.model_validate(content)
+        return study
+
+    return write
+
+
+@pytest.fixture
+def paired(toy_study):
+    """Two images of a case, each with its own truth: whatever is bright in it."""
+
+    def write(kind: str, **recipe):
+        patch = {"patch": [8, 12, 12], "learning_rate": 0.02}
+        study = toy_study(kind, truth="image", **patch | recipe)
+        for name in "abcd":
+            label_both(study.preprocessed, name)
+        return study
+
+    return write
 
 
 @pytest.fixture

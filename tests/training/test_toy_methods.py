@@ -11,37 +11,15 @@ from remodal.inference.patient import predict_patient
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.models.model_files import load_model
 from remodal.results.files import read_json
-from remodal.settings import ComputeSettings, InferenceSettings, Settings
-from remodal.settings.merging import merge
+from remodal.settings import ComputeSettings, InferenceSettings
 from remodal.training import patches
 
-from .conftest import label_both, without_label
+from .conftest import without_label
 
 STREAMS = {
     "batch": 4,
     "pools": [{"cases": "labelled", "samples": 2}, {"cases": "unlabelled", "samples": 2}],
 }
-
-
-@pytest.fixture
-def toy_study(make_toys):
-    """Write a tiny study with a method `toy`: `toy_study(type, folder, truth, **recipe)`."""
-
-    def write(kind: str, folder: str = "study", truth: str = "case", **recipe):
-        study = make_toys(kind, folder)
-        changes = {
-            "network": {"strides": [[1, 2, 2]]},
-            "recipe": {"patch": [1, 12, 12], "epochs": 2} | recipe,
-            "data": {"truth": truth},
-            "registration": {"method": "none"},
-            "preprocessing": {"clip": {"by": "case"}},
-            "scenarios": {"both": {"target": "venous" if truth == "image" else ""}},
-        }
-        content = merge(study.settings.model_dump(mode="json"), changes)
-        study.settings = Settings.model_validate(content)
-        return study
-
-    return write
 
 
 def segmenter(model, **inference):
@@ -191,20 +169,6 @@ def test_devices_that_cannot_share_a_pool_are_one_line(toy_study):
         UserError, match=r"recipe\.pools: a pool of 1 samples cannot be shared by 2"
     ):
         study.train("toy")
-
-
-@pytest.fixture
-def paired(toy_study):
-    """Two images of a case, each with its own truth: whatever is bright in it."""
-
-    def write(kind: str, **recipe):
-        patch = {"patch": [8, 12, 12], "learning_rate": 0.02}
-        study = toy_study(kind, truth="image", **patch | recipe)
-        for name in "abcd":
-            label_both(study.preprocessed, name)
-        return study
-
-    return write
 
 
 def test_images_with_a_truth_each_train_a_method_that_is_told_which_to_segment(paired):
