@@ -141,8 +141,11 @@ def test_null_takes_a_part_out_of_a_study_that_is_extended():
     kept = ["nnunet_arterial", "nnunet_venous"]
     out = {name: None for name in liver().methods if name not in kept}
     tables = dict.fromkeys(liver().tables)
-    left = liver(methods=out, tables=tables, claims=[], compute={"first": []})
+    regions = {"tumour": None, "lesion": ["tumour"]}
+    data = {"regions": regions}
+    left = liver(methods=out, tables=tables, claims=[], compute={"first": []}, data=data)
     assert list(left.methods) == kept
+    assert left.data.regions == {"lesion": ["tumour"]}
     assert left.tables == {}
 
 

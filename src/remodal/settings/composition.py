@@ -5,7 +5,7 @@ effective settings are saved beside the results and are what every stage reads.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
 from pydantic import ValidationError
@@ -14,9 +14,7 @@ from remodal.errors import UserError
 from remodal.results.files import write_text
 from remodal.settings import Settings
 from remodal.settings.merging import merge, problems, without
-
-#: Sections of parts that each have a name, which a study or the user may take out.
-_PARTS = ("methods", "scenarios", "averages", "tables")
+from remodal.settings.section import Section
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -86,10 +84,10 @@ def compose(
 ) -> Settings:
     """Effective settings from config.yaml's content: study, then preset, then its own keys.
 
-    A study says only what differs from the one it `extends`; `null` takes a method, scenario,
-    average or table out. A preset's numbers apply to every study; a study may change them under its
-    `presets:` key. What these or config.yaml say about the recipe holds for every method, even if
-    the method has its own recipe.
+    A study says only what differs from the one it `extends`; `null` takes out a method, a table or
+    any other part that has a name. A preset's numbers apply to every study; a study may change them
+    under its `presets:` key. What these or config.yaml say about the recipe holds for every method,
+    even if the method has its own recipe.
 
     Args:
         config: `study`, `preset` and any setting, as in config/config.yaml.
@@ -109,13 +107,18 @@ def compose(
     return validated(_left(content), f"study `{config['study']}`, preset `{config['preset']}`")
 
 
-def _left(content: dict[str, Any]) -> dict[str, Any]:
-    """The content without the parts that a later layer took out (`methods: {cct: null}`)."""
-    parts = {name: content[name] for name in _PARTS if isinstance(content.get(name), dict)}
-    return content | {
-        name: {key: value for key, value in part.items() if value is not None}
-        for name, part in parts.items()
-    }
+def _left(content: dict[str, Any], section: type[Section] = Settings) -> dict[str, Any]:
+    """The content without the named parts that a later layer took out (`methods: {cct: null}`)."""
+    left = dict(content)
+    for name, field in section.model_fields.items():
+        value, kind = content.get(name), field.annotation
+        if not isinstance(value, dict):
+            continue
+        if get_origin(kind) is dict:
+            left[name] = {key: part for key, part in value.items() if part is not None}
+        elif isinstance(kind, type) and issubclass(kind, Section):
+            left[name] = _left(value, kind)
+    return left
 
 
 def _without_recipe(content: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
