@@ -558,6 +558,30 @@ def test_a_rows_method_and_scenario_may_differ_from_column_to_column(study, tmp_
 ENDS = ("", ".sd", ".n", ".missed")
 
 
+def test_a_reduction_is_averaged_over_cases_or_over_all_ordered_pairs(
+    study, case_row, write_cell, tmp_path
+):
+    """Case a loses 20 with b's image and 0 with c's, b loses 4: 7 over cases, 8 over pairs."""
+    rows = [
+        case_row(case, dice=dice, foreign=other, region="whole")
+        for case, other, dice in (("a", "b", 60.0), ("a", "c", 80.0), ("b", "a", 86.0))
+    ]
+    write_cell(tmp_path / "metrics", "ours", "t2", rows)
+    loss = {"scenario": "t1", "minus": "t2", "metric": "dice"}
+    table = study(
+        {
+            "rows": [{"method": "ours", "region": "whole"}],
+            "columns": [loss, loss | {"mean": "pairs", "spread": "pairs"}],
+        },
+        {("ours", "t1", 0, 0): {("a", "whole"): 80.0, ("b", "whole"): 90.0}},
+    )
+    assert ours(table) == [["7.00 ± 4.24", "8.00 ± 10.58"]]  # sd of 20, 0, 4
+    header, _, last = csv.reader(io.StringIO(to_csv(table)))
+    assert header[-1] == "pair_sd"
+    assert float(last[-1]) == pytest.approx(10.583, abs=1e-3)
+    assert "all pairs of a test case and another patient's image" in notes(table)[0]
+
+
 def test_what_a_foreign_image_costs_may_differ_by_row_and_column(
     study, case_row, write_cell, tmp_path
 ):

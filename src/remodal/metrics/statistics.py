@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from remodal.metrics.cases import FOREIGN
 from remodal.metrics.registry import Metric, StudyMetric, require_metric
 
 #: Fewest pairs with which a two-sided signed-rank test can reach p < 0.05.
@@ -33,6 +34,9 @@ class Summary:
             one seed.
         fold_mean: of the means of the folds, each over its cases.
         fold_sd: over the means of the folds (n - 1); NaN with one fold.
+        pair_mean: over all pairs of a case and the case whose images replaced some of its own;
+            where none were replaced, the same as `mean`.
+        pair_sd: over these pairs (n - 1).
         n: cases with a defined value.
         cases: cases in all.
         missed: predictions that are empty although there was something to find.
@@ -45,6 +49,8 @@ class Summary:
     seed_sd: float
     fold_mean: float
     fold_sd: float
+    pair_mean: float
+    pair_sd: float
     n: int
     cases: int
     missed: int
@@ -62,6 +68,12 @@ def case_values(cases: pd.DataFrame, metric: str) -> pd.Series:
         Values by case name, sorted; cases without any defined value are left out.
     """
     return cases.groupby("case")[metric].mean().dropna().sort_index()
+
+
+def pair_values(cases: pd.DataFrame, metric: str) -> pd.Series:
+    """As `case_values`, of each pair of a case and the case whose images it was given."""
+    keys = ["case", FOREIGN] if FOREIGN in cases else ["case"]
+    return cases.groupby(keys)[metric].mean().dropna().sort_index()
 
 
 def summarise(cases: pd.DataFrame, metric: str) -> Summary:
@@ -83,8 +95,9 @@ def summarise(cases: pd.DataFrame, metric: str) -> Summary:
     of_folds = [_mean_of(fold, chosen) for fold in _parts(cases, "fold")]
     if isinstance(chosen, StudyMetric):
         sd, n, undefined = nan, cases["case"].nunique(), 0
+        pairs = pd.Series(dtype=float)
     else:
-        values = case_values(cases, metric)
+        values, pairs = case_values(cases, metric), pair_values(cases, metric)
         sd, n, undefined = _sd(values), len(values), int(cases[metric].isna().sum())
     return Summary(
         metric=metric,
@@ -93,6 +106,8 @@ def summarise(cases: pd.DataFrame, metric: str) -> Summary:
         seed_sd=_sd(of_seeds),
         fold_mean=_mean(of_folds),
         fold_sd=_sd(of_folds),
+        pair_mean=_mean(pairs),
+        pair_sd=_sd(pairs),
         n=n,
         cases=cases["case"].nunique(),
         missed=int(cases["missed"].sum()),

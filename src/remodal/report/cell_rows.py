@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from remodal.metrics.cases import cases_of_cell
+from remodal.metrics.cases import FOREIGN, cases_of_cell
 from remodal.settings import Selection
 
 _PREDICTION = ["fold", "seed", "case"]
@@ -12,15 +12,24 @@ def rows_of(cases: pd.DataFrame, cell: Selection, method: str) -> pd.DataFrame:
     """The rows of a cell, for the given method.
 
     If the cell has a scenario `minus`, the metric is that in the cell's own scenario minus that in
-    the other one, prediction by prediction; predictions with different foreign images are averaged
-    first.
+    the other one, prediction by prediction. Where only one of the two has foreign images, each of
+    its predictions is compared with the one of the same case and training.
     """
     rows = cases_of_cell(cases, method, cell.scenario, cell.region, cell.group)
     if not cell.minus or cell.metric not in rows:
         return rows
     taken = cases_of_cell(cases, method, cell.minus, cell.region, cell.group)
-    first = rows.groupby(_PREDICTION)[cell.metric].mean()
-    second = taken.groupby(_PREDICTION)[cell.metric].mean()
-    difference = (first - second).reindex(first.index.intersection(second.index))
-    rows = rows.drop_duplicates(_PREDICTION).set_index(_PREDICTION).loc[difference.index]
-    return rows.assign(**{cell.metric: difference}).reset_index()
+    keys = _PREDICTION
+    if FOREIGN in cases:
+        rows, taken = _matched(rows, taken), _matched(taken, rows)
+        keys = [*_PREDICTION, FOREIGN]
+    rows, second = rows.set_index(keys), taken.set_index(keys)[cell.metric]
+    rows = rows.loc[rows.index.intersection(second.index)]
+    return rows.assign(**{cell.metric: rows[cell.metric] - second}).reset_index()
+
+
+def _matched(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Rows without foreign images, repeated for each of those that the others have."""
+    if (rows[FOREIGN] != "").any() or not (others[FOREIGN] != "").any():
+        return rows
+    return rows.drop(columns=FOREIGN).merge(others[[*_PREDICTION, FOREIGN]], on=_PREDICTION)

@@ -107,7 +107,8 @@ class Entry:
             return self.recorded.value
         if self.summary is None:
             return nan
-        return self.summary.fold_mean if self.column.mean == "folds" else self.summary.mean
+        means = {"folds": self.summary.fold_mean, "pairs": self.summary.pair_mean}
+        return means.get(self.column.mean, self.summary.mean)
 
     @property
     def sd(self) -> float:
@@ -118,6 +119,7 @@ class Entry:
             "cases": self.summary.sd,
             "folds": self.summary.fold_sd,
             "seeds": self.summary.seed_sd,
+            "pairs": self.summary.pair_sd,
         }
         return spreads.get(self.column.spread, nan)
 

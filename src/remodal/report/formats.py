@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from math import isnan
+from typing import NamedTuple
 
 from remodal.report.cells import Entry, Row, Table
 from remodal.report.latex import to_latex
@@ -57,6 +58,21 @@ CSV_COLUMNS = (
 )
 
 
+class _Told(NamedTuple):
+    """A column of some tables only: of which, and what stands in it."""
+
+    belongs: Callable[[Table], bool]
+    value: Callable[[Entry], str | float | None]
+
+
+_OTHER_COLUMNS = {
+    "pair_sd": _Told(
+        lambda table: any(column.spread == "pairs" for column in table.columns),
+        lambda entry: entry.summary and entry.summary.pair_sd,
+    ),
+}
+
+
 def to_csv(table: Table) -> str:
     """One line per entry, every number with six decimals; empty if undefined or only a bound.
 
@@ -64,11 +80,12 @@ def to_csv(table: Table) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for row in table.rows:
-        writer.writerows(
-            _csv_cells(table, row, entry) for entry in row.entries if not entry.is_empty
-        )
+    others = {name: told for name, told in _OTHER_COLUMNS.items() if told.belongs(table)}
+    writer.writerow([*CSV_COLUMNS, *others])
+    for row, entry in table.entries:
+        if not entry.is_empty:
+            own = [_plain(told.value(entry)) for told in others.values()]
+            writer.writerow([*_csv_cells(table, row, entry), *own])
     return text.getvalue()
 
 

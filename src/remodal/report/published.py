@@ -42,7 +42,13 @@ REPRODUCIBILITY: dict[str, str] = {
 }
 
 #: What the standard deviation after a published mean is taken over.
-SPREADS = {"cases": "cases", "folds": "folds", "seeds": "seeds", "none": ""}
+SPREADS = {
+    "cases": "cases",
+    "folds": "folds",
+    "seeds": "seeds",
+    "pairs": "pairs of a case and another patient's image",
+    "none": "",
+}
 
 
 @dataclass(frozen=True)

@@ -219,11 +219,17 @@ def _left_out_notes(table: Table) -> list[str]:
 _MEANS = {
     "cases": "means over test cases, each averaged over its seeds",
     "folds": "means of the folds' means",
+    "pairs": "means over all pairs of a test case and another patient's image",
+}
+_ALIKE = {
+    "folds": "the folds' means",
+    "pairs": "all pairs of a test case and another patient's image",
 }
 _SPREADS = {
     "cases": "standard deviations over test cases",
     "folds": "standard deviations over the folds' means",
     "seeds": "standard deviations over the seeds' means",
+    "pairs": "standard deviations over all pairs of a test case and another patient's image",
 }
 
 
@@ -243,7 +249,7 @@ def summed(mean: Mean, spread: Spread) -> str:
     if (mean, spread) == ("cases", "cases"):
         return "means ± standard deviations over test cases, each averaged over its seeds"
     if mean == spread:
-        return "means ± standard deviations over the folds' means"
+        return f"means ± standard deviations over {_ALIKE[mean]}"
     return _MEANS[mean] + (f" ± {_SPREADS[spread]}" if spread in _SPREADS else "")
 
 

@@ -94,8 +94,8 @@ class RowSettings(Selection):
         return said
 
 
-Mean = Literal["cases", "folds"]
-Spread = Literal["cases", "folds", "seeds", "none"]
+Mean = Literal["cases", "folds", "pairs"]
+Spread = Literal["cases", "folds", "seeds", "pairs", "none"]
 
 
 class ColumnSettings(Selection):
@@ -119,7 +119,7 @@ class ColumnSettings(Selection):
     @property
     def name(self) -> str:
         """What is selected and, if the column says so, what is ticked or averaged over."""
-        over = "fold_mean" if self.mean == "folds" else ""
+        over = {"folds": "fold_mean", "pairs": "pair_mean"}.get(self.mean or "", "")
         ticked = "-".join(str(value).replace("/", "-") for value in self.ticked)
         return ".".join(filter(None, [self.variant, super().name, ticked, over]))
 
@@ -136,7 +136,9 @@ class TableSettings(Section):
         min_length=1, description="Columns in the paper's order; `metrics: [dice, ...]` for short."
     )
     mean: Mean = Field(
-        "cases", description="Mean over all cases, or of the folds' means (each counts alike)."
+        "cases",
+        description="Mean over all cases, of the folds' means (each counts alike), or over all "
+        "`pairs` of a case and another patient's image, where a scenario has `foreign` images.",
     )
     spread: Spread = Field(
         "cases", description="What the standard deviation beside a mean is over; `none`: no spread."
