@@ -429,6 +429,9 @@ def test_a_cell_is_compared_with_its_reference_wherever_the_methods_stand(study)
     assert "| Fusion, T1: Whole | Fusion: Dice [%] | −5.00 |" in to_markdown(table)
 
 
+OTHER = {"method": "ours", "scenario": "t2"}
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [
@@ -452,6 +455,15 @@ def test_a_cell_is_compared_with_its_reference_wherever_the_methods_stand(study)
             "columns: no variant `own` in the rows, which have none",
         ),
         ({"rows": [{"variants": {"own": ROW}}], "metrics": ["dice"]}, "give the row a `label`"),
+        (
+            {"rows": [ROW | {"reference": True}, OTHER], "metrics": ["dice"]}
+            | {"reference": {"t1": "ours"}},
+            "has `reference`, and ours.t1.whole as a reference",
+        ),
+        (
+            {"rows": [ROW | {"reference": True}, OTHER | {"reference": True}], "metrics": ["dice"]},
+            "ours.t1.whole and ours.t2 are both the `reference`",
+        ),
         (
             {
                 "rows": [ROW | {"label": "A", "variants": {"own": {"method": "ours"}}}],
@@ -556,6 +568,41 @@ def test_a_rows_method_and_scenario_may_differ_from_column_to_column(study, tmp_
 
 
 ENDS = ("", ".sd", ".n", ".missed")
+
+
+def strategies(reference=True):
+    """One input in t1, two inputs in t1_t2, each in two variants of which the second lacks one."""
+    metric = {"metric": "dice", "region": "whole", "title": "T1"}
+    first = {"any": {"method": "fusion", "scenario": "t1"}, "own": {"method": "ours"}}
+    first["own"] |= {"scenario": "t1"}
+    second = {"own": {"method": "ours", "scenario": "t1_t2"}}
+    return {
+        "columns": [metric | {"variant": name, "heading": name.upper()} for name in ("any", "own")],
+        "rows": [
+            {"label": "One", "variants": first, "reference": reference},
+            {"label": "Two", "variants": second},
+        ],
+        "spread": "none",
+    }
+
+
+def test_a_row_may_be_what_the_others_are_compared_with_column_by_column(study):
+    cases = ("a", "b", "c", "d")
+    measured = {
+        (method, scenario, 0, 0): {(case, "whole"): dice + n for n, case in enumerate(cases)}
+        for method, scenario, dice in (
+            ("fusion", "t1", 60.0),
+            ("ours", "t1", 70.0),
+            ("ours", "t1_t2", 67.5),
+        )
+    }
+    table = study(strategies(), measured)
+    assert [row.is_reference for row in table.rows] == [True, False]
+    ((row, entry),) = table.compared
+    assert (row.label, entry.column.variant) == ("Two", "own")
+    assert entry.comparison.estimate == pytest.approx(-2.5)
+    assert "against One, Holm-corrected" in "".join(notes(table))
+    assert "| Ours, Two | OWN: T1 | −2.50 |" in to_markdown(table)
 
 
 def test_a_reduction_is_averaged_over_cases_or_over_all_ordered_pairs(

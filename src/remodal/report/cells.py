@@ -48,6 +48,14 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """What a cell is compared with, and what a reader knows it by."""
+
+    cell: Selection
+    label: str
+
+
+@dataclass(frozen=True)
 class Entry:
     """What stands in one cell.
 
@@ -60,10 +68,10 @@ class Entry:
         cases: the test cases that it was measured on.
         runs: number of trained models that were measured.
         published: the paper's number; None where it prints none.
-        reference: the method that its method is compared with; empty for none.
+        reference: the cell that it is compared with, which may be itself; None for none.
         best: whether ours is the best among its rivals.
         published_best: whether the paper's is.
-        comparison: method minus the reference method; None for the reference itself.
+        comparison: itself minus the reference; None for the reference itself.
         p: two-sided signed-rank test of the patients' differences.
         p_holm: the same corrected over all comparisons of the table.
     """
@@ -76,7 +84,7 @@ class Entry:
     cases: frozenset[str]
     runs: int
     published: Published | None
-    reference: str = ""
+    reference: Reference | None = None
     best: bool = False
     published_best: bool = False
     comparison: Contrast | None = None
@@ -136,7 +144,7 @@ class Entry:
     @property
     def is_reference(self) -> bool:
         """Whether other entries are compared with this one."""
-        return bool(self.reference) and self.cell.method == self.reference
+        return self.reference is not None and self.cell == self.reference.cell
 
 
 @dataclass(frozen=True)
@@ -212,6 +220,11 @@ class Table:
     def prints(self, column: Column) -> bool:
         """Whether the paper prints any number of a column."""
         return any(e.published for _, e in self.entries if e.column == column)
+
+    def title_of(self, column: Column) -> str:
+        """A column's title, after its heading if another column has the same title."""
+        same = sum(other.title == column.title for other in self.columns)
+        return f"{column.heading}: {column.title}" if same > 1 and column.heading else column.title
 
     def parts(self, column: Column) -> list[str]:
         """Headings under a column; no difference if ours cannot be compared with the paper's."""

@@ -15,7 +15,7 @@ from remodal.metrics.registry import StudyMetric, require_case_metric, require_m
 from remodal.metrics.statistics import holm, signed_rank, summarise
 from remodal.report.best import with_best
 from remodal.report.cell_rows import rows_of
-from remodal.report.cells import Column, Entry, Row, Table
+from remodal.report.cells import Column, Entry, Reference, Row, Table
 from remodal.report.choices import model_options
 from remodal.report.consistency import require_consistent
 from remodal.report.paper_notes import printed_numbers
@@ -78,9 +78,10 @@ def _build_table(
     chosen = settings.columns_of(table)
     columns = [_column(settings, table, column) for column in chosen]
     cells = settings.cells_of(table)
+    references = _references(settings, table, cells)
     rows = [
-        _row(sources, name, table, row, list(zip(columns, chosen, of_row)))
-        for row, of_row in zip(table.rows, cells)
+        _row(sources, name, row, list(zip(columns, chosen, of_row)), of_references)
+        for row, of_row, of_references in zip(table.rows, cells, references)
     ]
     rows = with_best(rows)
     rows = _with_comparisons(rows, sources.cases)
@@ -110,6 +111,24 @@ def _effort(settings: Settings) -> str:
         f"Preset {settings.preset}: {shown} {'epoch' if epochs == [1] else 'epochs'}, "
         f"{seeds} {'seed' if seeds == 1 else 'seeds'}."
     )
+
+
+def _references(
+    settings: Settings, table: TableSettings, cells: Sequence[Sequence[Selection]]
+) -> list[list[Reference | None]]:
+    """What each cell is compared with: the reference row's cell, or the reference method's."""
+    chosen = [of_row for row, of_row in zip(table.rows, cells) if row.reference]
+    label = next((_label(settings, row) for row in table.rows if row.reference), "")
+
+    def reference_of(cell: Selection, position: int) -> Reference | None:
+        if chosen:
+            found = chosen[0][position]
+            return Reference(found, label) if found.metric == cell.metric != "" else None
+        if method := table.reference.get(cell.scenario, ""):
+            return Reference(cell.model_copy(update={"method": method}), settings.title_of(method))
+        return None
+
+    return [[reference_of(cell, n) for n, cell in enumerate(of_row)] for of_row in cells]
 
 
 def _corner(table: TableSettings) -> str:
@@ -170,13 +189,13 @@ def heading(name: str) -> str:
 def _row(
     sources: _Sources,
     table_name: str,
-    table: TableSettings,
     row: RowSettings,
     cells: Sequence[tuple[Column, ColumnSettings, Selection]],
+    references: Sequence[Reference | None],
 ) -> Row:
     settings = sources.settings
     entries = []
-    for column, chosen, cell in cells:
+    for (column, chosen, cell), reference in zip(cells, references):
         published = sources.published.get(key_of(table_name, cell)) if chosen.published else None
         if cell == Selection():
             entries.append(Entry(column, cell, None, None, None, frozenset(), 0, None))
@@ -184,23 +203,27 @@ def _row(
             found = sources.recorded(cell, chosen.ticked)
             entries.append(Entry(column, cell, None, None, found, frozenset(), 0, published))
         else:
-            entries.append(_measured(sources.cases, table, column, cell, published))
-    label = row.label or (settings.title_of(row.method) if row.method else _name(settings, row))
-    return Row(row.name, label, row.heading, tuple(entries))
+            entries.append(_measured(sources.cases, column, cell, published, reference))
+    return Row(row.name, _label(settings, row), row.heading, tuple(entries))
+
+
+def _label(settings: Settings, row: RowSettings) -> str:
+    """What a row is called."""
+    return row.label or (settings.title_of(row.method) if row.method else _name(settings, row))
 
 
 def _measured(
     cases: pd.DataFrame,
-    table: TableSettings,
     column: Column,
     cell: Selection,
     published: Published | None,
+    reference: Reference | None,
 ) -> Entry:
     metric = require_metric(cell.metric)
     if cell.minus:
         require_case_metric(cell.metric, f"tables, `{cell.name}`")
-    of_cell = rows_of(cases, cell, cell.method)
-    of_models = rows_of(cases, cell.model_copy(update={"group": ""}), cell.method)
+    of_cell = rows_of(cases, cell)
+    of_models = rows_of(cases, cell.model_copy(update={"group": ""}))
     counted = isinstance(metric, StudyMetric) or metric.name in of_cell
     return Entry(
         column,
@@ -211,7 +234,7 @@ def _measured(
         frozenset(of_cell["case"]),
         len(of_models[["fold", "seed"]].drop_duplicates()),
         published,
-        table.reference.get(cell.scenario, ""),
+        reference,
     )
 
 
@@ -241,19 +264,19 @@ def _tested(entry: Entry, comparison: Contrast | None, p: float, p_holm: float) 
 
 
 def _comparison(entry: Entry, cases: pd.DataFrame) -> Contrast | None:
-    """Method minus reference (a signed error by its size)."""
+    """Cell minus reference (a signed error by its size)."""
     metric = entry.metric
     if (
         entry.is_reference
-        or not entry.reference
+        or entry.reference is None
         or metric is None
         or isinstance(metric, StudyMetric)
         or entry.summary is None
     ):
         return None
     terms = []
-    for weight, method in ((1, entry.cell.method), (-1, entry.reference)):
-        of_cell = rows_of(cases, entry.cell, method)
+    for weight, cell in ((1, entry.cell), (-1, entry.reference.cell)):
+        of_cell = rows_of(cases, cell)
         if metric.direction == "zero":
             of_cell = of_cell.assign(**{metric.name: of_cell[metric.name].abs()})
         terms.append(Term(weight, of_cell))

@@ -113,7 +113,8 @@ def _csv_cells(table: Table, row: Row, entry: Entry) -> list[str]:
         tested = [compared.estimate, compared.low, compared.high]
         tested += [compared.patients, compared.trainings, entry.p]
     cells = [*names, *printed, *ours, entry.runs, table.runs_expected, int(entry.best)]
-    cells += [table.difference(entry), entry.reference, *tested, entry.p_holm]
+    reference = entry.reference.cell.method if entry.reference else ""
+    cells += [table.difference(entry), reference, *tested, entry.p_holm]
     return [_plain(cell) for cell in cells]
 
 

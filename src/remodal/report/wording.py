@@ -237,7 +237,7 @@ def _summed_up(table: Table) -> str:
     """What our means, and the spread after each, are taken over; by column where these differ."""
     kinds: dict[tuple[Mean, Spread], list[str]] = {}
     for column in dict.fromkeys(e.column for _, e in table.entries if e.metric):
-        kinds.setdefault((column.mean, column.spread), []).append(column.title)
+        kinds.setdefault((column.mean, column.spread), []).append(table.title_of(column))
     if len(kinds) == 1:
         return f"Ours are {summed(*next(iter(kinds)))}."
     said = [f"under {', '.join(titles)} {summed(*kind)}" for kind, titles in kinds.items()]
@@ -265,7 +265,8 @@ def _spread_notes(table: Table) -> list[str]:
             found = [getattr(s, f"{word}_sd") for s in summaries if s is not None]
             found = [value for value in found if not isnan(value)]
             if found:
-                ranges.append(f"{number(min(found))} to {number(max(found))} for {column.title}")
+                span = f"{number(min(found))} to {number(max(found))}"
+                ranges.append(f"{span} for {table.title_of(column)}")
         if ranges:
             lines.append(
                 f"The standard deviation of a mean from {word} to {word} is {', '.join(ranges)}."
@@ -274,7 +275,8 @@ def _spread_notes(table: Table) -> list[str]:
 
 
 def _references(table: Table) -> list[str]:
-    return list(dict.fromkeys(table.labels[entry.reference] for _, entry in table.compared))
+    references = (entry.reference for _, entry in table.compared)
+    return list(dict.fromkeys(found.label for found in references if found))
 
 
 COMPARED = ("Method", "Metric", "Mean difference", "95 % interval", "Patients", "p", "p (Holm)")
@@ -291,7 +293,7 @@ def compared_texts(table: Table, row: Row, entry: Entry) -> list[str]:
     interval = f"{number(found.low, signed=True)} to {number(found.high, signed=True)}"
     return [
         heading,
-        entry.column.title,
+        table.title_of(entry.column),
         number(found.estimate, signed=True),
         DASH if isnan(found.low) else interval,
         str(found.patients),

@@ -76,6 +76,9 @@ class RowSettings(Selection):
         "{method: one_t1, scenario: t1}}`. In the columns of a variant that is not named here, its "
         "cells are empty. Such a row needs a `label`.",
     )
+    reference: bool = Field(
+        False, description="Whether the other rows are compared with this one, column by column."
+    )
 
     @model_validator(mode="after")
     def _variants_have_a_label(self) -> "RowSettings":
@@ -147,6 +150,15 @@ class TableSettings(Section):
         default_factory=dict,
         description="For each scenario, the method that the others are compared with.",
     )
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> "TableSettings":
+        rows = [row.label or row.name for row in self.rows if row.reference]
+        if len(rows) > 1:
+            raise ValueError(f"rows: {' and '.join(rows)} are both the `reference`; choose one")
+        if rows and self.reference:
+            raise ValueError(f"has `reference`, and {rows[0]} as a reference; leave one of them")
+        return self
 
     @model_validator(mode="before")
     @classmethod
