@@ -5,6 +5,7 @@ import pytest
 
 from remodal.errors import UserError
 from remodal.intake.simulation import simulation_options, simulations
+from remodal.intake.source_options import options_of_sources
 from remodal.registration.ways import way_options
 from remodal.settings import stages
 from remodal.settings.composition import assignments, compose, read_settings, write_settings
@@ -177,7 +178,7 @@ def test_a_step_between_windows_is_a_share_or_voxels_along_three_axes(step):
 
 def test_the_reference_of_the_settings_is_up_to_date():
     written = (CONFIG / "README.md").read_text(encoding="utf-8")
-    assert written == reference(simulations() | way_options())
+    assert written == reference(options_of_sources() | simulations() | way_options())
 
 
 @pytest.mark.parametrize(

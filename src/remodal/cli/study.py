@@ -56,11 +56,12 @@ def first(
 def describe_settings(output: Output) -> None:
     """Write the reference of all settings (config/README.md)."""
     from remodal.intake.simulation import simulations
+    from remodal.intake.source_options import options_of_sources
     from remodal.registration.ways import way_options
     from remodal.results.files import write_text
     from remodal.settings.reference import reference
 
-    write_text(output, reference(simulations() | way_options()))
+    write_text(output, reference(options_of_sources() | simulations() | way_options()))
 
 
 @commands.command("describe-reproduction")

@@ -20,7 +20,8 @@ class DataSettings(Section):
         "BraTS), `brats_phantom` (simulated patients in such a folder), `pancreas_ct` (TCIA's "
         "folder of NIH Pancreas-CT), `pancreas_phantom` (simulated patients in such a folder), "
         "`left_atrium` (a folder of the 2018 challenge), `lits` (a folder of LiTS), `msd` (a task "
-        "of the Medical Segmentation Decathlon).",
+        "of the Medical Segmentation Decathlon), `bids` (a folder in the Brain Imaging Data "
+        "Structure).",
     )
     sheet: Path | None = Field(
         None, description="Sample sheet (TSV), for source `sheet`. Example: config/samples.tsv"
@@ -29,6 +30,11 @@ class DataSettings(Section):
         None,
         description="Folder of a data set as it is distributed, for a source that reads one, such "
         "as `brats` or `msd`.",
+    )
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Options by source, such as `bids: {images: {t1: T1w}}`; those of other "
+        "sources than the chosen one change nothing.",
     )
     simulated: bool = Field(
         False, description="Whether the report must say the data are simulated."

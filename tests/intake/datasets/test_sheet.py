@@ -10,7 +10,9 @@ from remodal.intake.label_source import LabelSource
 
 def _settings(sheet, source="sheet", truth="case"):
     modalities = ["arterial", "venous"]
-    data = SimpleNamespace(source=source, sheet=sheet, modalities=modalities, truth=truth)
+    data = SimpleNamespace(
+        source=source, options={}, sheet=sheet, modalities=modalities, truth=truth
+    )
     return SimpleNamespace(data=data)
 
 

@@ -1,7 +1,8 @@
 """Data sets, one file each: where cases come from and what their labels mean.
 
 A module of this folder is a data source: it defines `cases(settings) -> list[CaseSource]` and is
-chosen by `data.source`; one whose cases are simulated defines `SIMULATION` too (intake.simulation).
+chosen by `data.source`; one whose cases are simulated defines `SIMULATION` too (intake.simulation),
+one with options their model `Options` (intake.source_options).
 Adding a data set means adding a file here, or an entry point elsewhere; nothing else is edited.
 Importing a source must be light (no numpy, torch or SimpleITK), since the Snakefile does it.
 """
@@ -65,22 +66,28 @@ def sources() -> dict[str, Extension]:
     return available(_GROUP)
 
 
-def data_source(name: str) -> ModuleType:
-    """The module of a data source.
+def data_source(name: str, where: str = "data.source") -> ModuleType:
+    """The module of a data source, which the setting `where` names.
 
     Raises:
         UserError: no source has this name, or it cannot be used.
     """
-    return load(require(_GROUP, name, "data source", where="data.source"), "cases")
+    return load(require(_GROUP, name, "data source", where=where), "cases")
 
 
 def cases_of(settings: "Settings") -> list[CaseSource]:
     """All cases of a study's data set, from the module that `data.source` names.
 
     Raises:
-        UserError: unknown source, no cases at all, or a problem that the source finds.
+        UserError: unknown source, wrong options, no cases at all, or a problem that the source
+            finds.
     """
+    # It reads the sources of this module.
+    from remodal.intake.source_options import source_options
+
     name = settings.data.source
+    for source in settings.data.options:
+        source_options(settings, source)
     cases = data_source(name).cases(settings.without_copies)
     if not cases:
         raise UserError(f"data source `{name}` has no case", where="data")
