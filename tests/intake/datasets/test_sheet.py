@@ -1,19 +1,27 @@
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource, cases_of, sources
 from remodal.intake.label_source import LabelSource
+from remodal.settings import Settings
+from remodal.settings.composition import validated
 
 
-def _settings(sheet, source="sheet", truth="case"):
-    modalities = ["arterial", "venous"]
-    data = SimpleNamespace(
-        source=source, options={}, sheet=sheet, modalities=modalities, truth=truth
-    )
-    return SimpleNamespace(data=data)
+def _settings(sheet, source="sheet", truth="case") -> Settings:
+    both = {"present": ["arterial", "venous"]}
+    content = {
+        **{"study": "own", "preset": "paper", "title": "Our scans"},
+        "data": {
+            **{"name": "own", "source": source, "sheet": sheet, "truth": truth},
+            **{"modalities": ["arterial", "venous"], "classes": {"tumour": [1]}},
+        },
+        "registration": {"fixed": "venous"},
+        "methods": {"maml": {"type": "maml"}},
+        "scenarios": {"both": both | ({"target": "venous"} if truth == "image" else {})},
+    }
+    return validated(content, "test")
 
 
 def test_lines_become_cases_in_the_order_of_the_sheet(tmp_path):
