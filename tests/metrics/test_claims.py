@@ -7,8 +7,9 @@ import pytest
 
 from remodal.errors import UserError
 from remodal.metrics.claim_kinds import KINDS
-from remodal.metrics.claim_kinds.within_noise import noise_floor
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, evaluate_claims
+from remodal.metrics.noise import NoiseFloor, noise_floor
+from remodal.metrics.registry import require_case_metric
 from remodal.settings import Cell, ClaimSettings
 
 
@@ -170,10 +171,21 @@ def of_seeds(means):
 def test_the_noise_floor_is_the_mean_gap_of_trainings_of_a_fold():
     """Seeds 80, 81, 83: gaps 1, 3, 2; a second fold with one seed says nothing."""
     rows = of_seeds({("a", 0): 80.0, ("a", 1): 81.0, ("a", 2): 83.0})
-    assert noise_floor(rows, "dice") == pytest.approx(2)
+    assert noise_floor([rows], DICE) == NoiseFloor(pytest.approx(2), trainings=3, folds=1)
     other = of_seeds({("a", 0): 70.0}).assign(fold=1)
-    assert noise_floor(pd.concat([rows, other]), "dice") == pytest.approx(2)
-    assert np.isnan(noise_floor(other, "dice"))
+    both = pd.concat([rows, other])
+    assert noise_floor([both], DICE) == NoiseFloor(pytest.approx(2), trainings=3, folds=1)
+    again = pd.concat([both, of_seeds({("a", 1): 76.0}).assign(fold=1)])
+    assert noise_floor([again], DICE) == NoiseFloor(pytest.approx(4), trainings=5, folds=2)
+    assert np.isnan(noise_floor([other], DICE).value)
+
+
+def test_the_noise_floor_of_several_cells_is_their_mean():
+    one, two = (of_seeds({("a", 0): 80.0, ("a", 1): 80.0 + gap}) for gap in (1, 5))
+    assert noise_floor([one, two], DICE) == NoiseFloor(pytest.approx(3), trainings=2, folds=1)
+
+
+DICE = require_case_metric("dice", "a test")
 
 
 NOISE = ClaimSettings(
@@ -200,6 +212,16 @@ def test_a_difference_far_beyond_the_noise_floor():
     found = evaluate(NOISE, of_seeds(means))
     assert found["verdict"] == DOES_NOT_HOLD
     assert found["estimate"] == pytest.approx(0.4 / 3 - 10)
+
+
+def test_a_study_may_name_the_method_whose_repeats_are_the_noise_floor():
+    """The cells' own trainings differ by nothing, those of the named method by 6."""
+    means = {(name, seed): 80.0 + (name == "b") for name in "ab" for seed in range(3)}
+    cases = of_seeds(means | {("r", 0): 60.0, ("r", 1): 66.0})
+    (own,) = evaluate_claims([NOISE], cases, "trend")
+    (named,) = evaluate_claims([NOISE], cases, "trend", [("r", cases["scenario"].iloc[0])])
+    assert own["estimate"] == pytest.approx(-1)
+    assert named["estimate"] == pytest.approx(6 - 1)
 
 
 def test_without_a_second_training_there_is_no_noise_floor():

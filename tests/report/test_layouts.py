@@ -67,7 +67,7 @@ def study(tmp_path, settings, make_splits, write_cell, case_row):
 
 
 def toy_settings(
-    settings, table, options, folds=1, seeds=(0,), regions=REGIONS, averages=None
+    settings, table, options, folds=1, seeds=(0,), regions=REGIONS, averages=None, noise=None
 ) -> Settings:
     """Two methods, `fusion` and `ours`, on three modalities in every subset of them."""
     content = settings.model_dump()
@@ -84,6 +84,7 @@ def toy_settings(
         "registration": content["registration"] | {"fixed": "t1"},
         "scenarios": SUBSETS,
         "averages": averages or {},
+        "noise": noise,
         "methods": {
             name: {
                 "type": "nnunet",
@@ -659,6 +660,68 @@ def test_what_a_foreign_image_costs_may_differ_by_row_and_column(
     )
     assert ours(table) == [["10.00", ""], ["", "35.00"]]
     assert not any(column.ranked for column in table.columns)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+def test_differences_below_the_noise_floor_are_marked_with_what_it_rests_on(study, seeds):
+    """Three trainings at 60, 60.6 and 61.2: gaps 0.6, 0.6, 1.2; so 0.8. Differences 0.5 and 3."""
+    measured = {
+        (method, scenario, 0, seed): {(case, "whole"): dice + 0.6 * seed for case in CASES}
+        for seed in seeds
+        for method, scenario, dice in (
+            ("fusion", "t1", 60.0),
+            ("ours", "t1", 70.0),
+            ("ours", "t1_t2", 67.0),
+            ("fusion", "t1_t2", 60.5),
+        )
+    }
+    wanted = strategies()
+    wanted["rows"][1]["variants"]["any"] = {"method": "fusion", "scenario": "t1_t2"}
+    noise = {"method": "fusion", "scenarios": ["t1"]}
+    table = study(wanted, measured, seeds=seeds, noise=noise)
+    _, two = table.rows
+    mark = " ≈" if len(seeds) == 3 else ""
+    assert ours_text(two.entries[0]).endswith(mark)
+    assert "≈" not in ours_text(two.entries[1])
+    header, *lines = csv.reader(io.StringIO(to_csv(table)))
+    told = [dict(zip(header, line)) for line in lines if line[header.index("label")] == "Two"]
+    if len(seeds) == 1:
+        said = "The noise floor is not measured: Fusion was trained only once on each fold."
+        assert [line["within_noise"] for line in told] == ["", ""]
+    else:
+        said = (
+            "≈ marks a difference below the noise floor: 0.80 for Dice [%], whole, measured on 3 "
+            "trainings of Fusion (one fold)."
+        )
+        assert [line["within_noise"] for line in told] == ["1", "0"]
+        assert [line["noise_floor"] for line in told] == ["0.800000"] * 2
+        assert r"$\approx$" in to_latex(table)
+        assert "61.10 ≈" in to_markdown(table)
+    assert table.caption.endswith(said)
+    assert said in to_markdown(table)
+
+
+def test_a_reduction_below_the_noise_floor_is_marked(study):
+    measured = {
+        ("ours", scenario, 0, seed): {("a", "whole"): dice + seed}
+        for seed in (0, 1)
+        for scenario, dice in (("t1", 80.0), ("t2", 79.5), ("flair", 70.0))
+    }
+    columns = [{"scenario": "t1", "minus": name, "metric": "dice"} for name in ("t2", "flair")]
+    table = study(
+        {"rows": [{"method": "ours", "region": "whole"}], "columns": columns, "spread": "none"},
+        measured,
+        seeds=(0, 1),
+        noise={"method": "ours", "scenarios": ["t1", "t2"]},
+    )
+    assert ours(table) == [["0.50 ≈", "10.00"]]
+
+
+def test_without_a_method_that_is_repeated_nothing_is_said_about_noise(study):
+    measured = {("ours", name, 0, 0): {("a", "whole"): 60.0} for name in ("t1", "t1_t2")}
+    table = study(strategies(), measured)
+    assert table.noise == ""
+    assert "noise" not in to_markdown(table) + to_csv(table)
 
 
 def test_records_are_shown_without_a_spread(study):

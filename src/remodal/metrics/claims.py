@@ -26,7 +26,10 @@ _ERROR_RATE = 0.05
 
 
 def evaluate_claims(
-    claims: Sequence[ClaimSettings], cases: pd.DataFrame, preset: str
+    claims: Sequence[ClaimSettings],
+    cases: pd.DataFrame,
+    preset: str,
+    repeated: Sequence[tuple[str, str]] = (),
 ) -> list[dict[str, Any]]:
     """Test a study's claims together.
 
@@ -36,6 +39,7 @@ def evaluate_claims(
         claims: of the study's settings.
         cases: per-case rows of all methods and scenarios, as from `read_cases`.
         preset: how much work stands behind the rows; named in the evidence.
+        repeated: `Settings.repeated`, the cells that the study's noise floor is measured on.
 
     Returns:
         For each claim a mapping for a JSON file (None: undefined): `text`, `kind`, `metric`,
@@ -46,7 +50,7 @@ def evaluate_claims(
     Raises:
         UserError: an unknown metric, one of a whole study, or a wrong number of cells.
     """
-    found = [_measure(claim, cases) for claim in claims]
+    found = [_measure(claim, cases, repeated) for claim in claims]
     decidable = [
         nan if _lacking(result) or result["p"] is None else result["p"] for result in found
     ]
@@ -57,11 +61,15 @@ def evaluate_claims(
     return found
 
 
-def _measure(claim: ClaimSettings, cases: pd.DataFrame) -> dict[str, Any]:
+def _measure(
+    claim: ClaimSettings, cases: pd.DataFrame, repeated: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
     metric = require_case_metric(claim.metric, f"claim `{claim.text}`")
     _require_cells(claim)
     rows = [_rows(cases, cell, metric) for cell in (*claim.first, *claim.second)]
-    measured = KINDS[claim.kind].measure(rows, metric)
+    region = claim.first[0].region
+    repeats = [cases_of_cell(cases, *cell, region) for cell in repeated]
+    measured = KINDS[claim.kind].measure(rows, metric, repeats)
     found = measured.behind
     return {
         "text": claim.text,

@@ -74,6 +74,7 @@ class Entry:
         comparison: itself minus the reference; None for the reference itself.
         p: two-sided signed-rank test of the patients' differences.
         p_holm: the same corrected over all comparisons of the table.
+        noise_floor: differences of this metric below it are noise; NaN where it is not measured.
     """
 
     column: Column
@@ -90,6 +91,19 @@ class Entry:
     comparison: Contrast | None = None
     p: float = nan
     p_holm: float = nan
+    noise_floor: float = nan
+
+    @property
+    def difference(self) -> float:
+        """What the cell says about a difference: its own value, or that to its reference."""
+        if self.cell.minus:
+            return self.mean
+        return nan if self.comparison is None else self.comparison.estimate
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether that difference is below the noise floor."""
+        return abs(self.difference) < self.noise_floor
 
     @property
     def status(self) -> str:
@@ -179,6 +193,7 @@ class Table:
             ones.
         left_out: for each of its scenarios, the test cases that lack an image, with what they lack.
         labels: names of the methods.
+        noise: the noise floor and what it rests on, in a sentence; empty where it does not matter.
     """
 
     name: str
@@ -191,11 +206,12 @@ class Table:
     simulated: bool
     left_out: Mapping[str, Mapping[str, list[str]]]
     labels: Mapping[str, str]
+    noise: str = ""
 
     @property
     def caption(self) -> str:
         """What every exported copy of the table says about itself."""
-        return f"{self.title}. {self.effort}"
+        return " ".join(filter(None, [f"{self.title}.", self.effort, self.noise]))
 
     @property
     def entries(self) -> list[tuple[Row, Entry]]:

@@ -18,6 +18,7 @@ from remodal.report.cell_rows import rows_of
 from remodal.report.cells import Column, Entry, Reference, Row, Table
 from remodal.report.choices import model_options
 from remodal.report.consistency import require_consistent
+from remodal.report.noise_marks import with_noise
 from remodal.report.paper_notes import printed_numbers
 from remodal.report.published import Key, Published, key_of
 from remodal.report.records import Recorded, is_number, record_title, recorded
@@ -84,7 +85,7 @@ def _build_table(
         for row, of_row, of_references in zip(table.rows, cells, references)
     ]
     rows = with_best(rows)
-    rows = _with_comparisons(rows, sources.cases)
+    rows, noise = with_noise(settings, _with_comparisons(rows, sources.cases), sources.cases)
     title = f"{table.title} {SIMULATED}" if settings.data.simulated else table.title
     shown = dict.fromkeys(e.cell.scenario for row in rows for e in row.entries if e.metric)
     scenarios = dict.fromkeys(chain(*(settings.averages.get(name, [name]) for name in shown)))
@@ -99,6 +100,7 @@ def _build_table(
         settings.data.simulated,
         {scenario: missing[scenario] for scenario in scenarios if missing[scenario]},
         {method: settings.title_of(method) for method in settings.methods},
+        noise,
     )
 
 

@@ -70,6 +70,11 @@ _OTHER_COLUMNS = {
         lambda table: any(column.spread == "pairs" for column in table.columns),
         lambda entry: entry.summary and entry.summary.pair_sd,
     ),
+    "noise_floor": _Told(lambda table: bool(table.noise), lambda entry: entry.noise_floor),
+    "within_noise": _Told(
+        lambda table: bool(table.noise),
+        lambda entry: None if isnan(entry.noise_floor) else str(int(entry.is_noise)),
+    ),
 }
 
 

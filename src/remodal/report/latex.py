@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from remodal.report.cells import Column, Row, Table
+from remodal.report.noise_marks import MARK
 from remodal.report.records import ABSENT, PRESENT, TICK
 from remodal.report.wording import (
     COUNTS,
@@ -34,6 +35,7 @@ _WORDS = {
     TICK: r"\checkmark{}",
     PRESENT: r"$\bullet$",
     ABSENT: r"$\circ$",
+    MARK: r"$\approx$",
 }
 #: LaTeX numbers its tables itself.
 _NUMBER = re.compile(r"^Table \w+[.:] ")

@@ -135,7 +135,7 @@ def _content(
     stopped = quarantined(records, splits)
     measured = with_averages(cases, settings.averages)
     tables = build_tables(settings, measured, splits, study)
-    claims = evaluate_claims(settings.claims, measured, settings.preset)
+    claims = evaluate_claims(settings.claims, measured, settings.preset, settings.repeated)
     found_versions = versions()
     incomplete = incomplete_cases(settings, splits, runs, cases)
     trained = what_was_trained(settings, study, runs)

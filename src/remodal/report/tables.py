@@ -104,7 +104,7 @@ def tabulate(settings: Settings, study: Path, output: Path) -> None:
     cases = study_cases(settings, study / "metrics")
     measured = with_averages(cases, settings.averages)
     tables = build_tables(settings, measured, read_splits(splits_file(study)), study)
-    claims = evaluate_claims(settings.claims, measured, settings.preset)
+    claims = evaluate_claims(settings.claims, measured, settings.preset, settings.repeated)
     for table in tables:
         for suffix, write in FORMATS.items():
             write_text(output / f"{table.name}.{suffix}", write(table))

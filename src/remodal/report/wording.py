@@ -8,6 +8,7 @@ from remodal.metrics.statistics import FEWEST_PAIRS
 from remodal.report.best import cases_differ, counts_differ
 from remodal.report.cells import Entry, Row, Table
 from remodal.report.consistency import printed_inconsistencies
+from remodal.report.noise_marks import MARK
 from remodal.report.published import REPRODUCIBILITY, SPREADS
 from remodal.report.records import digits_of
 from remodal.settings.tables import Mean, Spread
@@ -74,7 +75,7 @@ def ours_text(entry: Entry) -> str:
         return f"{entry.in_full} (exact)"
     if entry.recorded is not None:
         return entry.recorded.text
-    return _with_spread(entry.mean, entry.sd, entry)
+    return _with_spread(entry.mean, entry.sd, entry) + (f" {MARK}" if entry.is_noise else "")
 
 
 def _with_spread(mean: float, sd: float | None, entry: Entry) -> str:
@@ -131,6 +132,12 @@ def notes(table: Table) -> list[str]:
             f"{len(table.compared)} comparisons."
         )
         lines += _evidence_notes(table)
+    if table.noise:
+        lines.append(
+            "The noise floor is the mean absolute difference of the means of two trainings of a "
+            "method on the same fold, averaged over folds and scenarios; a difference below it is "
+            "what another training of the same method gives."
+        )
     if counts_differ(table.rows) and not cases_differ(table.rows):
         lines.append(
             "Where the number of cases differs within a group, no value of ours is marked as best."

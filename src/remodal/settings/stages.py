@@ -53,7 +53,7 @@ STAGES = {
     "tabulate": Stage(
         "remodal.report.tables",
         (
-            *("metrics", "methods", "scenarios", "averages", "tables", "claims", "data"),
+            *("metrics", "methods", "scenarios", "averages", "tables", "claims", "noise", "data"),
             *("published", "seeds", "preset", "recipe"),
         ),
     ),

@@ -28,6 +28,7 @@ from remodal.settings.tables import (
     ClaimSettings,
     ColumnSettings,
     MethodSettings,
+    NoiseSettings,
     Selection,
     TableSettings,
 )
@@ -69,6 +70,11 @@ class Settings(Section):
     )
     tables: dict[str, TableSettings] = Field(default_factory=dict)
     claims: list[ClaimSettings] = Field(default_factory=list)
+    noise: NoiseSettings | None = Field(
+        None,
+        description="Method whose repeated trainings (`seeds`) measure the noise floor. Tables "
+        "mark differences below it; empty: they mark none.",
+    )
     figures: FigureSettings = Field(default_factory=FigureSettings)
 
     @property
@@ -142,6 +148,14 @@ class Settings(Section):
         """The image that is segmented; empty where the images of a case share one truth."""
         chosen = self.scenarios[scenario]
         return (chosen.target or chosen.own[0]) if self.data.truth == "image" else ""
+
+    @property
+    def repeated(self) -> list[tuple[str, str]]:
+        """Method and scenario of the cells that the noise floor is measured on; may be empty."""
+        if self.noise is None:
+            return []
+        method = self.noise.method
+        return [(method, name) for name in self.noise.scenarios or self.scenarios_of(method)]
 
     def trainings(self, method: str | None = None) -> Iterator[Training]:
         """All trainings of the study, or of one of its methods, in the settings' order."""
@@ -239,6 +253,10 @@ class Settings(Section):
             require_known(f"averages.{name}", averaged, self.scenarios)
             if len(averaged) < 2:
                 raise ValueError(f"averages.{name}: name two scenarios or more")
+        if self.noise is not None:
+            require_known("noise.method", [self.noise.method], self.methods)
+            known_scenarios = self.scenarios_of(self.noise.method)
+            require_known("noise.scenarios", self.noise.scenarios, known_scenarios)
         for name, table in self.tables.items():
             self._require_known_cells(name, table)
             require_known(f"tables.{name}.reference", table.reference, self._shown)

@@ -171,6 +171,16 @@ class TableSettings(Section):
         return rest | {"columns": [{"metric": name} for name in content["metrics"]]}
 
 
+class NoiseSettings(Section):
+    """Whose repeated trainings measure the noise floor."""
+
+    method: str = Field(description="Key of `methods`.")
+    scenarios: list[str] = Field(
+        default_factory=list,
+        description="Scenarios that the floor is averaged over; empty: all of the method's.",
+    )
+
+
 class Cell(Section):
     """One method in one scenario, for one region and group of cases or for all."""
 
@@ -188,7 +198,7 @@ class ClaimSettings(Section):
     kind: Literal["better", "smaller_gap", "within_noise"] = Field(
         description="`better`: first beats second. `smaller_gap`: the absolute difference of the "
         "first pair of cells is smaller than that of the second pair. `within_noise`: first and "
-        "second differ by less than two trainings of one method do."
+        "second differ by less than two trainings of one method do (see `noise`)."
     )
     first: list[Cell] = Field(description="One cell, or a pair for `smaller_gap`.")
     second: list[Cell] = Field(description="As `first`.")

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def _measure(rows: Sequence["pd.DataFrame"], metric: Metric) -> Measured:
+def _measure(
+    rows: Sequence["pd.DataFrame"], metric: Metric, repeats: Sequence["pd.DataFrame"]
+) -> Measured:
     first, second = rows if metric.direction == "higher" else reversed(rows)
     found = contrast([Term(1, first), Term(-1, second)], metric.name)
     return Measured(found.estimate, found.low, found.high, found.p, found)

@@ -37,10 +37,11 @@ class Kind:
     Attributes:
         cells: number of cells in `first`, and in `second`.
         about: what the estimate is, in words.
-        measure: takes the per-case rows of all cells, those of `first` first, and the metric; the
-            values of a signed metric are already absolute.
+        measure: takes the per-case rows of all cells, those of `first` first, the metric, and the
+            rows of the cells that the study measures its noise floor on (none if it names none);
+            the values of a signed metric are already absolute in the claim's cells.
     """
 
     cells: int
     about: str
-    measure: Callable[[Sequence["pd.DataFrame"], Metric], Measured]
+    measure: Callable[[Sequence["pd.DataFrame"], Metric, Sequence["pd.DataFrame"]], Measured]

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def _measure(rows: Sequence["pd.DataFrame"], metric: Metric) -> Measured:
+def _measure(
+    rows: Sequence["pd.DataFrame"], metric: Metric, repeats: Sequence["pd.DataFrame"]
+) -> Measured:
     weights = {"difference": (-1, 1, 1, -1), "total": (1, -1, 1, -1)}
     difference, total = (
         contrast([Term(weight, of_cell) for weight, of_cell in zip(chosen, rows)], metric.name)

@@ -1,48 +1,29 @@
 """`within_noise`: the means of two cells differ by less than trainings of one method do.
 
-The noise floor is the mean absolute difference of two trainings of the same method on the same
-fold, averaged over folds and over both methods. Differences below it say nothing about the methods.
-The floor is treated as exact: no interval allows for its own uncertainty.
+The noise floor is that of the method which the study names (`noise`) or, if it names none, that of
+the two cells (`remodal.metrics.noise`). Differences below it say nothing about the methods. The
+floor is treated as exact: no interval allows for its own uncertainty.
 """
 
 from collections.abc import Sequence
-from itertools import combinations
 from math import isnan, nan
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from remodal.metrics.claim_kinds.kind import Kind, Measured
 from remodal.metrics.contrasts import Contrast, Term, contrast, student
+from remodal.metrics.noise import noise_floor
 from remodal.metrics.registry import Metric
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def noise_floor(rows: "pd.DataFrame", metric: str) -> float:
-    """Mean absolute difference of the means of two seeds of a fold, averaged over folds.
-
-    Args:
-        rows: per-case rows of one cell.
-        metric: column of values.
-
-    Returns:
-        NaN where no fold was trained twice.
-    """
-    means = rows.groupby(["fold", "seed"])[metric].mean()
-    of_folds = []
-    for _, seeds in means.groupby(level="fold"):
-        gaps = [abs(one - other) for one, other in combinations(seeds.dropna(), 2)]
-        if gaps:
-            of_folds.append(np.mean(gaps))
-    return float(np.mean(of_folds)) if of_folds else nan
-
-
-def _measure(rows: Sequence["pd.DataFrame"], metric: Metric) -> Measured:
+def _measure(
+    rows: Sequence["pd.DataFrame"], metric: Metric, repeats: Sequence["pd.DataFrame"]
+) -> Measured:
     first, second = rows
     found = contrast([Term(1, first), Term(-1, second)], metric.name)
-    floor = float(np.mean([noise_floor(of_cell, metric.name) for of_cell in rows]))
+    floor = noise_floor(repeats or rows, metric).value
     if isnan(found.low) or isnan(floor):
         return Measured(nan, nan, nan, nan, found)
     crosses = found.low <= 0 <= found.high
