@@ -1,6 +1,6 @@
 """The patient before the scanner: a grid on which tissues are painted for both phases at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,8 @@ Value = float | np.ndarray
 
 # Largest distance by which the warp moves a point, in standard deviations of a wave field.
 _WARP_REACH = 3.0
+# Slices of a slab.
+_SLAB = 16
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,14 @@ class Canvas:
     def at(self, where: Index) -> list[np.ndarray]:
         """Standard coordinates x, y, z of a part of the grid."""
         return [axis[where] for axis in self.standard]
+
+    def slabs(self) -> Iterator[Box]:
+        """The grid in boxes of a few slices, for shapes that fill it.
+
+        What is computed of a slab is small, where a dozen arrays of the whole grid would not be.
+        """
+        for first in range(0, len(self.z), _SLAB):
+            yield slice(first, first + _SLAB), slice(None), slice(None)
 
     def waves(self, field: Waves, box: Box) -> np.ndarray:
         """A random field on a box of the grid."""

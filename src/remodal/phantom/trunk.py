@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from remodal.phantom.canvas import Canvas
+from remodal.phantom.canvas import Box, Canvas
 from remodal.phantom.phases import Tissue
 from remodal.phantom.shapes import Waves, capsule, ellipsoid, oval, smooth_max, smooth_step
 
@@ -65,33 +65,56 @@ def draw_trunk(
     Returns:
         Distance to the cavity that organs are fitted into (float32, on the canvas' grid).
     """
-    everywhere = (slice(None),) * 3
-    x, y, z = canvas.standard
     _draw_table(canvas, trunk.fat, rng)
-    body = oval(x, y + 3, 154 + trunk.fat, 109 + np.float32(0.7) * trunk.fat)
-    canvas.paint(everywhere, body, tissues["skin"])
-    canvas.paint(everywhere, body + 2, tissues["fat"])
+    texture = canvas.waves(Waves.drawn(rng, 8, 26), (slice(None),) * 3)
+    inside, belly = np.empty_like(texture), np.empty_like(texture)
+    for slab in canvas.slabs():
+        inside[slab] = _draw_wall(canvas, slab, tissues, trunk.fat, texture[slab])
+    _draw_back(canvas, tissues["muscle"], texture)
+    for slab in canvas.slabs():
+        belly[slab] = _draw_cavity(canvas, slab, tissues, trunk, inside[slab], texture[slab])
+    _draw_heart(canvas, tissues, inside, belly)
+    return inside
+
+
+def _draw_wall(
+    canvas: Canvas, slab: Box, tissues: dict[str, Tissue], fat: float, texture: Array
+) -> Array:
+    """Paint skin, fat and muscles of a slab; the distance to the cavity inside of them."""
+    x, y, z = canvas.at(slab)
+    body = oval(x, y + 3, 154 + fat, 109 + np.float32(0.7) * fat)
+    canvas.paint(slab, body, tissues["skin"])
+    canvas.paint(slab, body + 2, tissues["fat"])
     inside = cavity(x, y, z)
-    texture = canvas.waves(Waves.drawn(rng, 8, 26), everywhere)
     muscle = tissues["muscle"]
     streaks = 10 * np.minimum(texture, 1)
     layer = inside - WALL + 2 * np.maximum(texture - 0.8, 0)
-    canvas.paint(everywhere, layer, (muscle.arterial + streaks, muscle.venous + streaks))
+    canvas.paint(slab, layer, (muscle.arterial + streaks, muscle.venous + streaks))
     # A thin layer of fat between the muscles gives the wall its stripes.
     stripe = np.abs(inside - 0.55 * WALL) - 0.9 * np.maximum(texture, 0)
-    canvas.paint(everywhere, stripe, tissues["fat"])
-    _draw_back(canvas, muscle, texture)
+    canvas.paint(slab, stripe, tissues["fat"])
+    return inside
+
+
+def _draw_cavity(
+    canvas: Canvas,
+    slab: Box,
+    tissues: dict[str, Tissue],
+    trunk: Trunk,
+    inside: Array,
+    texture: Array,
+) -> Array:
+    """Paint lungs, diaphragm and fat of a slab; the distance to the abdominal cavity."""
+    x, y, z = canvas.at(slab)
     lung = tissues["lung"]
     vessels = 240 * np.maximum(texture - 1.1, 0) - 10 * texture
-    canvas.paint(everywhere, inside, (lung.arterial + vessels, lung.venous + vessels))
+    canvas.paint(slab, inside, (lung.arterial + vessels, lung.venous + vessels))
     belly = abdomen(x, y, z, inside, trunk)
-    diaphragm_muscle = np.maximum(belly - 3, inside)
-    canvas.paint(everywhere, diaphragm_muscle, muscle)
+    canvas.paint(slab, np.maximum(belly - 3, inside), tissues["muscle"])
     fat = tissues["visceral_fat"]
     strands = 9 * texture
-    canvas.paint(everywhere, belly, (fat.arterial + strands, fat.venous + strands))
-    _draw_heart(canvas, tissues, inside, belly)
-    return inside
+    canvas.paint(slab, belly, (fat.arterial + strands, fat.venous + strands))
+    return belly
 
 
 def _draw_table(canvas: Canvas, fat: float, rng: np.random.Generator) -> None:

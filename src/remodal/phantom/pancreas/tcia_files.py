@@ -24,7 +24,7 @@ from remodal.intake.datasets.pancreas_phantom import (
     stored_case,
 )
 from remodal.intake.nifti import write_volume
-from remodal.phantom.canvas import Canvas
+from remodal.phantom.canvas import Build, Canvas
 from remodal.phantom.dicom_writer import SeriesDescription, draw_examination, write_series
 from remodal.phantom.pancreas.anatomy import Abdomen, draw_abdomen, paint_abdomen
 from remodal.phantom.scanner import (
@@ -95,9 +95,9 @@ def simulate_image(options: PancreasPhantomOptions, number: int) -> tuple[Volume
     paint_abdomen(canvas, abdomen, _stream(options, number, "anatomy"))
     canvas.standard.clear()
     rng = _stream(options, number, "noise")
-    noise = float(rng.uniform(*options.noise)) * correlated_noise(grid, rng)
-    noise *= noise_profile(grid, build.centre[:2], 150 * build.scale[0])
-    image = scanned(acquire(canvas.venous, canvas, grid), noise, grid)
+    image = scanned(
+        acquire(canvas.venous, canvas, grid), _noise(options.noise, grid, build, rng), grid
+    )
     # In one piece: nobody annotates lobules that lie by themselves.
     drawn = largest_component(acquire(canvas.pancreas, canvas, grid) >= _LEAST_SHARE)
     return image, Volume(drawn.astype(np.uint8), grid), abdomen
@@ -125,6 +125,15 @@ def _plan(
     if top - length > low:
         top = max(low + length, (low + high + length) / 2)
     return axial_grid(options.matrix, field_of_view, middle, round(top - length, 1), count, step)
+
+
+def _noise(
+    strength: tuple[float, float], grid: Geometry, build: Build, rng: np.random.Generator
+) -> np.ndarray:
+    """Noise of a series in HU, float32 (z, y, x); its standard deviation is drawn."""
+    noise = float(rng.uniform(*strength)) * correlated_noise(grid, rng)
+    noise *= noise_profile(grid, build.centre[:2], 150 * build.scale[0])
+    return noise
 
 
 def _as_distributed(label: Volume, from_head: bool) -> Volume:
