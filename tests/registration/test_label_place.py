@@ -86,3 +86,26 @@ def test_a_pancreas_flipped_to_the_side_or_to_the_back_is_noticed():
         ways = {1: "from front to back", 2: "from left to right"}
         assert doubt.flipped
         assert doubt.said.endswith("perhaps " + " and ".join(ways[axis] for axis in axes))
+
+
+def test_a_fatty_lesion_is_not_several_kinds_of_tissue(body):
+    fatty = drawn(slice(2, 6), slice(22, 34), slice(6, 14))
+    noise = np.random.default_rng(0).normal(0, 20, GRID.shape)
+    image = body.with_array((np.where(fatty, -20, body.array) + noise).astype(np.int16))
+    below_fat = image.array[fatty > 0] < -20
+    assert 0.4 < below_fat.mean() < 0.6
+    assert doubt_about_place(image, fatty, AIR) is None
+    # Away from the lesion, the same label lies half on fat.
+    assert doubt_about_place(image, np.roll(fatty, 19, axis=2), AIR).flipped
+
+
+def test_gas_within_a_bowel_is_part_of_it(body):
+    bowel = drawn(slice(2, 8), slice(22, 30), slice(11, 18))
+    gas = drawn(slice(3, 7), slice(22, 28), slice(12, 17))  # up to the label's front
+    image = body.with_array(np.where(gas, -900, body.array).astype(np.int16))
+    assert 0.3 < gas.sum() / bowel.sum() < 0.5
+    assert doubt_about_place(image, bowel, AIR) is None
+    # Gas that goes on beside the label is none of its own.
+    wide = drawn(slice(0, 10), slice(19, 26), slice(9, 18))
+    image = body.with_array(np.where(wide, -900, body.array).astype(np.int16))
+    assert doubt_about_place(image, bowel, AIR).flipped

@@ -2,7 +2,9 @@
 
 A flip may carry a label out of the body, or into its lungs. Within the body, a flipped label covers
 several kinds of tissue at once, which hardly any organ or lesion does; that a flip of it would lie
-on one kind alone gives it away. A flip that leaves it on one kind of tissue cannot be told.
+on one kind alone gives it away. A flip that leaves it on one kind of tissue cannot be told. Fatty
+tissue, neither clearly fat nor clearly not, is no kind of its own, and neither is gas that an organ
+holds.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,8 +18,10 @@ from remodal.registration.quality import body_mask
 
 #: Share of a label's voxels above which it is said to lie in air, or outside the body.
 _MOST = 0.5
-#: Brightest fat, HU: what is brighter is other tissue, and what is no body is air.
-_FAT = -20.0
+#: Brightest fat and darkest tissue without fat, HU: fatty tissue with its noise lies in between.
+_FAT, _LEAN = -60.0, 0.0
+#: Share of the surface of a label's air up to which that air is taken to be of the label's organ.
+_CUT = 0.5
 #: Share of a label's voxels on one kind of tissue: below the first it is odd, and a flip with more
 #: than the second is worth naming (in the body too).
 _MIXED, _PURE = 0.8, 0.9
@@ -54,12 +58,14 @@ def doubt_about_place(image: Volume, label: np.ndarray, threshold: float) -> Dou
         return float((values > threshold).mean())
 
     def purity(values: np.ndarray) -> float:
-        kinds = np.digitize(values, sorted((threshold, _FAT)), right=True)
-        return float(np.bincount(kinds).max() / len(kinds))
+        fat = (values > threshold) & (values <= _FAT)
+        mixed = min(fat.mean(), (values > _LEAN).mean())
+        return in_body(values) - float(mixed)
 
     values = image.array[drawn]
     if in_body(values) >= _MOST:
-        pure = purity(values)
+        judged = _without_own_air(image, label != 0, drawn, threshold)
+        pure = purity(judged) if len(judged) else 1.0
         flip = _better_flip(image, drawn, purity) if pure < _MIXED else ""
         said = f"only {pure:.0%} of the label lies on one kind of tissue{flip}"
         return Doubt(said, flipped=True) if flip else None
@@ -68,6 +74,34 @@ def doubt_about_place(image: Volume, label: np.ndarray, threshold: float) -> Dou
     if outside > _MOST:
         return Doubt(f"{outside:.0%} of the label lies outside the body{flip}", flipped=True)
     return Doubt(f"{1 - in_body(values):.0%} of the label lies in air{flip}", flipped=False)
+
+
+def _without_own_air(
+    image: Volume, label: np.ndarray, drawn: tuple[np.ndarray, ...], threshold: float
+) -> np.ndarray:
+    """The intensities under a label, without air that its organ holds and what is blurred with it.
+
+    Air that ends inside a label, or with it, is the organ's, as gas is the bowel's. A flipped label
+    cuts through the air that it meets, which goes on beside it.
+    """
+    from scipy.ndimage import binary_dilation
+
+    box = tuple(slice(max(place.min() - 1, 0), place.max() + 2) for place in drawn)
+    label, values = label[box], image.array[box]
+    air = values <= threshold
+    own = label & air
+    if _faces(own, air & ~label) > _CUT * _faces(own, ~own):
+        return values[label]
+    return values[label & ~binary_dilation(own)]
+
+
+def _faces(first: np.ndarray, second: np.ndarray) -> int:
+    """How many faces voxels of one set share with voxels of another."""
+    total = 0
+    for axis in range(first.ndim):
+        one, other = np.moveaxis(first, axis, 0), np.moveaxis(second, axis, 0)
+        total += int((one[1:] & other[:-1]).sum() + (one[:-1] & other[1:]).sum())
+    return total
 
 
 def _better_flip(
