@@ -4,7 +4,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from torch import nn
 
-from remodal.methods.base import Optimisation
+from remodal.methods.bases.optimisation import Optimisation
 from remodal.settings import RecipeSettings
 from remodal.training.minimising import make_minimisers, minimise
 

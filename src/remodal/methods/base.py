@@ -6,7 +6,6 @@ study's YAML refers to the method by the file's name.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, ClassVar, Literal
 
@@ -15,10 +14,10 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from remodal.errors import UserError
+from remodal.methods.bases.optimisation import Optimisation, minimised_together
 from remodal.networks.input_kernels import shared_among_inputs
 from remodal.networks.unet import Layout, plan_layout
 from remodal.objectives.batch import Batch, Step
-from remodal.objectives.deep_supervision import deeply_supervised_loss, level_weights
 from remodal.settings import NetworkSettings, RecipeSettings, Section
 
 #: Role of an input model whose weights a method starts from.
@@ -38,31 +37,6 @@ class LossOptions(Section):
         "low-resolution stage too, as for a liver's CT in patches of 128^3) or of each `sample` "
         "(nnU-Net where a patch holds most of an image).",
     )
-
-
-class DeepSupervisionOptions(LossOptions):
-    """Options of a method that is trained at several resolutions."""
-
-    deep_supervision: bool = Field(
-        True,
-        description="Train a head at every decoder level but the lowest, with weights 1, 1/2, "
-        "1/4, ... normalised to sum 1 (nnU-Net), instead of at full resolution only.",
-    )
-
-
-@dataclass(frozen=True)
-class Optimisation:
-    """What is changed to minimise a loss, and how.
-
-    Attributes:
-        parameters: groups as torch's optimisers take them, with arguments of their own (`lr`,
-            `betas`) where they differ from the recipe. No other weight gets a gradient from the
-            loss.
-        recipe: optimiser, learning rate, schedule and clipping.
-    """
-
-    parameters: list[dict[str, Any]]
-    recipe: RecipeSettings
 
 
 class Method(ABC):
@@ -317,39 +291,6 @@ class Method(ABC):
             )
 
 
-class DeeplySupervisedMethod(Method):
-    """A method whose network gives one prediction, at several resolutions in training."""
-
-    Options: ClassVar[type[BaseModel]] = DeepSupervisionOptions
-
-    def __init__(
-        self, modalities: Sequence[str], classes: int, network: NetworkSettings, options: BaseModel
-    ) -> None:
-        self.weights = training_weights(network, options.deep_supervision)
-        super().__init__(modalities, classes, network, options)
-
-    @abstractmethod
-    def log_probabilities(self, images: Mapping[str, Tensor], levels: int) -> list[Tensor]:
-        """Log-probabilities (B, classes + 1, z, y, x) of the first `levels` decoder levels.
-
-        Args:
-            images: for each modality that is present a (B, 1, Z, Y, X) image.
-            levels: how many to compute, full resolution first.
-        """
-
-    def objective(self, batch: Batch, step: Step) -> dict[str, Tensor]:
-        """The deeply supervised segmentation loss."""
-        log_p = self.log_probabilities(batch.images, len(self.weights))
-        return {
-            "loss": deeply_supervised_loss(log_p, batch.label, self.weights, self.options.dice_over)
-        }
-
-    def probabilities(self, images: Mapping[str, Tensor]) -> Tensor:
-        """Probabilities from the full-resolution head; no other head is computed."""
-        self.require_support(images)
-        return self.log_probabilities(images, levels=1)[0].exp()
-
-
 def channels_last(network: nn.Module) -> nn.Module:
     """Put the weights of a network's 2-D and 3-D convolutions in channels-last order, in place."""
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -357,19 +298,6 @@ def channels_last(network: nn.Module) -> nn.Module:
         if weight.dim() in formats:
             weight.data = weight.data.to(memory_format=formats[weight.dim()])
     return network
-
-
-def trainable(network: nn.Module) -> list[nn.Parameter]:
-    """The weights of a network that are not frozen."""
-    return [parameter for parameter in network.parameters() if parameter.requires_grad]
-
-
-def minimised_together(
-    networks: Iterable[nn.Module], recipe: RecipeSettings
-) -> dict[str, Optimisation]:
-    """One loss that trains several networks."""
-    groups = [{"params": trainable(network)} for network in networks]
-    return {"loss": Optimisation(groups, recipe)}
 
 
 def layout_of(network: NetworkSettings) -> Layout:
@@ -397,11 +325,6 @@ def reduced_layout(network: NetworkSettings, share: int, strides: int) -> Layout
         "strides": network.strides[:strides],
     }
     return layout_of(network.model_copy(update=smaller))
-
-
-def training_weights(network: NetworkSettings, deep_supervision: bool) -> list[float]:
-    """Weights of the decoder levels that are trained, full resolution first."""
-    return level_weights(len(network.strides)) if deep_supervision else [1.0]
 
 
 def named_modality(method: str, option: str, name: str, modalities: Sequence[str]) -> str:

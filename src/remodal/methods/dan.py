@@ -16,7 +16,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from remodal.methods.base import Method, Optimisation, trainable
+from remodal.methods.base import Method
+from remodal.methods.bases.optimisation import Optimisation, by_own_adam
 from remodal.methods.vnet import GrowingOptions, VNetMethod
 from remodal.networks.discriminators import MapDiscriminator
 from remodal.objectives.adversarial import evaluating, verdict_loss
@@ -65,14 +66,9 @@ class AdversarialMethod(Method):
 
     def optimisations(self, recipe: RecipeSettings) -> dict[str, Optimisation]:
         """The discriminator has an Adam of its own."""
-        own = {
-            **{"optimiser": "adam", "amsgrad": False, "weight_decay": 0.0, "gradient_clip": None},
-            **{"learning_rate": self.options.discriminator_rate, "schedule": "constant"},
-        }
-        groups = [{"params": trainable(self.companions["discriminator"]), "betas": (0.9, 0.99)}]
-        return super().optimisations(recipe) | {
-            "discriminator": Optimisation(groups, recipe.model_copy(update=own))
-        }
+        judge, rate = self.companions["discriminator"], self.options.discriminator_rate
+        own = by_own_adam(judge, recipe, rate, betas=(0.9, 0.99))
+        return super().optimisations(recipe) | {"discriminator": own}
 
     def with_adversary(
         self, supervised: Tensor, shown: tuple[Tensor, ...], batch: Batch, step: Step

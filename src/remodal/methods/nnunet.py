@@ -10,12 +10,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.methods.base import (
-    DeeplySupervisedMethod,
-    DeepSupervisionOptions,
-    layout_of,
-    some_of,
-)
+from remodal.methods.base import layout_of, some_of
+from remodal.methods.bases.deeply_supervised import DeeplySupervisedMethod, DeepSupervisionOptions
 from remodal.networks.unet import UNet
 from remodal.objectives.segmentation import log_probabilities
 from remodal.settings import NetworkSettings

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from remodal.methods import hemis
-from remodal.methods.base import Optimisation, minimised_together
+from remodal.methods.bases.optimisation import Optimisation, minimised_together
 from remodal.networks.hved import UHved, reconstructors
 from remodal.objectives.batch import Batch, Step
 from remodal.objectives.gaussians import Gaussian, product_with_prior, sample, subset_divergence

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from remodal.errors import UserError
-from remodal.methods.base import Optimisation
+from remodal.methods.bases.optimisation import Optimisation
 from remodal.training.gradients import average_gradients
 from remodal.training.optimisation import advance, make_optimiser, make_schedule, smooth
 

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
 from remodal.methods import nnunet
-from remodal.methods.base import Optimisation, trainable
+from remodal.methods.bases.optimisation import Optimisation, trainable
 from remodal.objectives.batch import Batch, Step
 from remodal.settings import NetworkSettings, RecipeSettings
 
