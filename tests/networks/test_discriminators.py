@@ -50,6 +50,17 @@ def test_the_average_is_over_all_that_is_left_of_a_patch():
     torch.testing.assert_close(verdict_loss(odds, labelled), cross_entropy(logits, labelled.long()))
 
 
+def test_features_are_those_of_the_last_convolution_but_one():
+    torch.manual_seed(0)
+    judge, map = MapDiscriminator(1, 4), torch.randn(2, 1, 32, 16, 48)
+    seen = []
+    judge.convolutions[-2].register_forward_hook(lambda *parts: seen.append(parts[-1]))
+    features = judge.features(map)
+    assert torch.equal(features, seen[0])
+    assert features.shape == (2, 16, 4, 2, 6)
+    assert torch.equal(judge.judged(features), judge(map))
+
+
 @pytest.mark.parametrize("judge", [MapImageDiscriminator(1, 1, 2), MapDiscriminator(1, 2)])
 def test_no_sample_gives_no_verdict(judge):
     nothing = torch.zeros(0, 1, 16, 16, 16, requires_grad=True)

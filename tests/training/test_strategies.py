@@ -2,14 +2,18 @@
 
 import numpy as np
 import pytest
+import torch
 
 from remodal.errors import UserError
 from remodal.inference.model import Segmenter
 from remodal.models.model_files import load_model
 from remodal.results.files import read_json
 from remodal.results.records import read_record, write_record
-from remodal.settings import ComputeSettings, InferenceSettings
+from remodal.settings import ComputeSettings, InferenceSettings, MethodSettings
 from remodal.training import patches
+from remodal.training.starting import starting_method
+
+from .watching import copied, same
 
 SIZES = {"least": [4, 8, 8], "most": [12, 16, 16], "multiple": [4, 4, 4]}
 BOTH = ["arterial", "venous"]
@@ -87,9 +91,19 @@ def test_a_case_with_one_label_trains_what_can_use_it(paired, kind, options, use
     assert ("b" in record["unused"]) is ("b" not in used)
 
 
-@pytest.mark.parametrize("kind", ["one_input", "two_inputs", "two_outputs"])
-def test_a_broken_training_goes_on_bit_for_bit(paired, monkeypatch, kind):
-    study = paired(kind, patch=SIZES)
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("one_input", {}),
+        ("one_input", {"loss": "gan"}),
+        ("one_input", {"loss": "embedding"}),
+        ("one_input", {"loss": "gambling"}),
+        ("two_inputs", {}),
+        ("two_outputs", {}),
+    ],
+)
+def test_a_broken_training_goes_on_bit_for_bit(paired, monkeypatch, kind, options):
+    study = with_options(paired(kind, patch=SIZES), **options)
     unbroken = study.train("toy", "unbroken")
     made = patches.PatchSampler.batch
 
@@ -107,3 +121,19 @@ def test_a_broken_training_goes_on_bit_for_bit(paired, monkeypatch, kind):
         assert (broken / file).read_bytes() == (unbroken / file).read_bytes()
     assert read_json(broken / "training.json")["resumed"] == 1
     assert load_model(broken).method.modalities == BOTH
+
+
+@pytest.mark.parametrize("options", [{}, {"loss": "gan"}, {"loss": "gambling"}])
+def test_an_adversarial_training_and_its_control_start_from_a_trained_model(paired, options):
+    study = paired("one_input", epochs=1)
+    start = study.train("toy", "start")
+    toy = study.settings.methods["toy"]
+    again = MethodSettings(type="one_input", options=options, inputs={"start": "toy"})
+    methods = study.settings.methods | {"toy": toy, "again": again}
+    study.settings = study.settings.model_copy(update={"methods": methods})
+    begun = starting_method(study.settings, "again", 0, {"start": start}, torch.device("cpu"))
+    assert same(copied(begun.network), copied(load_model(start).method.network))
+    record = read_json(study.train("again", "again", start=start) / "training.json")
+    helping = record["companion_parameter_counts"]
+    assert len(helping) == len(options)
+    assert record["trained_parameter_count"] == record["parameter_count"] + sum(helping.values())

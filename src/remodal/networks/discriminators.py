@@ -68,10 +68,22 @@ class MapDiscriminator(nn.Module):
         Args:
             map: (B, channels, Z, Y, X).
         """
+        return self.judged(self.features(map))
+
+    def features(self, map: Tensor) -> Tensor:
+        """What the last convolution but one gives, (B, 4 width, Z / 8, Y / 8, X / 8).
+
+        Args:
+            map: (B, channels, Z, Y, X).
+        """
         flow = self.convolutions[0](_large_enough(map))
-        for convolve in self.convolutions[1:]:
+        for convolve in self.convolutions[1:-1]:
             flow = convolve(F.leaky_relu(flow, SLOPE))
         return flow
+
+    def judged(self, features: Tensor) -> Tensor:
+        """The verdicts of `forward`, from `features`."""
+        return self.convolutions[-1](F.leaky_relu(features, SLOPE))
 
 
 def _halve(inputs: int, outputs: int) -> nn.Conv3d:
