@@ -12,6 +12,7 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/needed.smk"
 include: "workflow/rules/simulation.smk"
 include: "workflow/rules/intake.smk"
 include: "workflow/rules/registration.smk"
@@ -27,8 +28,8 @@ include: "workflow/rules/tracking.smk"
 # Every stage reads its settings from a file beside its results. It is no input: each rule carries
 # what it reads of them as `depends_on`, so that a change runs just the jobs that it concerns.
 onstart:
-    write_settings(paths.settings_file(PLAN.data), SETTINGS)
-    write_settings(paths.settings_file(PLAN.study), SETTINGS)
+    for file, content in PLAN.settings_files():
+        write_settings(file, content)
 
 
 # What each target makes, coarse to fine; dvc.yaml runs the same ones.

@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "networks": set(),
     "objectives": set(),
     "settings": {"results"},
-    "cluster": {"process", "settings"},
+    "cluster": {"process", "results", "settings"},
     "intake": {"geometry", "process", "results", "settings"},
     "splits": {"intake", "results", "settings"},
     "masks": {"geometry", "intake", "results", "settings"},
@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "status": {"cluster", "intake", "process", "results", "settings"},
     "run": {
-        *("cluster", "intake", "masks", "methods", "process", "registration", "results"),
+        *("cluster", "intake", "methods", "process", "registration", "results"),
         *("settings", "splits", "status"),
     },
     "sharing": {"intake", "process", "results", "settings"},

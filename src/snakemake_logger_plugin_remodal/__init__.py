@@ -7,6 +7,7 @@ or less of Snakemake's own output, shows that output and nothing of ours.
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultForma
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from remodal.results.rule_names import stage_of
 from remodal.run.display import RunDisplay
 from remodal.run.failure import job_name, of_group, of_job, stopped
 from remodal.run.pace import Job
@@ -71,7 +73,9 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.RESOURCES_INFO:
             self._cores = said.get("cores", self._cores)
         elif event == LogEvent.RUN_INFO:
-            counts = dict(said["stats"])
+            counts: Counter[str] = Counter()
+            for rule, count in said["stats"].items():
+                counts[stage_of(rule)] += count
             self._planned = True
             self._display.plan(counts, counts.pop("total"), self._cores, _full_log())
         elif event == LogEvent.JOB_INFO:
@@ -177,11 +181,11 @@ def _own_words(asked: Any) -> logging.Handler:
 
 
 def _job(said: Mapping[str, Any], began: float) -> Job:
-    progress = None
-    if said["rule_name"] == "train" and said["log"]:
+    progress, stage = None, stage_of(said["rule_name"])
+    if stage == "train" and said["log"]:
         log = Path(said["log"][0])
         progress = log.parents[2] / "checkpoints" / log.stem / "progress.json"
-    return Job(said["rule_name"], began, said["threads"], progress)
+    return Job(stage, began, said["threads"], progress)
 
 
 def _full_log() -> str:

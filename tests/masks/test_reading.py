@@ -8,7 +8,6 @@ from tests.first_study import GRID
 from remodal.errors import UserError
 from remodal.geometry.volume import Volume
 from remodal.intake.nifti import write_volume
-from remodal.masks.prediction import mask_states
 from remodal.masks.reading import read_mask
 from remodal.results.files import read_json, write_json
 from remodal.settings import MaskSettings
@@ -95,16 +94,6 @@ def test_a_prediction_on_another_images_grid_is_refused(first):
     read_mask(first.mask(), "a", "venous", None, first.studies)
     first.registered("a", arterial={"transforms": []})
     read_mask(first.mask(), "a", "arterial", None, first.studies)
-
-
-def test_the_state_of_a_mask_changes_with_its_content(first):
-    before = mask_states(first.mask(), "a", ["venous"], first.studies)
-    assert before == mask_states(first.mask(), "a", ["venous"], first.studies)
-    path = first.folder / "predictions/nnunet/fold0-seed0/both/predictions.json"
-    write_json(path, read_json(path) | {"cases": {"a": "another digest"}})
-    assert mask_states(first.mask(), "a", ["venous"], first.studies) == {"venous": "another digest"}
-    assert mask_states(MaskSettings(label=[1]), "a", ["venous"], first.studies) == {}
-    assert mask_states(None, "a", ["venous"], first.studies) == {}
 
 
 def test_the_modality_stands_in_the_names(first):

@@ -7,19 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
-from tests.first_study import STUDY, made
 
-from remodal.errors import UserError
-from remodal.results import paths
-from remodal.results.files import sha256
-from remodal.run.check import check_masks
 from remodal.run.plan import Plan, plan_of, taking_wildcards
 from remodal.settings import Settings
 from remodal.settings.composition import compose
 
 ROOT = Path(__file__).parents[2]
-MODALITIES = ("arterial", "venous")
-MASK = {"study": STUDY, "method": "nnunet", "scenario": "both"}
 
 
 def plan(**changes) -> Plan:
@@ -168,33 +161,16 @@ def test_a_gpu_is_asked_for_unless_the_study_wants_none():
     assert plan(compute={"device": "cuda"}).gpus(2) == 2
 
 
-def test_masks_of_another_study_are_asked_for_before_anything_starts(tmp_path, monkeypatch):
-    first = made(tmp_path)
-    monkeypatch.setattr(paths, "STUDIES", first.studies)
-    rows = [
-        (case, name, "x", "x" if name == "venous" else "") for case in "ab" for name in MODALITIES
-    ]
-    registered = {"arterial_native": {"space": "registered"}}
-    own = {"data": sheet_of(tmp_path, *rows), "scenarios": registered}
-    cropped = plan(**own, preprocessing={"crop": {"mask": MASK}})
-    predicted = first.folder / "predictions/nnunet/fold0-seed0/both/a.nii.gz"
-    assert cropped.crop_mask("a") == {"venous": sha256(predicted)}
-    assert cropped.registration_masks("a") == {}
-    check_masks(cropped)
-    options = {"centroid": {"mask": MASK}}
-    aligned = plan(**own, registration={"method": "centroid", "options": options})
-    assert set(aligned.registration_masks("a")) == set(MODALITIES)
-    for changes in (
-        {"preprocessing": {"crop": {"mask": MASK | {"method": "vnet"}}}},
-        {
-            "registration": {
-                "method": "centroid",
-                "options": {"centroid": {"mask": MASK | {"seed": 7}}},
-            }
-        },
-    ):
-        with pytest.raises(UserError, match=r"has no (method|seed) "):
-            check_masks(plan(**own, **changes))
+def test_masks_of_another_study_are_inputs_from_every_fold_of_it():
+    found = plan(study="mpct_fll")
+    region = Path("results/studies/liver_region-smoke")
+    predicted = [region / f"predictions/nnunet/fold{fold}-seed0/venous" for fold in range(2)]
+    assert found.crop_masks() == [region / "splits.json", *predicted]
+    assert found.registration_masks() == []
+    assert plan(study="mpct_fll_oracle").crop_masks() == []
+    files = [str(file) for file, _ in found.settings_files()]
+    assert "results/studies/liver_region-smoke/settings.yaml" in files
+    assert "results/data/phantom_liver-smoke/settings.yaml" in files
 
 
 def test_wildcards_are_taken_by_the_names_of_the_parameters():

@@ -42,23 +42,34 @@ def test_the_ablation_is_shown_as_ticks(lesions):
     assert [number for number in ticks if number] == [1, 2, 3, 4]
 
 
-def test_the_report_says_that_the_liver_is_the_true_one(lesions):
-    page = (lesions / "report/index.html").read_text(encoding="utf-8")
-    assert "inside the true liver" in page
-    assert "Labels of test cases were used to crop the images" in page
-    assert "How is the liver found?" in page
-
-
-def test_the_region_study_looks_in_the_liver_that_a_network_found_in_patients_new_to_it(workspace):
-    workspace.snakemake("--config", "study=liver_region", "preset=smoke")
-    workspace.snakemake(
-        "--until", "preprocess", "--config", "study=mpct_fll_region", "preset=smoke"
-    )
+def test_one_command_finds_the_liver_first_in_patients_new_to_the_network(workspace, lesions):
     studies = workspace.folder / "results/studies"
     folds = read_json(studies / "liver_region-smoke/splits.json")["folds"]
-    prepared = list(studies.glob("mpct_fll_region-smoke/preprocessed/*/patient*.json"))
+    prepared = list(lesions.glob("preprocessed/*/patient*.json"))
     assert prepared
     for path in prepared:
         mask = read_json(path)["details"]["mask"]
         assert mask["study"] == "liver_region-smoke"
         assert path.stem in folds[mask["fold"]]["test"]
+
+
+def test_the_report_says_how_the_liver_was_found(workspace, lesions):
+    page = (lesions / "report/index.html").read_text(encoding="utf-8")
+    assert "predicted by study liver_region-smoke, by models that had not seen the patient" in page
+    assert "Labels of test cases were used" not in page
+    assert "How is the liver found?" in page
+
+
+def test_nothing_is_left_to_do_after_the_one_command(workspace, lesions):
+    again = workspace.snakemake("-n", "--config", "study=mpct_fll", "preset=smoke")
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_the_oracle_is_told_where_the_liver_is_and_the_report_says_so(workspace, lesions):
+    workspace.snakemake(
+        "--until", "preprocess", "--config", "study=mpct_fll_oracle", "preset=smoke"
+    )
+    prepared = workspace.folder / "results/studies/mpct_fll_oracle-smoke/preprocessed"
+    masks = [read_json(path)["details"]["mask"] for path in prepared.glob("*/patient*.json")]
+    assert masks
+    assert all(mask == {"uses_label": True, "values": [1, 2]} for mask in masks)

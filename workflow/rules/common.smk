@@ -7,7 +7,9 @@ from snakemake.exceptions import WorkflowError
 
 from remodal.errors import RemodalError
 from remodal.results import paths
-from remodal.run.check import check_masks, check_names
+from remodal.results.rule_names import module_of
+from remodal.run.check import check_names
+from remodal.run.needed import ask_as_profile, config_of
 from remodal.run.plan import plan_of, taking_wildcards
 from remodal.settings.composition import compose, write_settings
 from remodal.sharing.adoption import adopt_pulled
@@ -22,7 +24,6 @@ try:
     PLAN = plan_of(SETTINGS)
     if workflow.is_main_process:
         check_names(SETTINGS)
-        check_masks(PLAN)
         require_enough_patients(SETTINGS, PLAN.cases.values())
         require_possible_recipes(SETTINGS, PLAN.cases.values())
         print(adopt_pulled(), end="", file=sys.stderr)

@@ -26,6 +26,7 @@ rule preprocess:
     input:
         fingerprints=PLAN.fingerprints(),
         record=paths.registered_folder(PLAN.data, "{case}") / "registration.json",
+        masks=PLAN.crop_masks(),
     output:
         PLAN.preprocessed_files(STUDY, "{case}"),
     log:
@@ -40,7 +41,6 @@ rule preprocess:
         fingerprints=PLAN.fingerprint_options(),
         output=str(paths.preprocessed_folder(STUDY)),
         studies=paths.STUDIES,
-        masks=taking_wildcards(PLAN.crop_mask),
         quarantine=PLAN.quarantine_option,
         depends_on=PLAN.depends_on("preprocess"),
     shell:

@@ -6,6 +6,7 @@
 rule register:
     input:
         records=taking_wildcards(PLAN.converted_records),
+        masks=PLAN.registration_masks(),
     output:
         images=PLAN.registered_images(REGISTERED),
         record=REGISTERED / "registration.json",
@@ -23,7 +24,6 @@ rule register:
         case=taking_wildcards(PLAN.case_options),
         folder=subpath(output.record, parent=True),
         studies=paths.STUDIES,
-        masks=taking_wildcards(PLAN.registration_masks),
         quarantine=PLAN.quarantine_option,
         depends_on=PLAN.depends_on("register"),
     shell:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from remodal.errors import UserError
+from remodal.results.rule_names import stage_of
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class _Heard(logging.Filter):
     def submissions(self) -> list[Submission]:
         """What was heard, without jobs that stay here: a dry run does not tell them apart."""
         here = local_rules(Path("workflow/rules"))
-        sent = [one for one in self.alone if one.shellcmd and one.rule_name not in here]
+        sent = [one for one in self.alone if one.shellcmd and stage_of(one.rule_name) not in here]
         return [
             *(Submission(one.rule_name, (_job(one.rule_name, one),)) for one in sent),
             *(
@@ -125,7 +126,7 @@ def _job(stage: str, planned: Any) -> PlannedJob:
     """A job from Snakemake's own, or from its log record: both give these fields the same names."""
     asked = dict(planned.resources.items())
     return PlannedJob(
-        stage,
+        stage_of(stage),
         _number(asked, "mem_mb"),
         _number(asked, "runtime"),
         str(asked.get("slurm_partition", "")),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from remodal.cluster.slurm import SlurmJob, jobs_of_folder
+from remodal.results.rule_names import stage_of
 
 #: Reasons for which a job would wait for ever: its request must change, or someone must release it.
 _FOR_EVER = re.compile(r"^Partition\w+Limit$|PerJob|^Bad|^Invalid|^JobHeld")
@@ -39,4 +40,4 @@ def describe_queue(jobs: Iterable[SlurmJob]) -> list[str]:
 
 def _stage(what: str) -> str:
     """Rule or group of a job, from the comment that the executor gives it."""
-    return re.sub(r"^(rule|group)_", "", what.partition("_wildcards_")[0])
+    return stage_of(re.sub(r"^(rule|group)_", "", what.partition("_wildcards_")[0]))

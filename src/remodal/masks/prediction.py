@@ -1,9 +1,6 @@
-"""Which prediction of another study may be a case's mask: one by a model that never saw the case.
+"""Which prediction of another study may be a case's mask: by a model that never saw the case."""
 
-Light (standard library and JSON files), since the Snakefile asks for the state of each case's mask.
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -72,22 +69,6 @@ def find_prediction(mask: MaskSettings, case: str, studies: Path) -> Prediction:
         return _without(f"not predicted in study {mask.study} ({why})", values, origin)
     path = prediction_file(folder, case)
     return Prediction(path, "", values, origin | {"sha256": predicted["cases"][case]})
-
-
-def mask_states(
-    mask: MaskSettings | None, case: str, modalities: Iterable[str], studies: Path
-) -> dict[str, str]:
-    """What the masks of a case's images contain: a digest for each, or why there is none.
-
-    Empty if no mask is wanted, or if it comes from the case's own label, which is an input.
-
-    Raises:
-        UserError: as `find_prediction`.
-    """
-    if mask is None or mask.label:
-        return {}
-    found = {name: find_prediction(mask.of(name), case, studies) for name in modalities}
-    return {name: one.origin.get("sha256", one.reason) for name, one in found.items()}
 
 
 def _without(reason: str, values: tuple[int, ...], origin: Mapping[str, Any]) -> Prediction:

@@ -16,7 +16,6 @@ from remodal.methods import (
     require_method,
 )
 from remodal.registration.ways import check_registration
-from remodal.run.plan import Plan
 from remodal.settings import MethodSettings, Settings
 from remodal.settings.composition import write_settings
 from remodal.splits.completeness import lacking, require_enough_patients
@@ -69,17 +68,6 @@ def check_study(settings: Settings) -> str:
 def _patch_of(name: str, method: MethodSettings) -> str:
     """The setting that holds a method's patch."""
     return f"methods.{name}.recipe.patch" if "patch" in method.recipe else "recipe.patch"
-
-
-def check_masks(plan: Plan) -> None:
-    """Check that another study has predicted the masks that register or crop this study's cases.
-
-    Raises:
-        UserError: it was not run, or none of its models may make the mask of a case.
-    """
-    for case in plan.cases:
-        plan.registration_masks(case)
-        plan.crop_mask(case)
 
 
 def check_names(settings: Settings) -> None:

@@ -13,11 +13,10 @@ from remodal.intake.datasets import CaseSource, cases_of
 from remodal.intake.label_source import LabelSource
 from remodal.intake.simulation import Simulation, simulation_of
 from remodal.intake.source_index import read_index, source_state
-from remodal.masks.prediction import mask_states
-from remodal.registration.ways import mask_of, masked_images
 from remodal.results import paths
 from remodal.results.paths import Training
-from remodal.settings import Settings
+from remodal.run.needed import crop_masks, needed_studies, registration_masks
+from remodal.settings import MaskSettings, Settings
 from remodal.settings.names import label_name
 from remodal.settings.stages import depends_on
 
@@ -32,10 +31,12 @@ def plan_of(settings: Settings) -> "Plan":
     """The plan of a study.
 
     Raises:
-        UserError: an unknown data source, or something wrong with its cases or their index.
+        UserError: an unknown data source, something wrong with its cases or their index, or with
+            the studies that predict its masks.
     """
     cases = {case.case: case for case in cases_of(settings)}
-    return Plan(settings, cases, simulation_of(settings), read_index(settings.data.sheet))
+    index = read_index(settings.data.sheet)
+    return Plan(settings, cases, simulation_of(settings), index, needed_studies(settings))
 
 
 def taking_wildcards(function: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -60,12 +61,14 @@ class Plan:
         cases: where each case comes from, by its name.
         simulation: how the cases are made; None: they are not simulated.
         index: digest of each indexed source.
+        needed: settings of the studies that predict its masks, by the names of their folders.
     """
 
     settings: Settings
     cases: Mapping[str, CaseSource]
     simulation: Simulation | None
     index: Mapping[str, str]
+    needed: Mapping[str, Settings]
 
     @property
     def study(self) -> Path:
@@ -76,6 +79,17 @@ class Plan:
     def data(self) -> Path:
         """Folder of its data set."""
         return paths.data_folder(self.settings.data_id)
+
+    def settings_files(self) -> list[tuple[Path, Settings]]:
+        """Where the stages of this study, and of those that it needs, read their settings."""
+        return [
+            (paths.settings_file(folder), settings)
+            for settings in (self.settings, *self.needed.values())
+            for folder in (
+                paths.data_folder(settings.data_id),
+                paths.study_folder(settings.study_id),
+            )
+        ]
 
     # All jobs.
 
@@ -156,12 +170,24 @@ class Plan:
         """Names of the label files that a registered case has."""
         return [label_name(modality) for modality in self.settings.labels]
 
-    def registration_masks(self, case: str) -> dict[str, str]:
-        """State of the masks that a case is registered by; those of another study are no inputs."""
-        registration = self.settings.registration
-        masked = masked_images(registration, self.cases[case].images)
-        images = map(self.settings.data.original, masked)
-        return mask_states(mask_of(registration), case, images, paths.STUDIES)
+    def registration_masks(self) -> list[Path]:
+        """What holds the masks that cases are registered by, if other studies predict them."""
+        return self._predicted(registration_masks(self.settings))
+
+    def _predicted(self, masks: Sequence[MaskSettings]) -> list[Path]:
+        """Splits and predictions that masks are taken from.
+
+        All folds', as nobody knows yet which of them tests a case.
+        """
+        found = []
+        for one in masks:
+            study = paths.study_folder(one.study)
+            found += [paths.splits_file(study)]
+            found += [
+                paths.prediction_folder(study, Training(one.method, fold, one.seed), one.scenario)
+                for fold in range(self.needed[one.study].splits.fold_count)
+            ]
+        return list(dict.fromkeys(found))
 
     def registered_images(self, folder: Path) -> list[Path]:
         """The images and labels of a registered case, in its folder."""
@@ -186,11 +212,9 @@ class Plan:
         """Numbers of the folds."""
         return range(self.settings.splits.fold_count)
 
-    def crop_mask(self, case: str) -> dict[str, str]:
-        """State of the mask that a case is cropped to, as `registration_masks`."""
-        reference = self.settings.registration.reference(self.cases[case].images)
-        mask = self.settings.preprocessing.crop.mask
-        return mask_states(mask, case, [reference], paths.STUDIES)
+    def crop_masks(self) -> list[Path]:
+        """What holds the masks that cases are cropped to, as `registration_masks`."""
+        return self._predicted(crop_masks(self.settings))
 
     def fingerprints(self) -> list[Path]:
         """Fingerprints that preparation needs: none if it is the same in every fold."""

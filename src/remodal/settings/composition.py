@@ -104,7 +104,8 @@ def compose(
     content = study
     for layer in (preset, of_preset, config):
         content = merge(_without_recipe(content, layer.get("recipe") or {}), layer)
-    return validated(_left(content), f"study `{config['study']}`, preset `{config['preset']}`")
+    content = _with_preset(_left(content), str(config["preset"]))
+    return validated(content, f"study `{config['study']}`, preset `{config['preset']}`")
 
 
 def _left(content: dict[str, Any], section: type[Section] = Settings) -> dict[str, Any]:
@@ -119,6 +120,17 @@ def _left(content: dict[str, Any], section: type[Section] = Settings) -> dict[st
         elif isinstance(kind, type) and issubclass(kind, Section):
             left[name] = _left(value, kind)
     return left
+
+
+def _with_preset(content: Any, preset: str) -> Any:
+    """The content with the preset's name wherever a text says `{preset}`."""
+    if isinstance(content, str):
+        return content.replace("{preset}", preset)
+    if isinstance(content, list):
+        return [_with_preset(part, preset) for part in content]
+    if isinstance(content, dict):
+        return {key: _with_preset(part, preset) for key, part in content.items()}
+    return content
 
 
 def _without_recipe(content: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,156 @@
+"""Studies whose predictions another study needs: found, checked, and run by the same Snakemake.
+
+Snakemake takes each of them as a module, whose rules are named after the study and the stage. What
+a profile asks for by the name of a rule holds for the rules of modules too.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from remodal.errors import UserError
+from remodal.registration.ways import mask_of, masked_images
+from remodal.results.rule_names import MARK
+from remodal.settings import MaskSettings, Settings
+from remodal.settings.composition import compose
+
+
+def needed_studies(settings: Settings, folder: Path = Path("config")) -> dict[str, Settings]:
+    """The studies that predict the masks of this one, by the names of their folders.
+
+    Those that predict their masks are among them. All run on the same machine, as strictly as this
+    one.
+
+    Args:
+        settings: of the study.
+        folder: holds `studies/` and `presets/`.
+
+    Raises:
+        UserError: no such study, one that has no such method, scenario, seed or class, one that
+            does not test each case, or one whose data set this study fills itself.
+    """
+    found: dict[str, Settings] = {}
+    todo = [settings]
+    while todo:
+        study = todo.pop()
+        for mask in [*registration_masks(study), *crop_masks(study)]:
+            if mask.study == settings.study_id:
+                raise UserError("a study cannot predict its own masks", where=f"study {mask.study}")
+            if mask.study not in found:
+                found[mask.study] = _composed(mask.study, study, folder)
+                todo.append(found[mask.study])
+            _require_whole(mask, found[mask.study], study)
+    return found
+
+
+def registration_masks(settings: Settings) -> list[MaskSettings]:
+    """The masks, predicted by other studies, that a study registers its images by."""
+    registration = settings.registration
+    masked = masked_images(registration, settings.data.modalities)
+    return _predicted(mask_of(registration), map(settings.data.original, masked))
+
+
+def crop_masks(settings: Settings) -> list[MaskSettings]:
+    """The masks, predicted by other studies, that a study may crop its images by.
+
+    A case is cropped by that of its fixed image or, if it lacks that one, of another.
+    """
+    return _predicted(settings.preprocessing.crop.mask, settings.data.originals)
+
+
+def _predicted(mask: MaskSettings | None, images: Iterable[str]) -> list[MaskSettings]:
+    if mask is None or not mask.study:
+        return []
+    found: list[MaskSettings] = []
+    for one in map(mask.of, images):
+        if one not in found:
+            found.append(one)
+    return found
+
+
+def config_of(settings: Settings) -> dict[str, Any]:
+    """What Snakemake's `config` holds for a study that another one needs."""
+    compute = settings.compute.model_dump(mode="json", exclude={"first"})
+    return {
+        **{"study": settings.study, "preset": settings.preset},
+        **{"strict": settings.strict, "compute": compute},
+    }
+
+
+def ask_as_profile(module: str, resources: Any, groups: Any) -> None:
+    """Let what a profile says of a rule hold for the same rule of a module.
+
+    Groups of a module are its own: jobs of two studies in one group could wait for each other.
+
+    Args:
+        module: as `module_of`.
+        resources: Snakemake's settings of resources, which are changed.
+        groups: its settings of groups, which are changed too.
+    """
+    for section, key in ((resources, "overwrite_resources"), (resources, "overwrite_threads")):
+        setattr(section, key, _doubled(getattr(section, key), module))
+    named = _doubled(groups.overwrite_groups, module)
+    groups.overwrite_groups = {
+        rule: f"{module}{group}" if rule.startswith(module) and MARK not in group else group
+        for rule, group in named.items()
+    }
+    groups.group_components = _doubled(groups.group_components, module)
+    for parsed in ("_parsed_overwrite_resources", "_parsed_overwrite_threads"):
+        vars(resources).pop(parsed, None)
+
+
+def _doubled(asked: Mapping[str, Any], module: str) -> dict[str, Any]:
+    of_module = {f"{module}{name}": what for name, what in asked.items() if MARK not in name}
+    return of_module | dict(asked)
+
+
+def _composed(study: str, settings: Settings, folder: Path) -> Settings:
+    """Settings of a needed study.
+
+    Raises:
+        UserError: no such study or preset, or a wrong key.
+    """
+    name, _, preset = study.rpartition("-")
+    own = config_of(settings) | {"study": name, "preset": preset}
+    try:
+        return compose(own, folder)
+    except UserError as error:
+        raise UserError(
+            f"study {study} makes the masks of this one, but: {error}", where=settings.study_id
+        ) from error
+
+
+def _require_whole(mask: MaskSettings, needed: Settings, settings: Settings) -> None:
+    """Require that a study predicts a mask, of every case.
+
+    Raises:
+        UserError: it does not.
+    """
+    where = f"study {mask.study}"
+    scenarios = needed.scenarios_of(mask.method) if mask.method in needed.methods else []
+    classes = list(needed.data.classes)
+    for what, names, among in (
+        ("method", [mask.method], list(needed.methods)),
+        ("scenario", [mask.scenario], scenarios),
+        ("seed", [mask.seed], needed.seeds),
+        ("class", mask.classes, classes),
+    ):
+        for name in names:
+            if name not in among:
+                known = ", ".join(map(str, among))
+                raise UserError(f"has no {what} `{name}`", where=where, expected=f"one of {known}")
+    if needed.data_id == settings.data_id:
+        raise UserError(
+            f"fills the data set `{needed.data.name}`, as the study that needs its masks does",
+            where=where,
+            expected="a data set of its own",
+            remedy="give it another data.name",
+        )
+    if needed.splits.scheme == "holdout":
+        raise UserError(
+            "tests some of the cases only, but a mask is made by a model that did not train on "
+            "the patient",
+            where=where,
+            expected="a study in which each case is tested once",
+            remedy="set its splits.scheme to `kfold`",
+        )
