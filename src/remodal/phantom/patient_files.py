@@ -3,6 +3,7 @@
 ```
 <output>/arterial, venous         folders of DICOM slices, or .nii.gz files, as the layout says
 <output>/label.dcm or .nii.gz     the annotation of the venous image: 1 liver, 2 tumour
+<output>/label-arterial...        that of the arterial image, if one is wanted
 <output>/truth/displacement.mha   breathing (see breathing.write_displacement), tests only
 <output>/truth/liver.nii.gz       liver with its tumours on the venous grid, tests only
 <output>/record.json
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from remodal.geometry.volume import Volume
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.datasets import phantom as cohort
 from remodal.intake.datasets.phantom import Layout, PhantomOptions
 from remodal.intake.nifti import write_volume
@@ -126,11 +127,10 @@ def paint_lesions(
 def write_patient(painted: Painted, settings: PhantomOptions, index: int, output: Path) -> Record:
     """Scan a painted patient in both phases and write everything of the layout above."""
     output = Path(output)
-    canvas, scan = painted.canvas, painted.scan
     case = cohort.case_name(index)
     rng = stream(settings, index, "examination")
-    # The number of cases is left out, so that a patient stays the same when others are added.
-    origin = settings.model_dump_json(exclude={"cases"})
+    # What is left out leaves a patient the same: other patients, and who annotates which image.
+    origin = settings.model_dump_json(exclude={"cases", "annotated"})
     identity = f"{painted.facts['source']} {index} {origin}"
     examination = draw_examination(identity, case, index, rng)
     # Late arterial and portal venous phase, in seconds after the start of the injection.
@@ -141,7 +141,7 @@ def write_patient(painted: Painted, settings: PhantomOptions, index: int, output
     layout = cohort.layout_of(settings, index)
     placement = draw_placement(layout.askew, stream(settings, index, "placement"))
     _remove_other_layouts(output, layout)
-    hashes, images, slices = {}, {}, []
+    hashes, images, slices = {}, {}, {}
     for modality in cohort.MODALITIES:
         volume = _scan_phase(painted, modality, stream(settings, index, f"{modality} noise"))
         images[modality] = placement.stored(volume, getattr(layout, modality).axes)
@@ -150,19 +150,22 @@ def write_patient(painted: Painted, settings: PhantomOptions, index: int, output
             write_volume(path, images[modality])
             hashes[modality] = sha256(path)
         else:
-            slices, hashes[modality] = write_series(
+            slices[modality], hashes[modality] = write_series(
                 path, images[modality], examination, series[modality]
             )
-    liver, labels = (
-        placement.stored(Volume(array, scan.venous), layout.venous.axes)
-        for array in _annotation(canvas, scan)
-    )
-    if layout.venous.suffix:
-        write_volume(output / layout.label, labels)
-    else:
-        write_segmentation(output / layout.label, labels.array, slices, examination)
+    labels = {
+        modality: placement.stored(_annotation(painted, modality), getattr(layout, modality).axes)
+        for modality in dict.fromkeys(("venous", *settings.annotated))
+    }
+    for modality in settings.annotated:
+        path = output / layout.label_of(modality)
+        if modality in slices:
+            write_segmentation(path, labels[modality].array, slices[modality], examination)
+        else:
+            write_volume(path, labels[modality])
     write_displacement(output / "truth" / "displacement.mha", painted.breathing, placement)
-    write_volume(output / "truth" / "liver.nii.gz", liver)
+    liver = (labels["venous"].array > 0).astype(np.uint8)
+    write_volume(output / "truth" / "liver.nii.gz", labels["venous"].with_array(liver))
     record = Record(
         case=case,
         stage="simulate",
@@ -181,14 +184,22 @@ def write_patient(painted: Painted, settings: PhantomOptions, index: int, output
 
 def _remove_other_layouts(output: Path, layout: Layout) -> None:
     """Remove images and label of a patient who was written here before in another layout."""
-    kept = {layout.label, *(layout.file_of(modality) for modality in cohort.MODALITIES)}
+    kept = _files_of(layout)
     for other in cohort.LAYOUTS.values():
-        for name in {other.label, *(other.file_of(m) for m in cohort.MODALITIES)} - kept:
+        for name in _files_of(other) - kept:
             path = output / name
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _files_of(layout: Layout) -> set[str]:
+    return {
+        name(modality)
+        for modality in cohort.MODALITIES
+        for name in (layout.file_of, layout.label_of)
+    }
 
 
 def _as_scanned(facts: dict, placement: Placement) -> dict:
@@ -203,21 +214,28 @@ def _as_scanned(facts: dict, placement: Placement) -> dict:
 
 def _scan_phase(painted: Painted, modality: str, rng: np.random.Generator) -> Volume:
     canvas = painted.canvas
-    geometry = getattr(painted.scan, modality)
-    back = painted.breathing.inverse() if modality == "arterial" else None
+    geometry, back = _place(painted, modality)
     hu = acquire(getattr(canvas, modality), canvas, geometry, back)
     noise = correlated_noise(geometry, rng)
     noise *= painted.noise * noise_profile(geometry, painted.trunk[:2], painted.trunk[2])
     return scanned(hu, noise, geometry)
 
 
-def _annotation(canvas: Canvas, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
-    """Liver (with tumours) and label map (1 liver, 2 tumour) on the venous grid, uint8."""
-    tumour = acquire(canvas.tumour, canvas, scan.venous)
-    liver = acquire(np.maximum(canvas.liver, canvas.tumour), canvas, scan.venous)
+def _place(painted: Painted, modality: str) -> tuple[Geometry, Displacement | None]:
+    """Grid of a series, and where its tissue lies in the patient as painted (see `acquire`)."""
+    back = painted.breathing.inverse() if modality == "arterial" else None
+    return getattr(painted.scan, modality), back
+
+
+def _annotation(painted: Painted, modality: str) -> Volume:
+    """Label map of an image, on its grid: 1 liver, 2 tumour, uint8."""
+    canvas = painted.canvas
+    geometry, back = _place(painted, modality)
+    tumour = acquire(canvas.tumour, canvas, geometry, back)
+    liver = acquire(np.maximum(canvas.liver, canvas.tumour), canvas, geometry, back)
     # Even on a grid too coarse for any of the lesions, the most visible one is annotated.
     tumour = (tumour > 0) & (tumour >= min(_LEAST_SHARE, 0.8 * float(tumour.max())))
     liver = (liver >= _LEAST_SHARE) | tumour
     labels = liver.astype(np.uint8)
     labels[tumour] = 2
-    return liver.astype(np.uint8), labels
+    return Volume(labels, geometry)

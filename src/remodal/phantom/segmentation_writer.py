@@ -18,7 +18,7 @@ def write_segmentation(
     """Write labels as a DICOM SEG (binary) on a CT series: segment 1 liver, segment 2 tumour.
 
     Args:
-        path: file to write.
+        path: file to write; its name tells several SEGs of one examination apart.
         labels: uint8 (z, y, x): 0 background, 1 liver without its tumours, 2 tumour.
         images: the series' slices in the same order.
         examination: the study.
@@ -47,9 +47,9 @@ def write_segmentation(
         pixel_array=labels,
         segmentation_type="BINARY",
         segment_descriptions=descriptions,
-        series_instance_uid=examination.uid("series", "label"),
+        series_instance_uid=examination.uid("series", path.stem),
         series_number=100,
-        sop_instance_uid=examination.uid("label"),
+        sop_instance_uid=examination.uid(path.stem),
         instance_number=1,
         manufacturer=EQUIPMENT["Manufacturer"],
         manufacturer_model_name=EQUIPMENT["ManufacturerModelName"],

@@ -24,7 +24,7 @@ LESION_TYPES = get_args(LesionType)
 """The five types of the MPCT-FLLs data set; all lesions of a patient are of one type."""
 
 MODALITIES = ("arterial", "venous")
-"""The two series of a patient; the lesions are drawn on the last."""
+"""The two series of a patient, in the order of the injection's phases."""
 
 
 class Stored(NamedTuple):
@@ -58,10 +58,10 @@ class Layout:
         """Name of an image's file or folder."""
         return modality + getattr(self, modality).suffix
 
-    @property
-    def label(self) -> str:
-        """Name of the label's file: DICOM SEG on a DICOM series, otherwise the image's format."""
-        return "label" + (self.venous.suffix or ".dcm")
+    def label_of(self, modality: str) -> str:
+        """Name of a label's file: DICOM SEG on a DICOM series, otherwise the image's format."""
+        name = "label" if modality == MODALITIES[-1] else f"label-{modality}"
+        return name + (getattr(self, modality).suffix or ".dcm")
 
 
 LAYOUTS = {
@@ -109,6 +109,11 @@ class PhantomOptions(Section):
         "(`oblique` and `sagittal`: of a patient who lies askew), `nifti`: oblique files in RAS, "
         "`mixed`: the arterial phase as a file in LAS, the venous one as axial DICOM.",
     )
+    annotated: list[Literal["arterial", "venous"]] = Field(
+        ["venous"],
+        min_length=1,
+        description="Images that an annotation (1 liver, 2 tumour) is drawn on, each for itself.",
+    )
     seed: int = Field(2021, ge=0, description="Seed of the whole data set.")
 
     @model_validator(mode="after")
@@ -152,7 +157,11 @@ def _case(settings: "Settings", options: PhantomOptions, index: int) -> CaseSour
         patient=case,
         group=lesion_type(options, index),
         images={modality: root / layout.file_of(modality) for modality in settings.data.modalities},
-        labels={MODALITIES[-1]: LabelSource((root / layout.label,))},
+        labels={
+            modality: LabelSource((root / layout.label_of(modality),))
+            for modality in options.annotated
+            if modality in settings.data.modalities
+        },
     )
 
 
