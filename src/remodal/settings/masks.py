@@ -20,7 +20,8 @@ class MaskSettings(Section):
         "",
         pattern=r"^[A-Za-z0-9_{}-]*$",
         description="Or the folder of a study whose predictions are the mask, such as "
-        "`liver_region-paper`. A case's is that of a model that did not train on its patient.",
+        "`liver_region-{preset}`: `{preset}`, here as in any text, is the preset of the run. That "
+        "study runs first. A case's mask is that of a model that did not train on its patient.",
     )
     method: str = Field("", description="Method of that study.")
     scenario: str = Field("", description="Scenario of that study.")
