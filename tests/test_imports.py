@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cluster": {"process", "results", "settings"},
     "intake": {"geometry", "process", "results", "settings"},
     "splits": {"intake", "results", "settings"},
+    "scan": {"geometry", "intake", "process", "results", "settings"},
     "masks": {"geometry", "intake", "results", "settings"},
     "registration": {"geometry", "intake", "masks", "process", "results", "settings"},
     "phantom": {"geometry", "intake", "results", "settings"},

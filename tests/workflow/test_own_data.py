@@ -8,6 +8,7 @@ stage of ours raises.
 import csv
 import locale
 import re
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -62,6 +63,7 @@ def write_scan(made, path):
         place = made.TransformIndexToPhysicalPoint((0, 0, number))
         values = {
             "0008|0060": "CT",
+            "0008|103e": path.name,
             "0020|000d": study,
             "0020|000e": series,
             "0020|0052": frame,
@@ -100,6 +102,7 @@ def write_sheet(folder, name, of_page):
     """The page's sheet with more cases below, and everything that it names."""
     rows = list(csv.DictReader(of_page, dialect="excel-tab"))
     write_scans(folder, rows)
+    shutil.copytree(folder / "scans/c004", folder / "export")
     extra = []
     for seed, spoil in enumerate(BAD):
         good_case(folder / "scans" / spoil.__name__, seed)
@@ -134,6 +137,7 @@ def walk(tmp_path_factory):
 def test_every_command_of_the_page_does_what_it_says(walk):
     codes = {name: done.returncode for name, done in walk.said.items()}
     assert codes == {
+        "remodal scan": 0,
         "remodal settings": 0,
         "remodal check": 3,  # not every file can be used
         "remodal index": 0,

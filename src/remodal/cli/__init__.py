@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from remodal.cli import sharing, stages, study
+from remodal.cli import own_data, sharing, stages, study
 from remodal.errors import ExitCode, RemodalError, ran_out_of_memory
 from remodal.process import memory
 from remodal.process.stage_log import peak_megabytes, stage_log
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for panel, part in (
+    ("Your own data", own_data),
     ("Studies and patients", study),
     ("Stages, as the workflow calls them", stages),
     ("Sharing", sharing),

@@ -6,6 +6,7 @@ as many slices.
 
 from collections import defaultdict
 from itertools import pairwise
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,20 @@ from remodal.intake.slices import Slice
 
 # Two series are mixed if adjacent slices differ this many times more than next-but-one slices.
 _ALTERNATE = 1.1
+
+
+class Placed(Protocol):
+    """What is looked at of a slice; see `Slice`."""
+
+    rows: int | None
+    columns: int | None
+    spacing: tuple[float, ...] | None
+    orientation: tuple[float, ...] | None
+    position: tuple[float, ...] | None
+    traits: dict[str, str]
+
+
+AnySlice = TypeVar("AnySlice", bound=Placed)
 
 
 def told_apart(slices: list[Slice]) -> list[list[Slice]]:
@@ -29,14 +44,19 @@ def told_apart(slices: list[Slice]) -> list[list[Slice]]:
         return []
     parts = [slices]
     for element in ("size", "orientation", *sorted({key for one in slices for key in one.traits})):
-        parts = [smaller for part in parts for smaller in _parted(part, element)]
+        parts = [smaller for part in parts for smaller in parted(part, element)]
     for part in parts:
         if all(one.orientation is not None for one in part):
             _check_numbers(part)
     return parts
 
 
-def _parted(slices: list[Slice], element: str) -> list[list[Slice]]:
+def parted(slices: list[AnySlice], element: str) -> list[list[AnySlice]]:
+    """Part slices by an element, or by "size" or "orientation", unless the parts are one series.
+
+    They are if the slices lack a place, if one of the parts is a single slice, or if the parts
+    follow one another instead of interleaving.
+    """
     values = defaultdict(list)
     for one in slices:
         values[_value(one, element)].append(one)
@@ -53,7 +73,7 @@ def _parted(slices: list[Slice], element: str) -> list[list[Slice]]:
     return [slices] if apart else parts
 
 
-def _value(one: Slice, element: str) -> object:
+def _value(one: Placed, element: str) -> object:
     if element == "size":
         return one.rows, one.columns, one.spacing
     if element == "orientation":
@@ -61,7 +81,7 @@ def _value(one: Slice, element: str) -> object:
     return one.traits.get(element, "")
 
 
-def _heights(slices: list[Slice]) -> np.ndarray:
+def _heights(slices: list[AnySlice]) -> np.ndarray:
     """Places of slices along the normal of the first, in mm."""
     along, down = np.reshape(slices[0].orientation, (2, 3))
     return np.array([one.position for one in slices]) @ np.cross(along, down)

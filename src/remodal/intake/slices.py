@@ -18,9 +18,9 @@ from remodal.intake.headers import Header, damaged, quiet_pydicom, read_header
 
 # Objects that come with a series but hold no slice of it.
 _NOT_IMAGES = {"SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "REG", "DOC", "AU", "PLAN"}
-# Storage classes of CT, MR, PET and secondary capture (PS3.4 B.5): such a file must hold pixels.
+#: Storage classes of CT, MR, PET and secondary capture (PS3.4 B.5): such a file must hold pixels.
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
-_WITH_PIXELS = {_STORAGE + end for end in ("2", "2.1", "2.2", "4", "4.1", "4.4", "7", "128", "130")}
+WITH_PIXELS = {_STORAGE + end for end in ("2", "2.1", "2.2", "4", "4.1", "4.4", "7", "128", "130")}
 _DICOM_NAMES = (".dcm", ".ima")
 # What tells two series apart where their UIDs are blank.
 _TRAITS = (
@@ -148,7 +148,7 @@ def _read(file: Path, file_number: int, header: Header) -> list[Slice] | str:
     if _NOT_IMAGES & {*words(elements, "Modality")} or "DirectoryRecordSequence" in elements:
         return "DICOM objects without a slice"
     if "Rows" not in elements:
-        if "".join(words(elements, "SOPClassUID")) in ("", *_WITH_PIXELS):
+        if "".join(words(elements, "SOPClassUID")) in ("", *WITH_PIXELS):
             raise damaged()
         return "DICOM objects without a slice"
     try:

@@ -1,0 +1,35 @@
+"""Your own data: from an export of a PACS to a sample sheet."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remodal.cli.arguments import Output
+
+commands = typer.Typer()
+
+
+@commands.command()
+def scan(
+    folder: Annotated[Path, typer.Argument(help="Export of a PACS: any nesting, any names.")],
+    output: Output,
+    modalities: Annotated[
+        str,
+        typer.Option(
+            help="Images to look for: arterial, venous, plain, late, t1, t1ce, t2, flair, or a "
+            "name with a pattern for descriptions, as `t2=haste|t2.*tse`; separated by commas."
+        ),
+    ] = "arterial,venous",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that read; by default one per core.")
+    ] = None,
+) -> None:
+    """Write the sample sheet of an export, to look over; the same command goes on if stopped."""
+    from remodal.scan.modalities import parse_modalities
+    from remodal.scan.scan import scan as scan_export
+
+    wanted = parse_modalities(modalities)
+    for line in scan_export(folder, output, wanted, workers or len(os.sched_getaffinity(0))):
+        typer.echo(line)

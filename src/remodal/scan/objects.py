@@ -1,0 +1,109 @@
+"""What one file of an export is: an image, a label, a report, something else, or broken."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from remodal.errors import BadCase
+from remodal.intake.headers import damaged, quiet_pydicom, read_header
+from remodal.intake.slices import WITH_PIXELS, read_slices
+from remodal.scan.tags import REFERENCES, SCANNED, texts_of
+
+Kind = Literal["image", "label", "object", "directory", "not DICOM", "broken", "unreadable"]
+
+LABELS = ("SEG", "RTSTRUCT")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a file is.
+
+    Attributes:
+        kind: an image, a label (SEG or RTSTRUCT), another DICOM object (such as a dose report), a
+            DICOMDIR, or no use.
+        said: why it is of no use.
+        elements: those of `tags.SCANNED` that it has, as text.
+        positions: of each frame of a multi-frame image, in mm.
+        drawn_on: UIDs of the series and frames of reference that a label names.
+    """
+
+    kind: Kind
+    said: str = ""
+    elements: dict[str, str] = field(default_factory=dict)
+    positions: list[tuple[float, ...]] = field(default_factory=list)
+    drawn_on: list[str] = field(default_factory=list)
+
+
+def look_at(path: str) -> Found:
+    """Read a file's header; whatever is wrong with the file becomes its `said`."""
+    try:
+        return _looked_at(Path(path))
+    except BadCase as error:
+        return Found("broken", error.what)
+    except OSError as error:
+        return Found("unreadable", os.strerror(error.errno) if error.errno else "cannot be read")
+    except Exception as error:
+        # pydicom may raise anything on damaged files.
+        return Found("broken", f"cannot be understood ({type(error).__name__})")
+
+
+def _looked_at(path: Path) -> Found:
+    header = read_header(path, SCANNED)
+    if header is None:
+        return Found("not DICOM")
+    with quiet_pydicom():
+        elements = texts_of(header.elements)
+    if "FileSetID" in elements:
+        return Found("directory")
+    modality = elements.get("Modality", "")
+    if modality in LABELS:
+        return Found("label", elements=elements, drawn_on=_drawn_on(path))
+    if "Rows" not in elements or "Columns" not in elements:
+        if elements.get("SOPClassUID", "") in ("", *WITH_PIXELS):
+            raise damaged()
+        return Found("object", elements=elements)
+    if header.pixels_at is not None:
+        missing = header.pixels_at + header.pixel_bytes - path.stat().st_size
+        if missing > 0:
+            return Found("broken", f"{missing} bytes of its pixels are missing")
+    if elements.get("NumberOfFrames", "1") in ("0", "1"):
+        return Found("image", elements=elements)
+    return _several_frames(path, elements)
+
+
+def _several_frames(path: Path, elements: dict[str, str]) -> Found:
+    try:
+        frames, _ = read_slices([path])
+    except BadCase:  # such as a film, whose frames have no place
+        return Found("image", elements=elements)
+    first = frames[0]
+    for keyword, values in {
+        "ImageOrientationPatient": first.orientation,
+        "PixelSpacing": first.spacing,
+    }.items():
+        if values is not None:
+            elements[keyword] = "\\".join(f"{value:.12g}" for value in values)
+    positions = [one.position for one in frames if one.position is not None]
+    return Found("image", elements=elements, positions=positions)
+
+
+def _drawn_on(path: Path) -> list[str]:
+    """UIDs of the series, then of the frames of reference, that a label refers to."""
+    header = read_header(path, REFERENCES)
+    series, frames = [], []
+    with quiet_pydicom():
+        elements = header.elements
+        for one in elements.get("ReferencedSeriesSequence") or []:
+            series.append(_uid(one, "SeriesInstanceUID"))
+        for frame in elements.get("ReferencedFrameOfReferenceSequence") or []:
+            frames.append(_uid(frame, "FrameOfReferenceUID"))
+            for study in frame.get("RTReferencedStudySequence") or []:
+                for one in study.get("RTReferencedSeriesSequence") or []:
+                    series.append(_uid(one, "SeriesInstanceUID"))
+        frames.append(_uid(elements, "FrameOfReferenceUID"))
+    return [uid for uid in dict.fromkeys([*series, *frames]) if uid]
+
+
+def _uid(elements: Any, keyword: str) -> str:
+    return str(elements.get(keyword) or "")

@@ -1,0 +1,120 @@
+"""Write what a scan found: the sample sheet, links to each image's files, and all choices."""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from remodal.results.files import explain, write_text
+from remodal.scan.choosing import Choice
+from remodal.settings.names import label_name
+
+_COLUMNS = ("case", "modality", "path", "label", "label_on", "group", "patient")
+_CHOICES = (
+    *("case", "modality", "sureness", "taken", "why", "series", "slices", "spacing", "files"),
+    *("description",),
+)
+_HEAD = """\
+# Made by `remodal scan`. Look it over beside the contact sheet, mend it, and name it in your study:
+# `data: {source: sheet, sheet: ...}`. A line that begins with `#` is left out; take the `#` away if
+# the image is the right one. Paths lead to links to the scanner's files, one folder per image.
+"""
+
+
+def write_sheet(
+    output: Path, folder: Path, cases: Mapping[str, Sequence[Choice]], patients: Mapping[str, str]
+) -> Path:
+    """Write the sample sheet, and a folder of links for each image and label in it.
+
+    Images of low sureness are in the sheet as comments, with the reason. A sheet that was edited
+    since the last scan is not touched: the new one is written beside it.
+
+    Args:
+        output: the sheet.
+        folder: folder of the scan's files, which gets `images`, replaced as a whole.
+        cases: what became of the volumes of each case.
+        patients: pseudonym of each case's patient.
+
+    Returns:
+        The sheet that was written.
+
+    Raises:
+        EnvironmentProblem: something cannot be written.
+    """
+    images = folder / "images"
+    lines = [_HEAD + "\t".join(_COLUMNS)]
+    try:
+        if images.exists():
+            shutil.rmtree(images)
+        for case, choices in cases.items():
+            for choice in sorted(choices, key=lambda one: one.verdict.name):
+                if choice.taken:
+                    linked, label = _link(images / case, choice)
+                    lines += _lines(case, patients[case], choice, linked, label)
+    except OSError as error:
+        raise explain(error, images) from error
+    text, last = "\n".join(lines) + "\n", folder / "sheet.tsv"
+    if output.exists() and not (last.exists() and output.read_bytes() == last.read_bytes()):
+        output = output.with_suffix(f".new{output.suffix}")
+    write_text(output, text)
+    write_text(last, text)
+    return output
+
+
+def _lines(
+    case: str, patient: str, choice: Choice, path: Path, label: Path | None
+) -> Iterable[str]:
+    modality = choice.verdict.name
+    cells = [case, modality, str(path), str(label or ""), modality if label else "", "", patient]
+    line = "\t".join(cells)
+    if choice.verdict.sureness == "low":
+        yield f"# not sure: {'; '.join(choice.verdict.reasons)}"
+        yield f"#{line}"
+    else:
+        yield line
+
+
+def _link(folder: Path, choice: Choice) -> tuple[Path, Path | None]:
+    """Link a volume's files in the order of its slices, and its label beside them."""
+    image = folder / choice.verdict.name
+    image.mkdir(parents=True)
+    for number, file in enumerate(choice.volume.files, 1):
+        (image / f"{number:05d}.dcm").symlink_to(os.path.abspath(file))
+    if not choice.label:
+        return image, None
+    label = folder / f"{label_name(choice.verdict.name)}.dcm"
+    label.symlink_to(os.path.abspath(choice.label))
+    return image, label
+
+
+def write_choices(output: Path, cases: Mapping[str, Sequence[Choice]]) -> None:
+    """Write what became of every volume, one line each, with the reason."""
+    lines = ["\t".join(_CHOICES)]
+    for case, choices in cases.items():
+        for choice in choices:
+            lines.append("\t".join(map(cell, _described(case, choice))))
+    write_text(output, "\n".join(lines) + "\n")
+
+
+def _described(case: str, choice: Choice) -> tuple[str, ...]:
+    volume, verdict = choice.volume, choice.verdict
+    spacing = volume.geometry.spacing if volume.geometry else ()
+    reasons = [choice.said, *verdict.reasons, *volume.notes]
+    return (
+        case,
+        verdict.name,
+        verdict.sureness if verdict.name else "",
+        "yes" if choice.taken else "no",
+        "; ".join(filter(None, reasons)),
+        volume.get("SeriesNumber"),
+        str(len(volume.instances)),
+        " x ".join(f"{one:.3g}" for one in spacing),
+        volume.files[0],
+        volume.get("SeriesDescription"),
+    )
+
+
+def cell(text: str) -> str:
+    """Text as one cell of a TSV file: one line, no tab, nothing that a spreadsheet would run."""
+    shown = "".join(one if one.isprintable() else " " for one in text)
+    return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown

@@ -1,0 +1,287 @@
+"""An export becomes a sample sheet that a study can read."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+
+import pydicom
+import pytest
+from pydicom.data import get_testdata_files
+
+from remodal.errors import ExitCode, UserError
+from remodal.intake.dicom import read_series
+from remodal.intake.inspection import _inspect
+from remodal.intake.sheet import read_sheet
+from remodal.phantom.dual_phase import simulate_patient
+from remodal.scan import index
+from remodal.scan.modalities import parse_modalities
+from remodal.scan.scan import scan
+
+PHASES = ("arterial", "venous")
+SECRETS = ("HOSPITAL-4711", "Doe^Jane", "1.2.3.4", "20200102")
+
+
+@pytest.fixture
+def scanned(tmp_path):
+    """A function that scans `export`, and gives what was said."""
+
+    def run(modalities="arterial,venous", workers=1, folder=tmp_path / "export"):
+        output = tmp_path / "out" / "samples.tsv"
+        return list(scan(folder, output, parse_modalities(modalities), workers))
+
+    return run
+
+
+@pytest.fixture
+def sheet(tmp_path):
+    return tmp_path / "out" / "samples.tsv"
+
+
+def two_phases(write, **values):
+    for number, word, time in ((2, "art", "100035"), (3, "ven", "100110")):
+        write(
+            SeriesNumber=number,
+            SeriesDescription=f"Abdomen {word}",
+            AcquisitionTime=time,
+            ContrastBolusStartTime="100000",
+            **values,
+        )
+
+
+def test_a_simulated_export_shuffled_into_any_names_and_folders(tmp_path, scanned, sheet):
+    from remodal.intake.datasets.phantom import PhantomOptions
+
+    options = PhantomOptions(
+        cases=2, matrix=40, slices=(14, 14), slice_spacing=14, layouts=["axial", "coronal"]
+    )
+    expected = {}
+    rng = random.Random(1)
+    for patient in range(2):
+        written = tmp_path / "written" / str(patient)
+        simulate_patient(options, patient, written)
+        for phase in PHASES:
+            one = read_series(written / phase)
+            expected[one.sha256] = (phase, one.volume)
+        for file in sorted(written.rglob("*.dcm")):
+            folder = tmp_path / "export" / rng.choice("abc") / rng.choice(["", "x y", "ü"])
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, folder / f"{rng.randrange(10**9)}{rng.choice(['', '.dcm', '.jpg'])}")
+    scanned(workers=2)
+    images = read_sheet(sheet, PHASES)
+    assert sorted((one.case, one.modality) for one in images) == [
+        (f"case000{number}", phase) for number in (1, 2) for phase in PHASES
+    ]
+    for image in images:
+        one = read_series(image.path)
+        phase, volume = expected.pop(one.sha256)
+        assert phase == image.modality
+        assert (one.volume.array == volume.array).all()
+        assert one.volume.geometry.agrees_with(volume.geometry)
+        assert (image.label is not None) == (phase == "venous")
+        source = image.label.files[0] if image.label else image.path
+        found = _inspect((image.case, phase, source, image.label is not None, False))
+        assert found.usable
+    assert not expected
+
+
+def test_the_sheet_names_nobody(write, scanned, sheet):
+    two_phases(write)
+    scanned()
+    text = sheet.read_text()
+    assert not [secret for secret in SECRETS if secret in text]
+    assert oct((sheet.parent / "samples.scan" / "index.jsonl").stat().st_mode)[-3:] == "600"
+
+
+def test_images_that_are_not_sure_are_comments_with_the_reason(write, scanned, sheet):
+    for number, time in ((2, "100035"), (3, "100110")):
+        write(SeriesNumber=number, AcquisitionTime=time)
+    said = scanned()
+    lines = sheet.read_text().splitlines()[-4:]
+    assert lines[0] == "# not sure: it is scan 1 of 2 by the time of day"
+    assert lines[1].startswith("#case0001\tarterial\t")
+    assert "2 images are not sure: they are comments in the sheet" in said
+    sheet.write_text(sheet.read_text().replace("#case", "case"))
+    assert len(read_sheet(sheet, PHASES)) == 2
+
+
+def test_pseudonyms_stay_when_patients_are_added(write, scanned, sheet):
+    two_phases(write, PatientID="m")
+    scanned()
+    before = [line for line in sheet.read_text().splitlines() if line.startswith("case")]
+    two_phases(write, PatientID="a")
+    scanned()
+    after = sheet.read_text().splitlines()
+    assert set(before) < set(after)
+    assert any(line.startswith("case0002") and line.endswith("patient0002") for line in after)
+
+
+def test_a_sheet_that_was_edited_is_not_overwritten(write, scanned, sheet):
+    two_phases(write)
+    scanned()
+    assert scanned()[-1] == f"{sheet}: look it over"
+    edited = sheet.read_text().replace("case0001", "mine")
+    sheet.write_text(edited)
+    said = scanned()
+    assert said[-2:] == [
+        f"{sheet} was edited, and stays as it is",
+        f"{sheet.with_name('samples.new.tsv')}: look it over",
+    ]
+    assert sheet.read_text() == edited
+
+
+def test_an_interrupted_scan_goes_on_and_reads_no_file_twice(
+    tmp_path, write, scanned, sheet, monkeypatch
+):
+    two_phases(write, folder="a")
+    monkeypatch.setattr(index, "_AT_ONCE", 4)
+    read, look_at = [], index.look_at
+
+    def interrupted(path):
+        if len(read) == 10:
+            raise KeyboardInterrupt
+        read.append(path)
+        return look_at(path)
+
+    monkeypatch.setattr(index, "look_at", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        scanned()
+    kept = sheet.parent / "samples.scan" / "index.jsonl"
+    with open(kept, "a") as stream:
+        stream.write('["cut off in the middle of a l')
+    again = []
+    monkeypatch.setattr(index, "look_at", lambda path: again.append(path) or look_at(path))
+    scanned()
+    assert len(again) == 12  # of 20, 8 were in the index
+    assert len(read_sheet(sheet, PHASES)) == 2
+    again.clear()
+    changed = tmp_path / "export" / "a"
+    os.utime(next(changed.iterdir()), (1, 1))
+    scanned()
+    assert len(again) == 1
+
+
+def test_what_is_no_image_is_listed_and_never_fatal(tmp_path, write, scanned, sheet):
+    two_phases(write)
+    export = tmp_path / "export"
+    whole = next(export.iterdir()).read_bytes()
+    (export / "readme.txt").write_text("hello")
+    (export / "cut.dcm").write_bytes(whole[:700])
+    (export / "short.dcm").write_bytes(whole[:-40])
+    (export / "empty.dcm").touch()
+    (export / "nowhere").symlink_to("missing")
+    (export / "round").symlink_to("round")
+    (export / "up").symlink_to("..")
+    os.mkfifo(export / "pipe")
+    folder = export / "closed"
+    folder.mkdir(mode=0)
+    try:
+        (said, *_) = scanned()
+    finally:
+        folder.chmod(0o700)
+    assert said.startswith("27 files: 20 image") or os.geteuid() == 0
+    listed = (sheet.parent / "samples.scan" / "files.tsv").read_text().splitlines()
+    kinds = {line.split("\t")[2].rpartition("/")[2]: line.split("\t")[0] for line in listed[1:]}
+    assert kinds.items() >= {
+        ("readme.txt", "not DICOM"),
+        ("cut.dcm", "broken"),
+        ("short.dcm", "broken"),
+        ("empty.dcm", "not DICOM"),
+        ("nowhere", "unreadable"),
+        ("round", "unreadable"),
+        ("pipe", "unreadable"),
+    }
+    assert len(read_sheet(sheet, PHASES)) == 2
+
+
+def test_hostile_values_stay_text(tmp_path, write, scanned, sheet):
+    nasty = {
+        "PatientID": "../../x",
+        "StudyInstanceUID": "../../../etc/passwd",
+        "PatientName": "'; DROP TABLE patients; --",
+        "ProtocolName": "x" * 60,
+    }
+    two_phases(write, **nasty)
+
+    def change(dataset, index):
+        dataset.SeriesDescription = "<script>alert(1)</script>\t=HYPERLINK(1)\n$(rm -rf /) art"
+        dataset.add_new("StudyDescription", "UT", "y" * 65536)
+
+    write(10, change, SeriesNumber=4, **nasty)
+    scanned()
+    images = read_sheet(sheet, PHASES)
+    assert [one.case for one in images] == ["case0001", "case0001"]
+    assert all(one.path.is_relative_to(sheet.parent) for one in images)
+    choices = (sheet.parent / "samples.scan" / "choices.tsv").read_text().splitlines()
+    assert {line.count("\t") for line in choices} == {9}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["export", "out"]
+
+
+def test_the_odd_files_that_come_with_pydicom_and_its_directories(tmp_path, scanned, sheet):
+    folder = tmp_path / "odd"
+    for number, file in enumerate(get_testdata_files()):
+        if "/cache/" not in file and os.path.isfile(file):
+            (folder / str(number % 7)).mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, folder / str(number % 7) / str(number))
+    said = scanned("arterial,t1", folder=folder)
+    assert said[0].endswith("directory") or "directory" in said[0]
+    listed = (sheet.parent / "samples.scan" / "choices.tsv").read_text().splitlines()
+    assert len(listed) > 40
+
+
+def test_a_label_on_a_series_decides_for_it(tmp_path, write, scanned, sheet):
+    uids = {2: "1.2.9.2", 3: "1.2.9.3"}
+    for number, step in ((2, 1.25), (3, 5)):
+        write(
+            SeriesNumber=number,
+            SeriesDescription="arterial",
+            SeriesInstanceUID=uids[number],
+            AcquisitionTime="100035",
+            ContrastBolusStartTime="100000",
+            step=step,
+        )
+    structures = pydicom.Dataset()
+    structures.file_meta = pydicom.dataset.FileMetaDataset()
+    structures.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    structures.SOPClassUID = "1.2.840.10008.5.1.4.1.1.481.3"
+    structures.SOPInstanceUID = pydicom.uid.generate_uid()
+    structures.file_meta.MediaStorageSOPClassUID = structures.SOPClassUID
+    structures.file_meta.MediaStorageSOPInstanceUID = structures.SOPInstanceUID
+    structures.Modality, structures.PatientID = "RTSTRUCT", "HOSPITAL-4711"
+    structures.StudyInstanceUID = "1.2.3.4"
+    frame, study, series = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    series.SeriesInstanceUID = uids[3]
+    study.RTReferencedSeriesSequence = [series]
+    frame.RTReferencedStudySequence = [study]
+    structures.ReferencedFrameOfReferenceSequence = [frame]
+    structures.save_as(tmp_path / "export" / "rs", enforce_file_format=True)
+    scanned()
+    (image,) = read_sheet(sheet, PHASES)
+    assert len(list(image.path.iterdir())) == 10
+    assert read_series(image.path).volume.geometry.spacing[2] == 5
+    assert image.label.files[0].resolve() == tmp_path / "export" / "rs"
+
+
+@pytest.mark.parametrize("text", ["", "arteriel", "t1=(", "model=x", "t1,t1", "a b=x"])
+def test_wrong_modalities_are_named(text):
+    with pytest.raises(UserError, match=r"--modalities|data\.modalities"):
+        parse_modalities(text)
+
+
+def test_the_command(tmp_path, write, sheet):
+    two_phases(write)
+    command = [sys.executable, "-m", "remodal", "scan"]
+    done = subprocess.run(
+        [*command, tmp_path / "export", "-o", sheet, "--workers", "2"],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (ExitCode.OK, "")
+    assert done.stdout.splitlines()[:2] == [
+        "20 files: 20 image",
+        "1 examinations, 1 of them with arterial and venous",
+    ]
+    done = subprocess.run([*command, tmp_path / "no", "-o", sheet], capture_output=True, text=True)
+    assert done.returncode == ExitCode.USER_ERROR
+    assert "there is no such folder" in done.stderr
