@@ -112,6 +112,13 @@ def rigid_of_elastix(path: Path) -> sitk.Euler3DTransform:
     return transform
 
 
+def centroid(label: Path) -> np.ndarray:
+    """Where the liver lies, in mm, by SimpleITK."""
+    shape = sitk.LabelShapeStatisticsImageFilter()
+    shape.Execute(sitk.ReadImage(str(label)) == 3)
+    return np.array(shape.GetCentroid(1))
+
+
 def between_livers(folder: Path) -> sitk.TranslationTransform:
     """From the liver's centroid in t2 to that in t1, by SimpleITK."""
     centroids = []
@@ -138,6 +145,7 @@ def test_registration_brings_the_label_of_the_moving_image_along(tmp_path, metho
     source, output = converted(tmp_path), tmp_path / "registered/a"
     record = register_case(settings, "a", source, output, BOTH, BOTH)
     assert record.details["labels"] == BOTH
+    apart = record.details["label-t1"].pop("displacement_mm")
     assert record.details["label-t1"] == {"drawn_on": "t1", "warped": True}
     assert record.details["label-t2"] == {"drawn_on": "t2", "warped": False}
     assert (output / "label-t2.nii.gz").samefile(source / "label-t2.nii.gz")
@@ -153,6 +161,13 @@ def test_registration_brings_the_label_of_the_moving_image_along(tmp_path, metho
         assert np.mean(expected != still) > 1e-2
     found = read_volume(output / "label-t1.nii.gz")
     assert found.geometry.agrees_with(FIXED)
+    places = [centroid(output / f"label-{name}.nii.gz") for name in BOTH]
+    assert apart == pytest.approx(np.linalg.norm(places[0] - places[1]), abs=0.01)
+    if method == "header":
+        between = np.array(centres["t1"]) - np.array(centres["t2"])
+        assert apart == pytest.approx(np.linalg.norm(between), abs=1.5)
+    if method == "centroid":
+        assert apart < 1
     # A voxel's centre that falls between two voxels may go to either.
     assert np.mean(found.array != expected) < 1e-3
 

@@ -297,6 +297,39 @@ def test_a_table_with_marks_records_and_headings_over_its_columns(own_study, tmp
     assert outline.open == []
 
 
+def test_variants_noise_and_pictures_that_a_study_asks_for_are_on_the_page(whole_study, tmp_path):
+    settings, study, data = whole_study
+    content = settings.model_dump() | {"noise": {"method": "maml"}, "compute": {}}
+    columns = [{"variant": name, "metric": "dice"} for name in ("any", "own")]
+    rows = [
+        {"label": "MA", "variants": {"any": {"method": "maml", "scenario": "both"}}},
+        {"label": "One", "variants": {"own": {"method": "nnunet_venous", "scenario": "venous"}}},
+    ]
+    rows[0]["variants"]["own"] = {"method": "maml", "scenario": "venous"}
+    rows[0]["reference"] = True
+    content["tables"] = {"strategies": {"title": "Strategies", "rows": rows, "columns": columns}}
+    cells = [{"method": "maml", "scenario": name} for name in ("both", "venous")]
+    content["figures"] = {
+        "truths": [{"images": ["arterial", "venous"]}],
+        "predictions": [{"title": "Phases", "cells": cells}],
+        "against": [{"number": "arterial.displacement_mean_mm", "cells": cells}],
+    }
+    page = made(Settings.model_validate(content), study, data, tmp_path)
+    outline = Outline()
+    outline.feed(page)
+    assert outline.open == []
+    shown = page[page.index('<section id="shown">') : page.index('<section id="attention">')]
+    assert shown.count("<img") == 2 * 2 + 2 * 2
+    text = text_of(shown)
+    assert "The red line is the tumour" in text
+    assert "red is the prediction, green the truth of that image ." not in text
+    assert "Dice [%] against arterial.displacement_mean_mm" in text
+    table = text_of(page[page.index('<section id="strategies">') :])
+    assert "The noise floor is not measured: MAML was trained only once on each fold." in table
+    (row,) = re.findall(r'<th scope="row">One</th>\s*(<td>\s*</td>)', page)
+    assert row
+
+
 def test_a_study_of_one_modality_says_nothing_of_others(whole_study, tmp_path):
     settings, study, data = whole_study
     content = settings.model_dump(mode="json") | {"claims": [], "compute": {}}

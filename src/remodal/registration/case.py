@@ -15,7 +15,7 @@ from remodal.intake.nifti import read_geometry, read_volume, write_volume
 from remodal.masks.reading import Mask, read_mask
 from remodal.registration.alignment import Alignment, Images, align
 from remodal.registration.common_grid import common_grid, on_grid
-from remodal.registration.labels import doubts_about_label, place_label
+from remodal.registration.labels import displacement_mm, doubts_about_label, place_label
 from remodal.registration.picture import Pair, draw_pairs
 from remodal.registration.transforms import Chain, write_chain
 from remodal.registration.ways import mask_of, masked_images
@@ -57,9 +57,10 @@ def register_case(
     `registration.png`; and the record `registration.json`. The record's details hold the
     `modalities` of the case, which of them was `fixed`, the quality of each alignment, and the
     `labels` (the images that have one; empty: the case is unlabelled). For each label,
-    `label-<modality>` says which image it was `drawn_on` and whether it was `warped` with that
-    image; `acquired` holds each image's modality and intensity range. An image or a label that the
-    case lacks has an empty file. A quarantined case gets empty files and the reason instead.
+    `label-<modality>` says which image it was `drawn_on`, whether it was `warped` with that image
+    and, if the fixed image has a label too, how far apart their centroids lie (`displacement_mm`);
+    `acquired` holds each image's modality and intensity range. An image or a label that the case
+    lacks has an empty file. A quarantined case gets empty files and the reason instead.
 
     Args:
         settings: effective settings.
@@ -211,6 +212,8 @@ def _register(
     details["labels"] = [settings.truth_of(name) for name in drawn_on]
     for name in drawn_on:
         told = {"drawn_on": name, "warped": chains[name] is not None}
+        if name != fixed_name and fixed_name in labels:
+            told["displacement_mm"] = displacement_mm(labels[name], labels[fixed_name], settings)
         details[label_name(settings.truth_of(name))] = told
     if masks:
         details["masks"] = {name: mask.origin for name, mask in masks.items()}

@@ -83,6 +83,28 @@ def place_label(
     return label
 
 
+def displacement_mm(label: Volume, other: Volume, settings: Settings) -> float | None:
+    """How far apart in mm the centroids of two labels lie, of all classes together.
+
+    Args:
+        label: on any grid.
+        other: on any grid.
+        settings: effective settings, for the values of the classes.
+
+    Returns:
+        None if a label holds none of the classes.
+    """
+    values = [value for values in settings.data.classes.values() for value in values]
+    places = []
+    for volume in (label, other):
+        voxels = np.nonzero(np.isin(volume.array, values))
+        if not len(voxels[0]):
+            return None
+        x, y, z = (float(axis.mean()) for axis in voxels[::-1])
+        places.append(volume.geometry.affine @ (x, y, z, 1.0))
+    return round(float(np.linalg.norm(places[0] - places[1])), 3)
+
+
 def _require_same_grid(label: Volume, image: Volume, where: str) -> None:
     if not label.geometry.agrees_with(image.geometry):
         raise BadCase(

@@ -74,6 +74,15 @@ class Line:
     highlighted: bool = False
 
 
+@dataclass(frozen=True)
+class Points:
+    """Points of one panel, and their rank correlation (NaN: too few)."""
+
+    across: Sequence[float]
+    up: Sequence[float]
+    rho: float
+
+
 def box_plots(panels: Mapping[str, Sequence[Box]], axis: str) -> str:
     """Box plots with all points, one panel per scenario, on a common axis.
 
@@ -215,6 +224,36 @@ def lines(panels: Mapping[str, Sequence[Line]], across: str, up: str) -> str:
         figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
 
     return _svg(fill, 3.0)
+
+
+def scatter(panels: Mapping[str, Points], across: str, up: str) -> str:
+    """Panels of points on common axes, with the number of points and their rank correlation.
+
+    Args:
+        panels: the points under each heading.
+        across: label of the horizontal axis.
+        up: label of the vertical axis.
+    """
+    rows = -(-len(panels) // _MOST_COLUMNS)
+    columns = max(-(-len(panels) // rows), 2)
+
+    def fill(figure: Figure) -> None:
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for axes in grid.ravel()[len(panels) :]:
+            axes.set_axis_off()
+        for axes, (heading, points) in zip(grid.ravel(), panels.items(), strict=False):
+            axes.grid()
+            axes.scatter(points.across, points.up, s=14, color=ACCENT, alpha=0.75, linewidths=0)
+            said = f"n = {len(points.across)}"
+            if np.isfinite(points.rho):
+                said += f", ρ = {points.rho:.2f}".replace("-", "−")
+            axes.set_title(f"{heading}\n{said}")
+            axes.tick_params(length=0)
+        for axes in grid[:, 0]:
+            axes.set_ylabel(up)
+        figure.supxlabel(across, fontsize=8.5, color=INK)
+
+    return _svg(fill, 2.1 * rows + 0.35)
 
 
 def histograms(panels: Mapping[str, Sequence[float]]) -> str:

@@ -32,7 +32,9 @@ from remodal.report.incomplete import incomplete_cases, training_cases
 from remodal.report.intervals import interval_drawing
 from remodal.report.methods_text import methods_text
 from remodal.report.modality_charts import modality_charts
+from remodal.report.number_charts import number_charts
 from remodal.report.overview import at_a_glance
+from remodal.report.prediction_figures import prediction_figures
 from remodal.report.preparation_text import label_use
 from remodal.report.quality import failed_predictions, quarantined, registration_quality, warnings
 from remodal.report.runs import Run, trained_runs
@@ -40,6 +42,7 @@ from remodal.report.slices import OUTLINES
 from remodal.report.surface_figures import surface_figures
 from remodal.report.tables import cases_csv, study_cases
 from remodal.report.training_text import what_was_trained
+from remodal.report.truth_figures import truth_figures
 from remodal.report.views import Source
 from remodal.report.wording import (
     compared_texts,
@@ -139,7 +142,8 @@ def _content(
     found_versions = versions()
     incomplete = incomplete_cases(settings, splits, runs, cases)
     trained = what_was_trained(settings, study, runs)
-    pictures = _pictures(Source(settings, study, data), cases)
+    source = Source(settings, study, data)
+    pictures = _pictures(source, cases)
     text = methods_text(environment, settings, splits, trained, found_versions)
     return {
         "settings": settings,
@@ -175,6 +179,8 @@ def _content(
             sort_keys=False,
             allow_unicode=True,
         ),
+        "truths": truth_figures(source),
+        "number_charts": list(number_charts(source, measured)),
         **_breakdowns(settings, cases, measured),
         **pictures,
     }
@@ -185,7 +191,10 @@ def _sections(
 ) -> list[tuple[str, str]]:
     """Anchors and titles of the table of contents."""
     level_sets = any(example.signed for example in pictures["attention"])
-    surfaces = [("surfaces", "Surfaces")] if settings.figures.surfaces else []
+    figures = settings.figures
+    shown = figures.truths or figures.predictions or figures.against
+    surfaces = [("surfaces", "Surfaces")] if figures.surfaces else []
+    surfaces += [("shown", "Images and predictions")] if shown else []
     return [
         *((table.name, table.title.split(".")[0]) for table in tables),
         ("claims", "Claims"),
@@ -255,7 +264,8 @@ def _pictures(source: Source, cases: pd.DataFrame) -> dict[str, Any]:
     failing = {"failures_heading": f"Where {'one modality' if several else 'a method'} fails"}
     if "dice" not in cases:
         lacking = "Dice was not measured."
-        none: dict[str, Any] = {key: [] for key in ("attention", "failures", "surfaces")}
+        keys = ("attention", "failures", "surfaces", "predictions")
+        none: dict[str, Any] = {key: [] for key in keys}
         return none | failing | {"failures_lacking": lacking, "outlines": ""}
     failures = failure_examples(source, cases)
     shown = {example.scenario for example in failures}
@@ -273,6 +283,7 @@ def _pictures(source: Source, cases: pd.DataFrame) -> dict[str, Any]:
     return failing | {
         "attention": attention_examples(source, cases),
         "surfaces": surface_figures(source, cases),
+        "predictions": prediction_figures(source, cases),
         "outlines": _outlines(source.settings),
         "failures": failures,
         "failures_lacking": text,

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import nan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from remodal.report.slices import (
     read_axial,
     slice_of_most,
 )
+from remodal.results.files import read_json
 from remodal.results.paths import Training, prediction_folder, registered_folder
 from remodal.settings import Settings
 
@@ -42,6 +45,18 @@ class Source:
     def run(self, method: str, fold: int, seed: int, scenario: str) -> Path:
         """The predictions of one trained model in one scenario."""
         return prediction_folder(self.study, Training(method, fold, seed), scenario)
+
+    def number(self, case: str, key: str) -> float:
+        """A number of a case's registration record, such as `label-t1.displacement_mm`.
+
+        NaN where the record has none.
+        """
+        path = registered_folder(self.data, case) / "registration.json"
+        found: Any = read_json(path)["details"] if written(path) else {}
+        for part in key.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        is_number = isinstance(found, int | float) and not isinstance(found, bool)
+        return float(found) if is_number else nan
 
     def has_images(self, case: str) -> bool:
         """Whether all images of a registered case exist, each with its ground truth."""

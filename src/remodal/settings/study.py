@@ -1,6 +1,6 @@
 """All settings of a study, and what one section requires of another."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, product
 from typing import Any
 
@@ -10,7 +10,7 @@ from remodal.results.paths import Training
 from remodal.settings.compute import ComputeSettings
 from remodal.settings.data import DataSettings
 from remodal.settings.evaluation import InferenceSettings, MetricsSettings, TrackingSettings
-from remodal.settings.figures import FigureSettings, SurfaceSettings
+from remodal.settings.figures import FigureSettings, PredictionSettings, SurfaceSettings
 from remodal.settings.layout import cells_of, columns_of
 from remodal.settings.merging import merge, problems
 from remodal.settings.names import (
@@ -25,6 +25,7 @@ from remodal.settings.recipe import RecipeSettings
 from remodal.settings.scenarios import ScenarioSettings, require_segmentable
 from remodal.settings.section import Section
 from remodal.settings.tables import (
+    Cell,
     ClaimSettings,
     ColumnSettings,
     MethodSettings,
@@ -263,13 +264,36 @@ class Settings(Section):
             require_known(f"tables.{name}.reference", table.reference.values(), self.methods)
         for number, shown in enumerate(self.figures.surfaces, 1):
             self._require_known_surfaces(f"figures.surfaces {number}", shown)
+        for number, truths in enumerate(self.figures.truths, 1):
+            where = f"figures.truths {number}"
+            require_known(f"{where}, images", truths.images, known)
+            require_known(f"{where}, region", filter(None, [truths.region]), self.data.regions)
+        for number, pictures in enumerate(self.figures.predictions, 1):
+            self._require_pictured(f"figures.predictions {number}", pictures)
+        for number, against in enumerate(self.figures.against, 1):
+            self._require_known_claimed(f"figures.against {number}", against.cells)
         for number, claim in enumerate(self.claims, 1):
-            for cell in [*claim.first, *claim.second]:
-                require_known(f"claims {number}", [cell.method], self.methods)
-                require_known(f"claims {number}", [cell.scenario], self._shown)
-                named = [cell.region] if cell.region else []
-                require_known(f"claims {number}, region", named, self.data.regions)
+            self._require_known_claimed(f"claims {number}", [*claim.first, *claim.second])
         return self
+
+    def _require_known_claimed(self, where: str, cells: Iterable[Cell]) -> None:
+        for cell in cells:
+            require_known(where, [cell.method], self.methods)
+            require_known(where, [cell.scenario], self._shown)
+            require_known(f"{where}, region", filter(None, [cell.region]), self.data.regions)
+
+    def _require_pictured(self, where: str, pictures: PredictionSettings) -> None:
+        require_known(f"{where}, region", filter(None, [pictures.region]), self.data.regions)
+        for cell in pictures.cells:
+            require_known(where, [cell.method], self.methods)
+            require_known(where, [cell.scenario], self.scenarios_of(cell.method))
+            scenario = self.scenarios[cell.scenario]
+            if scenario.foreign or scenario.space != "registered" or cell.region or cell.group:
+                raise ValueError(
+                    f"{where}: a picture is of a scenario of registered images of the case itself, "
+                    f"and of the figure's region, not of a group; `{cell.scenario}` of "
+                    f"{cell.method} is not"
+                )
 
     def _require_known_surfaces(self, where: str, shown: SurfaceSettings) -> None:
         require_known(f"{where}, table", [shown.table], self.tables)

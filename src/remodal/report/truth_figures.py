@@ -1,0 +1,73 @@
+"""Images of a case beside each other, each with the outlines of all their truths."""
+
+from math import isnan
+
+import numpy as np
+
+from remodal.report.figures import Example, Row
+from remodal.report.sections import PLANES, Sections
+from remodal.report.slices import OUTLINES, read_axial
+from remodal.report.views import Source, written
+from remodal.results.paths import splits_file
+from remodal.settings.figures import TruthSettings
+from remodal.splits import read_splits
+
+
+def truth_figures(source: Source) -> list[Example]:
+    """The figures that a study asks for, of cases that have all the images with their truths."""
+    found = (_figure(source, wanted) for wanted in source.settings.figures.truths)
+    return [figure for figure in found if figure is not None]
+
+
+def _figure(source: Source, wanted: TruthSettings) -> Example | None:
+    case = _chosen(source, wanted)
+    if case is None:
+        return None
+    region = wanted.region or next(iter(source.settings.data.regions))
+    truths = {
+        source.settings.truth_of(name): truth_mask(source, case, name, region)
+        for name in wanted.images
+    }
+    sections = Sections(source, case, wanted.images, list(truths.values()))
+    rows = [
+        Row(
+            plane.name,
+            [
+                sections.panel(plane, name, list(truths.values()), name, "truths outlined")
+                for name in wanted.images
+            ],
+        )
+        for plane in PLANES
+    ]
+    apart = f", {wanted.most} {source.number(case, wanted.most):.1f}" if wanted.most else ""
+    return Example("", f"Case {case}{apart}", f"{_legend(truths, region)}.", rows)
+
+
+def _legend(truths: dict[str, np.ndarray], region: str) -> str:
+    """Which colour is the truth of which image."""
+    named = region.replace("_", " ")
+    if len(truths) == 1:
+        return f"The {next(iter(OUTLINES))} line is the {named}"
+    said = (f"{colour} in {name}" for colour, name in zip(OUTLINES, truths))
+    return f"Outlines of the {named}: {', '.join(said)}"
+
+
+def _chosen(source: Source, wanted: TruthSettings) -> str | None:
+    """The case with the largest number asked for, or else the first that can be shown."""
+    cases = [
+        case
+        for case in sorted(read_splits(splits_file(source.study))["modalities"])
+        if all(written(source.image(case, name)) for name in wanted.images)
+        and all(written(source.label(case, name)) for name in wanted.images)
+    ]
+    if not wanted.most:
+        return next(iter(cases), None)
+    numbers = {case: source.number(case, wanted.most) for case in cases}
+    known = [case for case in cases if not isnan(numbers[case])]
+    return max(known, key=numbers.__getitem__, default=None)
+
+
+def truth_mask(source: Source, case: str, modality: str, region: str) -> np.ndarray:
+    """The truth of an image (z, y, x), turned as `read_axial` turns it."""
+    label, _ = read_axial(source.label(case, modality))
+    return np.isin(label, source.settings.data.values_of(region))
