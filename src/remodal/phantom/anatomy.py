@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from remodal.phantom.breathing import TrunkFrame
 from remodal.phantom.canvas import Build, Canvas
 from remodal.phantom.organs import (
     Liver,
@@ -82,3 +83,16 @@ def paint_patient(canvas: Canvas, patient: Patient, rng: np.random.Generator) ->
     draw_great_vessels(canvas, tissues, rng)
     draw_bones(canvas, tissues, inside, rng)
     return liver
+
+
+def trunk_frame(patient: Patient) -> TrunkFrame:
+    """Where a patient's trunk is, for breathing."""
+    build = patient.build
+    (x, y, z), (across, through, _) = build.centre, build.scale
+    return TrunkFrame(
+        centre=(x, y - 10 * through),
+        half_width=140 * across,
+        half_depth=92 * through,
+        spine=(x, y + 55 * through),
+        dome=z,
+    )

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from remodal.intake.datasets import phantom as cohort
 from remodal.intake.datasets.phantom import PhantomOptions
-from remodal.phantom.anatomy import Patient, draw_patient, paint_patient
-from remodal.phantom.breathing import TrunkFrame, draw_breathing
+from remodal.phantom.anatomy import draw_patient, paint_patient, trunk_frame
+from remodal.phantom.breathing import draw_breathing
 from remodal.phantom.canvas import Canvas
 from remodal.phantom.patient_files import (
     Painted,
@@ -46,7 +46,7 @@ def simulate_patient(settings: PhantomOptions, index: int, output: Path) -> Reco
     canvas.standard.clear()
     rng = stream(settings, index, "scan")
     shift = float(rng.uniform(*settings.breathing) * rng.choice([-1, 1]))
-    breathing = draw_breathing(_frame(patient), axes, canvas.liver, shift, rng)
+    breathing = draw_breathing(trunk_frame(patient), axes, canvas.liver, shift, rng)
     painted = Painted(
         canvas,
         scan,
@@ -56,15 +56,3 @@ def simulate_patient(settings: PhantomOptions, index: int, output: Path) -> Reco
         {"source": "phantom", "lesions": lesions, "breathing_mm": round(shift, 2)},
     )
     return write_patient(painted, settings, index, output)
-
-
-def _frame(patient: Patient) -> TrunkFrame:
-    build = patient.build
-    (x, y, z), (across, through, _) = build.centre, build.scale
-    return TrunkFrame(
-        centre=(x, y - 10 * through),
-        half_width=140 * across,
-        half_depth=92 * through,
-        spine=(x, y + 55 * through),
-        dome=z,
-    )

@@ -100,6 +100,18 @@ def _shaped(kind: str, centre: np.ndarray, radius: float, rng: Rng) -> Lesion:
 _LOBULATION = {"HCC": 0.07, "metastasis": 0.10, "cyst": 0.03, "FNH": 0.08, "haemangioma": 0.09}
 
 
+def lesion_distance(canvas: Canvas, lesion: Lesion, rng: Rng) -> tuple[Box, np.ndarray]:
+    """The box around a lesion, and the distance to its lobulated surface within the box, mm."""
+    reach = 1.35 * max(lesion.radii)
+    centre = np.asarray(lesion.centre)
+    box = canvas.box_mm(centre - reach, centre + reach)
+    x, y, z = canvas.x[box[2]], canvas.y[box[1]], canvas.z[box[0]]
+    grid = x[None, None, :], y[None, :, None], z[:, None, None]
+    distance = turned_ellipsoid(*grid, lesion.centre, lesion.radii, lesion.rotation)
+    bumps = canvas.waves(Waves.drawn(rng, 0.9 * lesion.radius, 2 * lesion.radius), box)
+    return box, distance + _LOBULATION[lesion.kind] * lesion.radius * bumps
+
+
 def paint_lesion(
     canvas: Canvas,
     lesion: Lesion,
@@ -121,14 +133,7 @@ def paint_lesion(
     Returns:
         Mean HU of the lesion minus that of the liver, by phase.
     """
-    reach = 1.35 * max(lesion.radii)
-    centre = np.asarray(lesion.centre)
-    box = canvas.box_mm(centre - reach, centre + reach)
-    x, y, z = canvas.x[box[2]], canvas.y[box[1]], canvas.z[box[0]]
-    grid = x[None, None, :], y[None, :, None], z[:, None, None]
-    distance = turned_ellipsoid(*grid, lesion.centre, lesion.radii, lesion.rotation)
-    bumps = canvas.waves(Waves.drawn(rng, 0.9 * lesion.radius, 2 * lesion.radius), box)
-    distance = distance + _LOBULATION[lesion.kind] * lesion.radius * bumps
+    box, distance = lesion_distance(canvas, lesion, rng)
     values = _APPEARANCE[lesion.kind](canvas, box, distance, lesion.radius, tissues, rng)
     share = np.minimum(canvas.coverage(distance), room[box])
     liver = tissues["liver"]
