@@ -146,3 +146,27 @@ def test_more_labelled_cases_than_there_are_is_said_before_anything_runs():
     settings = compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
     with pytest.raises(UserError, match=r"recipe\.labelled: 7 labelled cases wanted, 3 there"):
         check_study(settings)
+
+
+@pytest.mark.parametrize("check", [check_study, check_names])
+def test_a_scenario_that_a_method_cannot_answer_is_named_before_anything_runs(check):
+    alone = {"type": "nnunet", "options": {"missing": "refused"}, "scenarios": ["venous"]}
+    change = {"study": "liver", "preset": "smoke", "methods": {"alone": alone}}
+    said = r"methods\.alone, scenario `venous`: .*cannot predict from venous; expected arterial \+"
+    with pytest.raises(UserError, match=said):
+        check(compose(change, folder=ROOT / "config"))
+
+
+@pytest.mark.parametrize("check", [check_study, check_names])
+def test_an_image_that_a_method_cannot_segment_is_named_before_anything_runs(check):
+    pair = {"type": "two_inputs", "options": {"specialised": True, "target": "venous"}}
+    change = {
+        "study": "liver",
+        "preset": "smoke",
+        "data": {"truth": "image"},
+        "methods": {"pair": pair},
+        "scenarios": {"both": {"present": ["arterial", "venous"], "target": "arterial"}},
+    }
+    said = r"methods\.pair, scenario `both`: .*cannot segment arterial; expected venous"
+    with pytest.raises(UserError, match=said):
+        check(compose(change, folder=ROOT / "config"))

@@ -9,7 +9,7 @@ from remodal.errors import UserError
 from remodal.extensions import Extension, available, load, require
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from remodal.methods.base import Method
     from remodal.settings import NetworkSettings, RecipeSettings
@@ -99,15 +99,30 @@ def check_options(name: str, options: dict[str, Any], where: str = "") -> BaseMo
         ) from error
 
 
+class Asked(NamedTuple):
+    """What a scenario asks of a method.
+
+    Attributes:
+        present: the images that are there.
+        target: the one to segment; empty where all images share one truth.
+    """
+
+    present: "Collection[str]"
+    target: str
+
+
 def check_buildable(
     name: str,
     modalities: "Sequence[str]",
     classes: int,
     network: "NetworkSettings",
     options: dict[str, Any],
+    scenarios: "Mapping[str, Asked]",
     where: str,
 ) -> None:
-    """Check that a method can be built; no weight is made (imports the method and torch).
+    """Check that a method can be built, and can predict in its scenarios.
+
+    No weight is made (imports the method and torch).
 
     Args:
         name: the method.
@@ -115,19 +130,27 @@ def check_buildable(
         classes: number of foreground classes.
         network: sizes of the network.
         options: the options given.
+        scenarios: those in which it is evaluated.
         where: the setting that describes the method, for the error message.
 
     Raises:
-        UserError: too few modalities, or an option that does not fit them.
+        UserError: too few modalities, an option that does not fit them, or a scenario without an
+            image that it needs, or whose target it cannot segment.
     """
     import torch
 
+    at = where
     try:
         with torch.device("meta"):
-            build_method(name, modalities, classes, network, options)
+            method = build_method(name, modalities, classes, network, options)
+        for scenario, asked in scenarios.items():
+            at = f"{where}, scenario `{scenario}`"
+            known = [modality for modality in modalities if modality in asked.present]
+            method.require_support(known)
+            method.require_target(asked.target, known)
     except UserError as error:
         raise UserError(
-            error.what, where=where, expected=error.expected, remedy=error.remedy
+            error.what, where=at, expected=error.expected, remedy=error.remedy
         ) from error
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
 from remodal.methods import (
+    Asked,
     check_buildable,
     check_options,
     check_patch,
@@ -36,14 +37,15 @@ def check_study(settings: Settings) -> str:
         require_method(method.type)
         if method.options:
             check_options(method.type, method.options, where=f"methods.{name}.options")
-            check_buildable(
-                method.type,
-                settings.modalities_of(name),
-                len(settings.data.classes),
-                settings.network,
-                method.options,
-                where=f"methods.{name}",
-            )
+        check_buildable(
+            method.type,
+            settings.modalities_of(name),
+            len(settings.data.classes),
+            settings.network,
+            method.options,
+            _asked_of(settings, name),
+            where=f"methods.{name}",
+        )
         if method.inputs:
             where, modalities = f"methods.{name}.inputs", settings.modalities_of(name)
             check_roles(method.type, modalities, method.inputs, where)
@@ -63,6 +65,14 @@ def check_study(settings: Settings) -> str:
     if any(lack.values()):
         said += f" ({'; '.join(f'{count} {what}' for what, count in lack.items() if count)})"
     return f"{said}, {len(settings.methods)} methods: ok"
+
+
+def _asked_of(settings: Settings, method: str) -> dict[str, Asked]:
+    """What the scenarios in which a method is evaluated ask of it."""
+    return {
+        name: Asked(settings.scenarios[name].present, settings.target_of(name))
+        for name in settings.scenarios_of(method)
+    }
 
 
 def _patch_of(name: str, method: MethodSettings) -> str:
