@@ -12,7 +12,10 @@ import pytest
 import SimpleITK as sitk
 
 from remodal.errors import UserError
+from remodal.geometry.volume import from_sitk, to_sitk
 from remodal.intake.datasets.phantom import LAYOUTS, LESION_TYPES
+from remodal.intake.label_source import LabelSource
+from remodal.intake.labels import read_label
 from remodal.phantom.dual_phase import simulate_patient
 from remodal.phantom.simulate import simulate
 from remodal.settings.composition import compose
@@ -190,6 +193,37 @@ def test_the_annotation_is_a_segmentation_of_the_venous_series(patient, read_ser
     truth = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "truth" / "liver.nii.gz")))
     np.testing.assert_array_equal(labels > 0, truth > 0)
     assert (labels == 2).any()
+
+
+@pytest.mark.parametrize("layout", ["axial", "nifti"])
+def test_an_annotation_of_the_arterial_phase_lies_where_breathing_brought_the_tissue(
+    layout, settings, tmp_path, read_series
+):
+    one = settings.model_copy(update={"layouts": [layout]})
+    both = one.model_copy(update={"annotated": ["arterial", "venous"]})
+    for name, wanted in (("one", one), ("both", both)):
+        simulate_patient(wanted, 0, tmp_path / name)
+    digests = {name: _digests(tmp_path / name) for name in ("one", "both")}
+    suffix = "dcm" if layout == "axial" else "nii.gz"
+    added = f"label-arterial.{suffix}"
+    assert set(digests["both"]) - set(digests["one"]) == {added}
+    assert digests["one"].items() <= digests["both"].items()
+    images = {}
+    for phase in ("arterial", "venous"):
+        path = tmp_path / "both" / (phase if layout == "axial" else f"{phase}.nii.gz")
+        images[phase] = from_sitk(read_series(path) if path.is_dir() else sitk.ReadImage(str(path)))
+    labels = {
+        phase: read_label(LabelSource((tmp_path / "both" / name,)), images[phase].geometry).volume
+        for phase, name in (("arterial", added), ("venous", f"label.{suffix}"))
+    }
+    moved = sitk.DisplacementFieldTransform(_truth(tmp_path / "both"))
+    arterial = sitk.Resample(
+        to_sitk(labels["arterial"]), to_sitk(images["venous"]), moved, sitk.sitkNearestNeighbor
+    )
+    arterial, venous = sitk.GetArrayFromImage(arterial), labels["venous"].array
+    for values in ([1, 2], [2]):
+        first, second = np.isin(arterial, values), np.isin(venous, values)
+        assert 2 * (first & second).sum() / (first.sum() + second.sum()) > 0.85
 
 
 @pytest.mark.parametrize("index", range(5))

@@ -293,6 +293,28 @@ def test_two_labels_of_one_truth_are_a_users_error(converted, tmp_path):
         register_case(settings_with(), "a", converted, tmp_path, PHASES, PHASES)
 
 
+def test_only_the_fixed_images_label_is_the_truth_where_others_serve_as_masks(
+    abdomen, converted, tmp_path
+):
+    draw_label(converted, label_of(abdomen.liver), "arterial")
+    options = {"centroid": {"mask": {"label": [1]}}}
+    settings = settings_with(method="centroid", options=options)
+    settings = settings.model_copy(
+        update={"data": settings.data.model_copy(update={"truth": "fixed"})}
+    )
+    assert settings.labels == ["venous"]
+    output = tmp_path / "out"
+    record = register_case(settings, "a", converted, output, PHASES, PHASES)
+    assert record.details["labels"] == ["venous"]
+    assert record.details["label-venous"] == {"drawn_on": "venous", "warped": False}
+    assert "label-arterial" not in record.details
+    assert (output / "label-venous.nii.gz").samefile(converted / "label-venous.nii.gz")
+    assert not (output / "label-arterial.nii.gz").exists()
+    assert set(record.details["masks"]) == set(PHASES)
+    assert all(mask["uses_label"] for mask in record.details["masks"].values())
+    assert record.details["arterial"]["transforms"]
+
+
 def test_an_unlabelled_case_is_registered_without_a_label(converted, tmp_path):
     """The sheet's cell was emptied later; the converted label still exists but is not used."""
     output = tmp_path / "out"

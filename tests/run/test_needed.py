@@ -13,7 +13,7 @@ from remodal.settings import Settings
 from remodal.settings.composition import compose
 
 CONFIG = Path(__file__).parents[2] / "config"
-MASK = {"study": "liver_region-{preset}", "method": "nnunet", "scenario": "venous"}
+MASK = {"study": "liver_region-{preset}", "method": "venous", "scenario": "venous"}
 
 
 def study(**changes) -> Settings:
@@ -42,11 +42,11 @@ def test_a_study_that_asks_for_no_mask_needs_none():
     [
         ({"study": "elsewhere-smoke"}, "makes the masks of this one, but: .*unknown study `else"),
         ({"study": "mpct_fll-{preset}"}, "a study cannot predict its own masks"),
-        ({"method": "vnet"}, "study liver_region-smoke: has no method `vnet`; expected one of nn"),
+        ({"method": "vnet"}, "study liver_region-smoke: has no method `vnet`; expected one of art"),
         ({"scenario": "both"}, "has no scenario `both`; expected one of venous"),
         ({"seed": 7}, "has no seed `7`"),
         ({"classes": ["spleen"]}, "has no class `spleen`; expected one of liver"),
-        ({"study": "liver-smoke", "scenario": "both"}, "tests some of the cases only.*`kfold`"),
+        ({"study": "liver-smoke", "method": "maml"}, "tests some of the cases only.*`kfold`"),
     ],
 )
 def test_a_study_that_cannot_make_the_masks_is_one_clear_line(mask, said):

@@ -164,10 +164,16 @@ def test_a_gpu_is_asked_for_unless_the_study_wants_none():
 def test_masks_of_another_study_are_inputs_from_every_fold_of_it():
     found = plan(study="mpct_fll")
     region = Path("results/studies/liver_region-smoke")
-    predicted = [region / f"predictions/nnunet/fold{fold}-seed0/venous" for fold in range(2)]
-    assert found.crop_masks() == [region / "splits.json", *predicted]
-    assert found.registration_masks() == []
-    assert plan(study="mpct_fll_oracle").crop_masks() == []
+    predicted = [
+        region / f"predictions/{phase}/fold{fold}-seed0/{phase}"
+        for phase in ("arterial", "venous")
+        for fold in range(2)
+    ]
+    assert found.registration_masks() == [region / "splits.json", *predicted]
+    assert found.crop_masks() == found.registration_masks()
+    oracle = plan(study="mpct_fll_oracle")
+    assert oracle.registration_masks() == oracle.crop_masks() == []
+    assert set(oracle.cases["patient001"].labels) == {"arterial", "venous"}
     files = [str(file) for file, _ in found.settings_files()]
     assert "results/studies/liver_region-smoke/settings.yaml" in files
     assert "results/data/phantom_liver-smoke/settings.yaml" in files

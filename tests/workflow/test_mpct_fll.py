@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from remodal.results.files import read_json
+from remodal.settings.composition import compose
 from tests.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("mpct_fll")
@@ -65,11 +66,33 @@ def test_nothing_is_left_to_do_after_the_one_command(workspace, lesions):
     assert "Nothing to be done" in again.stdout + again.stderr
 
 
-def test_the_oracle_is_told_where_the_liver_is_and_the_report_says_so(workspace, lesions):
-    workspace.snakemake(
-        "--until", "preprocess", "--config", "study=mpct_fll_oracle", "preset=smoke"
-    )
+def test_the_phases_were_laid_on_each_other_by_the_livers_that_networks_found(workspace, lesions):
+    registered = list(workspace.folder.glob("results/data/phantom_fll-smoke/registered/*/*.json"))
+    assert registered
+    for path in registered:
+        masks = read_json(path)["details"]["masks"]
+        assert {name: mask["method"] for name, mask in masks.items()} == {
+            "arterial": "arterial",
+            "venous": "venous",
+        }
+
+
+def label_masks(workspace: Workspace, study: str) -> list[dict]:
+    """Masks that a variant's cases were registered by, after its preparation."""
+    workspace.snakemake("--until", "preprocess", "--config", f"study={study}", "preset=smoke")
+    data = compose({"study": study, "preset": "smoke"}, workspace.folder / "config").data_id
+    files = workspace.folder.glob(f"results/data/{data}/registered/*/registration.json")
+    return [mask for path in files for mask in read_json(path)["details"]["masks"].values()]
+
+
+def test_the_oracle_is_told_where_the_liver_is_in_both_phases(workspace, lesions):
+    masks = label_masks(workspace, "mpct_fll_oracle")
     prepared = workspace.folder / "results/studies/mpct_fll_oracle-smoke/preprocessed"
-    masks = [read_json(path)["details"]["mask"] for path in prepared.glob("*/patient*.json")]
-    assert masks
+    masks += [read_json(path)["details"]["mask"] for path in prepared.glob("*/patient*.json")]
+    assert len(masks) == 18
     assert all(mask == {"uses_label": True, "values": [1, 2]} for mask in masks)
+
+
+def test_the_papers_alignment_joins_the_tumours_of_both_phases(workspace, lesions):
+    masks = label_masks(workspace, "mpct_fll_paper_alignment")
+    assert masks == [{"uses_label": True, "values": [2]}] * 12

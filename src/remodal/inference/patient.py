@@ -117,7 +117,7 @@ def _target(target: str, given: list[str], description: Mapping[str, Any]) -> st
     Raises:
         UserError: the model needs a target and has no valid one, or one is given and not needed.
     """
-    if description["data"]["truth"] == "case":
+    if description["data"]["truth"] != "image":
         if target:
             raise UserError(
                 "the images of this model's cases share one truth, so there is nothing to choose",

@@ -72,7 +72,7 @@ def read_sheet(path: Path, modalities: Sequence[str], truth: str = "case") -> li
     Args:
         path: the TSV file.
         modalities: the study's modalities.
-        truth: `data.truth`: `case` (one label for all images of a case) or `image`.
+        truth: `data.truth`; with `case` there is one label for all images of a case.
 
     Returns:
         The images, case by case, in the order of the sheet.

@@ -191,11 +191,12 @@ def _register(
             details[modality] = {**alignment.quality, **told}
         warnings += _doubts(modality, alignment)
         pairs.append(Pair(modality, before=moving, after=alignment.warped))
-    labels = {
+    truths = settings.truths_among(drawn_on, present)
+    placed = {
         name: place_label(
-            settings, record.case, fixed, name, label, chains[name], converted, output
+            settings, record.case, fixed, name, labels[name], chains[name], converted, output
         )
-        for name, label in labels.items()
+        for name in truths
     }
     if fixed is acquired:
         link_or_copy(converted / f"{fixed_name}.nii.gz", output / f"{fixed_name}.nii.gz")
@@ -205,12 +206,12 @@ def _register(
         output / _PICTURE,
         fixed_name,
         fixed,
-        _outlined(labels, fixed_name, fixed),
+        _outlined(placed, fixed_name, fixed),
         pairs,
         settings.registration.body_threshold,
     )
-    details["labels"] = [settings.truth_of(name) for name in drawn_on]
-    for name in drawn_on:
+    details["labels"] = [settings.truth_of(name) for name in truths]
+    for name in truths:
         told = {"drawn_on": name, "warped": chains[name] is not None}
         if name != fixed_name and fixed_name in labels:
             told["displacement_mm"] = displacement_mm(labels[name], labels[fixed_name], settings)

@@ -47,10 +47,11 @@ class DataSettings(Section):
         description="Modalities that are another one's image once more, to be registered in "
         "another way (`registration.by_modality`): name, and that other modality.",
     )
-    truth: Literal["case", "image"] = Field(
+    truth: Literal["case", "fixed", "image"] = Field(
         "case",
         description="`case`: the images of a case share one truth, one label drawn on any of them; "
-        "`image`: each image has a label of its own.",
+        "`fixed`: they share the label of the fixed image, and those of other images only serve as "
+        "masks, to lay the images on each other; `image`: each image has a truth of its own.",
     )
     classes: dict[str, list[int]] = Field(
         min_length=1,

@@ -50,7 +50,7 @@ def require_segmentable(
         name: of the scenario.
         scenario: to check.
         modalities: of the study.
-        truth: `case` or `image`, as in `data.truth`.
+        truth: as in `data.truth`.
 
     Raises:
         ValueError: with the place and what is wrong.
@@ -66,7 +66,7 @@ def require_segmentable(
             f"{', '.join(scenario.present)}; several are brought onto one grid by registration, "
             "which is what `registered` reads"
         )
-    if truth == "case":
+    if truth != "image":
         if scenario.target:
             raise ValueError(
                 f"{where}.target: the images of a case share one truth, so there is nothing to "

@@ -105,7 +105,14 @@ class Settings(Section):
         This is the image itself or, if the images of a case share one truth, the fixed image, on
         whose grid they are. A case that lacks that image has its label under the same name.
         """
-        return self.registration.fixed if self.data.truth == "case" else modality
+        return modality if self.data.truth == "image" else self.registration.fixed
+
+    def truths_among(self, drawn_on: Iterable[str], present: Iterable[str]) -> list[str]:
+        """Which of a case's labels, named by the images they were drawn on, are truths."""
+        if self.data.truth != "fixed":
+            return list(drawn_on)
+        reference = self.registration.reference(present)
+        return [name for name in drawn_on if name == reference]
 
     def label_file(self, modality: str) -> str:
         """Name of the file of an image's truth among those of its registered case."""

@@ -161,5 +161,5 @@ def require_labels(drawn_on: Sequence[str], settings: "Settings", where: str) ->
             f"{len(drawn_on)} labels, drawn on {' and '.join(drawn_on)}",
             where=where,
             expected="one at most, as the images of a case share one truth",
-            remedy="leave one, or set `data.truth: image`",
+            remedy="leave one, or set `data.truth: image`, or `fixed` if others serve as masks",
         )
