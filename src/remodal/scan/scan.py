@@ -5,16 +5,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from remodal.results.files import write_text
-from remodal.scan.choosing import Choice, choose, unsure_of_phase
+from remodal.scan.cases import ScannedCase, notes_of
+from remodal.scan.choosing import choose, unsure_of_phase
+from remodal.scan.contact_sheet import write_contact_sheet
 from remodal.scan.enhancement import Enhancement, measure
-from remodal.scan.grouping import examinations
+from remodal.scan.grouping import Examination, examinations
 from remodal.scan.index import Indexed, index_files
 from remodal.scan.kinds import Judged, judge
 from remodal.scan.modalities import Wanted
 from remodal.scan.parallel import in_parallel
+from remodal.scan.pictures import picture
 from remodal.scan.pseudonyms import pseudonyms
 from remodal.scan.sheet import cell, write_choices, write_sheet
 from remodal.scan.walking import walk
+
+_KINDS = {
+    "image": "images",
+    "label": "labels (SEG, RTSTRUCT)",
+    "object": "DICOM objects without an image",
+    "directory": "DICOMDIR",
+    "not DICOM": "not DICOM",
+    "broken": "broken",
+    "unreadable": "unreadable",
+}
 
 
 def scan(folder: Path, output: Path, wanted: Sequence[Wanted], workers: int) -> Iterator[str]:
@@ -36,22 +49,42 @@ def scan(folder: Path, output: Path, wanted: Sequence[Wanted], workers: int) -> 
     beside = output.with_suffix(".scan")
     listed = walk(folder, beside)
     files = index_files(listed.files, beside / "index.jsonl", workers)
-    yield _counted(files, len(listed.refused))
+    said = [_counted(files, len(listed.refused))]
+    yield said[0]
     _write_left_out(beside / "files.tsv", files, listed.refused)
-    found = examinations(files)
-    judged = [[judge(volume) for volume in one.volumes] for one in found]
-    phases_in = _phases_in(judged)
-    names = pseudonyms(found, beside / "pseudonyms.json")
-    measured = _measured(judged, wanted, phases_in, workers)
-    cases: dict[str, list[Choice]] = {}
-    for examination, volumes, (case, _), enhancement in zip(found, judged, names, measured):
-        cases[case] = choose(examination, volumes, wanted, phases_in, enhancement)
-    written = write_sheet(output, beside, cases, dict(names))
+    cases = _scanned_cases(examinations(files), beside / "pseudonyms.json", wanted, workers)
+    written = write_sheet(output, beside, cases)
     write_choices(beside / "choices.tsv", cases)
-    yield from _summary(cases, wanted)
+    said += _summary(cases, wanted)
+    yield from said[1:]
+    page = beside / "contact-sheet.html"
+    names = [one.name for one in wanted]
+    write_contact_sheet(page, cases, names, _pictures(cases, workers), said)
     if written != output:
         yield f"{output} was edited, and stays as it is"
-    yield f"{written}: look it over"
+    yield f"{written}: look it over beside {page}"
+
+
+def _scanned_cases(
+    found: Sequence[Examination], kept: Path, wanted: Sequence[Wanted], workers: int
+) -> list[ScannedCase]:
+    """Choose the images of each examination; `kept` remembers the pseudonyms."""
+    judged = [[judge(volume) for volume in one.volumes] for one in found]
+    phases_in = _phases_in(judged)
+    measured = _measured(judged, wanted, phases_in, workers)
+    cases = []
+    for index, (case, patient) in enumerate(pseudonyms(found, kept)):
+        choices = choose(found[index], judged[index], wanted, phases_in, measured[index])
+        cases.append(ScannedCase(case, patient, tuple(choices), notes_of(found[index], choices)))
+    return cases
+
+
+def _pictures(cases: Sequence[ScannedCase], workers: int) -> dict[tuple[str, str], str]:
+    """A picture of each image that was taken, by case and image."""
+    taken = {
+        (case.case, name): choice.volume for case in cases for name, choice in case.taken.items()
+    }
+    return dict(zip(taken, in_parallel(picture, list(taken.values()), workers, "Drawing")))
 
 
 def _phases_in(judged: Sequence[Sequence[Judged]]) -> str:
@@ -80,7 +113,7 @@ def _measured(
 def _counted(files: Sequence[Indexed], refused: int) -> str:
     kinds = Counter(one.kind for one in files)
     kinds["unreadable"] += refused
-    parts = [f"{count} {kind}" for kind, count in kinds.most_common() if count]
+    parts = [f"{count} {_KINDS[kind]}" for kind, count in kinds.most_common() if count]
     return f"{len(files) + refused} files: {', '.join(parts)}"
 
 
@@ -94,15 +127,11 @@ def _write_left_out(
     write_text(output, "\n".join(["kind\twhy\tpath", *lines]) + "\n")
 
 
-def _summary(cases: dict[str, list[Choice]], wanted: Sequence[Wanted]) -> Iterator[str]:
-    complete = 0
-    for choices in cases.values():
-        taken = {one.verdict.name for one in choices if one.taken}
-        complete += all(one.name in taken for one in wanted)
+def _summary(cases: Sequence[ScannedCase], wanted: Sequence[Wanted]) -> Iterator[str]:
+    complete = sum(all(one.name in case.taken for one in wanted) for case in cases)
     names = " and ".join(one.name for one in wanted)
-    yield f"{len(cases)} examinations, {complete} of them with {names}"
-    unsure = sum(
-        one.taken and one.verdict.sureness == "low" for all_of in cases.values() for one in all_of
-    )
-    if unsure:
+    what = "examination" if len(cases) == 1 else "examinations"
+    yield f"{len(cases)} {what}, {complete} of them with {names}"
+    taken = [choice for case in cases for choice in case.taken.values()]
+    if unsure := sum(one.verdict.sureness == "low" for one in taken):
         yield f"{unsure} images are not sure: they are comments in the sheet"

@@ -2,10 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from remodal.results.files import explain, write_text
+from remodal.scan.cases import ScannedCase
 from remodal.scan.choosing import Choice
 from remodal.settings.names import label_name
 
@@ -21,9 +22,7 @@ _HEAD = """\
 """
 
 
-def write_sheet(
-    output: Path, folder: Path, cases: Mapping[str, Sequence[Choice]], patients: Mapping[str, str]
-) -> Path:
+def write_sheet(output: Path, folder: Path, cases: Sequence[ScannedCase]) -> Path:
     """Write the sample sheet, and a folder of links for each image and label in it.
 
     Images of low sureness are in the sheet as comments, with the reason. A sheet that was edited
@@ -32,8 +31,7 @@ def write_sheet(
     Args:
         output: the sheet.
         folder: folder of the scan's files, which gets `images`, replaced as a whole.
-        cases: what became of the volumes of each case.
-        patients: pseudonym of each case's patient.
+        cases: all examinations.
 
     Returns:
         The sheet that was written.
@@ -46,11 +44,11 @@ def write_sheet(
     try:
         if images.exists():
             shutil.rmtree(images)
-        for case, choices in cases.items():
-            for choice in sorted(choices, key=lambda one: one.verdict.name):
-                if choice.taken:
-                    linked, label = _link(images / case, choice)
-                    lines += _lines(case, patients[case], choice, linked, label)
+        for case in cases:
+            if case.taken:
+                lines += [f"# {case.case}: {note}" for note in case.notes]
+            for choice in case.taken.values():
+                lines += _lines(case, choice, *_link(images / case.case, choice))
     except OSError as error:
         raise explain(error, images) from error
     text, last = "\n".join(lines) + "\n", folder / "sheet.tsv"
@@ -61,11 +59,10 @@ def write_sheet(
     return output
 
 
-def _lines(
-    case: str, patient: str, choice: Choice, path: Path, label: Path | None
-) -> Iterable[str]:
+def _lines(case: ScannedCase, choice: Choice, path: Path, label: Path | None) -> Iterable[str]:
     modality = choice.verdict.name
-    cells = [case, modality, str(path), str(label or ""), modality if label else "", "", patient]
+    drawn = (str(label), modality) if label else ("", "")
+    cells = [case.case, modality, str(path), *drawn, "", case.patient]
     line = "\t".join(cells)
     if choice.verdict.sureness == "low":
         yield f"# not sure: {'; '.join(choice.verdict.reasons)}"
@@ -87,12 +84,12 @@ def _link(folder: Path, choice: Choice) -> tuple[Path, Path | None]:
     return image, label
 
 
-def write_choices(output: Path, cases: Mapping[str, Sequence[Choice]]) -> None:
+def write_choices(output: Path, cases: Sequence[ScannedCase]) -> None:
     """Write what became of every volume, one line each, with the reason."""
     lines = ["\t".join(_CHOICES)]
-    for case, choices in cases.items():
-        for choice in choices:
-            lines.append("\t".join(map(cell, _described(case, choice))))
+    for case in cases:
+        for choice in case.choices:
+            lines.append("\t".join(map(cell, _described(case.case, choice))))
     write_text(output, "\n".join(lines) + "\n")
 
 
