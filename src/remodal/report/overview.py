@@ -37,14 +37,16 @@ def at_a_glance(
         runs: the trained models.
         claims: as evaluated.
         stopped: number of quarantined cases.
-        incomplete: cases without every modality.
+        incomplete: cases without every modality, or without the label of each image.
     """
     verdicts = [claim["verdict"] for claim in claims]
     patients = set(splits["patients"].values())
     tested = {case for fold in splits["folds"] for case in fold["test"]}
     counted = _counted(len(splits["patients"]), "case")
-    if incomplete:
-        counted += f", {len(incomplete)} without every modality"
+    if lacking := sum(bool(case.images) for case in incomplete):
+        counted += f", {lacking} without every modality"
+    if lacking := sum(bool(case.labels) for case in incomplete):
+        counted += f", {lacking} without every label"
     if unlabelled := unlabelled_cases(splits):
         counted += f", {len(unlabelled)} without a label"
     items = [
