@@ -213,8 +213,8 @@ def _register(
     details["labels"] = [settings.truth_of(name) for name in truths]
     for name in truths:
         told = {"drawn_on": name, "warped": chains[name] is not None}
-        if name != fixed_name and fixed_name in labels:
-            told["displacement_mm"] = displacement_mm(labels[name], labels[fixed_name], settings)
+        if name != fixed_name and fixed_name in placed:
+            told["displacement_mm"] = displacement_mm(placed[name], placed[fixed_name], settings)
         details[label_name(settings.truth_of(name))] = told
     if masks:
         details["masks"] = {name: mask.origin for name, mask in masks.items()}

@@ -73,7 +73,7 @@ def _others(settings: Settings, cell: Cell) -> list[str]:
     None where the images of a case share one truth.
     """
     target = _target(settings, cell)
-    if settings.data.truth == "case":
+    if settings.data.truth != "image":
         return []
     given = [name for name in settings.scenarios[cell.scenario].present if name != target]
     return given or [name for name in settings.data.originals if name != target]

@@ -101,7 +101,7 @@ def cases_of(settings: "Settings") -> list[CaseSource]:
 def _with_copies(case: CaseSource, settings: "Settings") -> CaseSource:
     """A case with its copies, all in the order of the study's modalities.
 
-    A copy has its original's label if each image has a label of its own.
+    A copy has its original's label if each image may have a label of its own.
     """
     data = settings.data
     copies = {name: source for name, source in data.copies.items() if source in case.images}
@@ -110,7 +110,7 @@ def _with_copies(case: CaseSource, settings: "Settings") -> CaseSource:
     return replace(
         case,
         images={name: both[name] for name in data.modalities if name in both},
-        labels=case.labels | (labels if data.truth == "image" else {}),
+        labels=case.labels | (labels if data.truth != "case" else {}),
         copies=copies,
     )
 
