@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "docs" / "benchmarks.md"
 ORDER = (
     "start_up",
+    "scan",
     "conversion",
     "registration",
     "patches",

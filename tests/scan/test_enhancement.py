@@ -39,8 +39,9 @@ def test_the_phases_of_a_simulated_patient_are_told_by_aorta_and_liver(phases):
     }
     assert found["arterial"].aorta == pytest.approx(300, abs=100)
     assert found["venous"].aorta == pytest.approx(152, abs=40)
-    assert found["arterial"].liver == pytest.approx(65, abs=25)
-    assert found["venous"].liver == pytest.approx(105, abs=25)
+    # This patient's liver holds fat.
+    assert found["arterial"].liver == pytest.approx(50, abs=20)
+    assert found["venous"].liver == pytest.approx(85, abs=20)
 
 
 @pytest.mark.parametrize(
