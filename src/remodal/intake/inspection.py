@@ -14,6 +14,7 @@ from remodal.geometry.volume import Geometry
 from remodal.intake.datasets import CaseSource, cases_of
 from remodal.intake.headers import is_dicom, read_header
 from remodal.intake.nifti import is_nifti, read_geometry
+from remodal.intake.picture_slices import pictures_of
 from remodal.intake.rescale import check_rescale
 from remodal.intake.selection import one_series
 from remodal.intake.slices import read_slices
@@ -123,6 +124,8 @@ def _image(source: Path) -> str:
 
 
 def _label(source: Path) -> str:
+    if pictures := pictures_of(source):
+        return f"{len(pictures)} pictures"
     files = files_of(source)
     header = read_header(files[0]) if len(files) == 1 else None
     kind = header.elements.get("Modality") if header else None

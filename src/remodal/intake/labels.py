@@ -1,4 +1,4 @@
-"""Bring labels onto the grid of the image drawn on: DICOM SEG, RTSTRUCT, Slicer, images."""
+"""Bring labels onto the grid of the image drawn on: SEG, RTSTRUCT, Slicer, images, pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from remodal.geometry.lattice import brought_onto
 from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.headers import is_dicom, quiet_pydicom, read_header
 from remodal.intake.label_source import LabelSource
+from remodal.intake.picture_slices import pictures_of, read_pictures
 from remodal.intake.slice_numbers import laid_by_number
 from remodal.intake.source_files import files_of, is_there, path_and_number
 from remodal.intake.source_index import content_digest, digest_of_sources
@@ -41,11 +42,12 @@ def read_label(source: LabelSource, grid: Geometry, slice_numbers: str = "") -> 
     A SEG's or RTSTRUCT's values are its segment or ROI numbers, unless the source says which value
     a name gets. A label image keeps its values, unless the source renumbers them; it may be rotated
     or flipped relative to the image and may cover only a part of it, but nothing is interpolated.
-    If the source says so, its place comes from the slices' numbers instead (see slice_numbers).
+    If the source says so, its place comes from the slices' numbers instead (see slice_numbers). A
+    folder of pictures has one for each slice of the image (see picture_slices).
     Where structures overlap, the highest value wins.
 
     Args:
-        source: files, or folders that hold one DICOM object or a series of label slices.
+        source: files, or folders that hold one DICOM object, a series of label slices or pictures.
         grid: the image's geometry.
         slice_numbers: how the image's slice numbers run along its z axis, if they do.
 
@@ -93,6 +95,9 @@ def _read_part(file: Path, source: LabelSource, grid: Geometry, slice_numbers: s
         raise BadCase(
             "there is no such label", remedy="add the file, or correct the path in the sheet"
         )
+    if pictures := pictures_of(file):
+        array = whole_numbers(read_pictures(pictures, grid))
+        return Label(Volume(array, grid), "pictures", content_digest(file), [])
     drawn = _drawn_object(file)
     if drawn is not None:
         return _read_drawn(drawn, content_digest(file), source.structures, grid)

@@ -21,7 +21,8 @@ class DataSettings(Section):
         "folder of NIH Pancreas-CT), `pancreas_phantom` (simulated patients in such a folder), "
         "`left_atrium` (a folder of the 2018 challenge), `lits` (a folder of LiTS), `msd` (a task "
         "of the Medical Segmentation Decathlon), `bids` (a folder in the Brain Imaging Data "
-        "Structure), `t1t2_phantom` (simulated T1/T2 pairs of livers in such a folder).",
+        "Structure), `t1t2_phantom` (simulated T1/T2 pairs of livers in such a folder), `chaos` "
+        "(the MR of the CHAOS challenge).",
     )
     sheet: Path | None = Field(
         None, description="Sample sheet (TSV), for source `sheet`. Example: config/samples.tsv"
