@@ -137,6 +137,15 @@ def carried(label: Path, grid: Path, transform: sitk.Transform) -> np.ndarray:
     return sitk.GetArrayFromImage(moved)
 
 
+def darker_share(folder: Path, name: str) -> float:
+    """Share of the body, what is above half the image's mean, that is darker than the liver."""
+    image, label = (
+        sitk.GetArrayFromImage(sitk.ReadImage(str(folder / f"{name}{end}.nii")))
+        for end in ("", "-mask")
+    )
+    return (image[image > image.mean() / 2] < np.median(image[label == 3])).mean()
+
+
 @pytest.mark.parametrize("method", ["elastix", "header", "centroid"])
 def test_registration_brings_the_label_of_the_moving_image_along(tmp_path, method):
     settings = settings_for(method, tmp_path)
@@ -146,6 +155,9 @@ def test_registration_brings_the_label_of_the_moving_image_along(tmp_path, metho
     record = register_case(settings, "a", source, output, BOTH, BOTH)
     assert record.details["labels"] == BOTH
     apart = record.details["label-t1"].pop("displacement_mm")
+    for name in BOTH:
+        bright = record.details[f"label-{name}"].pop("brightness")
+        assert bright == pytest.approx(darker_share(tmp_path, name), abs=1e-3)
     assert record.details["label-t1"] == {"drawn_on": "t1", "warped": True}
     assert record.details["label-t2"] == {"drawn_on": "t2", "warped": False}
     assert (output / "label-t2.nii.gz").samefile(source / "label-t2.nii.gz")

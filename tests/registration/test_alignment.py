@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy.spatial.transform import Rotation
 from tests.orientations import ORIENTATIONS
 
 from remodal.errors import BadCase
@@ -15,7 +16,7 @@ from remodal.intake.nifti import read_volume
 from remodal.intake.simulation import simulation_options
 from remodal.phantom.dual_phase import simulate_patient
 from remodal.registration import elastix
-from remodal.registration.alignment import Alignment, Images
+from remodal.registration.alignment import Alignment, Images, require_overlap
 from remodal.registration.alignment import align as align_images
 from remodal.registration.quality import body_mask, coarsened, mutual_information
 from remodal.registration.transforms import displacement
@@ -165,6 +166,36 @@ def shifted(volume: Volume, by: tuple[float, float, float]) -> Volume:
 def test_images_apart_in_space_are_a_bad_case(abdomen, quick):
     with pytest.raises(BadCase, match="do not overlap: 52 mm apart along z"):
         align(abdomen.fixed, shifted(abdomen.moving, (0, 0, 250)), quick)
+
+
+SQUARE = Geometry((20, 100, 100), (1.0, 1.0, 1.0))
+
+
+def turned(angle: float, middle: tuple[float, float]) -> Geometry:
+    """The square, turned about z by some degrees, with its middle at x, y."""
+    turn = Rotation.from_euler("z", angle, degrees=True).as_matrix()
+    corner = np.array([*middle, 9.5]) - turn @ (49.5, 49.5, 9.5)
+    return Geometry(SQUARE.shape, SQUARE.spacing, tuple(corner), tuple(turn.ravel()))
+
+
+@pytest.mark.parametrize(
+    ("angle", "middle", "apart"),
+    [
+        (0, (49.5, 49.5 + 150), "50 mm apart along y"),
+        # Beside the corner of a square that stands on it: the boxes around both overlap.
+        (45, (49.5 + 100, 49.5 + 100), "21 mm apart$"),
+    ],
+)
+def test_grids_without_a_common_voxel_are_told_however_they_are_turned(angle, middle, apart):
+    with pytest.raises(BadCase, match=f"the images do not overlap: {apart}".replace("$", ";")):
+        require_overlap(SQUARE, turned(angle, middle))
+
+
+@pytest.mark.parametrize(
+    ("angle", "middle"), [(0, (49.5, 149)), (45, (49.5 + 84, 49.5 + 84)), (45, (49.5 + 120, 49.5))]
+)
+def test_grids_that_share_a_corner_are_allowed(angle, middle):
+    require_overlap(SQUARE, turned(angle, middle))
 
 
 def test_what_elastix_says_is_the_reason(abdomen, quick):

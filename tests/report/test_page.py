@@ -209,6 +209,14 @@ def test_a_case_that_lacks_a_modality_is_listed_with_its_use_and_is_no_quarantin
     assert counts["MAML"] == "–"
 
 
+def test_images_that_may_be_swapped_are_warned_of(own_study, tmp_path):
+    settings, study, data = own_study
+    doubts = {"doubts": {"patient003": "t1 and t2 may be swapped"}}
+    write_json(study / "splits.json", read_json(study / "splits.json") | doubts)
+    page = made(settings, study, data, tmp_path)
+    assert ["patient003", "split", "t1 and t2 may be swapped"] in rows_of(page, "about cases that")
+
+
 def test_without_being_asked_for_surfaces_the_page_has_none(page):
     assert "#surfaces" not in page
     assert 'id="surfaces"' not in page

@@ -77,4 +77,4 @@ def test_test_cases_without_a_value_are_listed_once_with_their_row(settings):
 def test_warnings_are_of_used_cases_and_each_once():
     kept = Record(case="a", stage="convert", warnings=["a gap", "a gap"])
     gone = Record(case="b", stage="convert", status="quarantined", warnings=["unseen"])
-    assert [note.reason for note in warnings([kept, gone])] == ["a gap"]
+    assert [note.reason for note in warnings([kept, gone], {})] == ["a gap"]

@@ -102,7 +102,7 @@ def _require_contrast(volume: Volume, name: str) -> None:
 
 
 def require_overlap(fixed: Geometry, moving: Geometry) -> None:
-    """Require that the boxes of two grids share some space.
+    """Require that two grids share some space, however their axes lie.
 
     Raises:
         BadCase: they lie apart.
@@ -117,6 +117,32 @@ def require_overlap(fixed: Geometry, moving: Geometry) -> None:
             expected="images of one body part in one frame of reference",
             remedy="check that both belong to the same examination",
         )
+    if (apart := _gap(fixed, moving)) > 0:
+        raise BadCase(
+            f"the images do not overlap: {apart:.0f} mm apart",
+            expected="images of one body part in one frame of reference",
+            remedy="check that both belong to the same examination",
+        )
+
+
+def _gap(first: Geometry, second: Geometry) -> float:
+    """Width in mm of the widest gap between two turned boxes; negative if they overlap.
+
+    Two convex bodies lie apart only if a plane lies between them; for boxes, one that is parallel
+    to a face of one of them or to an edge of each (the separating axis theorem).
+    """
+    axes, half, middle = [], [], []
+    for geometry in (first, second):
+        size = np.array(geometry.shape[::-1])
+        axes.append(np.reshape(geometry.direction, (3, 3)).T)
+        half.append(size * geometry.spacing / 2)
+        middle.append(geometry.affine[:3] @ [*(size - 1) / 2, 1])
+    across = np.cross(axes[0][:, None], axes[1][None]).reshape(-1, 3)
+    length = np.linalg.norm(across, axis=1, keepdims=True)
+    across = (across / np.maximum(length, 1e-6))[length[:, 0] > 1e-6]
+    planes = np.concatenate([*axes, across])
+    reach = sum(np.abs(planes @ own.T) @ sides for own, sides in zip(axes, half))
+    return float((np.abs(planes @ (middle[0] - middle[1])) - reach).max())
 
 
 def _box(geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:

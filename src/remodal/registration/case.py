@@ -15,7 +15,7 @@ from remodal.intake.nifti import read_geometry, read_volume, write_volume
 from remodal.masks.reading import Mask, read_mask
 from remodal.registration.alignment import Alignment, Images, align
 from remodal.registration.common_grid import common_grid, on_grid
-from remodal.registration.labels import displacement_mm, doubts_about_label, place_label
+from remodal.registration.labels import brightness, displacement_mm, doubts_about_label, place_label
 from remodal.registration.picture import Pair, draw_pairs
 from remodal.registration.transforms import Chain, write_chain
 from remodal.registration.ways import mask_of, masked_images
@@ -57,8 +57,9 @@ def register_case(
     `registration.png`; and the record `registration.json`. The record's details hold the
     `modalities` of the case, which of them was `fixed`, the quality of each alignment, and the
     `labels` (the images that have one; empty: the case is unlabelled). For each label,
-    `label-<modality>` says which image it was `drawn_on`, whether it was `warped` with that image
-    and, if the fixed image has a label too, how far apart their centroids lie (`displacement_mm`);
+    `label-<modality>` says which image it was `drawn_on`, whether it was `warped` with that image,
+    how bright it is in it if each image has a label of its own (`brightness`, see `labels`) and,
+    if the fixed image has a label too, how far apart their centroids lie (`displacement_mm`);
     `acquired` holds each image's modality and intensity range. An image or a label that the case
     lacks has an empty file. A quarantined case gets empty files and the reason instead.
 
@@ -166,12 +167,14 @@ def _register(
     labels = {
         name: read_volume(converted / f"{label_name(original(name))}.nii.gz") for name in drawn_on
     }
-    warnings = []
+    warnings, bright = [], {}
     for name, label in labels.items():
         if name in settings.data.copies:
             continue
         image = acquired if name == fixed_name else read_volume(converted / f"{name}.nii.gz")
         warnings += doubts_about_label(settings, f"{record.case}, {label_name(name)}", label, image)
+        if settings.data.truth == "image" and label.geometry.agrees_with(image.geometry):
+            bright[name] = {"brightness": brightness(image, label, settings)}
     masks = _masks(settings, record.case, present, drawn_on, converted, studies)
     fixed = _on_the_cases_grid(settings, acquired, converted, set(present) - {fixed_name})
     chains: dict[str, Chain | None] = {fixed_name: None if fixed is acquired else []}
@@ -212,7 +215,7 @@ def _register(
     )
     details["labels"] = [settings.truth_of(name) for name in truths]
     for name in truths:
-        told = {"drawn_on": name, "warped": chains[name] is not None}
+        told = {"drawn_on": name, "warped": chains[name] is not None} | bright.get(name, {})
         if name != fixed_name and fixed_name in placed:
             told["displacement_mm"] = displacement_mm(placed[name], placed[fixed_name], settings)
         details[label_name(settings.truth_of(name))] = told

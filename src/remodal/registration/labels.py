@@ -105,6 +105,30 @@ def displacement_mm(label: Volume, other: Volume, settings: Settings) -> float |
     return round(float(np.linalg.norm(places[0] - places[1])), 3)
 
 
+def brightness(image: Volume, label: Volume, settings: Settings) -> float | None:
+    """How bright what is labelled is: the share of the body that is darker than its median.
+
+    A share hangs neither on the scanner's scale nor on a coil.
+
+    Args:
+        image: any image.
+        label: on its grid.
+        settings: effective settings, for the values of the classes and the threshold of the body;
+            without one, the body is what is brighter than half the mean of the image.
+
+    Returns:
+        None if the label holds none of the classes, or the image no body.
+    """
+    values = [value for values in settings.data.classes.values() for value in values]
+    inside = image.array[np.isin(label.array, values)]
+    threshold = settings.registration.body_threshold
+    threshold = image.array.mean() / 2 if threshold is None else threshold
+    body = image.array[image.array > threshold]
+    if not inside.size or not body.size:
+        return None
+    return round(float(np.mean(body < np.median(inside))), 3)
+
+
 def _require_same_grid(label: Volume, image: Volume, where: str) -> None:
     if not label.geometry.agrees_with(image.geometry):
         raise BadCase(

@@ -164,7 +164,7 @@ def _content(
         "quarantined": stopped,
         "faults": any(note.fault for note in stopped),
         "failed_predictions": failed_predictions(settings, cases),
-        "warnings": warnings(records),
+        "warnings": warnings(records, splits),
         "registration": registration_quality(settings, records, data),
         "choices": made_choices(settings, study),
         "methods_text": text,

@@ -109,7 +109,7 @@ def failed_predictions(settings: Settings, cases: pd.DataFrame) -> list[Note]:
     return list(dict.fromkeys(notes))
 
 
-def warnings(records: list[Record]) -> list[Note]:
+def warnings(records: list[Record], splits: dict[str, Any]) -> list[Note]:
     """Warnings about cases that were used nevertheless."""
     found = dict.fromkeys(
         Note(record.case, record.stage, text)
@@ -117,6 +117,8 @@ def warnings(records: list[Record]) -> list[Note]:
         if record.ok
         for text in record.warnings
     )
+    doubts = splits.get("doubts", {})
+    found |= {Note(case, "split", doubt): None for case, doubt in doubts.items()}
     return sorted(found, key=lambda note: (note.case, note.stage, note.reason))
 
 

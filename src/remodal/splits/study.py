@@ -1,16 +1,19 @@
 """The split of a study: of its registered cases, and what is known of it before there are any."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from remodal.errors import BadCase, UserError
 from remodal.intake.datasets import CaseSource, cases_of
-from remodal.results.records import read_record
+from remodal.results.records import Record, read_record
 from remodal.settings import Settings
+from remodal.settings.names import label_name
 from remodal.splits import SplitCase, make_splits, write_splits
 from remodal.splits.completeness import require_usable_folds
 from remodal.splits.recipes import require_recipes
+from remodal.splits.swapped import swapped_images
 
 
 def split_study(settings: Settings, registered: Path, output: Path) -> None:
@@ -19,7 +22,8 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
     Quarantined cases are left out of the folds and listed with their reasons; so are unlabelled
     ones, unless `data.unlabelled` is `train`. Besides what `make_splits` returns, the file holds
     the `modalities` of every case, usable or quarantined, and its `labels`, named by the images
-    that they were drawn on; an unlabelled case has none.
+    that they were drawn on; an unlabelled case has none. `doubts` says whose images may be swapped,
+    if any may.
 
     Args:
         settings: the study.
@@ -31,7 +35,7 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
             does not fit, a method lacks cases to train on, or a scenario has none to test.
     """
     sources = cases_of(settings)
-    quarantined, labelled = {}, {}
+    quarantined, labelled, bright = {}, {}, {}
     for source in sources:
         path = registered / source.case / "registration.json"
         if not path.is_file():
@@ -39,14 +43,26 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
         record = read_record(path)
         if record.ok:
             labelled[source.case] = bool(record.details["labels"])
+            bright[source.case] = _brightness(record)
         else:
             quarantined[source.case] = record.reason
     splits = _split(settings, sources, labelled, quarantined)
+    if doubts := swapped_images(bright):
+        splits["doubts"] = doubts
+        for case, doubt in doubts.items():
+            print(f"remodal: {case}: {doubt}", file=sys.stderr)
     # Methods and scenarios decide whether a split is refused, never what it is: adding a method
     # does not change the split.
     require_usable_folds(settings, splits)
     require_recipes(settings, splits)
     write_splits(output, splits)
+
+
+def _brightness(record: Record) -> dict[str, float]:
+    """How bright a registered case's labels are in the images that they were drawn on."""
+    told = (record.details.get(label_name(name), {}) for name in record.details["labels"])
+    found = {one["drawn_on"]: one.get("brightness") for one in told if one}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def require_possible_recipes(settings: Settings, sources: Iterable[CaseSource]) -> None:
