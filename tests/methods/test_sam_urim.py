@@ -13,6 +13,7 @@ from .conftest import FIRST, PHASES
 
 CONTEXT = (1, 0, 0)
 SMALL = NetworkSettings(base_width=2, strides=[(1, 2, 2)])
+NAMED = ["certainty_before", "certainty_after", "answer_before", "answer_after"]
 OF_FEATURES = ["sam", "add", "weights", "phase_attention"]
 
 
@@ -160,14 +161,19 @@ def test_three_phases_are_fused_too(small):
     torch.testing.assert_close(sum(maps[name] for name in phases), torch.ones(1, 1, 2, 32, 32))
 
 
-def test_the_maps_are_sam_s_weights_and_the_growing_mask(small):
+def test_the_maps_are_sam_s_weights_the_growing_mask_and_both_answers(small):
     method, images = small("sam"), images_of()
     maps = method.attention(images)
-    assert list(maps) == ["arterial", "venous", "certainty_before", "certainty_after"]
+    assert list(maps) == [*PHASES, *NAMED]
     torch.testing.assert_close(maps["arterial"] + maps["venous"], torch.ones(1, 1, 2, 32, 32))
     before, after = maps["certainty_before"], maps["certainty_after"]
     assert 0 <= before.min() <= after.max() <= 1
     assert (after >= before).all()
+    answer = method.answer(images)
+    for logits, name in ((answer.initial, "answer_before"), (answer.final, "answer_after")):
+        expected = as_volumes(logits.softmax(1)[:, 1:], 1)
+        torch.testing.assert_close(maps[name], expected)
+    torch.testing.assert_close(maps["answer_after"], method.probabilities(images)[:, 1:])
     assert small("add", uncertain_region=False).maps == []
     assert method.attention({"venous": images["venous"]}) == {}
 

@@ -2,9 +2,11 @@
 
 import csv
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
+from remodal.intake.nifti import read_geometry
 from remodal.results.files import read_json
 from remodal.settings.composition import compose
 from tests.workspace import Workspace
@@ -96,3 +98,46 @@ def test_the_oracle_is_told_where_the_liver_is_in_both_phases(workspace, lesions
 def test_the_papers_alignment_joins_the_tumours_of_both_phases(workspace, lesions):
     masks = label_masks(workspace, "mpct_fll_paper_alignment")
     assert masks == [{"uses_label": True, "values": [2]}] * 12
+
+
+def predicted(workspace: Workspace, study: Path, phases: list[str]) -> CompletedProcess[str]:
+    """`remodal predict` of a patient by SAM + URIM, with the livers of these phases as masks."""
+    patient = "results/data/phantom_liver-smoke/converted/patient001"
+    options = [f"--{phase}={patient}/{phase}.nii.gz" for phase in phases]
+    options += [f"--mask={phase}={patient}/label-{phase}.nii.gz" for phase in phases]
+    model = study / "models/sam_urim/fold0-seed0"
+    command = ("remodal", "predict", "--model", model, "--output", "new.nii.gz", *options)
+    return workspace.run(*command, check=False)
+
+
+def test_a_new_patient_is_segmented_on_the_grid_of_the_venous_image(workspace, lesions):
+    done = predicted(workspace, lesions, ["arterial", "venous"])
+    assert done.returncode == 0, done.stderr
+    assert "segmented from arterial + venous, on the grid of the venous image" in done.stderr
+    patient = workspace.folder / "results/data/phantom_liver-smoke/converted/patient001"
+    grids = [read_geometry(patient / f"{phase}.nii.gz") for phase in ("arterial", "venous")]
+    found = read_geometry(workspace.folder / "new.nii.gz")
+    assert found.agrees_with(grids[1])
+    assert not found.agrees_with(grids[0])
+
+
+def test_a_patient_without_the_venous_phase_is_told_in_one_line(workspace, lesions):
+    done = predicted(workspace, lesions, ["arterial"])
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "venous" in done.stderr
+
+
+def test_a_type_of_lesion_that_no_test_case_has_is_said_to_have_no_case(lesions):
+    types = read_json(lesions / "splits.json")["groups"]
+    tested = {types[case] for case in read_json(lesions / "splits.json")["folds"][0]["test"]}
+    status = {row["group"]: row["status"] for row in cells(lesions, "table2") if row["group"]}
+    assert {group for group, said in status.items() if said == "ok"} == tested
+    assert {said for group, said in status.items() if group not in tested} == {"no case"}
+
+
+def test_four_methods_are_shown_on_one_slice_and_the_answer_before_and_after(lesions):
+    page = (lesions / "report/index.html").read_text(encoding="utf-8")
+    assert "As in Fig. 3: four methods on one slice" in page
+    for shown in ("Answer before", "Answer after", "Certainty before", "Certainty after"):
+        assert shown in page

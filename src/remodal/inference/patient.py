@@ -20,6 +20,7 @@ from remodal.process.progress import progress
 from remodal.registration.ways import mask_of, masked_images
 from remodal.settings import (
     ComputeSettings,
+    GridSettings,
     InferenceSettings,
     MaskSettings,
     PreprocessingSettings,
@@ -44,7 +45,8 @@ def predict_patient(
     The images are converted, brought onto one grid if there are several, prepared with the
     statistics that the model was trained with, and segmented. The result is brought back to the
     original geometry of the fixed modality or, if that is missing, of the first image in the
-    model's order. From which images, and by which part of the model, is said on standard error.
+    model's order. From which images, by which part of the model, and on which image's grid, is said
+    on standard error.
 
     Args:
         model: folder of the trained model.
@@ -86,7 +88,10 @@ def predict_patient(
     )
     write_volume(output, restore_probabilities(probabilities, prepared.properties))
     by = f" by {segmenter.answered_by}" if segmenter.answered_by else ""
-    print(f"remodal: segmented from {' + '.join(order)}{by}", file=sys.stderr)
+    grid = f"on the grid of the {reference} image"
+    if len(order) > 1 and registration.grid != GridSettings():
+        grid += ", extended or resampled as registration.grid says"
+    print(f"remodal: segmented from {' + '.join(order)}{by}, {grid}", file=sys.stderr)
 
 
 def _wanted(images: Mapping[str, Path], description: Mapping[str, Any]) -> list[str]:

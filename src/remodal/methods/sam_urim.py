@@ -232,18 +232,23 @@ class SamUrim(SliceMethod):
 
     @property
     def maps(self) -> list[str]:
-        """SAM's weights of each modality; how certain the first answer is, and after filling in."""
+        """SAM's weights of each modality; URIM's mask and the answer, before and after."""
         shown = list(self.modalities) if self.options.fusion == "sam" else []
         if self.options.uncertain_region:
-            shown += ["certainty_before", "certainty_after"]
+            shown += ["certainty_before", "certainty_after", "answer_before", "answer_after"]
         return shown
 
     def attention(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """SAM's weights after block 2, averaged over channels; URIM's mask M; all in 0..1."""
+        """SAM's weights after block 2, averaged over channels; URIM's mask M; 1 - P(background).
+
+        All are in 0..1.
+        """
         if not self.supports(images):
             return {}
         answer = self.answer(images)
         maps = [*answer.weights, *answer.certainty]
+        if answer.certainty:
+            maps += [1 - logits.softmax(1)[:, :1] for logits in (answer.initial, answer.final)]
         samples = self._samples(images)
         return {name: as_volumes(shown, samples) for name, shown in zip(self.maps, maps)}
 
