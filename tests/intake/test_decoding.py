@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import tracemalloc
 
 import numpy as np
 import pydicom
@@ -180,3 +181,21 @@ def test_run_lengths_that_cannot_be_so_long_are_refused(image, write_series, tmp
     write_series(tmp_path, image, corrupt)
     with pytest.raises(BadCase, match="another size than Rows and Columns say"):
         read_series(tmp_path)
+
+
+def test_a_deflated_file_that_holds_far_more_than_its_image_is_refused_in_little_memory(
+    image, write_series, tmp_path
+):
+    def change(dataset, index):
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+        if index == 3:
+            dataset.PixelData = bytes(1 << 28)
+
+    write_series(tmp_path, image, change)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadCase, match="pixels of file"):
+            read_series(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 27
+    finally:
+        tracemalloc.stop()

@@ -80,6 +80,37 @@ def write(tmp_path) -> Callable[..., list[Path]]:
 
 
 @pytest.fixture
+def write_enhanced(tmp_path) -> Callable[..., Path]:
+    """A function that writes an enhanced CT into `export`, a frame at each place (mm)."""
+
+    def write_file(places: list[float]) -> Path:
+        dataset = slice_of(0, {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1"})
+        dataset.SeriesInstanceUID = generate_uid()
+        dataset.NumberOfFrames = len(places)
+        dataset.PixelData = dataset.PixelData * len(places)
+        shared, measures, plane = Dataset(), Dataset(), Dataset()
+        measures.PixelSpacing = dataset.PixelSpacing
+        plane.ImageOrientationPatient = dataset.ImageOrientationPatient
+        shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [plane]
+        dataset.SharedFunctionalGroupsSequence = [shared]
+        frames = []
+        for place in places:
+            frame, position = Dataset(), Dataset()
+            position.ImagePositionPatient = [0, 0, place]
+            frame.PlanePositionSequence = [position]
+            frames.append(frame)
+        dataset.PerFrameFunctionalGroupsSequence = frames
+        for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+            delattr(dataset, keyword)
+        file = tmp_path / "export" / "enhanced"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        dataset.save_as(file, enforce_file_format=True)
+        return file
+
+    return write_file
+
+
+@pytest.fixture
 def found(tmp_path) -> Callable[[], list[Examination]]:
     """A function that gives the examinations of `export`."""
 

@@ -4,6 +4,10 @@ import shutil
 
 import pytest
 
+from remodal.scan.enhancement import measure
+from remodal.scan.kinds import judge
+from remodal.scan.pictures import picture
+
 
 def sizes(examination):
     return sorted(len(volume.instances) for volume in examination.volumes)
@@ -103,3 +107,29 @@ def test_a_missing_slice_is_a_problem_that_names_its_place(write, found):
     (examination,) = found()
     (volume,) = examination.volumes
     assert volume.problem.startswith("gap: 1 slice missing, the first after slice 4")
+
+
+def test_images_that_share_their_uid_by_mistake_are_all_kept(write, found):
+    write(10, SOPInstanceUID="1.2.3")
+    (examination,) = found()
+    assert sizes(examination) == [10]
+
+
+def test_a_multi_frame_file_is_a_volume(found, write_enhanced):
+    write_enhanced(places=[2.0 * index for index in range(12)])
+    (examination,) = found()
+    (volume,) = examination.volumes
+    assert (len(volume.instances), len(volume.files)) == (12, 1)
+    assert volume.geometry.spacing == (0.8, 0.8, 2.0)
+    assert judge(volume).usable == "scan"
+    assert measure(volume).aorta is None
+    assert picture(volume).startswith("data:image/jpeg")
+
+
+def test_several_volumes_in_one_file_cannot_be_taken_apart(found, write_enhanced):
+    write_enhanced(places=[2.0 * (index % 12) for index in range(24)])
+    (examination,) = found()
+    assert sizes(examination) == [12, 12]
+    assert {judge(one).said for one in examination.volumes} == {
+        "one of several volumes in one file"
+    }

@@ -10,15 +10,17 @@ import numpy as np
 
 from remodal.errors import BadCase
 from remodal.intake.codestreams import decoded_by_gdcm, described
+from remodal.intake.encoding import DEFLATED, inflated, syntax_and_end
 from remodal.intake.headers import quiet_pydicom
 from remodal.intake.slices import Slice
 
 # JPEG baseline, extended and lossless (PS3.5 A.4.1): pydicom's decoders read only the first.
 _JPEG = {"1.2.840.10008.1.2.4." + end for end in ("50", "51", "57", "70")}
-_RLE, _DEFLATED = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.99"
+_RLE = "1.2.840.10008.1.2.5"
 # How many times longer than the file its pixels can be: two bytes of run-length encoding stand for
-# at most 128 (PS3.5 G.3), and deflate reaches a factor of 1032.
-_MOST = {_RLE: 64, _DEFLATED: 1032}
+# at most 128 (PS3.5 G.3).
+_MOST_RLE = 64
+_LONGEST_HEADER = 1 << 24  # bytes
 
 
 def decoded(data: bytes, frames: list[Slice]) -> Iterator[np.ndarray]:
@@ -51,6 +53,9 @@ def decoded(data: bytes, frames: list[Slice]) -> Iterator[np.ndarray]:
 def _decoded(data: bytes, frames: list[Slice]) -> Iterator[np.ndarray]:
     import pydicom
 
+    if syntax_and_end(data)[0] == DEFLATED:
+        needed = bytes_of(frames[0]) * frames[0].frames
+        data = inflated(data, BytesIO(data), needed + _LONGEST_HEADER)
     dataset = pydicom.dcmread(BytesIO(data), force=True)
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     _check_size(dataset, syntax, len(data), frames[0])
@@ -115,7 +120,7 @@ def sizes_fit(one: Slice, present: int) -> bool:
 
 def _check_size(dataset: Any, syntax: Any, length: int, one: Slice) -> None:
     """Compare what the header says with what the file can hold."""
-    if syntax in _MOST and bytes_of(one) * one.frames > _MOST[syntax] * length:
+    if syntax == _RLE and bytes_of(one) * one.frames > _MOST_RLE * length:
         raise _of_another_size(one)
     if syntax.is_encapsulated:
         return

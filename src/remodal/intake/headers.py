@@ -9,7 +9,6 @@ no more is inflated than a header may need, however much more it would become.
 import logging
 import struct
 import warnings
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,21 +17,26 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from remodal.errors import BadCase
 from remodal.intake.elements import ELEMENTS
+from remodal.intake.encoding import (
+    DEFLATED,
+    EXPLICIT,
+    UNDEFINED,
+    NotPlainError,
+    damaged,
+    end_of_sequence,
+    inflated,
+    syntax_and_end,
+    value_at,
+)
 
 #: Elements to read: number, then keyword and kind as in `ELEMENTS`.
 Wanted = Mapping[int, tuple[str, str]]
 
-_META_LENGTH, _SYNTAX, _PIXEL_DATA = 0x00020000, 0x00020010, 0x7FE00010
-_ITEM, _END_OF_ITEM, _END_OF_SEQUENCE = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_EXPLICIT, _IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
-_DEFLATED = "1.2.840.10008.1.2.1.99"
+_PIXEL_DATA = 0x7FE00010
+_IMPLICIT = "1.2.840.10008.1.2"
 _COMPRESSED = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")  # how they begin; all are explicit
-_BINARY = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW"}
-_LONG_FORM = _BINARY | {b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 _STORAGE = "1.2.840.10008.5.1.4."  # how all storage classes begin
-_UNDEFINED = 0xFFFFFFFF
 _START = 1 << 16  # bytes in which a plain header ends
 _MOST_INFLATED = 1 << 24  # bytes in which a header ends, even one with a group for every frame
 
@@ -59,10 +63,6 @@ class Header:
     pixel_bytes: int | None
 
 
-class _NotPlainError(Exception):
-    """The file is left to pydicom."""
-
-
 def is_dicom(path: Path) -> bool:
     """Whether a file says that it is DICOM."""
     with open(path, "rb") as file:
@@ -81,9 +81,9 @@ def read_header(file: Path, wanted: Wanted = _FOR_CONVERSION) -> Header | None:
     """
     with open(file, "rb") as stream:
         start = stream.read(_START)
-        if _syntax_and_end(start)[0] == _DEFLATED:
-            inflated = _inflated(start, stream)
-            header = _read(inflated[:_START], BytesIO(inflated), wanted)
+        if syntax_and_end(start)[0] == DEFLATED:
+            plain = inflated(start, stream, _MOST_INFLATED)
+            header = _read(plain[:_START], BytesIO(plain), wanted)
             return header and Header(header.elements, None, None)
         return _read(start, stream, wanted)
 
@@ -92,52 +92,18 @@ def _read(start: bytes, stream: BinaryIO, wanted: Wanted) -> Header | None:
     """Header of a file that begins with `start`."""
     try:
         return _scanned(start, wanted)
-    except (_NotPlainError, struct.error, ValueError):
+    except (NotPlainError, struct.error, ValueError):
         stream.seek(0)
         return _read_by_pydicom(stream, start[128:132] == b"DICM", wanted)
-
-
-def _syntax_and_end(start: bytes) -> tuple[str, int]:
-    """Transfer syntax that a file's start names (empty if none), and where its group 2 ends."""
-    at, end, syntax = 132, None, ""
-    try:
-        while start[128:132] == b"DICM" and at != end:
-            group, element = struct.unpack_from("<HH", start, at)
-            if group != 2:
-                break
-            at, length = _value_at(start, at, explicit=True)
-            if group << 16 | element == _META_LENGTH:
-                end = at + length + struct.unpack_from("<I", start, at)[0]
-            elif group << 16 | element == _SYNTAX:
-                syntax = start[at : at + length].decode("ascii").rstrip("\0 ")
-            at += length
-    except (_NotPlainError, struct.error, ValueError):
-        return "", at
-    return syntax, at
-
-
-def _inflated(start: bytes, stream: BinaryIO) -> bytes:
-    """The beginning of a deflated file as that of an explicit one."""
-    _, end = _syntax_and_end(start)
-    plain = _EXPLICIT.ljust(len(_DEFLATED), "\0")
-    meta = start[:end].replace(_DEFLATED.encode(), plain.encode())
-    stream.seek(end)
-    inflater, content = zlib.decompressobj(-zlib.MAX_WBITS), b""
-    try:
-        while len(content) < _MOST_INFLATED and (part := stream.read(_START)):
-            content += inflater.decompress(part, _MOST_INFLATED - len(content))
-    except zlib.error as error:
-        raise damaged() from error
-    return meta + content
 
 
 def _scanned(data: bytes, wanted: Wanted) -> Header:
     """Header of a plain file from its first bytes.
 
     Raises:
-        _NotPlainError, struct.error, ValueError: not plain, or not whole.
+        NotPlainError, struct.error, ValueError: not plain, or not whole.
     """
-    syntax, at = _syntax_and_end(data)
+    syntax, at = syntax_and_end(data)
     explicit, compressed = _form_of(syntax)
     found: dict[str, Any] = {}
     last = 0x0002FFFF
@@ -147,17 +113,17 @@ def _scanned(data: bytes, wanted: Wanted) -> Header:
         group, element = struct.unpack_from("<HH", data, at)
         number = group << 16 | element
         if number <= last:
-            raise _NotPlainError
+            raise NotPlainError
         last = number
-        at, length = _value_at(data, at, explicit)
+        at, length = value_at(data, at, explicit)
         if number == _PIXEL_DATA:
-            if compressed != (length == _UNDEFINED):
-                raise _NotPlainError
+            if compressed != (length == UNDEFINED):
+                raise NotPlainError
             return Header(found, None, None) if compressed else Header(found, at, length)
         start = at
-        at = _end_of_sequence(data, at, explicit) if length == _UNDEFINED else at + length
+        at = end_of_sequence(data, at, explicit) if length == UNDEFINED else at + length
         if at > len(data):
-            raise _NotPlainError
+            raise NotPlainError
         if number in wanted:
             keyword, kind = wanted[number]
             found[keyword] = _decoded(data[start:at], kind, found)
@@ -166,59 +132,16 @@ def _scanned(data: bytes, wanted: Wanted) -> Header:
 def _form_of(syntax: str) -> tuple[bool, bool]:
     """Whether elements of a transfer syntax are explicit, and whether its pixels are compressed."""
     compressed = syntax.startswith(_COMPRESSED)
-    if not compressed and syntax not in (_EXPLICIT, _IMPLICIT):
-        raise _NotPlainError
+    if not compressed and syntax not in (EXPLICIT, _IMPLICIT):
+        raise NotPlainError
     return syntax != _IMPLICIT, compressed
-
-
-def _value_at(data: bytes, at: int, explicit: bool) -> tuple[int, int]:
-    """First byte and length of an element's value (PS3.5 7.1)."""
-    if not explicit:
-        return at + 8, struct.unpack_from("<I", data, at + 4)[0]
-    representation = data[at + 4 : at + 6]
-    if representation in _LONG_FORM:
-        return at + 12, struct.unpack_from("<I", data, at + 8)[0]
-    if not representation.isalpha():
-        raise _NotPlainError
-    return at + 8, struct.unpack_from("<H", data, at + 6)[0]
-
-
-def _end_of_sequence(data: bytes, at: int, explicit: bool) -> int:
-    """First byte after a sequence of undefined length, whose first item is at `at` (PS3.5 7.5)."""
-    inside = ["sequence"]
-    while inside:
-        group, element = struct.unpack_from("<HH", data, at)
-        number = group << 16 | element
-        if group == 0xFFFE:
-            length = struct.unpack_from("<I", data, at + 4)[0]
-            at += 8
-            expected = _END_OF_SEQUENCE if inside[-1] == "sequence" else _END_OF_ITEM
-            if number == expected:
-                inside.pop()
-            elif number != _ITEM or inside[-1] == "item":
-                raise _NotPlainError
-            elif length == _UNDEFINED:
-                inside.append("item")
-            else:
-                at += length
-        else:
-            # The elements of an unknown sequence are implicit, whatever those around it are.
-            unknown = explicit and data[at + 4 : at + 6] == b"UN"
-            at, length = _value_at(data, at, explicit)
-            if inside[-1] != "item" or (unknown and length == _UNDEFINED):
-                raise _NotPlainError
-            if length == _UNDEFINED:
-                inside.append("sequence")
-            else:
-                at += length
-    return at
 
 
 def _decoded(value: bytes, kind: str, found: Mapping[str, Any]) -> Any:
     if kind == "short":
         return struct.unpack("<H", value)[0]
     if kind == "sequence":
-        raise _NotPlainError
+        raise NotPlainError
     if kind == "free text":
         charsets = found.get("SpecificCharacterSet", "")
         return _text(value, (charsets,) if isinstance(charsets, str) else tuple(charsets))
@@ -295,11 +218,6 @@ def _pixels_at(stream: BinaryIO, file_meta: Any) -> tuple[int | None, int | None
         return None, None
     explicit = element[4:6] in (b"OW", b"OB")
     length = struct.unpack_from("<I", element, 8 if explicit else 4)[0]
-    if length == _UNDEFINED:
+    if length == UNDEFINED:
         return None, None
     return at + (12 if explicit else 8), length
-
-
-def damaged() -> BadCase:
-    """The reason for a file that breaks off or makes no sense."""
-    return BadCase("is damaged or cut short", remedy="copy the series again")

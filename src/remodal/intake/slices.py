@@ -14,7 +14,8 @@ from typing import Any
 from remodal.errors import BadCase
 from remodal.intake.bits import PixelFormat, pixel_format
 from remodal.intake.elements import harmless_tags, number, numbers, whole_number, words
-from remodal.intake.headers import Header, damaged, quiet_pydicom, read_header
+from remodal.intake.encoding import damaged
+from remodal.intake.headers import Header, quiet_pydicom, read_header
 
 # Objects that come with a series but hold no slice of it.
 _NOT_IMAGES = {"SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "REG", "DOC", "AU", "PLAN"}

@@ -148,9 +148,10 @@ def _series(file: Indexed) -> tuple[str, ...]:
 
 def _volumes(files: list[Indexed], study: str) -> list[Volume]:
     """The volumes of one series."""
-    once = list({file.get("SOPInstanceUID") or file.path: file for file in files}.values())
+    once = list({_content(file): file for file in files}.values())
     copies = len(files) - len(once)
-    noted = [f"{copies} copies of its files are left out"] if copies else []
+    words = "1 copy of its files is" if copies == 1 else f"{copies} copies of its files are"
+    noted = [f"{words} left out"] if copies else []
     parts = [([one for file in once for one in _instances(file)], noted)]
     for element in ("size", "orientation"):
         parts = [(new, notes) for part, notes in parts for new in _parted(part, element)]
@@ -165,6 +166,11 @@ def _volumes(files: list[Indexed], study: str) -> list[Volume]:
         _volume(part, study, notes, all(len(of_file[one.file.path]) == 1 for one in part))
         for part, notes in parts
     ]
+
+
+def _content(file: Indexed) -> Hashable:
+    """The same for copies of a file; some anonymisers give all images one SOPInstanceUID."""
+    return tuple(sorted(file.own.items())) if file.get("SOPInstanceUID") else file.path
 
 
 def _instances(file: Indexed) -> list[Instance]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from remodal.errors import BadCase
-from remodal.intake.headers import damaged, quiet_pydicom, read_header
+from remodal.intake.encoding import damaged
+from remodal.intake.headers import quiet_pydicom, read_header
 from remodal.intake.slices import WITH_PIXELS, read_slices
 from remodal.scan.tags import REFERENCES, SCANNED, texts_of
 
@@ -60,7 +61,7 @@ def _looked_at(path: Path) -> Found:
     if modality in LABELS:
         return Found("label", elements=elements, drawn_on=_drawn_on(path))
     if "Rows" not in elements or "Columns" not in elements:
-        if elements.get("SOPClassUID", "") in ("", *WITH_PIXELS):
+        if elements.get("SOPClassUID") in WITH_PIXELS:
             raise damaged()
         return Found("object", elements=elements)
     if header.pixels_at is not None:
@@ -91,6 +92,8 @@ def _several_frames(path: Path, elements: dict[str, str]) -> Found:
 def _drawn_on(path: Path) -> list[str]:
     """UIDs of the series, then of the frames of reference, that a label refers to."""
     header = read_header(path, REFERENCES)
+    if header is None:
+        raise damaged()
     series, frames = [], []
     with quiet_pydicom():
         elements = header.elements

@@ -45,6 +45,7 @@ SCANNED = by_number(
 #: What a segmentation or structure set says about the images that it was drawn on.
 REFERENCES = by_number(
     {
+        "SOPClassUID": ELEMENTS["SOPClassUID"],
         "ReferencedSeriesSequence": (0x00081115, "sequence"),
         "FrameOfReferenceUID": (0x00200052, "text"),
         "ReferencedFrameOfReferenceSequence": (0x30060010, "sequence"),
