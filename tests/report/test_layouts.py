@@ -603,7 +603,7 @@ def test_a_row_may_be_what_the_others_are_compared_with_column_by_column(study):
     assert (row.label, entry.column.variant) == ("Two", "own")
     assert entry.comparison.estimate == pytest.approx(-2.5)
     assert "against One, Holm-corrected" in "".join(notes(table))
-    assert "| Ours, Two | OWN: T1 | −2.50 |" in to_markdown(table)
+    assert "| Two | OWN: T1 | −2.50 |" in to_markdown(table)
 
 
 def test_a_reduction_is_averaged_over_cases_or_over_all_ordered_pairs(

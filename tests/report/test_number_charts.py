@@ -24,8 +24,8 @@ def test_each_case_is_a_point_at_its_record_s_number(tmp_path, monkeypatch):
     (chart,) = number_charts(source, cases)
     assert chart.title == "Dice [%] against Displacement [mm]"
     assert chart.svg == "Displacement [mm]; Dice [%]"
-    assert list(drawn) == ["One input, T1", "Two inputs, T1 with t2"]
-    points = drawn["One input, T1"]
+    assert list(drawn) == ["One input\nT1", "Two inputs\nT1 with T2"]
+    points = drawn["One input\nT1"]
     assert points.across == [10.0, 40.0, 60.0, 20.0, 30.0]
     assert points.up == [88.0, 68.0, 48.0, 78.0, 73.0]
     assert points.rho == pytest.approx(-1)

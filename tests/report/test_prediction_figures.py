@@ -21,7 +21,7 @@ def test_each_cell_is_shown_on_the_image_that_it_segments_with_both_truths(tmp_p
     source, cases = paired_study(tmp_path, {"predictions": [wanted]})
     (figure,) = prediction_figures(source, cases)
     assert figure.heading == "Strategies: case c"
-    titles = ["One input: T1", "Two inputs: T1 with t2", "One input: T2"]
+    titles = ["One input: T1", "Two inputs: T1 with T2", "One input: T2"]
     for row in figure.rows:
         assert [panel.heading for panel in row.panels] == titles
         assert row.panels[0].note == "Dice 48.0 %"

@@ -13,14 +13,17 @@ FAR = "label-t1.displacement_mm"
 
 
 def test_the_case_whose_labels_lie_farthest_apart_is_shown_with_both_outlines(tmp_path):
-    wanted = {"truths": [{"images": ["t1", "t2"], "most": FAR}]}
+    wanted = {"truths": [{"title": "Apart", "images": ["t1", "t2"], "most": FAR}]}
     source, _ = paired_study(tmp_path, wanted)
     (figure,) = truth_figures(source)
-    assert figure.heading == f"Case c, {FAR} 60.0"
-    assert figure.text == "Outlines of the liver: red in t1, green in t2."
+    assert figure.heading == "Apart: case c"
+    assert figure.text == (
+        "Outlines of the liver: red in T1, green in T2. "
+        "The case with the largest label-t1.displacement_mm: 60.0."
+    )
     assert [row.heading for row in figure.rows] == ["Axial", "Coronal"]
     for row in figure.rows:
-        assert [panel.heading for panel in row.panels] == ["t1", "t2"]
+        assert [panel.heading for panel in row.panels] == ["T1", "T2"]
         assert row.panels[0].source != row.panels[1].source
 
 

@@ -1,5 +1,6 @@
 """A table beside the paper's: published value, ours, difference and paired statistics."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -184,8 +185,14 @@ def _name(settings: Settings, chosen: Selection) -> str:
 
 
 def heading(name: str) -> str:
-    """A key of the settings as a reader's heading; one of two letters is short for something."""
-    return name.upper() if len(name) <= 2 else name.replace("_", " ").capitalize()
+    """A key of the settings as a reader's heading; one of two letters is short for something.
+
+    So is a letter with a digit wherever it stands: `t1_with_t2` is T1 with T2.
+    """
+    if len(name) <= 2:
+        return name.upper()
+    words = name.replace("_", " ").capitalize()
+    return re.sub(r"\b[a-z]\d\b", lambda word: word[0].upper(), words)
 
 
 def _row(

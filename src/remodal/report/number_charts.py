@@ -46,8 +46,8 @@ def number_charts(source: Source, cases: pd.DataFrame) -> Iterator[Chart]:
 
 
 def _title(source: Source, cell: Cell) -> str:
-    said = [source.settings.title_of(cell.method), heading(cell.scenario)]
-    return ", ".join([*said, *filter(None, [heading(cell.region), cell.group])])
+    about = [heading(cell.scenario), heading(cell.region), cell.group]
+    return f"{source.settings.title_of(cell.method)}\n{', '.join(filter(None, about))}"
 
 
 def _points(source: Source, cases: pd.DataFrame, wanted: AgainstSettings, cell: Cell) -> Points:

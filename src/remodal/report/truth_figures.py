@@ -4,6 +4,7 @@ from math import isnan
 
 import numpy as np
 
+from remodal.report.comparison import heading
 from remodal.report.figures import Example, Row
 from remodal.report.sections import PLANES, Sections
 from remodal.report.slices import OUTLINES, read_axial
@@ -33,14 +34,17 @@ def _figure(source: Source, wanted: TruthSettings) -> Example | None:
         Row(
             plane.name,
             [
-                sections.panel(plane, name, list(truths.values()), name, "truths outlined")
+                sections.panel(plane, name, list(truths.values()), heading(name), "true outlines")
                 for name in wanted.images
             ],
         )
         for plane in PLANES
     ]
-    apart = f", {wanted.most} {source.number(case, wanted.most):.1f}" if wanted.most else ""
-    return Example("", f"Case {case}{apart}", f"{_legend(truths, region)}.", rows)
+    text = f"{_legend(truths, region)}."
+    if wanted.most:
+        text += f" The case with the largest {wanted.most}: {source.number(case, wanted.most):.1f}."
+    title = f"{wanted.title}: case {case}" if wanted.title else f"Case {case}"
+    return Example("", title, text, rows)
 
 
 def _legend(truths: dict[str, np.ndarray], region: str) -> str:
@@ -48,7 +52,7 @@ def _legend(truths: dict[str, np.ndarray], region: str) -> str:
     named = region.replace("_", " ")
     if len(truths) == 1:
         return f"The {next(iter(OUTLINES))} line is the {named}"
-    said = (f"{colour} in {name}" for colour, name in zip(OUTLINES, truths))
+    said = (f"{colour} in {heading(name)}" for colour, name in zip(OUTLINES, truths))
     return f"Outlines of the {named}: {', '.join(said)}"
 
 

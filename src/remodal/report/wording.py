@@ -294,7 +294,9 @@ def compared_texts(table: Table, row: Row, entry: Entry) -> list[str]:
     found = entry.comparison
     assert found is not None
     named = [table.labels[entry.cell.method], row.heading]
-    if row.label not in named:
+    if entry.column.variant:
+        named[0] = row.label
+    elif row.label not in named:
         named.insert(1, row.label)
     heading = ", ".join(filter(None, named))
     interval = f"{number(found.low, signed=True)} to {number(found.high, signed=True)}"

@@ -24,6 +24,7 @@ class SurfaceSettings(Section):
 class TruthSettings(Section):
     """Images of one case beside each other, each with the outlines of all their truths."""
 
+    title: str = Field("", description="Heading of the figure.")
     images: list[str] = Field(
         min_length=1, description="Modalities; each has a label, or they share one."
     )
