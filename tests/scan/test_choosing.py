@@ -4,6 +4,8 @@ import pytest
 
 from remodal.scan.enhancement import Enhancement
 
+MR = {"Modality": "MR", "RepetitionTime": 600, "EchoTime": 10}
+
 
 def taken(choices):
     return {one.verdict.name: number for number, one in choices.items() if one.taken}
@@ -45,6 +47,36 @@ def test_the_order_of_two_scans_alone_is_a_guess(write, chosen):
     assert choices["2"].verdict.reasons == ("it is scan 1 of 2 by the time of day",)
 
 
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (("100000", "100130", "100205"), {"plain": 1, "arterial": 2, "venous": 3}),
+        (("100000", "100035", "100400"), {"arterial": 1, "venous": 2, "late": 3}),
+        (
+            ("095500", "100000", "100035", "100400"),
+            {"plain": 1, "arterial": 2, "venous": 3, "late": 4},
+        ),
+        (("100000", "101000"), {}),
+    ],
+)
+def test_scans_before_and_after_the_two_phases_are_plain_and_late(times, expected, write, chosen):
+    for number, time in enumerate(times, 1):
+        write(SeriesNumber=number, AcquisitionTime=time)
+    found = taken(chosen("arterial,venous,plain,late"))
+    assert found == {name: str(number) for name, number in expected.items()}
+
+
+def test_trigger_times_tell_phases_of_one_time_apart(write, chosen):
+    for number, trigger in ((1, 0), (2, 35_000)):
+        write(SeriesNumber=number, AcquisitionTime="100000", TriggerTime=trigger, **MR)
+    assert taken(chosen(phases_in="MR")) == {"arterial": "1", "venous": "2"}
+
+
+def test_the_protocol_speaks_for_a_series_without_a_description(write, chosen):
+    write(SeriesNumber=2, ProtocolName="Leber arteriell")
+    assert taken(chosen()) == {"arterial": "2"}
+
+
 def test_a_measured_enhancement_against_the_description_makes_it_unsure(write, chosen):
     write(SeriesNumber=2, SeriesDescription="arterial")
     venous = Enhancement(aorta=150, liver=110)
@@ -74,9 +106,6 @@ def test_of_several_the_thinnest_soft_complete_original_is_taken(write, chosen):
     assert choices["4"].said == "arterial too: a kernel for bone or lung"
     assert choices["5"].said == "arterial too: computed planes; there is a scan"
     assert choices["6"].said.startswith("gap: 1 slice missing")
-
-
-MR = {"Modality": "MR", "RepetitionTime": 600, "EchoTime": 10}
 
 
 def test_sequences_of_a_brain(write, chosen):

@@ -64,8 +64,7 @@ def test_words_within_words_and_several_phases_are_no_phase(description):
 
 
 def phase_in(description):
-    volume = SimpleNamespace(get={"SeriesDescription": description}.__getitem__)
-    return described_phase(volume)[0]
+    return described_phase(SimpleNamespace(description=description))[0]
 
 
 def test_digits_end_words_and_numbers_are_whole():

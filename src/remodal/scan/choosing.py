@@ -133,7 +133,7 @@ def _is_by_pattern(evidence: Sequence[Evidence], name: str) -> bool:
 
 
 def _of_patterns(volume: Volume, wanted: Sequence[Wanted]) -> list[Evidence]:
-    description = volume.get("SeriesDescription")
+    description = volume.description
     return [
         Evidence(one.name, PATTERN, "its description fits your pattern")
         for one in wanted

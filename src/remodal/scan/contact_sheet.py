@@ -83,9 +83,7 @@ def _label_note(label: str) -> list[str]:
 
 def _described(volume: Volume) -> dict[str, str]:
     spacing = volume.geometry.spacing if volume.geometry else ()
-    description = "".join(
-        one if one.isprintable() else " " for one in volume.get("SeriesDescription")
-    )
+    description = "".join(one if one.isprintable() else " " for one in volume.description)
     burned_in = volume.get("BurnedInAnnotation").upper() == "YES"
     return {
         "series": volume.get("SeriesNumber")[:12],

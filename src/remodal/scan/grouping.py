@@ -87,13 +87,22 @@ class Volume:
         return list(dict.fromkeys(one.file.path for one in self.instances))
 
     @property
+    def description(self) -> str:
+        """What the series is called; the protocol's name if it has no description."""
+        return self.get("SeriesDescription") or self.get("ProtocolName")
+
+    @property
     def acquired(self) -> float | None:
-        """When the first image was acquired, in seconds of the day; None if unknown."""
-        told = ("AcquisitionTime", "AcquisitionDateTime", "ContentTime")
-        for keyword in told:
+        """When the first image was acquired, in seconds of the day; None if unknown.
+
+        Trigger times count from there: some scanners give all phases of a series one time.
+        """
+        triggers = [numbers(one.file.get("TriggerTime"), 1) for one in self.instances]
+        trigger = min((one[0] / 1000 for one in triggers if one), default=0.0)
+        for keyword in ("AcquisitionTime", "AcquisitionDateTime", "ContentTime"):
             times = [seconds(one.file.get(keyword)) for one in self.instances]
             if known := [time for time in times if time is not None]:
-                return min(known)
+                return min(known) + trigger
         return None
 
 

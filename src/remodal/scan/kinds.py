@@ -63,7 +63,7 @@ def judge(volume: Volume) -> Judged:
     if said:
         return Judged(volume, "", said)
     types = _types(volume)
-    described = plain_text(volume.get("SeriesDescription"))
+    described = plain_text(volume.description)
     computed = "DERIVED" in types and found_in(described, REFORMATS)
     usable = "reformat" if computed or _REFORMATTED & types else "scan"
     said = "planes that were computed from another series" if usable == "reformat" else "a scan"
@@ -86,7 +86,7 @@ def _no_scan(volume: Volume) -> str:
             return said
     if volume.get("SamplesPerPixel") not in ("", "1"):
         return "in colour"
-    described = plain_text(volume.get("SeriesDescription"))
+    described = plain_text(volume.description)
     if found_in(described, LOCALIZERS) and len(volume.instances) <= 3 * _LEAST_SLICES:
         return "a localizer"
     return next((said for said, words in DERIVED.items() if found_in(described, words)), "")

@@ -13,6 +13,7 @@ from remodal.scan.words import PHASES, found_in, plain_text
 _DELAYS = (("arterial", 15, 50), ("venous", 50, 120), ("late", 120, 1800))
 #: Seconds between the arterial and the venous scan of one injection.
 _BETWEEN = (12, 90)
+_MOST_SCANS = 6
 
 
 def evidence_of_phases(
@@ -39,7 +40,7 @@ def described_phase(volume: Volume) -> tuple[str, str]:
 
     A late arterial phase is an arterial one, and a late venous phase a late one.
     """
-    text = plain_text(volume.get("SeriesDescription"))
+    text = plain_text(volume.description)
     found = {phase: word for phase, words in PHASES.items() if (word := found_in(text, words))}
     if len(found) == 2 and "late" in found:
         if "arterial" in found:
@@ -67,25 +68,29 @@ def _of_delay(volume: Volume) -> Iterator[Evidence]:
 
 
 def _of_order(volumes: Sequence[Volume]) -> dict[int, Evidence]:
-    """The order of the scans: two that follow each other closely are arterial and venous.
+    """The order of the scans: the two that follow each other most closely are arterial and venous.
 
-    Reconstructions of one scan share its time. Only two scans are judged, or three of which the
-    first is long before the others, as a plain scan is.
+    What comes before them is plain, what comes after is late. Reconstructions of one scan share its
+    time.
     """
-    times = sorted({round(one.acquired) for one in volumes if one.acquired is not None})
+    times = sorted(one.acquired for one in volumes if one.acquired is not None)
     scans = [time for before, time in pairwise([-1e9, *times]) if time - before > _BETWEEN[0]]
-    names: dict[float, str] = {}
-    if len(scans) in (2, 3) and _BETWEEN[0] <= scans[-1] - scans[-2] <= _BETWEEN[1]:
-        names = {scans[-2]: "arterial", scans[-1]: "venous"}
-        if len(scans) == 3:
-            names[scans[0]] = "plain"
+    pauses = {
+        place: later - earlier
+        for place, (earlier, later) in enumerate(pairwise(scans))
+        if later - earlier <= _BETWEEN[1]
+    }
+    if not pauses or len(scans) > _MOST_SCANS:
+        return {}
+    first = min(pauses, key=lambda place: pauses[place])
     told = {}
     for index, volume in enumerate(volumes):
-        if volume.acquired is None or not names:
+        if volume.acquired is None:
             continue
-        scan = max((one for one in names if one <= volume.acquired + 1), default=None)
-        if scan is not None:
-            place = sorted(names).index(scan) + 1
-            text = f"it is scan {place} of {len(names)} by the time of day"
-            told[index] = Evidence(names[scan], ORDER, text)
+        place = max(place for place, scan in enumerate(scans) if scan <= volume.acquired)
+        name = {first: "arterial", first + 1: "venous"}.get(
+            place, "plain" if place < first else "late"
+        )
+        text = f"it is scan {place + 1} of {len(scans)} by the time of day"
+        told[index] = Evidence(name, ORDER, text)
     return told

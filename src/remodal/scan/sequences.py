@@ -28,7 +28,7 @@ def _weighting(volume: Volume) -> list[tuple[str, int, str]]:
     """Name, weight and reason of what description and times say, contrast aside."""
     if volume.get("Modality") != "MR":
         return []
-    text = plain_text(volume.get("SeriesDescription"))
+    text = plain_text(volume.description)
     if found_in(text, OTHER_SEQUENCES) or "EP" in volume.get("ScanningSequence").split("\\"):
         return []
     return [*_of_words(text), *_of_times(volume)]
@@ -79,7 +79,7 @@ def _t1(
 
 def _contrast(volume: Volume) -> tuple[bool | None, str]:
     """Whether a contrast agent was given, and what says so; None if nothing does."""
-    text = plain_text(volume.get("SeriesDescription"))
+    text = plain_text(volume.description)
     if word := found_in(text, PHASES["plain"]):
         return False, f"without contrast (`{word}`)"
     if word := found_in(text, CONTRAST):
@@ -94,12 +94,12 @@ def _is_later(
     volume: Volume, volumes: Sequence[Volume], weightings: Sequence[list[tuple[str, int, str]]]
 ) -> str:
     """Whether a T1 image of the same name, equally silent about contrast, came before this one."""
-    mine = plain_text(volume.get("SeriesDescription"))
+    mine = plain_text(volume.description)
     earlier = any(
         other is not volume
         and any(name == "t1" for name, _, _ in found)
         and _contrast(other)[0] is None
-        and plain_text(other.get("SeriesDescription")) == mine
+        and plain_text(other.description) == mine
         and None not in (other.acquired, volume.acquired)
         and other.acquired < volume.acquired - _PAUSE
         for other, found in zip(volumes, weightings)

@@ -107,7 +107,7 @@ def _described(case: str, choice: Choice) -> tuple[str, ...]:
         str(len(volume.instances)),
         " x ".join(f"{one:.3g}" for one in spacing),
         volume.files[0],
-        volume.get("SeriesDescription"),
+        volume.description,
     )
 
 
