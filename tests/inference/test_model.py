@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from remodal.inference.model import Segmenter
 from remodal.inference.sliding_window import strided_starts
@@ -61,3 +62,26 @@ def test_a_method_shows_the_maps_that_its_options_leave_it(study) -> None:
     assert list(maps["dtc"]) == ["level_set"]
     assert maps["dtc"]["level_set"].shape == (16, 32, 32)
     assert maps["segmentation"] == {}
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_maps_come_of_the_pass_that_predicts_and_are_those_of_a_pass_of_their_own(
+    study, monkeypatch, mirror
+) -> None:
+    method = study.settings.model_copy(update={"methods": {"dtc": MethodSettings(type="dtc")}})
+    folder = replace(study, settings=method).model("dtc")
+    image = np.random.default_rng(0).normal(size=(2, 24, 40, 32)).astype(np.float32)
+    settings, compute = InferenceSettings(mirror=mirror), ComputeSettings(device="cpu", windows=2)
+    segmenter = Segmenter(folder, ["arterial", "venous"], settings, compute)
+    network, passes = segmenter._method.network, []
+    monkeypatch.setattr(
+        network, "forward", lambda x: passes.append(len(x)) or type(network).forward(network, x)
+    )
+    probabilities, maps = segmenter.with_attention(image)
+    windows = sum(passes)
+    passes.clear()
+    np.testing.assert_array_equal(probabilities, segmenter.probabilities(image))
+    assert windows == sum(passes) * (9 / 8 if mirror else 1)
+    np.testing.assert_array_equal(maps["level_set"], segmenter.attention(image)["level_set"])
+    alone = Segmenter(study.model("maml"), ["venous"], settings, compute)
+    assert alone.with_attention(image[:1])[1] == {}

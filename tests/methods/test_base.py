@@ -167,6 +167,12 @@ def test_the_maps_to_be_shown_are_those_named(build, make_batch, name, options):
     maps = method.attention(images)
     assert list(maps) == method.maps
     assert all(shown.shape == (2, 1, 8, 16, 16) for shown in maps.values())
+    method.network.eval()
+    p, at_once = method.with_attention(images, target="")
+    assert torch.equal(p, method.probabilities_of(images, target=""))
+    assert list(at_once) == method.maps
+    maps = method.attention(images)
+    assert all(torch.equal(at_once[name], maps[name]) for name in maps)
 
 
 @pytest.mark.parametrize("name", method_origins())

@@ -161,9 +161,10 @@ def _segment(
         for pairing in progress(pairings, "Segmenting", total=len(pairings)):
             with noting(pairing.case):
                 prepared = images.prepared(pairing)
-                probabilities = segmenter.probabilities(prepared.array)
-                shown = images.registered and not pairing.foreign
-                maps = segmenter.attention(prepared.array) if shown else {}
+                if images.registered and not pairing.foreign:
+                    probabilities, maps = segmenter.with_attention(prepared.array)
+                else:
+                    probabilities, maps = segmenter.probabilities(prepared.array), {}
                 attention |= set(maps)
                 finish()
                 export = exporter.submit(

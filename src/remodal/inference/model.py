@@ -94,6 +94,27 @@ class Segmenter:
         network_pass = partial(self._method.probabilities_of, target=self._target)
         return self._over_windows(network_pass, image, self._settings.mirror, track)
 
+    def with_attention(self, image: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """What `probabilities` and `attention` give.
+
+        Without mirroring, both come of the same windows and are computed together.
+        """
+        names = self._maps
+        if self._settings.mirror or not names:
+            return self.probabilities(image), self.attention(image)
+
+        def stacked(images: Mapping[str, Tensor]) -> Tensor:
+            probabilities, maps = self._method.with_attention(images, self._target)
+            return torch.cat([probabilities.float(), *(maps[name] for name in names)], dim=1)
+
+        found = self._over_windows(stacked, image, mirror=False)
+        return found[: -len(names)], dict(zip(names, found[-len(names) :]))
+
+    @property
+    def _maps(self) -> list[str]:
+        """Names of the maps: none if a modality is missing."""
+        return self._method.maps if self.modalities == self._method.modalities else []
+
     def attention(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """The method's attention maps of a prepared case with all its modalities.
 
@@ -106,8 +127,8 @@ class Segmenter:
             Maps (z, y, x) float32 by name; empty for a method without maps, or if a modality is
             missing.
         """
-        names = self._method.maps
-        if not names or self.modalities != self._method.modalities:
+        names = self._maps
+        if not names:
             return {}
 
         def stacked(images: Mapping[str, Tensor]) -> Tensor:

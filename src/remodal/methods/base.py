@@ -188,6 +188,16 @@ class Method(ABC):
         """Maps worth showing, (B, 1, Z, Y, X) by name, for example A_i; none by default."""
         return {}
 
+    def with_attention(
+        self, images: Mapping[str, Tensor], target: str
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What `probabilities_of` and `attention` give of all the modalities.
+
+        Default: one after the other. A method whose network gives both at once computes them here
+        in one pass, to the same values.
+        """
+        return self.probabilities_of(images, target), self.attention(images)
+
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Start from the weights of a file (default: loaded into the network by name).
 

@@ -110,12 +110,7 @@ class LevelSetMethod(Method):
         In that case they are (1 - z) / 2, so that the mean over windows is that of the level sets.
         """
         self.require_support(images)
-        predicted = self.predicted(images)
-        if "segmentation" in predicted:
-            p = predicted["segmentation"]
-        else:
-            p = ((1 - predicted["level_set"]) / 2 + INSIDE).clamp(max=1)
-        return torch.cat([1 - p, p], dim=1)
+        return _both_classes(self.predicted(images))
 
     @property
     def maps(self) -> list[str]:
@@ -128,6 +123,23 @@ class LevelSetMethod(Method):
             return {}
         predicted = self.predicted(images)
         return {name: predicted[name] for name in self.maps}
+
+    def with_attention(
+        self, images: Mapping[str, Tensor], target: str
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Both from one pass, which gives all tasks."""
+        self.require_support(images)
+        predicted = self.predicted(images)
+        return _both_classes(predicted), {name: predicted[name] for name in self.maps}
+
+
+def _both_classes(predicted: Mapping[str, Tensor]) -> Tensor:
+    """Probabilities of background and foreground (B, 2, Z, Y, X) from what is predicted."""
+    if "segmentation" in predicted:
+        p = predicted["segmentation"]
+    else:
+        p = ((1 - predicted["level_set"]) / 2 + INSIDE).clamp(max=1)
+    return torch.cat([1 - p, p], dim=1)
 
 
 class DualTask(LevelSetMethod):

@@ -245,11 +245,22 @@ class SamUrim(SliceMethod):
         """
         if not self.supports(images):
             return {}
-        answer = self.answer(images)
+        return self._shown(self.answer(images), self._samples(images))
+
+    def with_attention(
+        self, images: Mapping[str, Tensor], target: str
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Both of one answer."""
+        self.require_support(images)
+        answer, samples = self.answer(images), self._samples(images)
+        p = torch.softmax(as_volumes(answer.final, samples).float(), dim=1)
+        return p, self._shown(answer, samples)
+
+    def _shown(self, answer: Answer, samples: int) -> dict[str, Tensor]:
+        """The maps of an answer, (B, 1, Z, Y, X) by name."""
         maps = [*answer.weights, *answer.certainty]
         if answer.certainty:
             maps += [1 - logits.softmax(1)[:, :1] for logits in (answer.initial, answer.final)]
-        samples = self._samples(images)
         return {name: as_volumes(shown, samples) for name, shown in zip(self.maps, maps)}
 
     def _samples(self, images: Mapping[str, Tensor]) -> int:
