@@ -93,30 +93,58 @@ def sampled(
     Returns:
         float32 (image, z, y, x).
     """
-    grid, turn = slices.grid, slices.placement.turn.astype(np.float32)
-    axes = axes_of(grid)
-    fine = [axis[1] - axis[0] for axis in (canvas.x, canvas.y, canvas.z)]
-    starts = np.array([canvas.x[0], canvas.y[0], canvas.z[0]])
-    x, y = (
-        _parts(axis, step, step / size) for axis, step, size in zip(axes[:2], grid.spacing, fine)
+    grid = slices.grid
+    starts, fine = zip(*((axis[0], axis[1] - axis[0]) for axis in (canvas.x, canvas.y, canvas.z)))
+    x, y, z = axes_of(grid)
+    across, through = (
+        _parts(axis, step, step / size) for axis, step, size in zip((x, y), grid.spacing, fine)
     )
     depths = _parts(np.zeros(1), slices.thickness, slices.thickness / fine[2]).ravel()
-    result = np.empty((len(images), *grid.shape), np.float32)
-    shape = len(images), *y.shape, *x.shape
-    for k, height in enumerate(axes[2]):
-        total = np.zeros((len(images), *grid.shape[1:]), np.float32)
+    ends = _extent(images, canvas)
+    margin = max(*grid.spacing, slices.thickness) + (0 if stray is None else np.abs(stray).max())
+    result = np.zeros((len(images), *grid.shape), np.float32)
+    for k, height in enumerate(z):
+        where = pose.painted(_places(slices, x, y, height))
+        there = ((where > ends[0] - margin) & (where < ends[1] + margin)).all(axis=0)
+        if not there.any():
+            continue
+        rows, columns = (_span(there.any(axis=axis)) for axis in (1, 0))
+        shape = len(images), *through[rows].shape, *across[columns].shape
+        total = np.zeros((shape[0], shape[1], shape[3]), np.float32)
         for depth in depths:
-            # The grid's own coordinates, small numbers in float32 around the stack's corner.
-            across, through = np.broadcast_arrays(x.ravel()[None], y.ravel()[:, None])
-            own = np.stack([across, through, np.full_like(across, height + depth)])
-            places = np.tensordot(turn, own.astype(np.float32), 1)
+            places = _places(slices, across[columns], through[rows], height + depth)
             if stray is not None:
-                places = places + stray[:, k].repeat(y.shape[1], 1).repeat(x.shape[1], 2)
+                near = stray[:, k, rows, columns]
+                places = places + near.repeat(shape[2], 1).repeat(shape[4], 2)
             places = pose.painted(places)
             index = [(places[i] - starts[i]) / fine[i] for i in (2, 1, 0)]
             total += linear_sample(images, *index).reshape(shape).mean(axis=(2, 4))
-        result[:, k] = total / len(depths)
+        result[:, k, rows, columns] = total / len(depths)
     return result
+
+
+def _places(slices: Slices, x: Array, y: Array, height: float) -> Array:
+    """Scanner coordinates (3, y, x) of places in a slice, given along its own axes; float32."""
+    own = np.broadcast_arrays(x.ravel()[None], y.ravel()[:, None], height)
+    return np.tensordot(slices.placement.turn, np.stack(own), 1).astype(np.float32)
+
+
+def _extent(images: Array, canvas: Canvas) -> Array:
+    """Least and greatest x, y, z (2, 3, 1, 1) between which images are not zero, mm."""
+    there = np.any(images, axis=0)
+    sides = [_span(there.any(axis=other)) for other in ((0, 1), (0, 2), (1, 2))]
+    axes = canvas.x, canvas.y, canvas.z
+    ends = [
+        [axis[side][end] + sign * (axis[1] - axis[0]) for axis, side in zip(axes, sides)]
+        for end, sign in ((0, -1), (-1, 1))
+    ]
+    return np.array(ends).reshape(2, 3, 1, 1)
+
+
+def _span(there: Array) -> slice:
+    """From the first to the last that is true, of which there are some."""
+    found = np.flatnonzero(there)
+    return slice(int(found[0]), int(found[-1]) + 1)
 
 
 def _parts(axis: Array, step: float, wanted: float) -> Array:
