@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from remodal.intake.nifti import read_volume, write_volume
 from remodal.registration import alignment
 from remodal.registration.alignment import Images
 from remodal.results.files import read_json
+from remodal.settings import WaySettings
 
 from .conftest import Study
 
@@ -112,6 +114,29 @@ def test_images_on_two_grids_are_a_bad_case_without_registration(study, tmp_path
     images["arterial"] = tmp_path / "moved.nii.gz"
     with pytest.raises(BadCase, match="another grid"):
         predict_patient(model_of(study, "maml"), images, tmp_path / "seg.nii.gz")
+
+
+def test_a_modality_of_the_patient_is_registered_in_its_own_way(study, tmp_path) -> None:
+    """By their headers the images overlap, but not on one grid, as `none` demands."""
+    header = study.settings.registration.model_copy(update={"method": "header"})
+    own = header.model_copy(update={"by_modality": {"arterial": WaySettings(method="none")}})
+    arterial = shifted(study.registered / "b/arterial.nii.gz", tmp_path / "arterial.nii.gz")
+    images = {"arterial": arterial, "venous": study.registered / "b/venous.nii.gz"}
+    models = [
+        study.model("maml", fold=fold, registration=way.model_dump(mode="json"))
+        for fold, way in ((7, header), (8, own))
+    ]
+    predict_patient(models[0], images, tmp_path / "out.nii.gz")
+    with pytest.raises(BadCase, match="--arterial"):
+        predict_patient(models[1], images, tmp_path / "again.nii.gz")
+
+
+def shifted(source: Path, target: Path) -> Path:
+    """An image a few millimetres from where it was."""
+    volume = read_volume(source)
+    origin = tuple(np.add(volume.geometry.origin, 3.0))
+    write_volume(target, Volume(volume.array, replace(volume.geometry, origin=origin)))
+    return target
 
 
 def test_an_image_that_cannot_be_used_is_a_bad_case(study, tmp_path) -> None:

@@ -66,9 +66,7 @@ def measured_cells(
         scenarios: those of `settings.scenarios`, or names of averages, to be looked at.
     """
     references = {
-        (scenario, method)
-        for table in settings.tables.values()
-        for scenario, method in table.reference.items()
+        cell for table in settings.tables.values() for cell in settings.references_of(table)
     }
     found = []
     for region in settings.data.regions:

@@ -72,7 +72,8 @@ def _cells(settings: Settings) -> Iterator[tuple[str, str]]:
     several = [name for name, chosen in settings.scenarios.items() if len(chosen.present) > 1]
     for scenarios in (several, [name for name in settings.scenarios if name not in several]):
         for table in settings.tables.values():
-            yield from ((method, s) for s, method in table.reference.items() if s in scenarios)
+            references = settings.references_of(table)
+            yield from ((method, name) for name, method in references if name in scenarios)
         yield from (
             (cell.method, cell.scenario) for cell in settings.cells() if cell.scenario in scenarios
         )

@@ -55,7 +55,8 @@ def _line(settings: Settings, cases: pd.DataFrame, method: str) -> Line:
         if usual and len(values):
             means.setdefault(len(scenario.present), []).append(float(values.mean()))
     numbers = sorted(means)
-    ours = any(method in table.reference.values() for table in settings.tables.values())
+    references = (settings.references_of(table) for table in settings.tables.values())
+    ours = any(method == other for cells in references for _, other in cells)
     return Line(
         settings.title_of(method),
         numbers,

@@ -179,6 +179,13 @@ class Settings(Section):
         """A table's cells, row by row, under `columns_of`."""
         return cells_of(table, self.data.regions)
 
+    def references_of(self, table: TableSettings) -> list[tuple[str, str]]:
+        """Scenario and method of the cells of a table that others are compared with."""
+        chosen = zip(table.rows, self.cells_of(table))
+        of_rows = [cell for row, cells in chosen if row.reference for cell in cells if cell.metric]
+        named = [*table.reference.items(), *((cell.scenario, cell.method) for cell in of_rows)]
+        return list(dict.fromkeys(named))
+
     def cells(self) -> list[Selection]:
         """The cells of all tables that show a metric of a method in a scenario, each once."""
         shown = (cell for table in self.tables.values() for cell in chain(*self.cells_of(table)))
