@@ -66,6 +66,22 @@ def test_scans_before_and_after_the_two_phases_are_plain_and_late(times, expecte
     assert found == {name: str(number) for name, number in expected.items()}
 
 
+def test_a_series_that_is_sure_goes_before_a_thinner_guess(write, chosen):
+    write(SeriesNumber=1, AcquisitionTime="100000", step=1)
+    write(SeriesNumber=2, AcquisitionTime="100035")
+    write(SeriesNumber=3, SeriesDescription="arterial")
+    choices = chosen()
+    assert taken(choices) == {"arterial": "3", "venous": "2"}
+    assert choices["1"].said == "arterial too: a guess; the other is surer"
+
+
+def test_a_scan_before_the_injection_is_plain(write, chosen):
+    write(SeriesNumber=1, AcquisitionTime="095900", ContrastBolusStartTime="100000")
+    choice = chosen("plain")["1"]
+    assert choice.verdict.name == "plain"
+    assert choice.verdict.reasons == ("it was scanned 60 s before the injection began",)
+
+
 def test_trigger_times_tell_phases_of_one_time_apart(write, chosen):
     for number, trigger in ((1, 0), (2, 35_000)):
         write(SeriesNumber=number, AcquisitionTime="100000", TriggerTime=trigger, **MR)
@@ -146,4 +162,5 @@ def test_patterns_of_the_user_decide(write, chosen):
 def test_phases_are_looked_for_in_one_kind_of_scan(phases_in, write, chosen):
     write(SeriesNumber=1, SeriesDescription="arterial")
     write(SeriesNumber=2, SeriesDescription="vibe arterial", **MR)
+    write(SeriesNumber=3, SeriesDescription="arterial t2", **(MR | {"EchoTime": 90}), step=1)
     assert taken(chosen(phases_in=phases_in)) == {"arterial": {"CT": "1", "MR": "2"}[phases_in]}

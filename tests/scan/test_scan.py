@@ -112,6 +112,20 @@ def test_images_that_are_not_sure_are_comments_with_the_reason(write, scanned, s
     assert len(read_sheet(sheet, PHASES)) == 2
 
 
+def test_another_series_can_be_put_into_the_sheet(write, scanned, sheet):
+    two_phases(write)
+    write(12, SeriesNumber=4, SeriesDescription="Abdomen art", step=5)
+    scanned()
+    choices = (sheet.parent / "samples.scan" / "choices.tsv").read_text().splitlines()
+    (other,) = [
+        dict(zip(choices[0].split("\t"), line.split("\t"))) for line in choices if "too:" in line
+    ]
+    images = {one.modality: str(one.path) for one in read_sheet(sheet, PHASES)}
+    sheet.write_text(sheet.read_text().replace(images["arterial"], other["path"]))
+    (arterial, _) = read_sheet(sheet, PHASES)
+    assert read_series(arterial.path).volume.geometry.shape[0] == 12
+
+
 def test_pseudonyms_stay_when_patients_are_added(write, scanned, sheet):
     two_phases(write, PatientID="m")
     scanned()
@@ -221,7 +235,7 @@ def test_hostile_values_stay_text(tmp_path, write, scanned, sheet):
     assert [one.case for one in images] == ["case0001", "case0001"]
     assert all(one.path.is_relative_to(sheet.parent) for one in images)
     choices = (sheet.parent / "samples.scan" / "choices.tsv").read_text().splitlines()
-    assert {line.count("\t") for line in choices} == {9}
+    assert {line.count("\t") for line in choices} == {10}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["export", "out"]
 
 

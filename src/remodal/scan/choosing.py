@@ -11,7 +11,7 @@ from remodal.scan.labels import drawn_on
 from remodal.scan.modalities import SEQUENCE_NAMES, Wanted
 from remodal.scan.phases import evidence_of_phases
 from remodal.scan.ranking import rank, why_not
-from remodal.scan.sequences import evidence_of_sequences
+from remodal.scan.sequences import evidence_of_sequences, is_t1
 from remodal.scan.words import PHASES
 
 
@@ -65,8 +65,10 @@ def choose(
     best: dict[str, int] = {}
     for index, verdict in enumerate(verdicts):
         if verdict.name in names:
-            others = [index, *([best[verdict.name]] if verdict.name in best else [])]
-            best[verdict.name] = min(others, key=lambda one: rank(judged[one], bool(labels[one])))
+            rivals = [index, *([best[verdict.name]] if verdict.name in best else [])]
+            best[verdict.name] = min(
+                rivals, key=lambda one: rank(judged[one], verdicts[one].sureness, bool(labels[one]))
+            )
     for index, (one, verdict) in enumerate(zip(judged, verdicts)):
         said, chosen = "", best.get(verdict.name)
         if not one.usable:
@@ -76,8 +78,10 @@ def choose(
         elif verdict.name not in names:
             said = f"a {verdict.name} image, which is not looked for"
         elif index != chosen:
-            is_drawn_on = bool(labels[chosen]) > bool(labels[index])
-            said = f"{verdict.name} too: {why_not(one, judged[chosen], is_drawn_on)}"
+            labelled = bool(labels[chosen]) > bool(labels[index])
+            guessed = verdict.sureness == "low" != verdicts[chosen].sureness
+            why = why_not(one, judged[chosen], labelled, guessed)
+            said = f"{verdict.name} too: {why}"
         label = labels[index][0] if len(labels[index]) == 1 else ""
         choices[index] = Choice(one, verdict, not said, said, label)
     return choices
@@ -108,7 +112,7 @@ def verdicts_of(
     usable = [index for index, one in enumerate(judged) if one.usable]
     names = {one.name for one in wanted}
     if names & PHASES.keys():
-        of_phases = [one for one in usable if judged[one].volume.get("Modality") == phases_in]
+        of_phases = [one for one in usable if _may_show_phase(judged[one].volume, phases_in)]
         volumes = [judged[one].volume for one in of_phases]
         places = {place: measured[one] for place, one in enumerate(of_phases) if one in measured}
         for one, told in zip(of_phases, evidence_of_phases(volumes, places)):
@@ -126,6 +130,11 @@ def verdicts_of(
         else verdict
         for told in evidence
     ]
+
+
+def _may_show_phase(volume: Volume, phases_in: str) -> bool:
+    """Whether a volume is a CT or, where phases are looked for in MR, a T1 image."""
+    return volume.get("Modality") == phases_in and (phases_in == "CT" or is_t1(volume))
 
 
 def _is_by_pattern(evidence: Sequence[Evidence], name: str) -> bool:

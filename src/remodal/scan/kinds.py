@@ -27,8 +27,6 @@ _OF_TYPE = {
     "ADC": "a diffusion map",
     "EADC": "a diffusion map",
     "FA": "a diffusion map",
-    "DIFFUSION": "a diffusion image",
-    "TRACEW": "a diffusion image",
     "PERFUSION": "a map",
     "CURVED": "a rendering",
     "VRT": "a rendering",

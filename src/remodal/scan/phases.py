@@ -9,8 +9,8 @@ from remodal.scan.grouping import Volume
 from remodal.scan.numbers import seconds
 from remodal.scan.words import PHASES, found_in, plain_text
 
-#: Seconds after the injection begins until which a scan shows each phase.
-_DELAYS = (("arterial", 15, 50), ("venous", 50, 120), ("late", 120, 1800))
+#: Seconds after the injection begins from which and until which a scan shows each phase.
+_DELAYS = (("plain", -1800, 0), ("arterial", 15, 50), ("venous", 50, 120), ("late", 120, 1800))
 #: Seconds between the arterial and the venous scan of one injection.
 _BETWEEN = (12, 90)
 _MOST_SCANS = 6
@@ -63,7 +63,8 @@ def _of_delay(volume: Volume) -> Iterator[Evidence]:
     delay = acquired - start
     for phase, least, most in _DELAYS:
         if least <= delay < most:
-            text = f"it was scanned {delay:.0f} s after the injection began"
+            when = "after" if delay > 0 else "before"
+            text = f"it was scanned {abs(delay):.0f} s {when} the injection began"
             yield Evidence(phase, MEASURED, text)
 
 

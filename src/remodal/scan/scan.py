@@ -54,7 +54,7 @@ def scan(folder: Path, output: Path, wanted: Sequence[Wanted], workers: int) -> 
     _write_left_out(beside / "files.tsv", files, listed.refused)
     cases = _scanned_cases(examinations(files), beside / "pseudonyms.json", wanted, workers)
     written = write_sheet(output, beside, cases)
-    write_choices(beside / "choices.tsv", cases)
+    write_choices(beside, cases)
     said += _summary(cases, wanted)
     yield from said[1:]
     page = beside / "contact-sheet.html"

@@ -24,12 +24,18 @@ def evidence_of_sequences(volumes: Sequence[Volume]) -> list[list[Evidence]]:
     return told
 
 
+def is_t1(volume: Volume) -> bool:
+    """Whether description or times say that a volume is a T1 image, with contrast or without."""
+    return any(name == "t1" for name, _, _ in _weighting(volume))
+
+
 def _weighting(volume: Volume) -> list[tuple[str, int, str]]:
     """Name, weight and reason of what description and times say, contrast aside."""
     if volume.get("Modality") != "MR":
         return []
     text = plain_text(volume.description)
-    if found_in(text, OTHER_SEQUENCES) or "EP" in volume.get("ScanningSequence").split("\\"):
+    words = {*volume.get("ImageType").split("\\"), *volume.get("ScanningSequence").split("\\")}
+    if found_in(text, OTHER_SEQUENCES) or words & {"DIFFUSION", "TRACEW", "EP"}:
         return []
     return [*_of_words(text), *_of_times(volume)]
 

@@ -12,8 +12,8 @@ from remodal.settings.names import label_name
 
 _COLUMNS = ("case", "modality", "path", "label", "label_on", "group", "patient")
 _CHOICES = (
-    *("case", "modality", "sureness", "taken", "why", "series", "slices", "spacing", "files"),
-    *("description",),
+    *("case", "modality", "sureness", "taken", "why", "series", "slices", "spacing", "path"),
+    *("first_file", "description"),
 )
 _HEAD = """\
 # Made by `remodal scan`. Look it over beside the contact sheet, mend it, and name it in your study:
@@ -23,7 +23,7 @@ _HEAD = """\
 
 
 def write_sheet(output: Path, folder: Path, cases: Sequence[ScannedCase]) -> Path:
-    """Write the sample sheet, and a folder of links for each image and label in it.
+    """Write the sample sheet, and a folder of links for each image, taken or not, and each label.
 
     Images of low sureness are in the sheet as comments, with the reason. A sheet that was edited
     since the last scan is not touched: the new one is written beside it.
@@ -49,6 +49,8 @@ def write_sheet(output: Path, folder: Path, cases: Sequence[ScannedCase]) -> Pat
                 lines += [f"# {case.case}: {note}" for note in case.notes]
             for choice in case.taken.values():
                 lines += _lines(case, choice, *_link(images / case.case, choice))
+            for place, choice in _others(case):
+                _link_files(_place_of_other(folder, case, place), choice)
     except OSError as error:
         raise explain(error, images) from error
     text, last = "\n".join(lines) + "\n", folder / "sheet.tsv"
@@ -74,9 +76,7 @@ def _lines(case: ScannedCase, choice: Choice, path: Path, label: Path | None) ->
 def _link(folder: Path, choice: Choice) -> tuple[Path, Path | None]:
     """Link a volume's files in the order of its slices, and its label beside them."""
     image = folder / choice.verdict.name
-    image.mkdir(parents=True)
-    for number, file in enumerate(choice.volume.files, 1):
-        (image / f"{number:05d}.dcm").symlink_to(os.path.abspath(file))
+    _link_files(image, choice)
     if not choice.label:
         return image, None
     label = folder / f"{label_name(choice.verdict.name)}.dcm"
@@ -84,16 +84,41 @@ def _link(folder: Path, choice: Choice) -> tuple[Path, Path | None]:
     return image, label
 
 
-def write_choices(output: Path, cases: Sequence[ScannedCase]) -> None:
-    """Write what became of every volume, one line each, with the reason."""
+def _link_files(folder: Path, choice: Choice) -> None:
+    folder.mkdir(parents=True)
+    for number, file in enumerate(choice.volume.files, 1):
+        (folder / f"{number:05d}.dcm").symlink_to(os.path.abspath(file))
+
+
+def _others(case: ScannedCase) -> list[tuple[int, Choice]]:
+    """Volumes that could be taken instead, with their places among all."""
+    usable = [(place, one) for place, one in enumerate(case.choices, 1) if one.judged.usable]
+    return [(place, one) for place, one in usable if not one.taken]
+
+
+def _place_of_other(folder: Path, case: ScannedCase, place: int) -> Path:
+    return folder / "images" / case.case / f"other{place}"
+
+
+def write_choices(folder: Path, cases: Sequence[ScannedCase]) -> None:
+    """Write `choices.tsv`: what became of every volume, one line each, with the reason.
+
+    `path` is what the sheet would name to take another volume.
+    """
     lines = ["\t".join(_CHOICES)]
     for case in cases:
-        for choice in case.choices:
-            lines.append("\t".join(map(cell, _described(case.case, choice))))
-    write_text(output, "\n".join(lines) + "\n")
+        others = dict(_others(case))
+        for place, choice in enumerate(case.choices, 1):
+            path = ""
+            if choice.taken:
+                path = str(folder / "images" / case.case / choice.verdict.name)
+            elif place in others:
+                path = str(_place_of_other(folder, case, place))
+            lines.append("\t".join(map(cell, _described(case.case, choice, path))))
+    write_text(folder / "choices.tsv", "\n".join(lines) + "\n")
 
 
-def _described(case: str, choice: Choice) -> tuple[str, ...]:
+def _described(case: str, choice: Choice, path: str) -> tuple[str, ...]:
     volume, verdict = choice.volume, choice.verdict
     spacing = volume.geometry.spacing if volume.geometry else ()
     reasons = [choice.said, *verdict.reasons, *volume.notes]
@@ -106,6 +131,7 @@ def _described(case: str, choice: Choice) -> tuple[str, ...]:
         volume.get("SeriesNumber"),
         str(len(volume.instances)),
         " x ".join(f"{one:.3g}" for one in spacing),
+        path,
         volume.files[0],
         volume.description,
     )
