@@ -19,7 +19,7 @@ from remodal.scan.parallel import in_parallel
 from remodal.scan.tags import OWN
 from remodal.scan.walking import File
 
-_HEAD = ["remodal scan", 1]
+_HEAD = ["remodal scan", 2]
 _AT_ONCE = 64
 
 
@@ -34,6 +34,7 @@ class Indexed:
     shared: dict[str, str]
     positions: list[tuple[float, ...]]
     drawn_on: list[str]
+    images: list[str]
 
     def get(self, keyword: str) -> str:
         """Text of an element; empty if it is missing."""
@@ -96,7 +97,7 @@ def _line(known: _Known, file: File, found: Found) -> str:
     own = {keyword: text for keyword, text in found.elements.items() if keyword in OWN}
     shared = {keyword: text for keyword, text in found.elements.items() if keyword not in OWN}
     number, is_new = known.number(shared)
-    rest = [found.kind, found.said, own, found.positions, found.drawn_on]
+    rest = [found.kind, found.said, own, found.positions, found.drawn_on, found.images]
     _take(known, file, number, rest)
     lines = [[shared]] if is_new else []
     lines.append([file.path, file.size, file.modified, number, *rest])
@@ -105,9 +106,9 @@ def _line(known: _Known, file: File, found: Found) -> str:
 
 
 def _take(known: _Known, file: File, number: int, rest: list[Any]) -> None:
-    kind, said, own, positions, drawn_on = rest
+    kind, said, own, positions, drawn_on, images = rest
     known.files[_key(file)] = Indexed(
-        file.path, kind, said, own, known.shared[number], positions, drawn_on
+        file.path, kind, said, own, known.shared[number], positions, drawn_on, images
     )
 
 

@@ -9,14 +9,17 @@ from remodal.scan.index import Indexed
 def drawn_on(volume: Volume, labels: Sequence[Indexed]) -> list[str]:
     """Paths of the labels that name a volume's series, each content once.
 
+    A label that also names images was drawn on these: a series may hold several volumes.
+
     A label that names no series, but only a frame of reference, is nobody's: arterial and venous
     images share theirs.
     """
     series = volume.get("SeriesInstanceUID")
+    images = {one.file.get("SOPInstanceUID") for one in volume.instances}
     found = {
         one.get("SOPInstanceUID") or one.path: one.path
         for one in labels
-        if series and series in one.drawn_on
+        if series and series in one.drawn_on and not (one.images and images.isdisjoint(one.images))
     }
     return list(found.values())
 

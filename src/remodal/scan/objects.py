@@ -1,6 +1,7 @@
 """What one file of an export is: an image, a label, a report, something else, or broken."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +28,7 @@ class Found:
         elements: those of `tags.SCANNED` that it has, as text.
         positions: of each frame of a multi-frame image, in mm.
         drawn_on: UIDs of the series and frames of reference that a label names.
+        images: UIDs of the images that it names: of one volume, where a series holds several.
     """
 
     kind: Kind
@@ -34,6 +36,7 @@ class Found:
     elements: dict[str, str] = field(default_factory=dict)
     positions: list[tuple[float, ...]] = field(default_factory=list)
     drawn_on: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
 
 
 def look_at(path: str) -> Found:
@@ -59,7 +62,8 @@ def _looked_at(path: Path) -> Found:
         return Found("directory")
     modality = elements.get("Modality", "")
     if modality in LABELS:
-        return Found("label", elements=elements, drawn_on=_drawn_on(path))
+        drawn_on, images = _drawn_on(path)
+        return Found("label", elements=elements, drawn_on=drawn_on, images=images)
     if "Rows" not in elements or "Columns" not in elements:
         if elements.get("SOPClassUID") in WITH_PIXELS:
             raise damaged()
@@ -89,8 +93,8 @@ def _several_frames(path: Path, elements: dict[str, str]) -> Found:
     return Found("image", elements=elements, positions=positions)
 
 
-def _drawn_on(path: Path) -> list[str]:
-    """UIDs of the series, then of the frames of reference, that a label refers to."""
+def _drawn_on(path: Path) -> tuple[list[str], list[str]]:
+    """UIDs of the series and frames of reference that a label refers to, and of the images."""
     header = read_header(path, REFERENCES)
     if header is None:
         raise damaged()
@@ -105,7 +109,24 @@ def _drawn_on(path: Path) -> list[str]:
                 for one in study.get("RTReferencedSeriesSequence") or []:
                     series.append(_uid(one, "SeriesInstanceUID"))
         frames.append(_uid(elements, "FrameOfReferenceUID"))
-    return [uid for uid in dict.fromkeys([*series, *frames]) if uid]
+        images = dict.fromkeys(_images_drawn_on(elements))
+    return [uid for uid in dict.fromkeys([*series, *frames]) if uid], list(filter(None, images))
+
+
+def _images_drawn_on(elements: Any) -> Iterator[str]:
+    """UIDs of the images that the frames of a SEG, or the contours of an RTSTRUCT, come from.
+
+    The lists of all images of a series are not looked at: they may be longer.
+    """
+    groups = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+    paths = [(group, "DerivationImageSequence", "SourceImageSequence") for group in groups]
+    paths.append(("ROIContourSequence", "ContourSequence", "ContourImageSequence"))
+    for path in paths:
+        found = [elements]
+        for keyword in path:
+            found = [one for item in found for one in item.get(keyword) or []]
+        for image in found:
+            yield _uid(image, "ReferencedSOPInstanceUID")
 
 
 def _uid(elements: Any, keyword: str) -> str:

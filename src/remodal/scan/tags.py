@@ -49,6 +49,9 @@ REFERENCES = by_number(
         "ReferencedSeriesSequence": (0x00081115, "sequence"),
         "FrameOfReferenceUID": (0x00200052, "text"),
         "ReferencedFrameOfReferenceSequence": (0x30060010, "sequence"),
+        "ROIContourSequence": (0x30060039, "sequence"),
+        "SharedFunctionalGroupsSequence": (0x52009229, "sequence"),
+        "PerFrameFunctionalGroupsSequence": (0x52009230, "sequence"),
     }
 )
 
