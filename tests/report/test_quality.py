@@ -38,12 +38,16 @@ def test_every_pair_is_in_the_table_with_its_numbers(whole_study):
 def test_an_image_and_its_copy_are_told_apart_by_their_registrations(settings, whole_study):
     *_, data = whole_study
     quality = {"arterial": {"overlap": 0.9}, "again": {"overlap": 0.8}}
+    labels = {"arterial": 31.5, "again": 4.0}
+    quality |= {f"label-{name}": {"displacement_mm": apart} for name, apart in labels.items()}
     record = Record(case="a", stage="register", details={"fixed": "venous"} | quality)
     modalities = {"modalities": ["arterial", "venous", "again"], "copies": {"again": "arterial"}}
     way = RegistrationSettings(fixed="venous", method="header", by_modality={"again": "elastix"})
     twice = {"data": settings.data.model_copy(update=modalities), "registration": way}
     found = registration_quality(settings.model_copy(update=twice), [record], data)
     assert [(row.case, row.modality) for row in found.rows] == [("a", "arterial"), ("a", "again")]
+    assert found.columns[-1] == "Labels apart [mm]"
+    assert [row.values[-1] for row in found.rows] == [31.5, 4.0]
     assert "by the headers" in found.described
     assert "The again image was registered to the venous image with elastix" in found.described
 

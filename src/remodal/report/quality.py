@@ -17,6 +17,7 @@ from remodal.report.views import written
 from remodal.results.paths import registered_folder
 from remodal.results.records import Record
 from remodal.settings import Settings
+from remodal.settings.names import label_name
 
 _WORST = 6
 _WHEN = ("before", "after")
@@ -31,6 +32,8 @@ _COLUMNS = {
     "displacement_maximum_mm": "Largest shift [mm]",
     "seconds": "Time [s]",
 }
+#: Only where images have labels of their own.
+_LABELS_APART = ("displacement_mm", "Labels apart [mm]")
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def registration_quality(settings: Settings, records: list[Record], data: Path) 
     """
     told = described(settings.registration)
     pairs = [
-        Pair(record.case, modality, record.details[modality])
+        Pair(record.case, modality, _of_label(record, modality) | record.details[modality])
         for record in records
         if record.stage == "register" and record.ok
         for modality in settings.data.modalities
@@ -149,16 +152,25 @@ def registration_quality(settings: Settings, records: list[Record], data: Path) 
     ]
     if not pairs:
         return Registration(told)
+    name, title = _LABELS_APART
+    columns = _COLUMNS | ({name: title} if any(name in pair.quality for pair in pairs) else {})
     return Registration(
         told,
-        list(_COLUMNS.values()),
-        [Row(pair.case, pair.modality, [pair.value(name) for name in _COLUMNS]) for pair in pairs],
+        list(columns.values()),
+        [Row(pair.case, pair.modality, [pair.value(name) for name in columns]) for pair in pairs],
         _thumbnails(sorted(pairs, key=_doubtfulness), data),
         histograms({title: [value(pair) for pair in pairs] for title, value in _SHOWN.items()}),
         f"All images are on the grid of {_grid(settings, records)}. Mutual information is measured "
         "inside the body; a Jacobian determinant at or below zero would mean that the transform "
         "folds.",
     )
+
+
+def _of_label(record: Record, modality: str) -> dict[str, Any]:
+    """How far an image's label lies from the fixed image's, as registered, if both have one."""
+    name = _LABELS_APART[0]
+    distance = record.details.get(label_name(modality), {}).get(name)
+    return {} if distance is None else {name: distance}
 
 
 def _grid(settings: Settings, records: list[Record]) -> str:
