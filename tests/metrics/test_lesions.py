@@ -1,6 +1,7 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -78,3 +79,44 @@ def test_thousands_of_specks_need_little_memory():
     tracemalloc.stop()
     assert found == LesionCounts(27_000, found=13_500, predicted=13_500, false=0)
     assert peak < 100e6
+
+
+def five_lesions():
+    """Prediction and truth: one found well, one in part, one in pieces, two merged, one invented.
+
+    Intersections over union: 24 / 40, 12 / 32, 8 / 32 and 16 / 32, twice 4 / 10.
+    """
+    truth, prediction = np.zeros((2, 4, 8, 24), dtype=bool)
+    truth[1:3, 1:5, 1:5] = prediction[1:3, 1:5, 2:6] = True
+    truth[1:3, 1:5, 8:12] = prediction[1:3, 1:3, 8:11] = True
+    truth[1:3, 1:5, 14:18] = prediction[1:3, 1:5, 14] = prediction[1:3, 1:5, 16:18] = True
+    truth[1:3, 6, 1:3] = truth[1:3, 6, 4:6] = prediction[1:3, 6, 1:6] = True
+    prediction[0, 7, 20:23] = True
+    return prediction, truth
+
+
+#: Lesions found, false and missed by panoptica 2.1.7 (components of cc3d, NaiveThresholdMatching)
+#: of `five_lesions`, by threshold; and without those in pieces and the merged ones.
+PANOPTICA = {0.5: (2, 4, 3), 0.1: (4, 2, 1)}
+PANOPTICA_ONE_TO_ONE = {0.5: (1, 2, 1), 0.1: (2, 1, 0)}
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.1])
+def test_lesions_that_lie_one_to_one_are_counted_as_by_panoptica(threshold):
+    prediction, truth = five_lesions()
+    for mask in (prediction, truth):
+        mask[..., 13:20] = mask[:, 6] = False
+    ours = count_lesions(prediction, truth, threshold)
+    assert PANOPTICA_ONE_TO_ONE[threshold] == (ours.found, ours.false, ours.lesions - ours.found)
+
+
+def test_pieces_and_merged_lesions_count_unlike_in_panoptica():
+    """There a lesion has one partner at most: one piece is false, and a merged lesion missed."""
+    ours = count_lesions(*five_lesions(), 0.1)
+    assert ours == LesionCounts(lesions=5, found=5, predicted=6, false=1)
+    found, false, missed = PANOPTICA[0.1]
+    assert (ours.found - found, false - ours.false, missed) == (1, 1, 1)
+    ours = count_lesions(*five_lesions(), 0.5)
+    assert ours == LesionCounts(lesions=5, found=2, predicted=6, false=3)
+    found, false, missed = PANOPTICA[0.5]
+    assert (ours.found - found, false - ours.false, missed) == (0, 1, 3)

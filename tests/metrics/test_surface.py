@@ -138,3 +138,34 @@ def test_values_are_medpys(pair):
     found = MaskPair(*pair, ANISOTROPIC).mm_distances
     assert assd(found) == pytest.approx(binary.assd(*pair, ANISOTROPIC), abs=1e-9)
     assert hd95(found) == pytest.approx(binary.hd95(*pair, ANISOTROPIC), abs=1e-9)
+
+
+def ball(shape, spacing, centre, radius):
+    """A ball of a radius in mm around a centre in mm."""
+    axes = [np.arange(n) * step - middle for n, step, middle in zip(shape, spacing, centre)]
+    return sum(axis**2 for axis in np.ix_(*axes)) <= radius**2
+
+
+#: By Surface-Distance-Based-Measures 0.1 (google-deepmind/surface-distance): mean distances from
+#: the truth and from the prediction, 95th percentile, greatest distance.
+SURFACE_DISTANCE = {
+    (1.0, 1.0, 1.0): (1.8198556, 1.4938744, 3.7416574, 4.6904158),
+    (5.0, 1.0, 1.0): (1.7577563, 1.0176523, 5.0, 5.3851648),
+}
+
+
+@pytest.mark.parametrize(("spacing", "least", "most"), [((1, 1, 1), 13, 18), ((5, 1, 1), 15, 28)])
+def test_elements_between_voxels_give_other_means_and_the_same_greatest_distance(
+    spacing, least, most
+):
+    shape = (40 // spacing[0], 40, 40)
+    truth, prediction = (
+        ball(shape, spacing, *of) for of in (((20, 20, 20), 12), ((21, 18, 21), 10))
+    )
+    found = distances_of(prediction, truth, spacing)
+    directed = found.from_truth, found.from_prediction
+    theirs = SURFACE_DISTANCE[spacing]
+    assert max(distances.max() for distances in directed) == pytest.approx(theirs[3])
+    for distances, mean in zip(directed, theirs):
+        assert least < 100 * (distances.mean() / mean - 1) < most
+    assert max(np.percentile(distances, 95) for distances in directed) >= theirs[2]
