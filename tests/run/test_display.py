@@ -48,6 +48,8 @@ def test_a_job_is_named_by_what_it_is_about():
     )
     wildcards = {"study": "s", "method": "maml", "fold": "0", "seed": "1"}
     assert job_name("train", wildcards) == "train maml fold 0 seed 1"
+    of_needed = job_name("region_demo__train", wildcards | {"study": "region-demo"})
+    assert of_needed == "train maml fold 0 seed 1 of region-demo"
 
 
 def test_an_empty_log_is_not_all_that_is_pointed_to(tmp_path):

@@ -9,6 +9,8 @@ import subprocess
 import time
 from types import SimpleNamespace
 
+from snakemake_interface_logger_plugins.common import LogEvent
+
 from snakemake_logger_plugin_remodal import LogHandler
 
 
@@ -115,3 +117,18 @@ def test_jobs_that_run_on_at_slurm_are_named_even_after_ctrl_c():
     handler._message(logging.ERROR, "Error in rule train")
     handler._message(logging.ERROR, "Slurm does not answer (down), so its jobs run on: 12.")
     assert said == ["Slurm does not answer (down), so its jobs run on: 12."]
+
+
+def test_jobs_of_a_needed_study_are_counted_with_those_of_the_same_stage():
+    handler = LogHandler.__new__(LogHandler)
+    told = []
+    handler._display = SimpleNamespace(plan=lambda *plan: told.append(plan[:2]))
+    handler._planned, handler._cores = False, 2
+    record = logging.makeLogRecord(
+        {
+            "event": LogEvent.RUN_INFO,
+            "stats": {"train": 15, "region_demo__train": 4, "all": 1, "total": 20},
+        }
+    )
+    handler._take(record)
+    assert told == [({"train": 19, "all": 1}, 20)]

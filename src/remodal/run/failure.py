@@ -6,7 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from remodal.process.stage_log import Ending, ending, shows_life
-from remodal.results.rule_names import stage_of
+from remodal.results.rule_names import MARK, stage_of
 
 #: Lines of a log that are shown if the stage itself does not say what happened.
 _LINES = 12
@@ -15,11 +15,13 @@ _PATIENCE = 3.0
 
 
 def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
-    """`register patient001`, `train maml fold 0 seed 0`."""
+    """`register patient001`, `train maml fold 0 seed 0`; of a needed study, with its name."""
     words = [stage_of(rule).replace("_", " ")]
     for name, value in wildcards.items():
         if name not in ("study", "data"):
             words.append(f"{name} {value}" if name in ("fold", "seed") else str(value))
+    if MARK in rule:
+        words.append(f"of {wildcards.get('study') or wildcards.get('data')}")
     return " ".join(words)
 
 
