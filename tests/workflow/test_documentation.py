@@ -134,11 +134,31 @@ def test_the_study_of_the_published_list_of_pancreas_ct_is_valid(tmp_path):
     assert (ROOT / made.splits.file).is_file()
 
 
+def test_the_two_studies_of_lesions_in_livers_of_ones_own_are_valid(tmp_path):
+    from remodal.run.needed import needed_studies
+    from remodal.settings.composition import compose
+
+    page = ROOT / "docs/add-a-data-set.md"
+    (both,) = (block for block in blocks(page, "yaml") if "our_region.yaml" in block)
+    config = shutil.copytree(ROOT / "config", tmp_path / "config")
+    for study in both.split("---\n"):
+        name = study.splitlines()[0].removeprefix("# config/studies/")
+        (config / "studies" / name).write_text(study)
+    lesions = compose({"study": "our_lesions", "preset": "paper"}, config)
+    assert lesions.data_id == "our_lesions"
+    assert list(needed_studies(lesions, config)) == ["our_region-paper"]
+
+
 def test_the_data_sets_that_the_docs_describe_are_valid():
     """Each is a section of a study, for a source that exists."""
-    described = [yaml.safe_load(block) for block in blocks(ROOT / "docs/add-a-data-set.md", "yaml")]
-    found = [DataSettings.model_validate(one["data"]) for one in described if list(one) == ["data"]]
-    assert {"left_atrium", "msd"} <= {data.source for data in found} <= set(sources())
+    parts = [yaml.safe_load_all(block) for block in blocks(ROOT / "docs/add-a-data-set.md", "yaml")]
+    described = [one for part in parts for one in part]
+    found = [
+        DataSettings.model_validate(one["data"])
+        for one in described
+        if "extends" not in one and {"source", "classes"} <= set(one.get("data", ()))
+    ]
+    assert {"left_atrium", "msd", "chaos"} <= {data.source for data in found} <= set(sources())
 
 
 def test_every_link_between_the_pages_leads_somewhere():
