@@ -74,6 +74,25 @@ def test_an_acquisition_number_that_changes_along_the_patient_parts_nothing(writ
     assert sizes(examination) == [10]
 
 
+def test_slices_of_mr_that_were_scanned_in_turns_are_one_volume(write, found):
+    def change(dataset, index):
+        dataset.AcquisitionTime = ("100000", "100200")[index % 2]
+        dataset.AcquisitionNumber = index % 2 + 1
+
+    write(10, change, Modality="MR")
+    (examination,) = found()
+    assert sizes(examination) == [10]
+
+
+def test_phases_of_ct_that_lie_between_each_other_are_two_volumes(write, found):
+    def change(dataset, index):
+        dataset.AcquisitionNumber = index % 2 + 1
+
+    write(20, change)
+    (examination,) = found()
+    assert sizes(examination) == [10, 10]
+
+
 def test_phases_that_only_instance_numbers_tell_apart_are_noted_as_such(write, found):
     for phase in range(2):
 

@@ -303,6 +303,32 @@ def test_a_label_on_a_series_decides_for_it(tmp_path, write, scanned, sheet):
             ContrastBolusStartTime="100000",
             step=step,
         )
+    write_structures(tmp_path / "export" / "rs", uids[3], StudyInstanceUID="9.9", PatientID="?")
+    write_structures(tmp_path / "export" / "lost", "1.2.9.4")
+    scanned()
+    (image,) = read_sheet(sheet, PHASES)
+    assert len(list(image.path.iterdir())) == 10
+    assert read_series(image.path).volume.geometry.spacing[2] == 5
+    assert image.label.files[0].resolve() == tmp_path / "export" / "rs"
+    listed = (sheet.parent / "samples.scan" / "files.tsv").read_text()
+    assert f"label\twas drawn on no series of this export\t{tmp_path}/export/lost" in listed
+
+
+def test_of_several_labels_of_an_image_none_is_in_the_sheet(tmp_path, write, scanned, sheet):
+    write(SeriesDescription="arterial", SeriesInstanceUID="1.2.9.2")
+    for name in ("first", "second"):
+        write_structures(tmp_path / "export" / name, "1.2.9.2")
+    scanned()
+    (image,) = read_sheet(sheet, PHASES)
+    assert image.label is None
+    assert (
+        "# case0001: 2 labels were drawn on the arterial image: none is in the sheet"
+        in sheet.read_text().splitlines()
+    )
+
+
+def write_structures(file, series_uid, **values):
+    """An RTSTRUCT that was drawn on a series."""
     structures = pydicom.Dataset()
     structures.file_meta = pydicom.dataset.FileMetaDataset()
     structures.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
@@ -313,16 +339,13 @@ def test_a_label_on_a_series_decides_for_it(tmp_path, write, scanned, sheet):
     structures.Modality, structures.PatientID = "RTSTRUCT", "HOSPITAL-4711"
     structures.StudyInstanceUID = "1.2.3.4"
     frame, study, series = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
-    series.SeriesInstanceUID = uids[3]
+    series.SeriesInstanceUID = series_uid
     study.RTReferencedSeriesSequence = [series]
     frame.RTReferencedStudySequence = [study]
     structures.ReferencedFrameOfReferenceSequence = [frame]
-    structures.save_as(tmp_path / "export" / "rs", enforce_file_format=True)
-    scanned()
-    (image,) = read_sheet(sheet, PHASES)
-    assert len(list(image.path.iterdir())) == 10
-    assert read_series(image.path).volume.geometry.spacing[2] == 5
-    assert image.label.files[0].resolve() == tmp_path / "export" / "rs"
+    for keyword, value in values.items():
+        setattr(structures, keyword, value)
+    structures.save_as(file, enforce_file_format=True)
 
 
 @pytest.mark.parametrize("text", ["", "arteriel", "t1=(", "model=x", "t1,t1", "a b=x"])

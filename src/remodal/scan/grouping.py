@@ -6,7 +6,7 @@ places: parts of a series whose places interleave are different volumes.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -34,6 +34,12 @@ _PARTING = {
     "SeriesTime": "series time",
     "AcquisitionTime": "acquisition time",
     "ContentTime": "content time",
+}
+
+#: Of these, what differs between the slices of one MR volume too, if they were scanned in turns.
+_OF_TURNS = {
+    *("TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime"),
+    *("SeriesTime", "AcquisitionTime", "ContentTime"),
 }
 
 Item = TypeVar("Item")
@@ -117,21 +123,27 @@ class Examination:
     labels: list[Indexed] = field(default_factory=list)
 
 
-def examinations(files: Iterable[Indexed]) -> list[Examination]:
+def examinations(files: Sequence[Indexed]) -> list[Examination]:
     """Group the images and labels of an index, in the order of patients, dates and studies.
 
     An examination is a StudyInstanceUID of a PatientID. Images that have neither belong together
-    if they lie in one folder.
+    if they lie in one folder. A label belongs to the series that it names, whatever study and
+    patient it was stored under; one that names no series of the export is in no examination.
     """
     found = []
-    groups = _grouped([one for one in files if one.kind in ("image", "label")], _examination)
-    for (patient, study), group in groups.items():
-        dates = [one.get("StudyDate") or one.get("SeriesDate") for one in group]
-        one = Examination(patient, study, min(dates))
-        one.labels = [file for file in group if file.kind == "label"]
-        series = _grouped([file for file in group if file.kind == "image"], _series)
-        one.volumes = [volume for of_one in series.values() for volume in _volumes(of_one, study)]
-        found.append(one)
+    groups = _grouped([one for one in files if one.kind == "image"], _examination)
+    of_series = {}
+    for (patient, study), images in groups.items():
+        dates = [one.get("StudyDate") or one.get("SeriesDate") for one in images]
+        series = _grouped(images, _series).values()
+        volumes = [volume for of_one in series for volume in _volumes(of_one, study)]
+        found.append(Examination(patient, study, min(dates), volumes))
+        of_series |= {one.get("SeriesInstanceUID"): found[-1] for one in images}
+    for label in files:
+        if label.kind == "label":
+            drawn_on = [of_series[uid] for uid in label.drawn_on if uid in of_series]
+            for examination in drawn_on[:1]:
+                examination.labels.append(label)
     return sorted(found, key=lambda one: (one.patient, one.date, one.study))
 
 
@@ -207,7 +219,8 @@ def _split(
     part: list[Instance], notes: list[str], element: str, name: str
 ) -> list[tuple[list[Instance], list[str]]]:
     parts = parted(part, element)
-    if len(parts) == 1:
+    in_turns = element in _OF_TURNS and part[0].file.get("Modality") == "MR"
+    if len(parts) == 1 or (in_turns and _stacked(part)[1] is not None):
         return [(part, notes)]
     note = f"one of {len(parts)} volumes of its series, told apart by {name}"
     return [(one, [*notes, note]) for one in parts]
@@ -236,20 +249,22 @@ def _split_by_order(
 
 
 def _volume(part: list[Instance], study: str, notes: list[str], whole: bool) -> Volume:
-    ordered, geometry, problem = part, None, ""
-    if any(one.position is None or one.orientation is None for one in part):
-        problem = "its images have no place"
-    elif len(part) == 1:
-        problem = "a single image"
-    elif any(one.spacing is None or min(one.spacing) <= 0 or not one.rows for one in part):
-        problem = "its pixels have no size"
-    else:
-        try:
-            ordered, heights = sort_slices(part)
-            if same_places(heights):
-                problem = "several images at one place"
-            else:
-                geometry, _ = grid_of(ordered)
-        except BadCase as error:
-            problem = error.what
+    ordered, geometry, problem = _stacked(part)
     return Volume(tuple(ordered), study, geometry, problem, tuple(notes), whole)
+
+
+def _stacked(part: list[Instance]) -> tuple[list[Instance], Geometry | None, str]:
+    """Images in the order of their places, their grid, and why they have none."""
+    if any(one.position is None or one.orientation is None for one in part):
+        return part, None, "its images have no place"
+    if len(part) == 1:
+        return part, None, "a single image"
+    if any(one.spacing is None or min(one.spacing) <= 0 or not one.rows for one in part):
+        return part, None, "its pixels have no size"
+    try:
+        ordered, heights = sort_slices(part)
+        if same_places(heights):
+            return ordered, None, "several images at one place"
+        return ordered, grid_of(ordered)[0], ""
+    except BadCase as error:
+        return part, None, error.what

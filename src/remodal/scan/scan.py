@@ -51,8 +51,9 @@ def scan(folder: Path, output: Path, wanted: Sequence[Wanted], workers: int) -> 
     files = index_files(listed.files, beside / "index.jsonl", workers)
     said = [_counted(files, len(listed.refused))]
     yield said[0]
-    _write_left_out(beside / "files.tsv", files, listed.refused)
-    cases = _scanned_cases(examinations(files), beside / "pseudonyms.json", wanted, workers)
+    found = examinations(files)
+    _write_left_out(beside / "files.tsv", files, listed.refused, found)
+    cases = _scanned_cases(found, beside / "pseudonyms.json", wanted, workers)
     written = write_sheet(output, beside, cases)
     write_choices(beside, cases)
     said += _summary(cases, wanted)
@@ -118,10 +119,19 @@ def _counted(files: Sequence[Indexed], refused: int) -> str:
 
 
 def _write_left_out(
-    output: Path, files: Sequence[Indexed], refused: Sequence[tuple[str, str]]
+    output: Path,
+    files: Sequence[Indexed],
+    refused: Sequence[tuple[str, str]],
+    found: Sequence[Examination],
 ) -> None:
-    """List the files that are no image and no label, with the reason."""
+    """List the files that are no image and no label of one, with the reason."""
+    known = {label.path for one in found for label in one.labels}
     rows = [(one.kind, one.said, one.path) for one in files if one.kind not in ("image", "label")]
+    rows += [
+        ("label", "was drawn on no series of this export", one.path)
+        for one in files
+        if one.kind == "label" and one.path not in known
+    ]
     rows += [("unreadable", said, path) for path, said in refused]
     lines = ["\t".join(map(cell, row)) for row in sorted(rows)]
     write_text(output, "\n".join(["kind\twhy\tpath", *lines]) + "\n")
