@@ -97,7 +97,9 @@ def test_the_sheet_names_nobody(write, scanned, sheet):
     scanned()
     text = sheet.read_text()
     assert not [secret for secret in SECRETS if secret in text]
-    assert oct((sheet.parent / "samples.scan" / "index.jsonl").stat().st_mode)[-3:] == "600"
+    beside = sheet.parent / "samples.scan"
+    assert oct((beside / "index.jsonl").stat().st_mode)[-3:] == "600"
+    assert (beside / ".gitignore").read_text() == "*\n"  # git passes the whole folder over
 
 
 def test_images_that_are_not_sure_are_comments_with_the_reason(write, scanned, sheet):

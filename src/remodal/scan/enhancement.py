@@ -19,7 +19,6 @@ from remodal.scan.pixels import read_planes
 _PLANES = 24
 _PIXEL = 2.5  # mm, about: slices are averaged to it
 _COARSEST = 4.0  # mm: the aorta would be a few pixels only
-_THICKEST = 8.0  # mm between slices
 
 _BODY, _BONE = -250, 250  # HU
 _DIMMEST = 20.0  # HU

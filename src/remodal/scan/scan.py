@@ -48,6 +48,8 @@ def scan(folder: Path, output: Path, wanted: Sequence[Wanted], workers: int) -> 
     """
     beside = output.with_suffix(".scan")
     listed = walk(folder, beside)
+    # Paths and PatientIDs must not get into a repository by mistake.
+    write_text(beside / ".gitignore", "*\n")
     files = index_files(listed.files, beside / "index.jsonl", workers)
     said = [_counted(files, len(listed.refused))]
     yield said[0]
