@@ -154,8 +154,8 @@ def test_an_empty_prediction_is_said_to_count_what_it_counts(text_of, metrics, s
     ("quarantined", "said"),
     [
         ({}, "for training only."),
-        ({"x": "bad"}, "(1 more were excluded for their quality)."),
-        ({"y": "bare"}, "(1 more were excluded for lack of a label)."),
+        ({"x": "bad"}, "(1 more was excluded for their quality)."),
+        ({"y": "bare"}, "(1 more was excluded for lack of a label)."),
         ({"x": "bad", "y": "bare"}, "(2 more were excluded for their quality or, 1 of them, for"),
     ],
 )
@@ -220,3 +220,13 @@ def test_a_published_split_that_trains_on_a_tested_patient_is_told(text_of):
     known = text_of(split=SPLITS | {"separates": ["b"]}, **imported)
     assert "1 cases, 1 of whose patients was also trained on, as published." in known
     assert "none of whose" not in known
+
+
+def test_cases_with_a_label_of_one_image_only_are_counted(text_of):
+    both = {"present": PHASES, "target": "venous"}
+    studied = {"data": {"truth": "image"}, "scenarios": {"both": both}}
+    said = "2 of them lacked the label of an image, and served where"
+    assert said in text_of(**studied)
+    labels = {"labels": {"a": PHASES, "b": PHASES}}
+    assert "lacked the label" not in text_of(split=SPLITS | labels, **studied)
+    assert "lacked the label" not in text_of()

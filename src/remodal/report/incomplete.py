@@ -55,7 +55,7 @@ def incomplete_cases(
         IncompleteCase(
             case,
             lacking(splits["modalities"][case], settings.data.modalities),
-            _without_label(settings, splits, case),
+            without_label(settings, splits, case),
             _sets(case, splits),
             _trained(case, runs),
             _tested(case, cases),
@@ -70,7 +70,7 @@ def training_cases(run: Run) -> list[str]:
     return run.details.get("cases", {}).get("train", [])
 
 
-def _without_label(settings: Settings, splits: Mapping[str, Any], case: str) -> list[str]:
+def without_label(settings: Settings, splits: Mapping[str, Any], case: str) -> list[str]:
     """The images of a case without a label, if another has one; a copy's is its original's."""
     there, labels = splits["modalities"][case], splits["labels"][case]
     if settings.data.truth == "case" or not labels:

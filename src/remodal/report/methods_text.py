@@ -7,6 +7,7 @@ from jinja2 import Environment
 from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.statistics import MOST_EXACT
 from remodal.report.evaluation_text import evaluation_sentence
+from remodal.report.incomplete import without_label
 from remodal.report.preparation_text import preparation_text
 from remodal.report.recipe_text import (
     checkpoint_sentence,
@@ -114,6 +115,10 @@ def _data_sentence(settings: Settings, splits: dict[str, Any]) -> str:
     incomplete = sum(bool(lacking(splits["modalities"][case], wanted)) for case in cases)
     if incomplete:
         text += f"; {incomplete} of them lacked an image, and served where the others sufficed"
+    if partly := sum(bool(without_label(settings, splits, case)) for case in cases):
+        text += (
+            f"; {partly} of them lacked the label of an image, and served where it was not needed"
+        )
     if unlabelled := len(unlabelled_cases(splits)):
         text += f"; {unlabelled} of them had no label, and served for training only"
     excluded = splits.get("quarantined", {})
@@ -121,7 +126,8 @@ def _data_sentence(settings: Settings, splits: dict[str, Any]) -> str:
     reason = f"for their quality or, {bare} of them, for lack of a label"
     if bare in (0, len(excluded)):
         reason = "for lack of a label" if bare else "for their quality"
-    return text + (f" ({len(excluded)} more were excluded {reason})." if excluded else ".")
+    were = "was" if len(excluded) == 1 else "were"
+    return text + (f" ({len(excluded)} more {were} excluded {reason})." if excluded else ".")
 
 
 def _augmentation_sentence(settings: Settings) -> str:

@@ -24,7 +24,7 @@ from remodal.results.files import sha256
 from remodal.results.records import read_record
 
 OPTIONS = T1T2PhantomOptions(
-    pairs=5, patients=3, matrix=(56, 48), slices=(20, 12), oblique=1.0, noise=(0.02, 0.03)
+    pairs=5, patients=3, matrix=(48, 40), slices=(18, 12), oblique=1.0, noise=(0.02, 0.03)
 )
 WANTED = Wanted({"t1": "T1w", "t2": "T2w"}, {})
 #: Two pairs of one patient.
@@ -98,8 +98,8 @@ def test_the_labels_lie_on_the_liver_that_the_image_shows(read, name):
 
 
 def test_the_liver_is_brighter_than_the_spleen_in_t1_and_darker_in_t2():
-    canvas = paint(OPTIONS, FIRST.patient).canvas
-    tissues = paint(OPTIONS, FIRST.patient).patient.tissues
+    painted = paint(OPTIONS, FIRST.patient)
+    canvas, tissues = painted.canvas, painted.patient.tissues
     liver, spleen, bile = tissues["liver"], tissues["spleen"], tissues["bile"]
     assert liver.venous > spleen.venous > tissues["muscle"].venous > bile.venous
     assert liver.arterial < spleen.arterial < tissues["fat"].arterial < bile.arterial
