@@ -78,21 +78,13 @@ def test_what_a_profile_asks_for_holds_for_the_rules_of_a_needed_study():
         overwrite_threads={"train": 4},
         _parsed_overwrite_resources="outdated",
     )
-    groups = SimpleNamespace(
-        overwrite_groups={"convert": "preparation"}, group_components={"preparation": 24}
-    )
     part = module_of("liver_region-smoke")
     for _ in range(2):  # a job's Snakemake is told what it has been told before
-        ask_as_profile(part, resources, groups)
+        ask_as_profile(part, resources)
         assert resources.overwrite_resources == {
             name: {"mem_mb": 32000} for name in ("train", f"{part}train")
         }
         assert resources.overwrite_threads == dict.fromkeys(("train", f"{part}train"), 4)
-        assert groups.overwrite_groups == {
-            "convert": "preparation",
-            f"{part}convert": f"{part}preparation",
-        }
-        assert groups.group_components == dict.fromkeys(("preparation", f"{part}preparation"), 24)
         assert "_parsed_overwrite_resources" not in vars(resources)
 
 

@@ -3,7 +3,7 @@
 if workflow.modifier.is_main_snakefile():
     for study, needed in PLAN.needed.items():
         part = module_of(study)
-        ask_as_profile(part, workflow.resource_settings, workflow.group_settings)
+        ask_as_profile(part, workflow.resource_settings)
 
         module:
             name: part

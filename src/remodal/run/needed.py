@@ -77,26 +77,19 @@ def config_of(settings: Settings) -> dict[str, Any]:
     }
 
 
-def ask_as_profile(module: str, resources: Any, groups: Any) -> None:
-    """Let what a profile says of a rule hold for the same rule of a module.
+def ask_as_profile(module: str, resources: Any) -> None:
+    """Let what a profile asks for by the name of a rule hold for the same rule of a module.
 
-    Groups of a module are its own: jobs of two studies in one group could wait for each other.
+    Its groups cannot: Snakemake learns of them after it has read the rules. So the jobs of a needed
+    study are submitted one by one.
 
     Args:
         module: as `module_of`.
         resources: Snakemake's settings of resources, which are changed.
-        groups: its settings of groups, which are changed too.
     """
-    for section, key in ((resources, "overwrite_resources"), (resources, "overwrite_threads")):
-        setattr(section, key, _doubled(getattr(section, key), module))
-    named = _doubled(groups.overwrite_groups, module)
-    groups.overwrite_groups = {
-        rule: f"{module}{group}" if rule.startswith(module) and MARK not in group else group
-        for rule, group in named.items()
-    }
-    groups.group_components = _doubled(groups.group_components, module)
-    for parsed in ("_parsed_overwrite_resources", "_parsed_overwrite_threads"):
-        vars(resources).pop(parsed, None)
+    for key in ("overwrite_resources", "overwrite_threads"):
+        setattr(resources, key, _doubled(getattr(resources, key), module))
+        vars(resources).pop(f"_parsed_{key}", None)
 
 
 def _doubled(asked: Mapping[str, Any], module: str) -> dict[str, Any]:
