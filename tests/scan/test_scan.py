@@ -294,6 +294,20 @@ def test_the_odd_files_that_come_with_pydicom_and_its_directories(tmp_path, scan
     assert len(listed) > 40
 
 
+def test_names_of_files_may_be_no_text(tmp_path, write, scanned, sheet):
+    two_phases(write, StudyInstanceUID="", PatientID="")
+    folder = os.fsencode(tmp_path / "export")
+    os.rename(folder, folder + b"/../\xff\xfe")
+    os.mkdir(folder)
+    os.rename(folder + b"/../\xff\xfe", folder + b"/\xff\xfe")
+    scanned()
+    assert [len(list(one.path.iterdir())) for one in read_sheet(sheet, PHASES)] == [10, 10]
+    assert sheet.with_suffix(".scan").joinpath("choices.tsv").read_text(encoding="utf-8")
+    again = sheet.read_text()
+    scanned()
+    assert sheet.read_text() == again
+
+
 def test_a_label_on_a_series_decides_for_it(tmp_path, write, scanned, sheet):
     uids = {2: "1.2.9.2", 3: "1.2.9.3"}
     for number, step in ((2, 1.25), (3, 5)):

@@ -28,11 +28,14 @@ def read_planes(volume: Volume, indices: Sequence[int]) -> np.ndarray:
     if any(max(one.rows or 0, one.columns or 0) > _LARGEST for one in wanted):
         raise BadCase(f"slices of more than {_LARGEST} pixels", expected="a CT or MR scan")
     files = list(dict.fromkeys(one.file.path for one in wanted))
-    found, _ = read_slices([Path(file) for file in files])
-    slices = [_slice_of(one, found) for one in wanted]
-    check_rescale(slices)
-    stored, _, _ = read_stored(slices)
-    values, _ = rescaled(stored, slices)
+    try:
+        found, _ = read_slices([Path(file) for file in files])
+        slices = [_slice_of(one, found) for one in wanted]
+        check_rescale(slices)
+        stored, _, _ = read_stored(slices)
+        values, _ = rescaled(stored, slices)
+    except OSError as error:
+        raise BadCase("its files cannot be read", remedy="scan again") from error
     return values.astype(np.float32)
 
 

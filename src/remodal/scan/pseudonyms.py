@@ -29,5 +29,5 @@ def pseudonyms(examinations: Sequence[Examination], kept: Path) -> list[tuple[st
 
 
 def _name(known: dict[str, str], kind: str, identity: str) -> str:
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:24]
+    digest = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:24]
     return known.setdefault(digest, f"{kind}{len(known) + 1:04d}")
