@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "status": {"cluster", "intake", "process", "results", "settings"},
     "run": {
-        *("cluster", "intake", "methods", "process", "registration", "results"),
+        *("cluster", "intake", "methods", "metrics", "process", "registration", "results"),
         *("settings", "splits", "status"),
     },
     "sharing": {"intake", "process", "results", "settings"},

@@ -13,6 +13,9 @@ from remodal.settings.composition import compose
 ROOT = Path(__file__).parents[2]
 
 
+TABLE = {"title": "One row", "rows": [{"method": "maml", "scenario": "both"}]}
+
+
 def study(**options) -> Settings:
     """The liver study with options of its method `maml`."""
     change = {"methods": {"maml": {"options": options}}}
@@ -40,6 +43,21 @@ def test_an_option_that_does_not_fit_the_modalities_is_named_before_anything_run
     said = r"methods\.student: .*no modality `portal`; expected one of arterial, venous"
     with pytest.raises(UserError, match=said):
         check_study(compose(change, folder=ROOT / "config"))
+
+
+@pytest.mark.parametrize("check", [check_study, check_names])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"metrics": {"names": ["dice", "hd99"]}}, "unknown metric `hd99`; expected one of dice"),
+        ({"metrics": {"names": ["dice_global"]}}, "`dice_global` has no value for a single case"),
+        ({"tables": {"own": TABLE | {"metrics": ["dise"]}}}, "unknown metric `dise`"),
+    ],
+)
+def test_a_metric_that_does_not_exist_is_named_before_anything_runs(check, change, said):
+    settings = compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
+    with pytest.raises(UserError, match=said):
+        check(settings)
 
 
 @pytest.mark.parametrize("check", [check_study, check_names])

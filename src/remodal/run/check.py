@@ -16,6 +16,7 @@ from remodal.methods import (
     check_unlabelled,
     require_method,
 )
+from remodal.metrics.registry import require_case_metric, require_metric
 from remodal.registration.ways import check_registration
 from remodal.settings import MethodSettings, Settings
 from remodal.settings.composition import write_settings
@@ -33,6 +34,7 @@ def check_study(settings: Settings) -> str:
         UserError: what is wrong.
     """
     check_registration(settings.registration)
+    check_metrics(settings)
     for name, method in settings.methods.items():
         require_method(method.type)
         if method.options:
@@ -67,6 +69,20 @@ def check_study(settings: Settings) -> str:
     return f"{said}, {len(settings.methods)} methods: ok"
 
 
+def check_metrics(settings: Settings) -> None:
+    """Check that there are the metrics that a study measures and shows.
+
+    Raises:
+        UserError: an unknown one, or one to be measured that has no value for a single case.
+    """
+    for name in settings.metrics.names:
+        require_case_metric(name, "metrics.names")
+    for cell in settings.cells():
+        require_metric(cell.metric)
+    for claim in settings.claims:
+        require_metric(claim.metric)
+
+
 def _asked_of(settings: Settings, method: str) -> dict[str, Asked]:
     """What the scenarios in which a method is evaluated ask of it."""
     return {
@@ -90,13 +106,14 @@ def check_names(settings: Settings) -> None:
     and only where the answer is open.
 
     Raises:
-        UserError: an unknown method or way of registration, an option that it does not have or
-            take, unlabelled samples for a method that cannot use them, none for one that needs
+        UserError: an unknown method, metric or way of registration, an option that it does not have
+            or take, unlabelled samples for a method that cannot use them, none for one that needs
             them, or a patch that its network does not take.
     """
     check_registration(settings.registration)
     for method in settings.methods.values():
         require_method(method.type)
+    check_metrics(settings)
     if not any(_must_be_asked(settings, name) for name in settings.methods):
         return
     with tempfile.TemporaryDirectory() as folder:
