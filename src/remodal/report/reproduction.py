@@ -86,8 +86,13 @@ def _row(
     committed: Path,
 ) -> list[str]:
     label = settings.title_of(row.method)
-    present = " + ".join(settings.scenarios[row.scenario].present)
-    lines = [f"### {label}, {present}", "", row.definition, "", f"- **Source:** {row.source}"]
+    lines = [
+        f"### {label}, {_images(settings, row.scenario)}",
+        "",
+        row.definition,
+        "",
+        f"- **Source:** {row.source}",
+    ]
     values = [
         f"{_measure(settings, key)} {'< ' * value.below}{_spread(value.mean, value.sd)}"
         for key, value in printed.items()
@@ -99,6 +104,12 @@ def _row(
         lines.append(f"- **Open:** {' '.join(questions)}")
     measured = _measured(row, study, settings, committed)
     return [*lines, f"- **Measured here:** {'; '.join(measured) or 'nothing committed yet'}", ""]
+
+
+def _images(settings: Settings, scenario: str) -> str:
+    """The images of a scenario and, if they have truths of their own, which is segmented."""
+    present, target = settings.scenarios[scenario].present, settings.target_of(scenario)
+    return " + ".join(present) + (f", for {target}" if target and len(present) > 1 else "")
 
 
 def _is_of(cell: Key | Selection, row: RowNote) -> bool:
