@@ -30,7 +30,7 @@ def study_names() -> set[str]:
         data = study.get("data", {})
         names |= {*data.get("modalities", []), *data.get("classes", {}), *data.get("regions", {})}
         for key, method in study.get("methods", {}).items():
-            names |= {key, method.get("label", key)}
+            names |= {key, method.get("label", key)} if method else set()
     # A rule for empty masks is called after the paper that has it, as is that paper's method.
     return {name.lower() for name in names} - _OF_THE_FIELD - set(CONVENTIONS)
 

@@ -187,7 +187,7 @@ def _name(settings: Settings, chosen: Selection) -> str:
 def heading(name: str) -> str:
     """A key of the settings as a reader's heading; one of two letters is short for something.
 
-    So is a letter with a digit wherever it stands: `t1_with_t2` is T1 with T2.
+    So is a letter with a digit wherever it stands: `a1_with_b2` is A1 with B2.
     """
     if len(name) <= 2:
         return name.upper()

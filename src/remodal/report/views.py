@@ -47,7 +47,7 @@ class Source:
         return prediction_folder(self.study, Training(method, fold, seed), scenario)
 
     def number(self, case: str, key: str) -> float:
-        """A number of a case's registration record, such as `label-t1.displacement_mm`.
+        """A number of a case's registration record, such as `label-pet.displacement_mm`.
 
         NaN where the record has none.
         """
