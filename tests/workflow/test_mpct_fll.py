@@ -87,6 +87,7 @@ def label_masks(workspace: Workspace, study: str) -> list[dict]:
     return [mask for path in files for mask in read_json(path)["details"]["masks"].values()]
 
 
+@pytest.mark.slow
 def test_the_oracle_is_told_where_the_liver_is_in_both_phases(workspace, lesions):
     masks = label_masks(workspace, "mpct_fll_oracle")
     prepared = workspace.folder / "results/studies/mpct_fll_oracle-smoke/preprocessed"
@@ -95,6 +96,7 @@ def test_the_oracle_is_told_where_the_liver_is_in_both_phases(workspace, lesions
     assert all(mask == {"uses_label": True, "values": [1, 2]} for mask in masks)
 
 
+@pytest.mark.slow
 def test_the_papers_alignment_joins_the_tumours_of_both_phases(workspace, lesions):
     masks = label_masks(workspace, "mpct_fll_paper_alignment")
     assert masks == [{"uses_label": True, "values": [2]}] * 12
