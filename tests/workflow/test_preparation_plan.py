@@ -36,9 +36,9 @@ def test_five_folds_that_do_not_differ_store_a_case_once(workspace):
     assert stored(plan(workspace).stdout) == {f"fold{fold}" for fold in range(5)}
 
 
-def test_a_study_whose_masks_are_not_predicted_is_one_line_before_anything_starts(workspace):
+def test_masks_of_a_study_that_does_not_exist_are_one_line_before_anything_starts(workspace):
     done = plan(workspace, crop={"mask": MASK})
     assert done.returncode != 0
     (line,) = [one for one in done.stderr.splitlines() if STUDY in one]
-    assert "run it first: snakemake --config study=region preset=smoke" in line
+    assert "makes the masks of this one, but: config/studies: unknown study `region`" in line
     assert "Traceback" not in done.stderr

@@ -43,10 +43,12 @@ def test_a_foreign_image_is_never_one_of_the_same_patient(pairs):
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows
-    assert all(row["foreign"].split("-")[0] != row["case"].split("-")[0] for row in rows)
+    patients = [[row[name].partition("_")[0] for name in ("case", "foreign")] for row in rows]
+    assert all(own != other for own, other in patients)
 
 
 def test_losses_go_on_from_the_trained_network_of_one_input(pairs):
     path = pairs / "models/loss_gambling/fold0-seed0/training.json"
     record = json.loads(path.read_text("utf-8"))
-    assert "one_input" in json.dumps(record["inputs"])
+    assert record["parameters"]["method"]["inputs"] == {"start": "one_input"}
+    assert record["companion_parameter_counts"]["gambler"] > 0
