@@ -35,9 +35,17 @@ def commands():
                     yield pytest.param(page.name, command, id=f"{page.stem}: {command[:40]}")
 
 
+@pytest.fixture(scope="module")
+def study_and_download(smoke_study):
+    """The smoke study, and beside it a folder that the docs call a collection's download."""
+    patient = smoke_study.folder / "results/data/phantom-smoke/scans/patient001"
+    shutil.copytree(patient, smoke_study.folder / "HCC-TACE-Seg/patient001", dirs_exist_ok=True)
+    return smoke_study
+
+
 @pytest.mark.parametrize(("page", "command"), list(commands()))
-def test_the_command_runs_as_written(smoke_study, page, command):
-    smoke_study.run("bash", "-c", DRY.get(command, command))
+def test_the_command_runs_as_written(study_and_download, page, command):
+    study_and_download.run("bash", "-c", DRY.get(command, command))
 
 
 def test_a_patient_is_segmented_from_both_phases_and_from_one(smoke_study):
