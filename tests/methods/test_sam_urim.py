@@ -13,7 +13,7 @@ from .conftest import FIRST, PHASES
 
 CONTEXT = (1, 0, 0)
 SMALL = NetworkSettings(base_width=2, strides=[(1, 2, 2)])
-NAMED = ["certainty_before", "certainty_after", "answer_before", "answer_after"]
+NAMED = ["certainty_initial", "certainty_refined", "answer_initial", "answer_refined"]
 OF_FEATURES = ["sam", "add", "weights", "phase_attention"]
 
 
@@ -166,14 +166,14 @@ def test_the_maps_are_sam_s_weights_the_growing_mask_and_both_answers(small):
     maps = method.attention(images)
     assert list(maps) == [*PHASES, *NAMED]
     torch.testing.assert_close(maps["arterial"] + maps["venous"], torch.ones(1, 1, 2, 32, 32))
-    before, after = maps["certainty_before"], maps["certainty_after"]
+    before, after = maps["certainty_initial"], maps["certainty_refined"]
     assert 0 <= before.min() <= after.max() <= 1
     assert (after >= before).all()
     answer = method.answer(images)
-    for logits, name in ((answer.initial, "answer_before"), (answer.final, "answer_after")):
+    for logits, name in ((answer.initial, "answer_initial"), (answer.final, "answer_refined")):
         expected = as_volumes(logits.softmax(1)[:, 1:], 1)
         torch.testing.assert_close(maps[name], expected)
-    torch.testing.assert_close(maps["answer_after"], method.probabilities(images)[:, 1:])
+    torch.testing.assert_close(maps["answer_refined"], method.probabilities(images)[:, 1:])
     assert small("add", uncertain_region=False).maps == []
     assert method.attention({"venous": images["venous"]}) == {}
 

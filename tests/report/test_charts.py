@@ -63,3 +63,9 @@ def test_curves_that_cannot_be_compared_have_axes_of_their_own_after_the_first_e
     assert not re.search(r">1500<", apart)
     assert ">1.1" in apart
     assert "−0.4" in apart
+
+
+def test_curves_of_two_epochs_lie_inside_their_axis():
+    svg = training_curves({"A": [Curve([1, 2], [5.5, 5.1])]}, "Loss", comparable=False)
+    assert ">5.2" in svg
+    assert ">0.8" not in svg

@@ -73,12 +73,12 @@ def test_it_learns_and_shows_its_weights_and_masks(small_study):
         assert p.shape == (2, *image.shape[1:])
         maps = segmenter.attention(image)
         assert list(maps) == [
-            *("arterial", "venous", "certainty_before", "certainty_after"),
-            *("answer_before", "answer_after"),
+            *("arterial", "venous", "certainty_initial", "certainty_refined"),
+            *("answer_initial", "answer_refined"),
         ]
         assert all(each.shape == image.shape[1:] for each in maps.values())
         np.testing.assert_allclose(maps["arterial"] + maps["venous"], 1, atol=1e-5)
-        np.testing.assert_allclose(maps["answer_after"], 1 - p[0], atol=1e-3)
+        np.testing.assert_allclose(maps["answer_refined"], 1 - p[0], atol=1e-3)
         one_slice = segmenter.probabilities(image[:, :1])
         assert one_slice.shape == (2, 1, *image.shape[2:])
         np.testing.assert_allclose(one_slice.sum(0), 1, atol=1e-5)

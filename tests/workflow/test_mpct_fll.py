@@ -138,8 +138,8 @@ def test_a_type_of_lesion_that_no_test_case_has_is_said_to_have_no_case(lesions)
     assert {said for group, said in status.items() if group not in tested} == {"no case"}
 
 
-def test_four_methods_are_shown_on_one_slice_and_the_answer_before_and_after(lesions):
+def test_four_methods_are_shown_on_one_slice_and_the_initial_and_the_refined_answer(lesions):
     page = (lesions / "report/index.html").read_text(encoding="utf-8")
     assert "As in Fig. 3: four methods on one slice" in page
-    for shown in ("Answer before", "Answer after", "Certainty before", "Certainty after"):
+    for shown in ("Answer initial", "Answer refined", "Certainty initial", "Certainty refined"):
         assert shown in page

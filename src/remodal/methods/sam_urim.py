@@ -232,10 +232,10 @@ class SamUrim(SliceMethod):
 
     @property
     def maps(self) -> list[str]:
-        """SAM's weights of each modality; URIM's mask and the answer, before and after."""
+        """SAM's weights of each modality; URIM's mask and the answer, initial and refined."""
         shown = list(self.modalities) if self.options.fusion == "sam" else []
         if self.options.uncertain_region:
-            shown += ["certainty_before", "certainty_after", "answer_before", "answer_after"]
+            shown += ["certainty_initial", "certainty_refined", "answer_initial", "answer_refined"]
         return shown
 
     def attention(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -163,8 +163,8 @@ def training_curves(
             axes.grid(axis="y")
             for curve in everything if comparable else ():
                 axes.plot(curve.epochs, curve.values, color=RULE, linewidth=0.8)
-            if not comparable:
-                axes.set_ylim(_span(curves))
+            if not comparable and (span := _span(curves)):
+                axes.set_ylim(span)
             for curve in curves:
                 marker = "o" if np.isfinite(curve.values).sum() < 2 else ""
                 axes.plot(
