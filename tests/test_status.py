@@ -15,6 +15,7 @@ from remodal.settings.composition import compose, read_settings, write_settings
 from remodal.status.display import StudyStatus, find_studies, rough_duration, study_status
 from remodal.status.models import ModelStatus
 from remodal.status.stages import StageStatus
+from remodal.status.studies import known_studies, study_lines
 from remodal.training.checkpoints import Progress, write_progress
 
 ROOT = Path(__file__).parents[1]
@@ -302,3 +303,29 @@ def test_cases_that_are_not_known_here_leave_the_number_of_jobs_open(study):
     write_record(study.parents[1] / "data/phantom/converted/a/venous.json", record)
     assert (stage(study, "convert").done, stage(study, "convert").total) == (1, None)
     assert "1/?" in status(study)
+
+
+def test_each_study_of_the_configuration_is_listed_with_what_it_needs(tmp_path):
+    studies = {study.name: study for study in known_studies(tmp_path, ROOT / "config")}
+    assert set(studies) == {path.stem for path in (ROOT / "config/studies").glob("*.yaml")}
+    assert studies["liver"].data == "simulated"
+    assert studies["pancreas_nih"].data == "needs data/Pancreas-CT"
+    assert studies["brats_2018"].data == "needs a folder: `data.folder`"
+    assert not any(study.here for study in studies.values())
+
+
+def test_a_study_that_was_started_is_listed_with_its_preset_and_models(study):
+    trains(study, 50, NOW)
+    known = known_studies(study.parents[1], ROOT / "config")
+    lines = "\n".join(study_lines(known))
+    assert "    smoke: 4 models: 1 " in lines
+    assert lines.count(" models: ") == 1
+
+
+def test_a_study_whose_file_is_wrong_is_listed_with_what_is_wrong(tmp_path):
+    for kind in ("studies", "presets"):
+        (tmp_path / kind).mkdir()
+    (tmp_path / "presets/smoke.yaml").touch()
+    write_text(tmp_path / "studies/ours.yaml", "extends: theirs\n")
+    (found,) = known_studies(tmp_path, tmp_path)
+    assert "unknown study `theirs`" in found.data

@@ -109,6 +109,25 @@ def methods() -> None:
 
 
 @commands.command()
+def studies(
+    results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """List the studies: what each is about, the data it needs, and how far it was run here."""
+    import json
+    from dataclasses import asdict
+
+    from remodal.status.studies import known_studies, study_lines
+
+    known = known_studies(results)
+    lines = (
+        [json.dumps([asdict(one) for one in known], indent=2)] if as_json else study_lines(known)
+    )
+    for line in lines:
+        typer.echo(line)
+
+
+@commands.command()
 def status(
     folder: Annotated[Path, typer.Argument(help="Folder of results, or of one study.")] = Path(
         "results"

@@ -151,8 +151,12 @@ def _study(folder: Path, name: str) -> dict[str, Any]:
     return merge(_study(folder, parent), content) if parent else content
 
 
-def _named(folder: Path, kind: str, name: str) -> dict[str, Any]:
-    path = folder / kind / f"{name}.yaml"
+def names_in(folder: Path, kind: str) -> list[str]:
+    """Names of the `studies` or `presets` of a folder like config/.
+
+    Raises:
+        UserError: there are none.
+    """
     if not (folder / kind).is_dir():
         raise UserError(
             "there is no such folder here",
@@ -160,13 +164,19 @@ def _named(folder: Path, kind: str, name: str) -> dict[str, Any]:
             expected="the project's folder as working directory",
             remedy="go there (`cd`) and run the same command again",
         )
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in (folder / kind).glob("*.yaml")))
+    return sorted(file.stem for file in (folder / kind).glob("*.yaml"))
+
+
+def _named(folder: Path, kind: str, name: str) -> dict[str, Any]:
+    known = names_in(folder, kind)
+    if name not in known:
         word = {"studies": "study", "presets": "preset"}[kind]
         raise UserError(
-            f"unknown {word} `{name}`", where=str(folder / kind), expected=f"one of {known}"
+            f"unknown {word} `{name}`",
+            where=str(folder / kind),
+            expected=f"one of {', '.join(known)}",
         )
-    return read_yaml(path)
+    return read_yaml(folder / kind / f"{name}.yaml")
 
 
 def write_settings(path: Path, settings: Settings) -> None:
