@@ -1,5 +1,7 @@
 """Studies that a study needs: what they are run with, what is refused, how rules are named."""
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -72,20 +74,51 @@ def test_studies_of_studies_are_needed_too(tmp_path):
     assert set(found) == {"liver_region-smoke", "finer_region-smoke"}
 
 
-def test_what_a_profile_asks_for_holds_for_the_rules_of_a_needed_study():
+def test_what_a_profile_asks_for_holds_for_the_rules_of_needed_studies():
     resources = SimpleNamespace(
-        overwrite_resources={"train": {"mem_mb": 32000}},
-        overwrite_threads={"train": 4},
-        _parsed_overwrite_resources="outdated",
+        overwrite_resources={"train": {"mem_mb": 32000}}, overwrite_threads={"train": 4}
     )
-    part = module_of("liver_region-smoke")
+    parts = [module_of(study) for study in ("liver_region-smoke", "finer_region-smoke")]
+    names = ["train", *(f"{part}train" for part in parts)]
     for _ in range(2):  # a job's Snakemake is told what it has been told before
-        ask_as_profile(part, resources)
-        assert resources.overwrite_resources == {
-            name: {"mem_mb": 32000} for name in ("train", f"{part}train")
-        }
-        assert resources.overwrite_threads == dict.fromkeys(("train", f"{part}train"), 4)
-        assert "_parsed_overwrite_resources" not in vars(resources)
+        ask_as_profile(parts, resources)
+        assert resources.overwrite_resources == {n: {"mem_mb": 32000} for n in names}
+        assert resources.overwrite_threads == dict.fromkeys(names, 4)
+
+
+#: Two modules of one file, as `workflow/rules/needed.smk` has.
+SNAKEFILE = """
+from remodal.run.needed import ask_as_profile
+
+ask_as_profile(["one__", "two__"], workflow.resource_settings)
+for part in ("one__", "two__"):
+    module:
+        name: part
+        snakefile: "part.smk"
+        config: {"output": part}
+    use rule * from part as part*
+
+rule all:
+    default_target: True
+    input: "one__", "two__"
+"""
+PART = """
+rule train:
+    output: config["output"]
+    threads: 1
+    resources: mem_mb=5
+    shell: "{output} {threads} {resources.mem_mb}"
+"""
+
+
+def test_snakemake_asks_for_the_rules_of_every_module_what_the_profile_says(tmp_path):
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    (tmp_path / "part.smk").write_text(PART)
+    command = [str(Path(sys.executable).parent / "snakemake"), "--cores", "4", "-n", "-p"]
+    command += ["--set-threads", "train=3", "--set-resources", "train:mem_mb=70"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    for part in ("one__", "two__"):
+        assert f"{part} 3 70" in done.stdout, done.stderr
 
 
 def test_a_stage_is_known_whichever_study_its_rule_belongs_to():

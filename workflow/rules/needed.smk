@@ -1,9 +1,9 @@
 # The studies that predict this one's masks: the same rules once more, named after the study.
 
 if workflow.modifier.is_main_snakefile():
+    ask_as_profile(list(map(module_of, PLAN.needed)), workflow.resource_settings)
     for study, needed in PLAN.needed.items():
         part = module_of(study)
-        ask_as_profile(part, workflow.resource_settings)
 
         module:
             name: part

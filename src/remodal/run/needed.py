@@ -4,7 +4,7 @@ Snakemake takes each of them as a module, whose rules are named after the study 
 a profile asks for by the name of a rule holds for the rules of modules too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,24 +77,23 @@ def config_of(settings: Settings) -> dict[str, Any]:
     }
 
 
-def ask_as_profile(module: str, resources: Any) -> None:
-    """Let what a profile asks for by the name of a rule hold for the same rule of a module.
+def ask_as_profile(modules: Sequence[str], resources: Any) -> None:
+    """Let what a profile asks for by the name of a rule hold for the same rule of each module.
 
-    Its groups cannot: Snakemake learns of them after it has read the rules. So the jobs of a needed
-    study are submitted one by one.
+    Snakemake keeps what it reads of these settings at its first rule, so this has to come before.
 
     Args:
-        module: as `module_of`.
+        modules: as `module_of`.
         resources: Snakemake's settings of resources, which are changed.
     """
-    for key in ("overwrite_resources", "overwrite_threads"):
-        setattr(resources, key, _doubled(getattr(resources, key), module))
-        vars(resources).pop(f"_parsed_{key}", None)
+    resources.overwrite_resources = _repeated(resources.overwrite_resources, modules)
+    resources.overwrite_threads = _repeated(resources.overwrite_threads, modules)
 
 
-def _doubled(asked: Mapping[str, Any], module: str) -> dict[str, Any]:
-    of_module = {f"{module}{name}": what for name, what in asked.items() if MARK not in name}
-    return of_module | dict(asked)
+def _repeated(asked: Mapping[str, Any], modules: Sequence[str]) -> dict[str, Any]:
+    own = {name: what for name, what in asked.items() if MARK not in name}
+    of_modules = {f"{module}{name}": what for module in modules for name, what in own.items()}
+    return of_modules | dict(asked)
 
 
 def _composed(study: str, settings: Settings, folder: Path) -> Settings:
