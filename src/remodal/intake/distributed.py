@@ -46,6 +46,15 @@ def require_folder(folder: Path, expected: str) -> None:
         raise UserError("there is no such folder", where=str(folder), expected=expected)
 
 
+def files_below(folder: Path, depth: int) -> Iterator[Path]:
+    """The files in a folder and, down to some depth, in the folders in it."""
+    for path in folder.iterdir():
+        if path.is_file():
+            yield path
+        elif depth > 1 and path.is_dir():
+            yield from files_below(path, depth - 1)
+
+
 @contextmanager
 def reading_folders() -> Iterator[None]:
     """While folders are listed, a missing permission is told in one line.
@@ -80,3 +89,25 @@ def require_images_of(settings: "Settings", known: Iterable[str], data_set: str)
                 where="data.modalities",
                 expected=f"{'one of ' if known[1:] else ''}{', '.join(known)}",
             )
+
+
+def only_modality(settings: "Settings", data_set: str, such_as: str) -> str:
+    """The one modality of a study, whatever it is called.
+
+    Args:
+        settings: the study.
+        data_set: one with one image of each patient, for the error message.
+        such_as: what the modality may be called, for the error message.
+
+    Raises:
+        UserError: the study has several.
+    """
+    (modality, *more) = settings.data.modalities
+    if more:
+        raise UserError(
+            f"{len(more) + 1} modalities",
+            where="data.modalities",
+            expected=f"one, such as `{such_as}`, as {data_set} has one image of each patient",
+            remedy="methods and scenarios of several images make no sense here: leave them out",
+        )
+    return modality

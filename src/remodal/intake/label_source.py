@@ -12,6 +12,8 @@ from pathlib import Path
 from remodal.errors import UserError
 
 _HIGHEST = 255
+#: The highest value that a file may have where the source renumbers it.
+_HIGHEST_OWN = 65535
 
 
 @dataclass(frozen=True)
@@ -124,12 +126,12 @@ def _renumbered(text: str) -> tuple[int, int]:
     if not found:
         raise UserError(f"`{text}`", where="--renumber", expected="two values, as `4=3`")
     try:
-        return _value(found[1]), _value(found[2])
+        return _value(found[1]), _value(found[2], _HIGHEST_OWN)
     except ValueError as error:
         raise UserError(str(error), where="--renumber") from error
 
 
-def _value(digits: str) -> int:
-    if not 1 <= int(digits) <= _HIGHEST:
-        raise ValueError(f"value {digits}; expected 1 to {_HIGHEST}")
+def _value(digits: str, highest: int = _HIGHEST) -> int:
+    if not 1 <= int(digits) <= highest:
+        raise ValueError(f"value {digits}; expected 1 to {highest}")
     return int(digits)

@@ -53,8 +53,8 @@ def read_label(source: LabelSource, grid: Geometry, slice_numbers: str = "") -> 
 
     Raises:
         BadCase: a file is missing or damaged, has another lattice, lies outside the image, has
-            values that are not whole numbers from 0 to 255 or not among those that the source
-            knows, or lacks a wanted structure.
+            values that are not whole numbers from 0 to 255 (or to the highest that the source
+            renumbers) or not among those that the source knows, or lacks a wanted structure.
     """
     parts = [_read_part(file, source, grid, slice_numbers) for file in source.files]
     arrays = [part.volume.array for part in parts]
@@ -76,11 +76,11 @@ def _renumbered(array: np.ndarray, pairs: Sequence[tuple[int, int]]) -> np.ndarr
     Raises:
         BadCase: it has a value that no pair names.
     """
-    table = np.zeros(_HIGHEST + 1, np.uint8)
+    table = np.zeros(_highest(pairs) + 1, np.uint8)
     for value, own in pairs:
         table[own] = value
     known = {0, *(own for _, own in pairs)}
-    counts = np.bincount(array.ravel(), minlength=_HIGHEST + 1)
+    counts = np.bincount(array.ravel())
     if unknown := [value for value in np.flatnonzero(counts).tolist() if value not in known]:
         raise BadCase(
             f"{counts[unknown[0]]} voxels of the label have the unknown value {unknown[0]}",
@@ -88,6 +88,11 @@ def _renumbered(array: np.ndarray, pairs: Sequence[tuple[int, int]]) -> np.ndarr
             remedy="correct the label, or check which release of the data set it is of",
         )
     return table[array]
+
+
+def _highest(pairs: Sequence[tuple[int, int]]) -> int:
+    """The highest value that a file may have; `pairs` as `LabelSource.renumbered`."""
+    return max([_HIGHEST, *(own for _, own in pairs)])
 
 
 def _read_part(file: Path, source: LabelSource, grid: Geometry, slice_numbers: str) -> Label:
@@ -102,7 +107,7 @@ def _read_part(file: Path, source: LabelSource, grid: Geometry, slice_numbers: s
     if drawn is not None:
         return _read_drawn(drawn, content_digest(file), source.structures, grid)
     kind, own, sha256, warnings = _read_image(file, source.structures)
-    values = whole_numbers(own.array)
+    values = whole_numbers(own.array, _highest(source.renumbered))
     if source.by_slice_number:
         array, odd = laid_by_number(values, own.geometry, grid, slice_numbers)
         return Label(Volume(array, grid), kind, sha256, [*warnings, *odd])
@@ -187,11 +192,15 @@ def _read_image(source: Path, wanted: Wanted) -> tuple[str, Volume, str, list[st
     return "image file", volume, content_digest(source), warnings
 
 
-def whole_numbers(array: np.ndarray) -> np.ndarray:
-    """A label's values as uint8.
+def whole_numbers(array: np.ndarray, highest: int = _HIGHEST) -> np.ndarray:
+    """A label's values as whole numbers: uint8, or uint16 where values over 255 are right.
+
+    Args:
+        array: of any type.
+        highest: the highest value that is right, at most 65535.
 
     Raises:
-        BadCase: values that are not whole numbers from 0 to 255.
+        BadCase: values that are not whole numbers from 0 to the highest.
     """
     if array.dtype.kind == "f":
         fractions = int(np.count_nonzero(~(array == np.rint(array))))
@@ -201,10 +210,10 @@ def whole_numbers(array: np.ndarray) -> np.ndarray:
                 expected="class numbers",
                 remedy="export the label itself, not an interpolated or probability image",
             )
-    lowest, highest = array.min(), array.max()
-    if lowest < 0 or highest > _HIGHEST:
+    first, last = array.min(), array.max()
+    if first < 0 or last > highest:
         raise BadCase(
-            f"the label's values go from {lowest:g} to {highest:g}",
-            expected=f"whole numbers from 0 to {_HIGHEST}",
+            f"the label's values go from {first:g} to {last:g}",
+            expected=f"whole numbers from 0 to {highest}",
         )
-    return array.astype(np.uint8)
+    return array.astype(np.min_scalar_type(highest))

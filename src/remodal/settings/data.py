@@ -22,7 +22,8 @@ class DataSettings(Section):
         "`left_atrium` (a folder of the 2018 challenge), `lits` (a folder of LiTS), `msd` (a task "
         "of the Medical Segmentation Decathlon), `bids` (a folder in the Brain Imaging Data "
         "Structure), `t1t2_phantom` (simulated T1/T2 pairs of livers in such a folder), `chaos` "
-        "(the MR of the CHAOS challenge).",
+        "(the MR of the CHAOS challenge), `kits` (a folder of KiTS), `amos` (the folder of AMOS), "
+        "`mm_whs` (the folder of MM-WHS).",
     )
     sheet: Path | None = Field(
         None, description="Sample sheet (TSV), for source `sheet`. Example: config/samples.tsv"

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from tests import miniature
 
 from remodal.errors import BadCase, UserError
 from remodal.intake.convert import convert_image, convert_label
 from remodal.intake.datasets import CaseSource, cases_of
 from remodal.intake.nifti import read_volume
+from remodal.run.check import check_study
 from remodal.settings import Settings
 from remodal.settings.composition import validated
 
@@ -62,6 +64,11 @@ def root(tmp_path):
     write_task(
         tmp_path / "Task07_Pancreas", "pancreas", ("CT",), ["background", "pancreas", "cancer"]
     )
+    write_task(tmp_path / "Task03_Liver", "liver", ("CT",), ["background", "liver", "cancer"])
+    write_task(
+        *(tmp_path / "Task08_HepaticVessel", "hepaticvessel", ("CT",)),
+        ["background", "Vessel", "Tumour"],
+    )
     regions = ["background", "edema", "non-enhancing tumor", "enhancing tumour"]
     write_task(tmp_path / "Task01_BrainTumour", "BRATS", SEQUENCES, regions)
     return tmp_path
@@ -112,6 +119,21 @@ def test_the_training_cases_of_the_listing_are_read(root, tmp_path):
     np.testing.assert_array_equal(found["label"], label(1, 2))
 
 
+@pytest.mark.parametrize(
+    ("task", "classes"),
+    [
+        ("Task03_Liver", {"liver": [1], "tumour": [2]}),
+        ("Task08_HepaticVessel", {"vessel": [1], "tumour": [2]}),
+    ],
+)
+def test_a_study_of_a_few_lines_reaches_its_checked_cases(root, tmp_path, task, classes):
+    data = {"source": "msd", "modalities": ["ct"], "classes": classes}
+    settings = miniature.study(root / task, tmp_path / "config", **data)
+    word = task.partition("_")[2].lower()
+    assert [case.case for case in cases_of(settings)] == [f"{word}_001", f"{word}_002"]
+    assert check_study(settings) == "2 cases of 2 patients, 1 methods: ok"
+
+
 def test_images_for_testing_are_unlabelled_cases_where_such_cases_train(root):
     folder = root / "Task07_Pancreas"
     names = [
@@ -160,7 +182,7 @@ def test_a_value_that_the_listing_does_not_know_is_a_bad_case(root, tmp_path):
             ".",
             "ct",
             {},
-            "has no dataset.json.*one of the folders in it: Task01_BrainTumour, Task07_Pancreas",
+            "has no dataset.json.*one of the folders in it: Task01_BrainTumour, .*Task07_Pancreas",
         ),
         (
             "Task07_Pancreas/imagesTr",

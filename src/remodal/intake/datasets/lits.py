@@ -6,13 +6,17 @@ and 2 for lesions. Each patient has one CT, of the portal venous phase as a rule
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource
-from remodal.intake.distributed import named_folder, reading_folders
+from remodal.intake.distributed import (
+    files_below,
+    named_folder,
+    only_modality,
+    reading_folders,
+)
 from remodal.intake.label_source import LabelSource
 
 if TYPE_CHECKING:
@@ -38,14 +42,7 @@ def cases(settings: "Settings") -> list[CaseSource]:
             study has several modalities.
         EnvironmentProblem: a folder may not be read.
     """
-    (modality, *more) = settings.data.modalities
-    if more:
-        raise UserError(
-            f"{len(more) + 1} modalities",
-            where="data.modalities",
-            expected="one, such as `venous`, as LiTS has one image of each patient",
-            remedy="methods and scenarios of several phases make no sense here: leave them out",
-        )
+    modality = only_modality(settings, "LiTS", "venous")
     files = _files(named_folder(settings, _EXPECTED))
     wanted = ["volume", "test-volume"] if settings.data.unlabelled == "train" else ["volume"]
     found = []
@@ -67,7 +64,7 @@ def _files(folder: Path) -> dict[tuple[str, int], Path]:
     """The challenge's files by kind (`volume`, `segmentation`, `test-volume`) and number."""
     files: dict[tuple[str, int], Path] = {}
     with reading_folders():
-        for path in sorted(_below(folder, _DEPTH)):
+        for path in sorted(files_below(folder, _DEPTH)):
             if found := _FILE.fullmatch(path.name):
                 key = found[1], int(found[2])
                 if key in files:
@@ -80,15 +77,6 @@ def _files(folder: Path) -> dict[tuple[str, int], Path]:
     if not files:
         raise UserError("holds no file of LiTS", where=str(folder), expected=_EXPECTED)
     return files
-
-
-def _below(folder: Path, depth: int) -> Iterator[Path]:
-    """The files in a folder, down to some depth."""
-    for path in folder.iterdir():
-        if path.is_file():
-            yield path
-        elif depth > 1 and path.is_dir():
-            yield from _below(path, depth - 1)
 
 
 def _beside(label: Path) -> Path:
