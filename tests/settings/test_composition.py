@@ -7,7 +7,7 @@ from remodal.errors import UserError
 from remodal.intake.simulation import simulation_options, simulations
 from remodal.intake.source_options import options_of_sources
 from remodal.registration.ways import way_options
-from remodal.settings import stages
+from remodal.settings import places, stages
 from remodal.settings.composition import assignments, compose, read_settings, write_settings
 from remodal.settings.reference import reference
 from remodal.settings.stages import STAGES, depends_on, settings_digest
@@ -290,8 +290,9 @@ def test_a_preset_says_how_much_work_it_is_for_every_method(tmp_path):
     assert compose(chosen, tmp_path).recipe_of("maml").epochs == 3
 
 
-def test_outside_the_project_s_folder_it_is_said_where_to_run(tmp_path, monkeypatch):
+def test_where_no_study_is_found_it_is_said_where_to_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(places, "REPOSITORY", tmp_path / "installed without studies")
     expected = r"config/studies: there is no such folder here; expected the project's folder"
     with pytest.raises(UserError, match=expected):
         compose({"study": "liver", "preset": "smoke"})

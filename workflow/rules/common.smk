@@ -12,6 +12,7 @@ from remodal.run.check import check_names
 from remodal.run.needed import ask_as_profile, config_of
 from remodal.run.plan import plan_of, taking_wildcards
 from remodal.settings.composition import compose, write_settings
+from remodal.settings.places import hidden
 from remodal.sharing.adoption import adopt_pulled
 from remodal.splits.completeness import require_enough_patients
 from remodal.splits.study import require_possible_recipes
@@ -26,6 +27,7 @@ try:
         check_names(SETTINGS)
         require_enough_patients(SETTINGS, PLAN.cases.values())
         require_possible_recipes(SETTINGS, PLAN.cases.values())
+        print(hidden(SETTINGS.study, SETTINGS.preset), end="", file=sys.stderr)
         print(adopt_pulled(), end="", file=sys.stderr)
 except RemodalError as error:
     raise WorkflowError(str(error))

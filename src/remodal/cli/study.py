@@ -87,8 +87,10 @@ def check(
     """
     from remodal.run.check import check_study
     from remodal.settings.composition import read_settings
+    from remodal.settings.places import hidden
 
     study = read_settings(settings)
+    typer.echo(hidden(study.study, study.preset), nl=False)
     typer.echo(check_study(study))
     if files:
         from remodal.intake.inspection import check_sources

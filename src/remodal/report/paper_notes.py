@@ -14,6 +14,7 @@ from remodal.errors import UserError
 from remodal.report.published import FOLDER, Key, Published, read_published
 from remodal.settings import Settings
 from remodal.settings.composition import read_yaml
+from remodal.settings.places import shipped_file
 from remodal.settings.section import Section
 
 
@@ -122,7 +123,7 @@ def read_notes(paper: str, folder: Path = FOLDER) -> PaperNotes:
     Raises:
         UserError: not YAML, or a wrong, missing or misspelt key.
     """
-    path = folder / f"{paper}.yaml"
+    path = shipped_file(folder / f"{paper}.yaml")
     if not paper or not path.is_file():
         return PaperNotes()
     try:

@@ -10,8 +10,9 @@ from typing import Literal, NamedTuple
 
 from remodal.errors import UserError
 from remodal.settings import Selection
+from remodal.settings.places import CONFIG, shipped_file
 
-FOLDER = Path("config/published")
+FOLDER = CONFIG / "published"
 
 #: How far apart two values are that count as equal: less than one parameter among millions.
 _EQUAL = 5e-7
@@ -104,7 +105,7 @@ def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:
     """
     if not name:
         return {}
-    path = folder / f"{name}.csv"
+    path = shipped_file(folder / f"{name}.csv")
     numbers: dict[Key, Published] = {}
     for row, line in _lines(path):
         where = f"{path}, row {row}"
@@ -143,7 +144,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             "cannot be read",
             where=str(path),
             expected="a table of published numbers",
-            remedy="run from the repository's root, or leave the study's `published` empty",
+            remedy="put it there, or leave the study's `published` empty",
         ) from error
     reader = csv.DictReader(text.splitlines())
     if tuple(reader.fieldnames or ()) != COLUMNS:

@@ -13,9 +13,10 @@ from remodal.registration.ways import mask_of, masked_images
 from remodal.results.rule_names import MARK
 from remodal.settings import MaskSettings, Settings
 from remodal.settings.composition import compose
+from remodal.settings.places import CONFIG
 
 
-def needed_studies(settings: Settings, folder: Path = Path("config")) -> dict[str, Settings]:
+def needed_studies(settings: Settings, folder: Path = CONFIG) -> dict[str, Settings]:
     """The studies that predict the masks of this one, by the names of their folders.
 
     Those that predict their masks are among them. All run on the same machine, as strictly as this

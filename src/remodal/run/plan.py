@@ -18,6 +18,7 @@ from remodal.results.paths import Training
 from remodal.run.needed import crop_masks, needed_studies, registration_masks
 from remodal.settings import MaskSettings, Settings
 from remodal.settings.names import label_name
+from remodal.settings.places import CONFIG, shipped_file
 from remodal.settings.stages import depends_on
 
 #: Formats that a table is written in.
@@ -323,5 +324,5 @@ class Plan:
 
     def published(self, *ends: str) -> list[str]:
         """What the paper printed: the files with these ends, where there are any."""
-        files = [Path(f"config/published/{self.settings.published}.{end}") for end in ends]
-        return [str(path) for path in files if path.is_file()]
+        names = [CONFIG / "published" / f"{self.settings.published}.{end}" for end in ends]
+        return [str(path) for path in map(shipped_file, names) if path.is_file()]

@@ -14,6 +14,7 @@ from remodal.errors import UserError
 from remodal.results.files import write_text
 from remodal.settings import Settings
 from remodal.settings.merging import merge, problems, without
+from remodal.settings.places import CONFIG, known_names, named_files, shipped_file
 from remodal.settings.section import Section
 
 
@@ -80,7 +81,7 @@ def validated(content: dict[str, Any], where: str) -> Settings:
 
 
 def compose(
-    config: dict[str, Any], folder: Path = Path("config"), overrides: dict[str, Any] | None = None
+    config: dict[str, Any], folder: Path = CONFIG, overrides: dict[str, Any] | None = None
 ) -> Settings:
     """Effective settings from config.yaml's content: study, then preset, then its own keys.
 
@@ -91,7 +92,7 @@ def compose(
 
     Args:
         config: `study`, `preset` and any setting, as in config/config.yaml.
-        folder: holds `studies/` and `presets/`.
+        folder: holds `studies/` and `presets/`; what it lacks may be among remodal's own.
         overrides: settings that have the last word, for example from the command line.
 
     Raises:
@@ -99,12 +100,12 @@ def compose(
     """
     config = merge(config, overrides or {})
     study = _study(folder, str(config.get("study", "")))
-    preset = _named(folder, "presets", str(config.get("preset", "")))
+    preset = read_yaml(_named(folder, "presets", str(config.get("preset", "")))[0])
     of_preset = (study.pop("presets", None) or {}).get(config["preset"], {})
     content = study
     for layer in (preset, of_preset, config):
         content = merge(_without_recipe(content, layer.get("recipe") or {}), layer)
-    content = _with_preset(_left(content), str(config["preset"]))
+    content = _with_files(_with_preset(_left(content), str(config["preset"])))
     return validated(content, f"study `{config['study']}`, preset `{config['preset']}`")
 
 
@@ -144,30 +145,64 @@ def _without_recipe(content: dict[str, Any], recipe: dict[str, Any]) -> dict[str
     return content | {"methods": methods}
 
 
-def _study(folder: Path, name: str) -> dict[str, Any]:
-    """A study's content, on top of the study that it extends."""
-    content = _named(folder, "studies", name)
+def _with_files(content: dict[str, Any]) -> dict[str, Any]:
+    """The content with the files of remodal's own studies where they are."""
+    for section, key in (("data", "sheet"), ("splits", "file")):
+        part = content.get(section)
+        if isinstance(part, dict) and isinstance(part.get(key), str):
+            content = content | {section: part | {key: str(shipped_file(Path(part[key])))}}
+    return content
+
+
+def _study(folder: Path, name: str, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A study's content, on top of the study that it extends.
+
+    A study that extends one of its own name means remodal's.
+
+    Args:
+        folder: as for `compose`.
+        name: of the study.
+        extending: the files that extend it, directly or through others.
+    """
+    files = _named(folder, "studies", name)
+    left = [path for path in files if path not in extending]
+    if not left:
+        raise UserError(
+            "the study extends itself",
+            where=str(files[0]),
+            expected="another study, or none",
+            remedy="change `extends`",
+        )
+    content = read_yaml(left[0])
     parent = content.pop("extends", None)
-    return merge(_study(folder, parent), content) if parent else content
+    if not parent:
+        return content
+    return merge(_study(folder, parent, (*extending, left[0])), content)
 
 
 def names_in(folder: Path, kind: str) -> list[str]:
-    """Names of the `studies` or `presets` of a folder like config/.
+    """Names of all `studies` or `presets`: of a folder like config/, and remodal's own.
 
     Raises:
         UserError: there are none.
     """
-    if not (folder / kind).is_dir():
+    known = known_names(kind, folder)
+    if not known:
         raise UserError(
             "there is no such folder here",
             where=str(folder / kind),
             expected="the project's folder as working directory",
             remedy="go there (`cd`) and run the same command again",
         )
-    return sorted(file.stem for file in (folder / kind).glob("*.yaml"))
+    return known
 
 
-def _named(folder: Path, kind: str, name: str) -> dict[str, Any]:
+def _named(folder: Path, kind: str, name: str) -> list[Path]:
+    """The files of a study or preset, the one that counts first.
+
+    Raises:
+        UserError: there is none.
+    """
     known = names_in(folder, kind)
     if name not in known:
         word = {"studies": "study", "presets": "preset"}[kind]
@@ -176,7 +211,7 @@ def _named(folder: Path, kind: str, name: str) -> dict[str, Any]:
             where=str(folder / kind),
             expected=f"one of {', '.join(known)}",
         )
-    return read_yaml(folder / kind / f"{name}.yaml")
+    return named_files(kind, f"{name}.yaml", folder)
 
 
 def write_settings(path: Path, settings: Settings) -> None:
