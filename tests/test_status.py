@@ -327,5 +327,6 @@ def test_a_study_whose_file_is_wrong_is_listed_with_what_is_wrong(tmp_path):
         (tmp_path / kind).mkdir()
     (tmp_path / "presets/smoke.yaml").touch()
     write_text(tmp_path / "studies/ours.yaml", "extends: theirs\n")
-    (found,) = known_studies(tmp_path, tmp_path)
-    assert "unknown study `theirs`" in found.data
+    studies = {study.name: study for study in known_studies(tmp_path, tmp_path)}
+    assert "unknown study `theirs`" in studies["ours"].data
+    assert studies["liver"].data == "simulated"  # remodal's own are there too
