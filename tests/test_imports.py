@@ -12,6 +12,7 @@ ROOT = Path(remodal.__file__).parent
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "extensions": set(),
+    "counting": set(),
     "geometry": set(),
     "process": set(),
     "results": set(),
@@ -53,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sharing": {"intake", "process", "results", "settings"},
 }
 
-EVERYBODY = {"errors", "extensions", "__version__"}
+EVERYBODY = {"errors", "extensions", "counting", "__version__"}
 
 #: Above all others.
 TOP = {"cli", "__main__"}

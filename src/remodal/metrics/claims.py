@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from remodal.counting import counted
 from remodal.errors import UserError
 from remodal.metrics.cases import cases_of_cell
 from remodal.metrics.claim_kinds import KINDS
@@ -131,8 +132,8 @@ def _verdict(result: Mapping[str, Any]) -> str:
 def _evidence(result: Mapping[str, Any], preset: str) -> str:
     """One sentence: estimate, interval, p, and what stands behind them."""
     behind = (
-        f"{_counted(result['patients'], 'patient')}, "
-        f"{_counted(result['trainings'], 'training')} of each row, preset {preset}"
+        f"{counted(result['patients'], 'patient')}, "
+        f"{counted(result['trainings'], 'training')} of each row, preset {preset}"
     )
     parts = []
     if result["low"] is not None:
@@ -145,10 +146,6 @@ def _evidence(result: Mapping[str, Any], preset: str) -> str:
     sentence = ", ".join([*parts, behind])
     lacking = _lacking(result)
     return f"{sentence}; {lacking}" if lacking else sentence
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _number(value: float) -> float | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from remodal.counting import counted
 from remodal.metrics.contrasts import Contrast, Term, contrast
 from remodal.metrics.registry import StudyMetric, require_case_metric, require_metric
 from remodal.metrics.statistics import holm, signed_rank, summarise
@@ -109,10 +110,9 @@ def _effort(settings: Settings) -> str:
     """How much training is behind a study's tables."""
     epochs = sorted({settings.recipe_of(method).epochs for method in settings.methods})
     shown = " to ".join(map(str, dict.fromkeys((epochs[0], epochs[-1]))))
-    seeds = len(settings.seeds)
     return (
         f"Preset {settings.preset}: {shown} {'epoch' if epochs == [1] else 'epochs'}, "
-        f"{seeds} {'seed' if seeds == 1 else 'seeds'}."
+        f"{counted(len(settings.seeds), 'seed')}."
     )
 
 

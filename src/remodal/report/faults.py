@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from remodal.counting import counted
 from remodal.errors import FaultOfOurs
 from remodal.intake.datasets import cases_of
 from remodal.metrics.cases import failed_cases
@@ -29,7 +30,7 @@ class FaultsLeft(FaultOfOurs):
     def __init__(self, faults: list[Fault]) -> None:
         cases = len({fault.case for fault in faults})
         what = (
-            f"{cases} {'case' if cases == 1 else 'cases'} met a fault of ours and "
+            f"{counted(cases, 'case')} met a fault of ours and "
             f"{'is' if cases == 1 else 'are'} missing; all else is done, and the report says where"
         )
         remedy = "please report each with its log (which may hold names: look first)"

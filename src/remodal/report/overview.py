@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from remodal.counting import counted
 from remodal.metrics.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED
 from remodal.report.incomplete import IncompleteCase
 from remodal.report.runs import Run
@@ -42,29 +43,28 @@ def at_a_glance(
     verdicts = [claim["verdict"] for claim in claims]
     patients = set(splits["patients"].values())
     tested = {case for fold in splits["folds"] for case in fold["test"]}
-    counted = _counted(len(splits["patients"]), "case")
+    used = counted(len(splits["patients"]), "case")
     if lacking := sum(bool(case.images) for case in incomplete):
-        counted += f", {lacking} without every modality"
+        used += f", {lacking} without every modality"
     if lacking := sum(bool(case.labels) for case in incomplete):
-        counted += f", {lacking} without every label"
+        used += f", {lacking} without every label"
     if unlabelled := unlabelled_cases(splits):
-        counted += f", {len(unlabelled)} without a label"
+        used += f", {len(unlabelled)} without a label"
     items = [
-        Glance("Patients", str(len(patients)), counted),
-        Glance("Test cases", str(len(tested)), _counted(len(splits["folds"]), "fold")),
-        Glance("Trained models", str(len(runs)), _counted(cases["seed"].nunique(), "seed")),
+        Glance("Patients", str(len(patients)), used),
+        Glance("Test cases", str(len(tested)), counted(len(splits["folds"]), "fold")),
+        Glance("Trained models", str(len(runs)), counted(cases["seed"].nunique(), "seed")),
         Glance("Quarantined cases", str(stopped), "listed below" if stopped else ""),
     ]
     if claims:
         rest = [
-            f"{verdicts.count(verdict)} {word}"
-            for verdict, word in ((DOES_NOT_HOLD, "do not hold"), (UNDECIDED, "undecided"))
+            counted(verdicts.count(verdict), *words)
+            for verdict, words in (
+                (DOES_NOT_HOLD, ("does not hold", "do not hold")),
+                (UNDECIDED, ("undecided", "undecided")),
+            )
             if verdict in verdicts
         ]
         held = f"{verdicts.count(HOLDS)} of {len(claims)}"
         items.append(Glance("Claims that hold", held, ", ".join(rest)))
     return items
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from remodal.counting import counted
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
 from remodal.methods import (
@@ -60,13 +61,13 @@ def check_study(settings: Settings) -> str:
     require_possible_recipes(settings, cases)
     patients = {case.patient for case in cases}
     incomplete = sum(bool(lacking(case.images, settings.data.modalities)) for case in cases)
-    said = f"{len(cases)} cases of {len(patients)} patients"
+    said = f"{counted(len(cases), 'case')} of {counted(len(patients), 'patient')}"
     unlabelled = sum(not case.labels for case in cases)
     use = "for training only" if settings.data.unlabelled == "train" else "left out"
     lack = {"without every modality": incomplete, f"unlabelled, {use}": unlabelled}
     if any(lack.values()):
         said += f" ({'; '.join(f'{count} {what}' for what, count in lack.items() if count)})"
-    return f"{said}, {len(settings.methods)} methods: ok"
+    return f"{said}, {counted(len(settings.methods), 'method')}: ok"
 
 
 def check_metrics(settings: Settings) -> None:

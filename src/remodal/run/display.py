@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from remodal.counting import counted
 from remodal.results.records import read_record
 from remodal.run.pace import Job, Pace
 from remodal.status.display import rough_duration
@@ -42,8 +43,8 @@ class RunDisplay:
         """The run begins, with this many jobs by rule; everything else goes to that log."""
         self._pace, self._total = Pace(dict(counts), cores), total
         self._began = self._shown = time.time()
-        where = f" on {cores} {'core' if cores == 1 else 'cores'}" if cores else ""
-        self.say(f"{total} jobs{where}; all that is said stands in {log}")
+        where = f" on {counted(cores, 'core')}" if cores else ""
+        self.say(f"{counted(total, 'job')}{where}; all that is said stands in {log}")
         if self._console.is_terminal:
             self._live = Live(
                 get_renderable=self._line,
@@ -112,13 +113,13 @@ class RunDisplay:
             )
         elif self.failed:
             self.say(
-                f"{self.failed} {'job' if self.failed == 1 else 'jobs'} failed (above); {done} and "
+                f"{counted(self.failed, 'job')} failed (above); {done} and "
                 f"kept. When the cause is mended, this goes on:\n    {command()}\n"
                 f"All that was said: {log}",
                 style="bold",
             )
         elif self._done == self._total:
-            self.say(f"Done: {self._total} jobs in {spent}.", style="bold green")
+            self.say(f"Done: {counted(self._total, 'job')} in {spent}.", style="bold green")
         self._pace = None
 
     def _tell_quarantine(self, output: Path) -> None:

@@ -6,6 +6,7 @@ from itertools import combinations, product
 
 import numpy as np
 
+from remodal.counting import counted
 from remodal.geometry.volume import Geometry
 from remodal.scan.choosing import Choice
 from remodal.scan.grouping import Examination
@@ -49,7 +50,8 @@ def notes_of(examination: Examination, choices: Sequence[Choice]) -> tuple[str, 
             name = one.verdict.name
             notes.append(f"{count} labels were drawn on the {name} image: none is in the sheet")
     if lost := unmatched(examination.labels, [one.volume for one in taken]):
-        notes.append(f"{len(lost)} of its labels were drawn on no image that was taken")
+        were = counted(len(lost), "of its labels was", "of its labels were")
+        notes.append(f"{were} drawn on no image that was taken")
     for one, other in combinations(taken, 2):
         if _shared(one.volume.geometry, other.volume.geometry) < _LEAST_SHARED:
             names = f"{one.verdict.name} and {other.verdict.name}"

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from remodal.counting import counted
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry
 from remodal.intake.same_series import parted
@@ -171,7 +172,7 @@ def _volumes(files: list[Indexed], study: str) -> list[Volume]:
     """The volumes of one series."""
     once = list({_content(file): file for file in files}.values())
     copies = len(files) - len(once)
-    words = "1 copy of its files is" if copies == 1 else f"{copies} copies of its files are"
+    words = counted(copies, "copy of its files is", "copies of its files are")
     noted = [f"{words} left out"] if copies else []
     parts = [([one for file in once for one in _instances(file)], noted)]
     for element in ("size", "orientation"):

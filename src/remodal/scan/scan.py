@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from remodal.counting import counted
 from remodal.results.files import write_text
 from remodal.scan.cases import ScannedCase, notes_of
 from remodal.scan.choosing import choose, unsure_of_phase
@@ -19,14 +20,15 @@ from remodal.scan.pseudonyms import pseudonyms
 from remodal.scan.sheet import cell, write_choices, write_sheet
 from remodal.scan.walking import walk
 
+#: One and several files of a kind.
 _KINDS = {
-    "image": "images",
-    "label": "labels (SEG, RTSTRUCT)",
-    "object": "DICOM objects without an image",
-    "directory": "DICOMDIR",
-    "not DICOM": "not DICOM",
-    "broken": "broken",
-    "unreadable": "unreadable",
+    "image": ("image", "images"),
+    "label": ("label (SEG, RTSTRUCT)", "labels (SEG, RTSTRUCT)"),
+    "object": ("DICOM object without an image", "DICOM objects without an image"),
+    "directory": ("DICOMDIR", "DICOMDIR"),
+    "not DICOM": ("not DICOM", "not DICOM"),
+    "broken": ("broken", "broken"),
+    "unreadable": ("unreadable", "unreadable"),
 }
 
 
@@ -51,7 +53,7 @@ def scan(folder: Path, output: Path, wanted: Sequence[Wanted], workers: int) -> 
     # Paths and PatientIDs must not get into a repository by mistake.
     write_text(beside / ".gitignore", "*\n")
     files = index_files(listed.files, beside / "index.jsonl", workers)
-    said = [_counted(files, len(listed.refused))]
+    said = [_of_kinds(files, len(listed.refused))]
     yield said[0]
     found = examinations(files)
     _write_left_out(beside / "files.tsv", files, listed.refused, found)
@@ -113,11 +115,11 @@ def _measured(
     return measured
 
 
-def _counted(files: Sequence[Indexed], refused: int) -> str:
+def _of_kinds(files: Sequence[Indexed], refused: int) -> str:
     kinds = Counter(one.kind for one in files)
     kinds["unreadable"] += refused
-    parts = [f"{count} {_KINDS[kind]}" for kind, count in kinds.most_common() if count]
-    return f"{len(files) + refused} files: {', '.join(parts)}"
+    parts = [counted(count, *_KINDS[kind]) for kind, count in kinds.most_common() if count]
+    return f"{counted(len(files) + refused, 'file')}: {', '.join(parts)}"
 
 
 def _write_left_out(
@@ -142,8 +144,8 @@ def _write_left_out(
 def _summary(cases: Sequence[ScannedCase], wanted: Sequence[Wanted]) -> Iterator[str]:
     complete = sum(all(one.name in case.taken for one in wanted) for case in cases)
     names = " and ".join(one.name for one in wanted)
-    what = "examination" if len(cases) == 1 else "examinations"
-    yield f"{len(cases)} {what}, {complete} of them with {names}"
+    yield f"{counted(len(cases), 'examination')}, {complete} of them with {names}"
     taken = [choice for case in cases for choice in case.taken.values()]
     if unsure := sum(one.verdict.sureness == "low" for one in taken):
-        yield f"{unsure} images are not sure: they are comments in the sheet"
+        words = "image is not sure: it is a comment", "images are not sure: they are comments"
+        yield f"{counted(unsure, *words)} in the sheet"

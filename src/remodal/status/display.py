@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remodal.cluster.queue import queue_lines
+from remodal.counting import counted
 from remodal.errors import UserError
 from remodal.results.paths import settings_file
 from remodal.settings.composition import read_settings
@@ -116,7 +117,7 @@ def summary(models: Sequence[ModelStatus]) -> str:
     counts = Counter(model.state for model in models)
     order = ("done", "running", "stopped", "stalled", "failed", "waiting")
     states = ", ".join(f"{counts[state]} {state}" for state in order if counts[state])
-    return f"{len(models)} {'model' if len(models) == 1 else 'models'}: {states}"
+    return f"{counted(len(models), 'model')}: {states}"
 
 
 _STAGE_HEADINGS = ("stage", "done", "at work", "failed", "quarantined")
