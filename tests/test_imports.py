@@ -37,7 +37,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("geometry", "intake", "models", "preprocessing", "process", "registration"),
         *("results", "settings", "splits"),
     },
-    "tracking": {"inference", "metrics", "models", "process", "results", "settings", "splits"},
+    "prediction": {
+        *("geometry", "inference", "intake", "models", "preprocessing", "process"),
+        *("registration", "report", "results", "settings"),
+    },
+    "tracking": {"metrics", "models", "prediction", "process", "results", "settings", "splits"},
     "training": {
         *("methods", "models", "objectives", "preprocessing", "process", "results", "settings"),
         *("splits", "tracking"),

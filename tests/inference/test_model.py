@@ -15,7 +15,7 @@ def test_half_precision_passes_change_probabilities_a_little(study) -> None:
     for precision in ("32-true", "bf16-mixed"):
         settings = InferenceSettings(mirror=False, precision=precision)
         compute = ComputeSettings(device="cpu", windows=2)
-        segmenter = Segmenter(study.model("nnunet"), ["arterial", "venous"], settings, compute)
+        segmenter = Segmenter.load(study.model("nnunet"), ["arterial", "venous"], settings, compute)
         found[precision] = segmenter.probabilities(image)
         assert found[precision].dtype == np.float32
         np.testing.assert_allclose(found[precision].sum(axis=0), 1, atol=1e-2)
@@ -34,7 +34,7 @@ def test_a_step_in_voxels_holds_for_a_patient_of_a_model_whose_study_had_one(stu
         stored = InferenceSettings.model_validate(load_model(folder).description["inference"])
         assert stored == settings
         compute = ComputeSettings(device="cpu", windows=1)
-        segmenter = Segmenter(folder, ["arterial", "venous"], stored, compute)
+        segmenter = Segmenter.load(folder, ["arterial", "venous"], stored, compute)
         batches: list = []
         found[stored.step] = segmenter.probabilities(
             image, lambda each, batches=batches: batches.extend(each) or batches
@@ -56,7 +56,9 @@ def test_a_method_shows_the_maps_that_its_options_leave_it(study) -> None:
     own = replace(study, settings=study.settings.model_copy(update={"methods": methods}))
     settings, compute = InferenceSettings(mirror=False), ComputeSettings(device="cpu")
     maps = {
-        name: Segmenter(own.model(name), ["arterial", "venous"], settings, compute).attention(image)
+        name: Segmenter.load(own.model(name), ["arterial", "venous"], settings, compute).attention(
+            image
+        )
         for name in methods
     }
     assert list(maps["dtc"]) == ["level_set"]
@@ -72,7 +74,7 @@ def test_maps_come_of_the_pass_that_predicts_and_are_those_of_a_pass_of_their_ow
     folder = replace(study, settings=method).model("dtc")
     image = np.random.default_rng(0).normal(size=(2, 24, 40, 32)).astype(np.float32)
     settings, compute = InferenceSettings(mirror=mirror), ComputeSettings(device="cpu", windows=2)
-    segmenter = Segmenter(folder, ["arterial", "venous"], settings, compute)
+    segmenter = Segmenter.load(folder, ["arterial", "venous"], settings, compute)
     network, passes = segmenter._method.network, []
     monkeypatch.setattr(
         network, "forward", lambda x: passes.append(len(x)) or type(network).forward(network, x)
@@ -83,5 +85,5 @@ def test_maps_come_of_the_pass_that_predicts_and_are_those_of_a_pass_of_their_ow
     np.testing.assert_array_equal(probabilities, segmenter.probabilities(image))
     assert windows == sum(passes) * (9 / 8 if mirror else 1)
     np.testing.assert_array_equal(maps["level_set"], segmenter.attention(image)["level_set"])
-    alone = Segmenter(study.model("maml"), ["venous"], settings, compute)
+    alone = Segmenter.load(study.model("maml"), ["venous"], settings, compute)
     assert alone.with_attention(image[:1])[1] == {}

@@ -12,10 +12,10 @@ from tests.orientations import BY_CODE, rotation, tilted
 from remodal.errors import BadCase, UserError
 from remodal.geometry.volume import Geometry, Volume, to_sitk
 from remodal.inference.fold import infer_fold
-from remodal.inference.patient import predict_patient
 from remodal.intake.convert import convert_image
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.metrics.evaluate import evaluate_predictions
+from remodal.prediction.patient import predict_patient
 from remodal.registration.transforms import write_chain
 from remodal.results.files import read_json, sha256
 from remodal.results.records import Record, write_record

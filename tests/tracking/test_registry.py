@@ -18,8 +18,8 @@ from mlflow.exceptions import MlflowException
 from tests.inference.conftest import Study
 from tests.inference.conftest import study as tiny_study  # noqa: F401
 
-from remodal.inference.patient import predict_patient
 from remodal.intake.nifti import read_volume
+from remodal.prediction.patient import predict_patient
 from remodal.results.files import read_json, write_json, write_text
 from remodal.tracking.merge import track
 
@@ -138,7 +138,7 @@ def test_what_is_stored_is_weights_code_and_description_and_no_pickle(registered
         "requirements.txt",
         "served_model.py",
     }
-    assert Path("code/remodal/inference/patient.py") in files
+    assert Path("code/remodal/prediction/patient.py") in files
     assert {path.suffix for path in files if path.parts[0] == "code"} <= {".py", ".j2", ".css"}
     assert "torch==2" in (stored / "requirements.txt").read_text()
     assert "snakemake" not in (stored / "requirements.txt").read_text()

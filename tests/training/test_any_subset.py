@@ -27,7 +27,7 @@ def test_a_stopped_training_that_draws_goes_on_as_if_it_had_not_been(make_toys, 
 @pytest.mark.parametrize("present", [["arterial"], ["venous"], ["arterial", "venous"]])
 def test_a_trained_model_segments_with_whatever_is_there(make_toys, present):
     model = make_toys("uhved", epochs=1).train("toy")
-    segmenter = Segmenter(model, present, InferenceSettings(), ComputeSettings(device="cpu"))
+    segmenter = Segmenter.load(model, present, InferenceSettings(), ComputeSettings(device="cpu"))
     assert segmenter.modalities == present
 
 
@@ -38,7 +38,7 @@ def test_a_student_is_trained_by_a_teacher_that_was_trained_before(make_toys):
     model = study.train("toy", "student", teacher=study.train("nnunet", "teacher"))
     record = read_json(model / "training.json")
     assert record["metrics"]["bottleneck"] > 0
-    Segmenter(model, ["venous"], InferenceSettings(), ComputeSettings(device="cpu"))
+    Segmenter.load(model, ["venous"], InferenceSettings(), ComputeSettings(device="cpu"))
 
 
 def test_maml_for_any_subset_starts_from_a_maml(make_toys):

@@ -63,7 +63,7 @@ def test_it_learns_and_shows_its_weights_and_masks(small_study):
     assert {"initial", "final"} <= set(heads)
     image = np.load(study.preprocessed / "d.npy").astype(np.float32)
     for window in ("patch", "whole"):
-        segmenter = Segmenter(
+        segmenter = Segmenter.load(
             model,
             ["arterial", "venous"],
             InferenceSettings(window=window, mirror=False),

@@ -39,7 +39,7 @@ def with_options(study, **options):
 
 def dice_of(study, model, target, present=BOTH):
     """Dice of the validation case, for one of its images."""
-    segmenter = Segmenter(
+    segmenter = Segmenter.load(
         model, present, InferenceSettings(window="whole"), ComputeSettings(device="cpu"), target
     )
     image = np.load(study.preprocessed / "d.npy").astype(np.float32)
@@ -68,7 +68,7 @@ def test_a_specialised_network_is_not_asked_for_the_other_image(paired):
 def test_an_image_that_is_not_there_is_not_segmented(paired):
     model = paired("one_input", epochs=1).train("toy")
     with pytest.raises(UserError, match="cannot segment venous"):
-        Segmenter(model, ["arterial"], InferenceSettings(), ComputeSettings(), "venous")
+        Segmenter.load(model, ["arterial"], InferenceSettings(), ComputeSettings(), "venous")
 
 
 @pytest.mark.parametrize(

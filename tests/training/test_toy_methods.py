@@ -7,9 +7,9 @@ import torch
 from remodal.errors import UserError
 from remodal.geometry.volume import Geometry, Volume
 from remodal.inference.model import Segmenter
-from remodal.inference.patient import predict_patient
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.models.model_files import load_model
+from remodal.prediction.patient import predict_patient
 from remodal.results.files import read_json
 from remodal.settings import ComputeSettings, InferenceSettings
 from remodal.training import patches
@@ -23,7 +23,7 @@ STREAMS = {
 
 
 def segmenter(model, **inference):
-    return Segmenter(
+    return Segmenter.load(
         model,
         ["arterial", "venous"],
         InferenceSettings(**inference),
@@ -177,7 +177,7 @@ def test_images_with_a_truth_each_train_a_method_that_is_told_which_to_segment(p
     assert read_json(model / "training.json")["metrics"]["validation_dice"] > 0.5
     image = np.load(study.preprocessed / "d.npy").astype(np.float32)
     for target, other in (("arterial", "venous"), ("venous", "arterial")):
-        told = Segmenter(
+        told = Segmenter.load(
             model, ["arterial", "venous"], InferenceSettings(), ComputeSettings(), target
         )
         predicted = told.probabilities(image).argmax(0)

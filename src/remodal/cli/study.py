@@ -9,7 +9,6 @@ from remodal.cli.arguments import (
     Output,
     SettingsFile,
 )
-from remodal.errors import UserError
 
 commands = typer.Typer()
 
@@ -183,50 +182,3 @@ def resume(context: typer.Context) -> None:
     from remodal.run.resume import resume as go_on
 
     go_on(Path(), context.args)
-
-
-@commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def predict(
-    context: typer.Context,
-    model: Annotated[Path, typer.Option(help="Folder of a trained model.")],
-    output: Output,
-    mask: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A mask that the model's images are registered or cropped by, as "
-            "`venous=FILE`; repeatable."
-        ),
-    ] = None,
-    target: Annotated[
-        str,
-        typer.Option(help="The image to segment, where each image has a truth of its own."),
-    ] = "",
-) -> None:
-    """Segment a new patient: `--arterial DIR --venous DIR`.
-
-    One option per modality; any may be missing.
-    """
-    from remodal.inference.patient import predict_patient
-
-    masks = {name: Path(path) for name, _, path in (one.partition("=") for one in mask or [])}
-    predict_patient(model, _modality_options(context.args), output, masks, target)
-
-
-def _modality_options(arguments: list[str]) -> dict[str, Path]:
-    """Parse `--<modality> PATH` pairs.
-
-    Raises:
-        UserError: anything else.
-    """
-    images: dict[str, Path] = {}
-    rest = list(arguments)
-    while rest:
-        option, _, value = rest.pop(0).partition("=")
-        if not option.startswith("--") or len(option) < 3:
-            raise UserError(f"unexpected `{option}`", expected="`--<modality> PATH` options")
-        if not value:
-            if not rest:
-                raise UserError(f"`{option}` has no path", expected="a DICOM folder or image file")
-            value = rest.pop(0)
-        images[option.removeprefix("--")] = Path(value)
-    return images

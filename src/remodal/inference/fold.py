@@ -75,7 +75,7 @@ def infer_fold(
         BadCase: in native space, an image that cannot be prepared by itself.
     """
     chosen, target = _scenario(settings, scenario), settings.target_of(scenario)
-    segmenter = Segmenter(model, chosen.present, settings.inference, settings.compute, target)
+    segmenter = Segmenter.load(model, chosen.present, settings.inference, settings.compute, target)
     split = read_splits(splits)
     cases = fold_of(split, fold, splits)["test"]
     _require_unseen(segmenter, cases, model)

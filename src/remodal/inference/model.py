@@ -12,7 +12,7 @@ from torch import Tensor
 
 from remodal.geometry.volume import Volume
 from remodal.inference.sliding_window import sliding_window, whole_window
-from remodal.models.model_files import load_model
+from remodal.models.model_files import TrainedModel, load_model
 from remodal.preprocessing import Prepared, prepare
 from remodal.process.device import choose_device, choose_precision
 from remodal.settings import (
@@ -30,20 +30,20 @@ class Segmenter:
     """A trained method with the modalities that it is to predict from.
 
     Args:
-        folder: of the trained model.
+        model: the method and its description, on the device that it is to predict on.
         present: names of the available modalities; the method is given those that it knows.
         target: the image to segment, if each has a ground truth of its own; empty: all share one.
         settings: window step, mirroring, precision.
         compute: device, number of windows at once.
 
     Raises:
-        UserError: no such model, no such device, or the method cannot predict from `present` or
-            cannot segment `target`.
+        UserError: no such device, or the method cannot predict from `present` or cannot segment
+            `target`.
     """
 
     def __init__(
         self,
-        folder: Path,
+        model: TrainedModel,
         present: Iterable[str],
         settings: InferenceSettings,
         compute: ComputeSettings,
@@ -53,13 +53,29 @@ class Segmenter:
         self._settings, self._windows = settings, compute.windows
         self._device = choose_device(compute.device)
         self._precision = choose_precision(settings.precision, self._device)
-        model = load_model(folder, self._device)
         self.description: dict[str, Any] = model.description
         self._method = model.method
         chosen = set(present)
         self.modalities = [name for name in self._method.modalities if name in chosen]
         self._method.require_support(self.modalities)
         self._method.require_target(target, self.modalities)
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        present: Iterable[str],
+        settings: InferenceSettings,
+        compute: ComputeSettings,
+        target: str = "",
+    ) -> "Segmenter":
+        """The segmenter of the trained model in a folder.
+
+        Raises:
+            UserError: no such model; otherwise as the class.
+        """
+        model = load_model(folder, choose_device(compute.device))
+        return cls(model, present, settings, compute, target)
 
     @property
     def answered_by(self) -> str:

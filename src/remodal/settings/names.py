@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterable
 
 #: Names that no modality may have: it names a file beside these, and an option of `predict`.
-RESERVED = {"registration", "model", "output", "mask", "target"}
+RESERVED = {
+    *("registration", "model", "output", "mask", "target", "cases", "format", "uncertainty"),
+    *("measurements", "report"),
+}
 
 #: What a case or a patient may be called: it names folders, and must not be a path.
 PSEUDONYM = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -12,8 +12,8 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 from remodal.errors import RemodalError
-from remodal.inference.patient import predict_patient
 from remodal.models.model_files import read_description
+from remodal.prediction.patient import predict_patient
 
 
 class ServedModel(PythonModel):

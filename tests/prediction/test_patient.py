@@ -6,18 +6,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from tests.inference.conftest import Study
 
 from remodal.errors import BadCase, UserError
 from remodal.geometry.volume import Geometry, Volume, to_sitk
 from remodal.inference.fold import infer_fold
-from remodal.inference.patient import predict_patient
 from remodal.intake.nifti import read_volume, write_volume
+from remodal.prediction.patient import predict_patient
 from remodal.registration import alignment
 from remodal.registration.alignment import Images
 from remodal.results.files import read_json
 from remodal.settings import WaySettings
-
-from .conftest import Study
 
 
 def model_of(study: Study, method: str, registering: str = "none") -> Path:
@@ -82,7 +81,7 @@ def test_the_other_modality_is_registered_to_the_fixed_one(study, tmp_path, monk
         np.testing.assert_array_equal(images.fixed.array, venous.array)
         np.testing.assert_array_equal(images.moving.array, other.array)
         assert settings.fixed == "venous"
-        return SimpleNamespace(warped=arterial)
+        return SimpleNamespace(warped=arterial, transforms=[])
 
     model = model_of(study, "maml", "elastix")
     images = {"arterial": tmp_path / "apart.nii.gz", "venous": paths["venous"]}

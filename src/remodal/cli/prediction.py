@@ -1,0 +1,94 @@
+"""New patients: segmented by a trained model, outside any study."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remodal.cli.arguments import Output
+from remodal.errors import UserError
+
+commands = typer.Typer()
+
+
+@commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def predict(
+    context: typer.Context,
+    model: Annotated[
+        list[Path],
+        typer.Option(
+            help="Folder of a trained model, or of a method's trainings (`models/maml`); "
+            "repeatable: the mean of the models' probabilities counts."
+        ),
+    ],
+    output: Output,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A mask that the model's images are registered or cropped by, as "
+            "`venous=FILE`; repeatable."
+        ),
+    ] = None,
+    target: Annotated[
+        str,
+        typer.Option(help="The image to segment, where each image has a truth of its own."),
+    ] = "",
+    cases: Annotated[
+        Path | None,
+        typer.Option(help="A sample sheet: segment all its cases; the output is a folder."),
+    ] = None,
+    file_format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="With --cases: .nii.gz, .nii, .nrrd, .mha, .dcm (DICOM SEG), .rtstruct.dcm.",
+        ),
+    ] = ".nii.gz",
+    uncertainty: Annotated[
+        Path | None,
+        typer.Option(help="Map of the normalised entropy, 0 to 1; with --cases a folder of maps."),
+    ] = None,
+) -> None:
+    """Segment a new patient: `--arterial DIR --venous DIR`; or all of a sheet: `--cases FILE`.
+
+    One option per modality; any may be missing. The output's name says its format: .nii.gz, .nii,
+    .nrrd, .mha, .dcm (DICOM SEG) or .rtstruct.dcm (RTSTRUCT).
+    """
+    images = _modality_options(context.args)
+    masks = {name: Path(path) for name, _, path in (one.partition("=") for one in mask or [])}
+    if cases is None:
+        from remodal.prediction.ensemble import Ensemble
+        from remodal.prediction.patient import Outputs, Patient, segment
+
+        segment(Ensemble(model), Patient(images, masks, target), Outputs(output, uncertainty))
+        return
+    if images or masks:
+        raise UserError(
+            "the sheet names the images",
+            where=f"--cases {cases}",
+            expected="no image and no mask beside it",
+        )
+    from remodal.prediction.cases import Wanted, predict_cases
+    from remodal.prediction.ensemble import Ensemble
+
+    predict_cases(Ensemble(model), cases, Wanted(output, file_format, target, uncertainty))
+
+
+def _modality_options(arguments: list[str]) -> dict[str, Path]:
+    """Parse `--<modality> PATH` pairs.
+
+    Raises:
+        UserError: anything else.
+    """
+    images: dict[str, Path] = {}
+    rest = list(arguments)
+    while rest:
+        option, _, value = rest.pop(0).partition("=")
+        if not option.startswith("--") or len(option) < 3:
+            raise UserError(f"unexpected `{option}`", expected="`--<modality> PATH` options")
+        if not value:
+            if not rest:
+                raise UserError(f"`{option}` has no path", expected="a DICOM folder or image file")
+            value = rest.pop(0)
+        images[option.removeprefix("--")] = Path(value)
+    return images

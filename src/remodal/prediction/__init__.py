@@ -1,0 +1,1 @@
+"""Segmenting patients outside any study with trained models: what `remodal predict` does."""

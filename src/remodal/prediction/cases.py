@@ -1,0 +1,146 @@
+"""A whole sheet of patients, one file each, in a folder."""
+
+import hashlib
+import json
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from remodal.errors import BadCase, FaultOfOurs, UserError, concerns_one_case
+from remodal.intake.sheet import read_sheet
+from remodal.intake.source_files import states_of_files
+from remodal.prediction.ensemble import Ensemble
+from remodal.prediction.formats import FORMATS
+from remodal.prediction.patient import Outputs, Patient, segment
+from remodal.process.progress import progress
+from remodal.results.files import read_json, write_json
+
+#: Folder of the records of finished cases, in the folder of the results.
+_RECORDS = ".finished"
+#: How it went with a case.
+_MADE, _FINISHED, _BAD, _FAULT = "made", "finished before", "bad", "fault"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be made of each case.
+
+    Attributes:
+        folder: gets `<case><format>`, and what the other fields name.
+        format: one of `FORMATS`.
+        target: the image to segment, for models whose images each have a truth of their own.
+        uncertainty: folder of the uncertainty maps, `<case>.nii.gz`.
+    """
+
+    folder: Path
+    format: str = ".nii.gz"
+    target: str = ""
+    uncertainty: Path | None = None
+
+    def outputs(self, case: str) -> Outputs:
+        """The files of one case."""
+        return Outputs(
+            segmentation=self.folder / f"{case}{self.format}",
+            uncertainty=self.uncertainty and self.uncertainty / f"{case}.nii.gz",
+        )
+
+    def record(self, case: str) -> Path:
+        """What a finished case was made from."""
+        return self.folder / _RECORDS / f"{case}.json"
+
+
+def predict_cases(ensemble: Ensemble, sheet: Path, wanted: Wanted) -> None:
+    """Segment every case of a sheet.
+
+    A case that an earlier call finished, from the same files by the same models, is not made again.
+    A case that cannot be used is said on standard error in one line, and the others go on.
+
+    Args:
+        ensemble: the models.
+        sheet: sample sheet; of its columns `case`, `modality` and `path` are used, and of its lines
+            those of images that the models know.
+        wanted: what to write.
+
+    Raises:
+        UserError: a wrong sheet or format, or models that need masks.
+        BadCase: after all others, if some cases could not be used.
+        FaultOfOurs: after all others, if a case met one.
+        EnvironmentProblem: full disk, no permission.
+    """
+    if wanted.format not in FORMATS:
+        raise UserError(
+            "unknown format", where=f"--format {wanted.format}", expected=f"{', '.join(FORMATS)}"
+        )
+    patients = _patients(sheet, ensemble.description, wanted.target)
+    tally = Counter(
+        _made(ensemble, patient, wanted)
+        for patient in progress(patients, "Segmenting", total=len(patients))
+    )
+    made, kept = tally[_MADE], tally[_FINISHED]
+    earlier = f", {kept} were finished before" if kept else ""
+    print(f"remodal: {made} of {len(patients)} cases segmented{earlier}", file=sys.stderr)
+    if tally[_FAULT]:
+        raise FaultOfOurs(f"{tally[_FAULT]} cases met a fault of ours; the tracebacks are above")
+    if tally[_BAD]:
+        raise BadCase(
+            f"{tally[_BAD]} of {len(patients)} cases could not be segmented: see the lines above",
+            where=str(sheet),
+            remedy="mend them and give the same command again; finished cases are not made again",
+        )
+
+
+def _patients(sheet: Path, description: Mapping[str, Any], target: str) -> list[Patient]:
+    """The cases of a sheet with those of their images that the models know."""
+    images: dict[str, dict[str, Path]] = {}
+    for image in read_sheet(sheet, description["data"]["modalities"], "image"):
+        of_case = images.setdefault(image.case, {})
+        if image.modality in description["modalities"]:
+            of_case[image.modality] = image.path
+    return [Patient(found, target=target, name=case) for case, found in images.items()]
+
+
+def _made(ensemble: Ensemble, patient: Patient, wanted: Wanted) -> str:
+    """Segment a case unless that is done, and say how it went; errors of one case are printed."""
+    outputs, record = wanted.outputs(patient.name), wanted.record(patient.name)
+    made_from = _made_from(ensemble, patient)
+    if _is_finished(record, outputs, made_from):
+        return _FINISHED
+    for file in (record, *outputs.files):
+        file.unlink(missing_ok=True)
+    try:
+        segment(ensemble, patient, outputs)
+    except Exception as error:
+        if isinstance(error, BadCase | UserError):
+            print(f"remodal: {patient.name}: {error}", file=sys.stderr)
+            return _BAD
+        if not concerns_one_case(error):
+            raise
+        print(f"remodal: {patient.name}: a fault of ours", file=sys.stderr)
+        traceback.print_exc()
+        return _FAULT
+    files = [str(file) for file in outputs.files]
+    write_json(record, {"made_from": made_from, "files": files})
+    return _MADE
+
+
+def _is_finished(record: Path, outputs: Outputs, made_from: str) -> bool:
+    """Whether all files of a case are there, from the same images by the same models."""
+    if not record.is_file():
+        return False
+    content = read_json(record)
+    written = {*content["files"]}
+    there = all(str(file) in written and file.is_file() for file in outputs.files)
+    return there and content["made_from"] == made_from
+
+
+def _made_from(ensemble: Ensemble, patient: Patient) -> str:
+    """Digest of what a case is segmented from: the models, the images, the target."""
+    states = {
+        name: [str(path), *states_of_files(path)] for name, path in sorted(patient.images.items())
+    }
+    content = json.dumps([ensemble.digest, patient.target, states])
+    return hashlib.sha256(content.encode()).hexdigest()

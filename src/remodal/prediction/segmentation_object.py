@@ -1,0 +1,91 @@
+"""A segmentation as DICOM SEG (PS3.3 A.51): binary, one segment per class, on the original slices.
+
+Patient and study are those of the series that it refers to, as a viewer needs them; nothing else
+says who the patient is.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydicom.sr.codedict import codes
+from pydicom.uid import generate_uid
+
+from remodal import __version__
+from remodal.geometry.volume import Volume
+from remodal.prediction.concepts import concept_of
+from remodal.prediction.original import OriginalSeries, on_slices
+from remodal.results.files import atomic_path
+
+if TYPE_CHECKING:
+    import highdicom
+
+    from remodal.prediction.writing import Origin
+
+#: Of the series of segmentations: higher than those that a scanner counts.
+SERIES_NUMBER = 9001
+DESCRIPTION = "Segmentation, research only"
+
+
+def write_seg(path: Path, segmentation: Volume, origin: "Origin", series: OriginalSeries) -> None:
+    """Write class indices as a SEG.
+
+    Equal segmentations of one series by the same models have equal UIDs.
+
+    Args:
+        path: file to write.
+        segmentation: uint8 class indices on the grid that the series was read into.
+        origin: what made it.
+        series: the slices that it refers to.
+
+    Raises:
+        EnvironmentProblem: full disk, no permission.
+    """
+    import highdicom
+
+    pixels = on_slices(segmentation, series)
+    content = hashlib.sha256(pixels).hexdigest()
+    made_of = [series.headers[0].SeriesInstanceUID, origin.weights, content]
+    dataset = highdicom.seg.Segmentation(
+        source_images=series.headers,
+        pixel_array=pixels,
+        segmentation_type="BINARY",
+        segment_descriptions=[
+            _segment(number, name, origin) for number, name in enumerate(origin.classes, 1)
+        ],
+        series_instance_uid=generate_uid(entropy_srcs=["series", *made_of]),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=generate_uid(entropy_srcs=["instance", *made_of]),
+        instance_number=1,
+        manufacturer="remodal",
+        manufacturer_model_name="remodal predict",
+        software_versions=__version__,
+        device_serial_number=origin.weights[:16],
+        content_description=DESCRIPTION,
+        content_label="SEGMENTATION",
+        series_description=DESCRIPTION,
+    )
+    with atomic_path(path) as temporary:
+        dataset.save_as(temporary)
+
+
+def _segment(number: int, name: str, origin: "Origin") -> "highdicom.seg.SegmentDescription":
+    import highdicom
+
+    from remodal.report.slices import OUTLINES
+
+    category, kind = concept_of(name)
+    colours = list(OUTLINES.values())
+    return highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=name[:64],
+        segmented_property_category=category,
+        segmented_property_type=kind,
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+            name=origin.method[:64],
+            family=codes.DCM.ArtificialIntelligence,
+            version=origin.weights[:16],
+        ),
+        display_color=highdicom.color.CIELabColor.from_string(colours[(number - 1) % len(colours)]),
+    )

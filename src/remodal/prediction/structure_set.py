@@ -1,0 +1,196 @@
+"""A segmentation as RTSTRUCT (PS3.3 A.19): closed planar contours on the original slices.
+
+Patient and study are those of the series that it refers to, as a viewer needs them; nothing else
+says who the patient is.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
+
+from remodal import __version__
+from remodal.geometry.volume import Volume
+from remodal.prediction.contours import contours_of
+from remodal.prediction.original import OriginalSeries, on_slices
+from remodal.report.slices import OUTLINES
+from remodal.results.files import atomic_path
+
+if TYPE_CHECKING:
+    from remodal.prediction.writing import Origin
+
+#: Of the series of structure sets: higher than those that a scanner counts.
+SERIES_NUMBER = 9002
+#: SOP class of a study as RT objects refer to it (PS3.4 B.5; retired, but asked for).
+_STUDY = "1.2.840.10008.3.1.2.3.1"
+_COPIED = (
+    *("SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "AccessionNumber"),
+    *("ReferringPhysicianName", "StudyDescription"),
+)
+
+
+def write_rtstruct(
+    path: Path, segmentation: Volume, origin: "Origin", series: OriginalSeries
+) -> None:
+    """Write class indices as an RTSTRUCT, an ROI of each class.
+
+    Equal segmentations of one series by the same models have equal UIDs. A class without a voxel
+    has an ROI without contours.
+
+    Args:
+        path: file to write.
+        segmentation: uint8 class indices on the grid that the series was read into.
+        origin: what made it.
+        series: the slices that it refers to.
+
+    Raises:
+        EnvironmentProblem: full disk, no permission.
+    """
+    pixels = on_slices(segmentation, series)
+    content = hashlib.sha256(pixels).hexdigest()
+    made_of = [series.headers[0].SeriesInstanceUID, origin.weights, content, "RTSTRUCT"]
+    dataset = _described(series, origin, datetime.now(), made_of)
+    for number, (name, colour) in enumerate(zip(origin.classes, cycle(OUTLINES.values())), 1):
+        contours = list(_contours(pixels == number, series))
+        _add_roi(dataset, number, name, colour, contours, series)
+    with atomic_path(path) as temporary:
+        dataset.save_as(temporary, enforce_file_format=True)
+
+
+def _described(
+    series: OriginalSeries, origin: "Origin", now: datetime, made_of: list[str]
+) -> FileDataset:
+    """All but the ROIs."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = RTStructureSetStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["instance", *made_of])
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    header = series.headers[0]
+    for keyword in _COPIED:
+        if keyword in header:
+            dataset[keyword] = header[keyword]
+    day, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+    _put(
+        dataset,
+        SOPClassUID=RTStructureSetStorage,
+        SOPInstanceUID=meta.MediaStorageSOPInstanceUID,
+        InstanceCreationDate=day,
+        InstanceCreationTime=time,
+        Modality="RTSTRUCT",
+        SeriesInstanceUID=generate_uid(entropy_srcs=["series", *made_of]),
+        SeriesNumber=SERIES_NUMBER,
+        SeriesDescription="Segmentation, research only",
+        OperatorsName="",
+        Manufacturer="remodal",
+        ManufacturerModelName="remodal predict",
+        SoftwareVersions=__version__,
+        DeviceSerialNumber=origin.weights[:16],
+        InstanceNumber=1,
+        FrameOfReferenceUID=header.FrameOfReferenceUID,
+        PositionReferenceIndicator=header.get("PositionReferenceIndicator", ""),
+        StructureSetLabel="SEGMENTATION",
+        StructureSetDate=day,
+        StructureSetTime=time,
+        ReferencedFrameOfReferenceSequence=[_frame_of_reference(series)],
+        StructureSetROISequence=[],
+        ROIContourSequence=[],
+        RTROIObservationsSequence=[],
+    )
+    return dataset
+
+
+def _frame_of_reference(series: OriginalSeries) -> Dataset:
+    header = series.headers[0]
+    numbers = range(1 if series.multi_frame else len(series.slices))
+    images = _put(
+        Dataset(),
+        SeriesInstanceUID=header.SeriesInstanceUID,
+        ContourImageSequence=[_image(series, number, frame=False) for number in numbers],
+    )
+    study = _put(
+        Dataset(),
+        ReferencedSOPClassUID=_STUDY,
+        ReferencedSOPInstanceUID=header.StudyInstanceUID,
+        RTReferencedSeriesSequence=[images],
+    )
+    return _put(
+        Dataset(),
+        FrameOfReferenceUID=header.FrameOfReferenceUID,
+        RTReferencedStudySequence=[study],
+    )
+
+
+def _image(series: OriginalSeries, number: int, *, frame: bool = True) -> Dataset:
+    """Reference to a slice."""
+    header = series.header_of(number)
+    image = _put(
+        Dataset(),
+        ReferencedSOPClassUID=header.SOPClassUID,
+        ReferencedSOPInstanceUID=header.SOPInstanceUID,
+    )
+    if series.multi_frame and frame:
+        image.ReferencedFrameNumber = series.slices[number].frame + 1
+    return image
+
+
+def _contours(mask: np.ndarray, series: OriginalSeries) -> Iterator[Dataset]:
+    """Contours of a class (slice, row, column), slice by slice."""
+    for number in np.flatnonzero(mask.any(axis=(1, 2))).tolist():
+        affine = series.plane(number).affine
+        for polygon in contours_of(mask[number]):
+            points = polygon @ affine[:3, :2].T + affine[:3, 3]
+            yield _put(
+                Dataset(),
+                ContourImageSequence=[_image(series, number)],
+                ContourGeometricType="CLOSED_PLANAR",
+                NumberOfContourPoints=len(points),
+                ContourData=[f"{value:.4f}" for value in points.ravel()],
+            )
+
+
+def _add_roi(
+    dataset: Dataset,
+    number: int,
+    name: str,
+    colour: str,
+    contours: list[Dataset],
+    series: OriginalSeries,
+) -> None:
+    roi = _put(
+        Dataset(),
+        ROINumber=number,
+        ReferencedFrameOfReferenceUID=series.headers[0].FrameOfReferenceUID,
+        ROIName=name[:64],
+        ROIGenerationAlgorithm="AUTOMATIC",
+    )
+    drawn = _put(
+        Dataset(),
+        ROIDisplayColor=[int(colour[first : first + 2], 16) for first in (1, 3, 5)],
+        ReferencedROINumber=number,
+    )
+    if contours:
+        drawn.ContourSequence = contours
+    observed = _put(
+        Dataset(),
+        ObservationNumber=number,
+        ReferencedROINumber=number,
+        RTROIInterpretedType="",
+        ROIInterpreter="",
+    )
+    dataset.StructureSetROISequence.append(roi)
+    dataset.ROIContourSequence.append(drawn)
+    dataset.RTROIObservationsSequence.append(observed)
+
+
+def _put(dataset: Dataset, **values: Any) -> Dataset:
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    return dataset

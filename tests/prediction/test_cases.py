@@ -1,0 +1,124 @@
+"""A whole sheet of patients: one file each, going on where it was stopped."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from remodal.errors import BadCase, UserError
+from remodal.intake.nifti import read_volume, write_volume
+from remodal.models import model_files
+from remodal.prediction import cases as sheets
+from remodal.prediction import ensemble as ensembles
+from remodal.prediction.cases import Wanted, predict_cases
+from remodal.prediction.ensemble import Ensemble
+from remodal.prediction.patient import predict_patient
+
+
+@pytest.fixture
+def model(study) -> Path:
+    unregistered = study.settings.registration.model_copy(update={"method": "none"})
+    return study.model("maml", fold=2, registration=unregistered.model_dump(mode="json"))
+
+
+def write_sheet(folder: Path, study, *more: str) -> Path:
+    """Cases `b` with both phases and `c` with one, and more lines."""
+    lines = ["case\tmodality\tpath\tlabel"]
+    for case, modality in (("b", "arterial"), ("b", "venous"), ("c", "venous")):
+        lines.append(f"{case}\t{modality}\t{study.registered / case / modality}.nii.gz\t")
+    path = folder / "sheet.tsv"
+    path.write_text("\n".join([*lines, *more]) + "\n")
+    return path
+
+
+def test_each_case_is_segmented_as_if_alone_with_the_models_loaded_once(
+    study, model, tmp_path, monkeypatch
+):
+    loaded = []
+
+    def load(folder, device):
+        loaded.append(folder)
+        return model_files.load_model(folder, device)
+
+    monkeypatch.setattr(ensembles, "load_model", load)
+    predict_cases(Ensemble([model]), write_sheet(tmp_path, study), Wanted(tmp_path / "out"))
+    assert loaded == [model]
+    assert {path.name for path in (tmp_path / "out").glob("*.*")} == {
+        *("b.nii.gz", "c.nii.gz", ".finished")
+    }
+    for case, phases in {"b": ("arterial", "venous"), "c": ("venous",)}.items():
+        images = {name: study.registered / case / f"{name}.nii.gz" for name in phases}
+        predict_patient(model, images, tmp_path / "alone.nii.gz")
+        alone, found = tmp_path / "alone.nii.gz", tmp_path / f"out/{case}.nii.gz"
+        assert found.read_bytes() == alone.read_bytes()
+
+
+def test_finished_cases_are_not_made_again_unless_something_of_them_changed(
+    study, model, tmp_path, monkeypatch, capsys
+):
+    made = []
+
+    def segment(ensemble, patient, outputs):
+        made.append(patient.name)
+        for file in outputs.files:
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(b"")
+
+    monkeypatch.setattr(sheets, "segment", segment)
+    own = tmp_path / "own.nii.gz"
+    write_volume(own, read_volume(study.registered / "a/venous.nii.gz"))
+    sheet = write_sheet(tmp_path, study, f"own\tvenous\t{own}")
+    wanted = Wanted(tmp_path / "out")
+
+    def again(wanted=wanted, model=model) -> list[str]:
+        made.clear()
+        predict_cases(Ensemble([model]), sheet, wanted)
+        return list(made)
+
+    assert again() == ["b", "c", "own"]
+    assert again() == []
+    assert "0 of 3 cases segmented, 3 were finished before" in capsys.readouterr().err
+    (tmp_path / "out/c.nii.gz").unlink()
+    assert again() == ["c"]
+    write_volume(own, read_volume(study.registered / "b/venous.nii.gz"))
+    assert again() == ["own"]
+    assert again(Wanted(tmp_path / "out", uncertainty=tmp_path / "maps")) == ["b", "c", "own"]
+    assert again() == []
+    assert again(model=study.model("maml", fold=9)) == ["b", "c", "own"]
+
+
+def test_a_bad_case_gets_its_line_and_the_others_go_on(study, model, tmp_path, capsys):
+    constant = read_volume(study.registered / "b/venous.nii.gz")
+    write_volume(tmp_path / "flat.nii.gz", constant.with_array(np.zeros_like(constant.array)))
+    sheet = write_sheet(
+        tmp_path,
+        study,
+        f"flat\tvenous\t{tmp_path / 'flat.nii.gz'}",
+        f"gone\tvenous\t{tmp_path / 'gone.nii.gz'}",
+    )
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "flat.nii.gz").write_bytes(b"of an earlier image")
+    with pytest.raises(BadCase, match="2 of 4 cases could not be segmented"):
+        predict_cases(Ensemble([model]), sheet, Wanted(out))
+    assert sorted(path.name for path in out.glob("*.nii.gz")) == ["b.nii.gz", "c.nii.gz"]
+    said = capsys.readouterr().err.splitlines()
+    assert len([line for line in said if line.startswith("remodal: flat: ")]) == 1
+    assert len([line for line in said if line.startswith("remodal: gone: ")]) == 1
+
+
+def test_a_sheet_of_a_study_may_name_images_that_the_model_does_not_know(study, tmp_path):
+    model = study.model("nnunet_venous")
+    predict_cases(Ensemble([model]), write_sheet(tmp_path, study), Wanted(tmp_path / "out"))
+    assert (tmp_path / "out/b.nii.gz").is_file()
+
+
+def test_dicom_is_refused_for_a_case_that_is_none_and_an_unknown_format_at_once(
+    study, model, tmp_path, capsys
+):
+    sheet = write_sheet(tmp_path, study)
+    with pytest.raises(BadCase):
+        predict_cases(Ensemble([model]), sheet, Wanted(tmp_path / "out", ".dcm"))
+    assert "refers to the slices of a DICOM series" in capsys.readouterr().err
+    with pytest.raises(UserError, match="unknown format"):
+        predict_cases(Ensemble([model]), sheet, Wanted(tmp_path / "out", ".png"))

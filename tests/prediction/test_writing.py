@@ -1,0 +1,137 @@
+"""Segmentations as DICOM SEG and RTSTRUCT: valid, and at the places of the NIfTI file."""
+
+from pathlib import Path
+
+import highdicom
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from remodal.errors import UserError
+from remodal.geometry.volume import Geometry, Volume
+from remodal.prediction.original import original_series
+from remodal.prediction.writing import Origin, write_segmentation
+
+from .dicom import (
+    GRIDS,
+    blobs,
+    faults,
+    points_of_image,
+    points_of_seg,
+    read_drawn,
+    write_patient,
+)
+
+ORIGIN = Origin(["liver", "hepatic_tumour"], "MAML", "ab" * 32)
+#: What says who the patient is, and of which study: as in the original.
+SAME = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID")
+
+
+def written(folder: Path, series: Path, label: Volume, ending: str) -> Path:
+    path = folder / f"found{ending}"
+    drawn_on = original_series(series, "venous") if ending.endswith(".dcm") else None
+    write_segmentation(path, label, ORIGIN, drawn_on)
+    return path
+
+
+@pytest.mark.parametrize("orientation", GRIDS)
+def test_a_seg_is_valid_and_its_voxels_lie_where_those_of_the_nifti_file_lie(tmp_path, orientation):
+    grid = GRIDS[orientation]
+    series, label = write_patient(tmp_path / "series", grid), blobs(grid)
+    seg = written(tmp_path, series, label, ".dcm")
+    image = sitk.ReadImage(str(written(tmp_path, series, label, ".nii.gz")))
+    assert faults(seg) == []
+    found, expected = points_of_seg(seg), points_of_image(image)
+    assert set(found) == set(expected) == {1, 2}
+    for value in (1, 2):
+        np.testing.assert_allclose(found[value], expected[value], atol=1e-3)
+    np.testing.assert_array_equal(read_drawn(seg, series), label.array)
+
+
+@pytest.mark.parametrize("orientation", GRIDS)
+def test_an_rtstruct_is_valid_and_holds_the_same_voxels_with_their_holes(tmp_path, orientation):
+    grid = GRIDS[orientation]
+    series, label = write_patient(tmp_path / "series", grid), blobs(grid)
+    drawn = written(tmp_path, series, label, ".rtstruct.dcm")
+    assert faults(drawn) == []
+    np.testing.assert_array_equal(read_drawn(drawn, series), label.array)
+    dataset = pydicom.dcmread(drawn)
+    assert [roi.ROIName for roi in dataset.StructureSetROISequence] == ORIGIN.classes
+    slices = {pydicom.dcmread(file).SOPInstanceUID for file in series.iterdir()}
+    contours = [one for roi in dataset.ROIContourSequence for one in roi.ContourSequence]
+    assert {c.ContourImageSequence[0].ReferencedSOPInstanceUID for c in contours} == slices
+
+
+def test_a_seg_names_its_classes_and_its_slices_and_copies_the_patient(tmp_path):
+    series = write_patient(tmp_path / "series", GRIDS["axial"])
+    path = written(tmp_path, series, blobs(GRIDS["axial"]), ".dcm")
+    seg = highdicom.seg.segread(path)
+    first = pydicom.dcmread(next(iter(series.iterdir())))
+    assert [seg.get_segment_description(n).SegmentLabel for n in (1, 2)] == ORIGIN.classes
+    kinds = [seg.get_segment_description(n).segmented_property_type.meaning for n in (1, 2)]
+    assert kinds == ["Liver", "Neoplasm"]
+    colours = {tuple(one.RecommendedDisplayCIELabValue) for one in seg.SegmentSequence}
+    assert len(colours) == 2
+    assert seg.FrameOfReferenceUID == first.FrameOfReferenceUID
+    referred = {uid for _, _, uid in seg.get_source_image_uids()}
+    assert referred == {pydicom.dcmread(file).SOPInstanceUID for file in series.iterdir()}
+    for keyword in SAME:
+        assert seg[keyword].value == first[keyword].value
+
+
+@pytest.mark.parametrize("ending", [".dcm", ".rtstruct.dcm"])
+def test_nothing_found_is_a_valid_object_too(tmp_path, ending):
+    series = write_patient(tmp_path / "series", GRIDS["axial"])
+    label = Volume(np.zeros(GRIDS["axial"].shape, np.uint8), GRIDS["axial"])
+    path = written(tmp_path, series, label, ending)
+    assert faults(path) == []
+    assert not read_drawn(path, series).any()
+
+
+@pytest.mark.parametrize("ending", [".dcm", ".rtstruct.dcm"])
+def test_a_volume_on_another_grid_than_the_slices_is_sampled_at_their_pixels(tmp_path, ending):
+    """As of a series that was resampled because its gantry was tilted."""
+    slices = GRIDS["axial"]
+    series = write_patient(tmp_path / "series", slices)
+    shape = (2 * slices.shape[0], slices.shape[1] + 8, slices.shape[2] + 8)
+    steps = (*slices.spacing[:2], slices.spacing[2] / 2)
+    origin = np.array(slices.origin) - (4 * steps[0], 4 * steps[1], steps[2] / 4)
+    fine = np.zeros(shape, np.uint8)
+    fine[8:15, 9:17, 10:22] = 1
+    label = Volume(fine, Geometry(shape, steps, tuple(origin)))
+    found = read_drawn(written(tmp_path, series, label, ending), series)
+    places = np.round((np.arange(slices.shape[0]) * 2) + 0.25).astype(int)
+    np.testing.assert_array_equal(found, fine[places][:, 4:-4, 4:-4])
+
+
+def test_a_multi_frame_file_is_referred_to_frame_by_frame(tmp_path):
+    series = write_patient(tmp_path / "series", GRIDS["oblique"])
+    slices = [pydicom.dcmread(file) for file in sorted(series.iterdir())]
+    multi = highdicom.legacy.LegacyConvertedEnhancedCTImage(
+        slices, pydicom.uid.generate_uid(), 4, pydicom.uid.generate_uid(), 1
+    )
+    (tmp_path / "multi").mkdir()
+    multi.save_as(tmp_path / "multi/all.dcm")
+    label = blobs(GRIDS["oblique"])
+    for ending in (".dcm", ".rtstruct.dcm"):
+        path = written(tmp_path, tmp_path / "multi", label, ending)
+        assert faults(path) == []
+        np.testing.assert_array_equal(read_drawn(path, tmp_path / "multi"), label.array)
+
+
+def test_an_image_that_is_no_dicom_series_is_one_clear_line(tmp_path):
+    image = tmp_path / "venous.nii.gz"
+    image.write_bytes(b"")
+    with pytest.raises(UserError, match="refers to the slices of a DICOM series, and the venous"):
+        original_series(image, "venous")
+
+
+def test_a_series_without_uids_is_one_clear_line(tmp_path):
+    series = write_patient(tmp_path / "series", GRIDS["axial"])
+    for file in series.iterdir():
+        dataset = pydicom.dcmread(file)
+        del dataset.FrameOfReferenceUID
+        dataset.save_as(file)
+    with pytest.raises(UserError, match="FrameOfReferenceUID is missing in 14 of 14 files"):
+        original_series(series, "venous")
