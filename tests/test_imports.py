@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("cluster", "intake", "methods", "metrics", "process", "registration", "results"),
         *("settings", "splits", "status"),
     },
+    "exchange": {"intake", "preprocessing", "process", "results", "settings"},
     "sharing": {"intake", "process", "results", "settings"},
 }
 

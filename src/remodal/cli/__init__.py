@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from remodal.cli import own_data, prediction, sharing, stages, study
+from remodal.cli import exchange, own_data, prediction, sharing, stages, study
 from remodal.errors import ExitCode, RemodalError, ran_out_of_memory
 from remodal.process import memory
 from remodal.process.stage_log import peak_megabytes, stage_log
@@ -27,8 +27,9 @@ for panel, part in (
     ("Studies and patients", prediction),
     ("Stages, as the workflow calls them", stages),
     ("Sharing", sharing),
+    ("Exchange with other programs", exchange),
 ):
-    for command in part.commands.registered_commands:
+    for command in [*part.commands.registered_commands, *part.commands.registered_groups]:
         command.rich_help_panel = panel
     app.add_typer(part.commands)
 

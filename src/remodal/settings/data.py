@@ -23,7 +23,7 @@ class DataSettings(Section):
         "of the Medical Segmentation Decathlon), `bids` (a folder in the Brain Imaging Data "
         "Structure), `t1t2_phantom` (simulated T1/T2 pairs of livers in such a folder), `chaos` "
         "(the MR of the CHAOS challenge), `kits` (a folder of KiTS), `amos` (the folder of AMOS), "
-        "`mm_whs` (the folder of MM-WHS).",
+        "`mm_whs` (the folder of MM-WHS), `nnunet` (a raw data set of nnU-Net).",
     )
     sheet: Path | None = Field(
         None, description="Sample sheet (TSV), for source `sheet`. Example: config/samples.tsv"

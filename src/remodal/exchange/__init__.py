@@ -1,0 +1,1 @@
+"""Studies and models in the formats of other programs: nnU-Net, BIDS, MONAI."""
