@@ -290,13 +290,11 @@ def environment(tmp_path_factory) -> Path:
     here = next(Path(path) for path in sys.path if path.endswith("site-packages"))
     (packages / "ours.pth").write_text(str(here))
     wanted = [
-        "nnunetv2==2.8.1",
-        "acvl-utils",
-        "connected-components-3d",
-        "blosc2",
-        "batchgenerators",
+        *("nnunetv2==2.8.1", "acvl-utils", "batchgenerators", "batchgeneratorsv2", "blosc2"),
+        *("connected-components-3d", "dynamic-network-architectures", "einops", "httpx"),
+        *("fft-conv-pytorch", "imagecodecs", "msgpack", "ndindex", "nibabel", "numexpr", "seaborn"),
+        "tifffile",
     ]
-    wanted += ["dynamic-network-architectures", "batchgeneratorsv2", "imagecodecs", "tifffile"]
     done = subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", *wanted])
     if done.returncode:
         pytest.skip("nnunetv2 cannot be fetched: no network")
