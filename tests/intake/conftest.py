@@ -7,44 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+from tests.dicom_series import SECRETS, slice_dataset
 
 from remodal.geometry.volume import Geometry, Volume, from_sitk
-
-SECRETS = ("Doe^Jane", "HOSPITAL-4711", "19551224", "Dr Who", "jane doe's liver")
-
-
-def _dataset(plane: np.ndarray, geometry: Geometry, index: int, uids: dict[str, str]) -> Dataset:
-    affine = geometry.affine
-    direction = np.reshape(geometry.direction, (3, 3))
-    ds = Dataset()
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = uids["study"], uids["series"]
-    ds.FrameOfReferenceUID = uids["frame"]
-    ds.PatientName, ds.PatientID, ds.PatientBirthDate = SECRETS[:3]
-    ds.PatientSex, ds.PatientAge = "F", "066Y"
-    ds.StudyDate = ds.SeriesDate = SECRETS[2]
-    ds.StudyTime, ds.StudyID, ds.AccessionNumber = "120000", "1", ""
-    ds.ReferringPhysicianName, ds.SeriesDescription = SECRETS[3:]
-    ds.Modality, ds.Manufacturer, ds.KVP = "CT", "ACME", "120"
-    ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-    ds.SeriesNumber, ds.InstanceNumber = 1, 1000 - index
-    ds.ImagePositionPatient = [float(x) for x in (affine @ [0, 0, index, 1])[:3]]
-    ds.ImageOrientationPatient = [float(x) for x in direction[:, :2].T.ravel()]
-    ds.PixelSpacing = [geometry.spacing[1], geometry.spacing[0]]
-    ds.SliceThickness = geometry.spacing[2]
-    ds.Rows, ds.Columns = plane.shape
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
-    ds.BitsAllocated = ds.BitsStored = 16
-    ds.HighBit, ds.PixelRepresentation = 15, 0
-    ds.RescaleSlope, ds.RescaleIntercept, ds.RescaleType = 1, -1024, "HU"
-    ds.PixelData = (plane.astype(int) + 1024).astype("<u2").tobytes()
-    ds["PixelData"].VR = "OW"
-    return ds
 
 
 @pytest.fixture
@@ -66,7 +33,7 @@ def write_series() -> Callable[..., list[Dataset]]:
         for index in range(len(volume.array)):
             if index in skip:
                 continue
-            dataset = _dataset(volume.array[index], volume.geometry, index, uids)
+            dataset = slice_dataset(volume.array[index], volume.geometry, index, uids)
             if change is not None:
                 change(dataset, index)
             # Names in an order that has nothing to do with the place.
@@ -116,15 +83,25 @@ def secrets() -> tuple[str, ...]:
 
 
 @pytest.fixture
-def dcm2niix(tmp_path_factory) -> Callable[[Path], Volume]:
-    """A function that reads a series with dcm2niix, an independent reader, in LPS order."""
+def dcm2niix_files(tmp_path_factory) -> Callable[[Path], list[Path]]:
+    """A function that converts a series with dcm2niix, an independent reader."""
     executable = pytest.importorskip("dcm2niix").bin
 
-    def read(folder: Path) -> Volume:
+    def convert(folder: Path) -> list[Path]:
         output = tmp_path_factory.mktemp("dcm2niix")
         command = [executable, "-b", "n", "-z", "y", "-f", "peer", "-o", output, folder]
         subprocess.run(command, check=True, capture_output=True)
-        (file,) = output.glob("*.nii.gz")
+        return sorted(output.glob("*.nii.gz"))
+
+    return convert
+
+
+@pytest.fixture
+def dcm2niix(dcm2niix_files) -> Callable[[Path], Volume]:
+    """A function that reads a series with dcm2niix, in LPS order."""
+
+    def read(folder: Path) -> Volume:
+        (file,) = dcm2niix_files(folder)
         return from_sitk(sitk.DICOMOrient(sitk.ReadImage(str(file)), "LPS"))
 
     return read

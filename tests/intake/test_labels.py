@@ -151,6 +151,45 @@ def test_a_label_on_another_grid_is_refused(label, tmp_path):
         read_label(LabelSource((tmp_path / "label.nii.gz",)), smaller)
 
 
+@pytest.mark.parametrize(
+    ("spacing", "shape"),
+    [((0.35, 0.4, 1.25), (12, 64, 68)), ((1.4, 1.6, 2.5), (6, 16, 17)), ((1, 1, 1), (14, 25, 23))],
+    ids=["finer", "coarser", "cubes"],
+)
+def test_a_finer_or_coarser_label_is_resampled_and_told(spacing, shape, label, tmp_path):
+    grid = label.geometry
+    start = np.array(grid.origin) + (np.array(spacing) - grid.spacing) / 2
+    own = type(grid)(shape, spacing, tuple(start.tolist()))
+    places = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij")[::-1], axis=-1)
+    at = np.rint((places * spacing + start - grid.origin) / grid.spacing).astype(int)
+    x, y, z = np.moveaxis(np.clip(at, 0, np.array(grid.shape[::-1]) - 1), -1, 0)
+    write_volume(tmp_path / "label.nii.gz", Volume(label.array[z, y, x], own))
+    found = read_label(LabelSource((tmp_path / "label.nii.gz",)), grid)
+    assert found.warnings[0].startswith("the label was resampled onto the image (")
+    for value in (1, 2):
+        mine, expected = found.volume.array == value, label.array == value
+        dice = 2 * (mine & expected).sum() / (mine.sum() + expected.sum())
+        assert dice > (0.999 if spacing[0] < 0.5 else 0.7)
+
+
+def test_a_label_that_reaches_out_of_its_image_is_refused(label, tmp_path):
+    grid = label.geometry
+    beside = type(grid)((12, 64, 68), (0.35, 0.4, 1.25), (-90.0, 20.25, -333.0))
+    write_volume(tmp_path / "label.nii.gz", Volume(np.ones(beside.shape, np.uint8), beside))
+    with pytest.raises(BadCase, match=r"another grid .* first voxels 11.5 mm"):
+        read_label(LabelSource((tmp_path / "label.nii.gz",)), grid)
+
+
+def test_a_structure_that_resampling_loses_is_told(label, tmp_path):
+    grid = label.geometry
+    own = type(grid)((12, 64, 68), (0.35, 0.4, 1.25), (-101.675, 20.15, -333.625))
+    array = np.zeros(own.shape, np.uint8)
+    array[4:9, 10:30, 10:30], array[6, 41, 41] = 1, 2
+    write_volume(tmp_path / "label.nii.gz", Volume(array, own))
+    found = read_label(LabelSource((tmp_path / "label.nii.gz",)), grid)
+    assert found.warnings[1] == "too small for the image's voxels, lost by resampling: value 2"
+
+
 def test_a_slightly_rounded_grid_is_told(label, tmp_path):
     write_volume(tmp_path / "label.nii.gz", label)
     moved = type(label.geometry)((6, 32, 34), (0.7, 0.8, 2.5), (-101.465, 20.25, -333.0))

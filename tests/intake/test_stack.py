@@ -19,18 +19,29 @@ def _at(heights, sideways=lambda index: (0, 0)):
 @pytest.mark.parametrize(
     ("heights", "reason"),
     [
-        ((0, 2.5, 5, 10, 15, 20), "changes from 2.5 to 5 mm at slice 3 of 6"),
-        ((0, 5, 10, 12.5, 15, 17.5), "changes from 5 to 2.5 mm at slice 3 of 6"),
-        ((0, 2.5, 5, 8, 11, 14), "changes from 2.5 to 3 mm at slice 3 of 6"),
-        ((0, 2.5, 5, 10, 12.5, 15), "gap: 1 slice missing, the first after slice 3 of 6"),
-        ((0, 2.5, 5, 7.5, 10, 15), "gap: 1 slice missing, the first after slice 5 of 6"),
+        ((0, 2.5, 5, 10, 12.5, 15), "gap: 1 slice missing, after slice 3 of 6"),
+        ((0, 2.5, 5, 7.5, 10, 15), "gap: 1 slice missing, after slice 5 of 6"),
+        ((0, 5, 7.5, 10, 15, 17.5), "gap: 2 slices missing, after slice 1, 4 of 6"),
+        ((0, 2.5, 5, 7.5, 11.7, 14.2), "non-uniform .* 4.2 mm after slice 4 of 6"),
+        ((0, 2.5, 5, 8.1, 10, 12.5), "slices lie up to 0.60 mm beside"),
+        ((0, 2.5, 5, 40, 75, 110), "changes from 2.5 to 35 mm; .* more than 10 times"),
     ],
 )
-def test_a_step_that_changes_is_told_from_missing_slices(
-    heights, reason, image, write_series, tmp_path
-):
+def test_steps_that_are_a_mistake_are_refused(heights, reason, image, write_series, tmp_path):
     write_series(tmp_path, image, _at(heights))
     with pytest.raises(BadCase, match=reason):
+        read_series(tmp_path)
+
+
+def test_slices_whose_numbers_skip_some_are_incomplete_however_many_are_missing(
+    image, write_series, tmp_path
+):
+    def change(dataset, index):
+        _at((0, 2.5, 5, 10, 15, 20))(dataset, index)
+        dataset.InstanceNumber = (1, 2, 3, 5, 7, 9)[index]
+
+    write_series(tmp_path, image, change)
+    with pytest.raises(BadCase, match="gap: 3 slices missing, after slice 3, 4, 5 of 6"):
         read_series(tmp_path)
 
 
@@ -40,11 +51,11 @@ def test_a_step_that_changes_is_told_from_missing_slices(
         (lambda index: (0, 12.5 * (index > 2)), "sideways, by 12.50 mm after slice 3 of 6"),
         (lambda index: (3 * (index > 0), 4 * (index > 0)), "sideways, by 5.00 mm after slice 1"),
         (lambda index: (3 * (index > 1) + 2 * (index > 3), 0), "by 3.00 mm after slice 2 of 6"),
-        (lambda index: (0, 0.5 * index), r"lean by 11.3 degrees \(tilted gantry\)"),
-        (lambda index: (0.1 * (index % 2), -0.9 * index), "lean by 19.8 degrees"),
+        (lambda index: (0, 4 * index), "lean by 58.0 degrees; .* 45 degrees at most"),
+        (lambda index: (0, 0.5 * index + 0.4 * (index == 2)), "slices lie up to 0.40 mm beside"),
     ],
 )
-def test_a_table_that_moved_is_told_from_a_tilted_gantry(
+def test_slices_that_are_shifted_otherwise_than_by_a_tilted_gantry_are_refused(
     sideways, reason, image, write_series, tmp_path
 ):
     write_series(tmp_path, image, _at(2.5 * np.arange(6), sideways))

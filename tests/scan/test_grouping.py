@@ -125,7 +125,7 @@ def test_a_missing_slice_is_a_problem_that_names_its_place(write, found):
     files[4].unlink()
     (examination,) = found()
     (volume,) = examination.volumes
-    assert volume.problem.startswith("gap: 1 slice missing, the first after slice 4")
+    assert volume.problem.startswith("gap: 1 slice missing, after slice 4")
 
 
 def test_images_that_share_their_uid_by_mistake_are_all_kept(write, found):

@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry
-from remodal.intake.structures import Wanted, as_byte, values_of
+from remodal.intake.structures import Move, Wanted, as_byte, unmoved, values_of
 
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _OFF_PLANE = 0.2  # slices: how far a contour may lie off the plane of a slice
@@ -15,7 +15,7 @@ _DECIMALS = 4  # of a voxel: vertices meant to be at voxel centres are rounded t
 
 
 def read_structures(
-    dataset: Dataset, grid: Geometry, wanted: Wanted = ()
+    dataset: Dataset, grid: Geometry, wanted: Wanted = (), move: Move = unmoved
 ) -> tuple[np.ndarray, list[str]]:
     """Fill the closed contours of an RTSTRUCT: a voxel's value is its ROI's number, or as wanted.
 
@@ -46,7 +46,7 @@ def read_structures(
             if contour.ContourGeometricType not in _CLOSED:
                 left_out["contours that are points or open lines"] += 1
                 continue
-            index, polygon = _on_slice(contour, to_indices, grid)
+            index, polygon = _on_slice(contour, to_indices, grid, move)
             slices[index].append(polygon)
         if not slices:
             left_out["ROIs without a closed contour"] += 1
@@ -55,9 +55,11 @@ def read_structures(
     return painted, [f"left out: {what} ({count})" for what, count in sorted(left_out.items())]
 
 
-def _on_slice(contour: Dataset, to_indices: np.ndarray, grid: Geometry) -> tuple[int, np.ndarray]:
+def _on_slice(
+    contour: Dataset, to_indices: np.ndarray, grid: Geometry, move: Move
+) -> tuple[int, np.ndarray]:
     """Index of a contour's slice and its vertices (x, y) in voxels."""
-    points = np.array(contour.ContourData, float).reshape(-1, 3)
+    points = move(np.array(contour.ContourData, float).reshape(-1, 3))
     indices = points @ to_indices[:3, :3].T + to_indices[:3, 3]
     plane = np.rint(indices[:, 2].mean())
     if np.abs(indices[:, 2] - plane).max() > _OFF_PLANE:

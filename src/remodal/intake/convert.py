@@ -16,6 +16,7 @@ from remodal.intake.acquisition import intensity_range
 from remodal.intake.headers import is_dicom
 from remodal.intake.label_source import LabelSource
 from remodal.intake.nifti import read_geometry, read_image, write_volume
+from remodal.intake.slice_places import SlicePlaces
 from remodal.intake.source_files import is_there, path_and_number
 from remodal.intake.source_index import content_digest, digest_of_sources, is_digest
 from remodal.results.records import Record, read_record, require_ok, with_quarantine, write_record
@@ -44,7 +45,8 @@ def convert_image(
         record: details on success are `format`, `shape` (z, y, x), `spacing`, `origin` and
             `direction` (x, y, z; mm; LPS), `dtype`, harmless DICOM `tags`, the `range` of the
             intensities (their 0.5th and 99.5th percentile) and the source's `sha256`; of a DICOM
-            series also its `slice_numbers`, `rising` or `falling` along z (empty: neither).
+            series also its `slice_numbers`, `rising` or `falling` along its slices (empty: neither)
+            and, if they were resampled, where its `slices` lie.
         case: the sheet's pseudonym.
         modality: the sheet's word.
         quarantine: do not raise for a bad case, but record the reason.
@@ -112,7 +114,9 @@ def convert_label(
         image = read_record(reference_record)
         require_ok([image])
         numbers = image.details.get("slice_numbers", "")
-        label = read_label(source, read_geometry(reference), numbers)
+        told = image.details.get("slices")
+        slices = SlicePlaces.of_json(told) if told else None
+        label = read_label(source, read_geometry(reference), numbers, slices)
         values, counts = np.unique(label.volume.array, return_counts=True)
         voxels = {str(value): int(count) for value, count in zip(values, counts) if value}
         warnings = label.warnings if voxels else [*label.warnings, "the label is empty"]
@@ -207,6 +211,8 @@ def _read_image(source: Path) -> tuple[Volume, dict[str, Any], list[str]]:
             "slice_numbers": series.numbers,
             "sha256": series.sha256,
         }
+        if series.places is not None:
+            details["slices"] = series.places.as_json()
         return series.volume, details, series.warnings
     volume, warnings = read_image(source)
     details = {"format": "image file", "tags": {}, "sha256": content_digest(source)}

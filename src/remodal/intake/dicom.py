@@ -14,10 +14,11 @@ from remodal.intake.rescale import check_rescale, check_units, rescaled
 from remodal.intake.same_series import check_content
 from remodal.intake.selection import one_series
 from remodal.intake.slice_numbers import SliceNumbers, slice_numbers
+from remodal.intake.slice_places import SlicePlaces
 from remodal.intake.slices import Slice, read_slices
 from remodal.intake.source_files import files_of
 from remodal.intake.source_index import digest_of
-from remodal.intake.stack import check_series, grid_of, same_places, sort_slices
+from remodal.intake.stack import Layout, check_series, layout_of, same_places, sort_slices
 from remodal.results.files import sha256
 
 
@@ -28,7 +29,8 @@ class Series:
     `volume` is in rescaled values (HU): int16 where they fit, otherwise float32. `tags` are those
     of the first slice and hold nothing that identifies the patient. `sha256` covers the content of
     all files of the source, including those that hold no slice, but not their names or order.
-    `numbers` says how InstanceNumber runs along the volume's z axis.
+    `numbers` says how InstanceNumber runs along the slices, upwards. `places` says where the slices
+    lie if they were resampled; None: they are the planes of the volume.
     """
 
     volume: Volume
@@ -36,14 +38,16 @@ class Series:
     sha256: str
     warnings: list[str]
     numbers: SliceNumbers = ""
+    places: SlicePlaces | None = None
 
 
 def read_series(source: Path, *, label: bool = False) -> Series:
     """Read the one DICOM series of a folder, or an enhanced multi-frame file.
 
     Slices are ordered by their positions. Compressed transfer syntaxes are decoded, a rescale that
-    changes from slice to slice is applied slice by slice, and duplicate slices are used once. UIDs
-    may be blank.
+    changes from slice to slice is applied slice by slice, and duplicate slices are used once. Those
+    of a tilted gantry, or whose distance changes, are resampled onto a regular grid. UIDs may be
+    blank.
 
     Args:
         source: folder, perhaps followed by a SeriesNumber (`#4`), or file.
@@ -61,13 +65,22 @@ def read_series(source: Path, *, label: bool = False) -> Series:
     stored, digests, overlaid = read_stored(slices)
     digests += [sha256(file) for file in sorted(set(files) - {one.file for one in slices})]
     slices, stored, copies = _without_copies(slices, heights, stored)
-    geometry, uneven = grid_of(slices)
-    warnings += [*left_out, *overlaid, *copies, *uneven, *check_content(stored, slices)]
+    layout = layout_of(slices)
+    warnings += [*left_out, *overlaid, *copies, *layout.notes, *check_content(stored, slices)]
     warnings += [] if label else fill_padding(stored, slices)
     values, scaled = rescaled(stored, slices)
     warnings += [*scaled, *([] if label else check_units(values, slices))]
-    volume, tags = Volume(values, geometry), slices[0].tags
-    return Series(volume, tags, digest_of(digests), warnings, slice_numbers(slices))
+    volume = _laid_out(values, layout, label)
+    numbers = slice_numbers(slices)
+    return Series(volume, slices[0].tags, digest_of(digests), warnings, numbers, layout.places)
+
+
+def _laid_out(values: np.ndarray, layout: Layout, label: bool) -> Volume:
+    if layout.places is None:
+        return Volume(values, layout.geometry)
+    from remodal.intake.slice_resampling import onto_regular
+
+    return onto_regular(values, layout.places, label=label)
 
 
 def _without_copies(

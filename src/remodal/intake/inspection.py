@@ -20,7 +20,7 @@ from remodal.intake.selection import one_series
 from remodal.intake.slices import read_slices
 from remodal.intake.source_files import files_of, is_there, path_and_number
 from remodal.intake.source_index import read_index
-from remodal.intake.stack import check_series, grid_of, same_places, sort_slices
+from remodal.intake.stack import check_series, layout_of, same_places, sort_slices
 from remodal.intake.text_formats import known_header
 from remodal.process.progress import progress
 from remodal.results.records import reason_of
@@ -139,7 +139,9 @@ def _series(source: Path) -> str:
     slices, heights = sort_slices(slices)
     if same_places(heights):  # whether they are copies, only the pixels tell
         return f"{_SERIES}, {len(slices)}, some at the same place"
-    return _grid(grid_of(slices)[0], _SERIES)
+    layout = layout_of(slices)
+    resampled = " once it is resampled" if layout.places else ""
+    return _grid(layout.geometry, _SERIES) + resampled
 
 
 def _file_geometry(source: Path) -> Geometry:

@@ -7,20 +7,21 @@ from pathlib import Path
 import numpy as np
 
 from remodal.errors import BadCase
-from remodal.geometry.lattice import brought_onto
 from remodal.geometry.volume import Geometry, Volume
-from remodal.intake.headers import is_dicom, quiet_pydicom, read_header
+from remodal.intake.drawn import DRAWN
+from remodal.intake.headers import is_dicom, read_header
+from remodal.intake.label_placing import placed
 from remodal.intake.label_source import LabelSource
 from remodal.intake.picture_slices import pictures_of, read_pictures
 from remodal.intake.slice_numbers import laid_by_number
+from remodal.intake.slice_places import SlicePlaces
+from remodal.intake.slice_resampling import onto_regular
 from remodal.intake.source_files import files_of, is_there, path_and_number
 from remodal.intake.source_index import content_digest, digest_of_sources
 from remodal.intake.structures import Wanted
 
-_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
-_STRUCTURES = "1.2.840.10008.5.1.4.1.1.481.3"
 _HIGHEST = 255
-_NOTABLE_SHIFT = 0.01  # voxels
+_AS_SLICES = "what was drawn on the slices was resampled as these"
 
 
 @dataclass(frozen=True)
@@ -36,27 +37,35 @@ class Label:
     warnings: list[str]
 
 
-def read_label(source: LabelSource, grid: Geometry, slice_numbers: str = "") -> Label:
+def read_label(
+    source: LabelSource,
+    grid: Geometry,
+    slice_numbers: str = "",
+    slices: SlicePlaces | None = None,
+) -> Label:
     """Read a label and bring it onto the grid of the image it was drawn on.
 
     A SEG's or RTSTRUCT's values are its segment or ROI numbers, unless the source says which value
     a name gets. A label image keeps its values, unless the source renumbers them; it may be rotated
-    or flipped relative to the image and may cover only a part of it, but nothing is interpolated.
-    If the source says so, its place comes from the slices' numbers instead (see slice_numbers). A
-    folder of pictures has one for each slice of the image (see picture_slices).
+    or flipped relative to the image and may cover only a part of it. Where its voxels lie on the
+    image's nothing is resampled; where they are finer, coarser or oblique each class is, which a
+    warning says. What was drawn on slices that were resampled is resampled as these. If the source
+    says so, a label's place comes from the slices' numbers instead (see slice_numbers). A folder of
+    pictures has one for each slice of the image (see picture_slices).
     Where structures overlap, the highest value wins.
 
     Args:
         source: files, or folders that hold one DICOM object, a series of label slices or pictures.
         grid: the image's geometry.
-        slice_numbers: how the image's slice numbers run along its z axis, if they do.
+        slice_numbers: how the image's slice numbers run along its slices, if they do.
+        slices: where the image's slices lie if it was resampled.
 
     Raises:
-        BadCase: a file is missing or damaged, has another lattice, lies outside the image, has
-            values that are not whole numbers from 0 to 255 (or to the highest that the source
+        BadCase: a file is missing or damaged, lies beside the image's voxels or outside the image,
+            has values that are not whole numbers from 0 to 255 (or to the highest that the source
             renumbers) or not among those that the source knows, or lacks a wanted structure.
     """
-    parts = [_read_part(file, source, grid, slice_numbers) for file in source.files]
+    parts = [_read_part(file, source, grid, slice_numbers, slices) for file in source.files]
     arrays = [part.volume.array for part in parts]
     if source.values is not None:
         arrays = [(array != 0) * np.uint8(value) for array, value in zip(arrays, source.values)]
@@ -95,29 +104,36 @@ def _highest(pairs: Sequence[tuple[int, int]]) -> int:
     return max([_HIGHEST, *(own for _, own in pairs)])
 
 
-def _read_part(file: Path, source: LabelSource, grid: Geometry, slice_numbers: str) -> Label:
+def _read_part(
+    file: Path,
+    source: LabelSource,
+    grid: Geometry,
+    slice_numbers: str,
+    slices: SlicePlaces | None,
+) -> Label:
     if not is_there(file):
         raise BadCase(
             "there is no such label", remedy="add the file, or correct the path in the sheet"
         )
+    drawn_on = slices.straight if slices else grid
+
+    def resampled(array: np.ndarray) -> Volume:
+        return onto_regular(array, slices, label=True) if slices else Volume(array, grid)
+
     if pictures := pictures_of(file):
-        array = whole_numbers(read_pictures(pictures, grid))
-        return Label(Volume(array, grid), "pictures", content_digest(file), [])
+        array = whole_numbers(read_pictures(pictures, drawn_on))
+        return Label(resampled(array), "pictures", content_digest(file), [])
     drawn = _drawn_object(file)
     if drawn is not None:
-        return _read_drawn(drawn, content_digest(file), source.structures, grid)
+        kind, volume, warnings = _read_drawn(drawn, source.structures, grid, slices)
+        return Label(volume, kind, content_digest(file), warnings)
     kind, own, sha256, warnings = _read_image(file, source.structures)
-    values = whole_numbers(own.array, _highest(source.renumbered))
+    label = own.with_array(whole_numbers(own.array, _highest(source.renumbered)))
     if source.by_slice_number:
-        array, odd = laid_by_number(values, own.geometry, grid, slice_numbers)
-        return Label(Volume(array, grid), kind, sha256, [*warnings, *odd])
-    array, shift = brought_onto(values, own.geometry, grid)
-    if shift > _NOTABLE_SHIFT:
-        warnings = [*warnings, f"the label's grid is {shift:.2f} voxels off the image's"]
-    if own.array.size < array.size:
-        covered = own.array.size / array.size
-        warnings = [*warnings, f"the label covers {covered:.1%} of the image: the rest is 0"]
-    return Label(Volume(array, grid), kind, sha256, warnings)
+        array, odd = laid_by_number(label.array, own.geometry, drawn_on, slice_numbers)
+        return Label(resampled(array), kind, sha256, [*warnings, *odd])
+    array, odd = placed(label, grid, slices)
+    return Label(Volume(array, grid), kind, sha256, [*warnings, *odd])
 
 
 def _drawn_object(source: Path) -> Path | None:
@@ -132,7 +148,7 @@ def _drawn_object(source: Path) -> Path | None:
     drawn = [
         file
         for file, header in headers.items()
-        if header and header.elements.get("SOPClassUID") in (*_SEGMENTATIONS, _STRUCTURES)
+        if header and header.elements.get("SOPClassUID") in DRAWN
     ]
     if len(drawn) > 1:
         raise BadCase(
@@ -143,30 +159,23 @@ def _drawn_object(source: Path) -> Path | None:
     return drawn[0] if drawn else None
 
 
-def _read_drawn(path: Path, sha256: str, wanted: Wanted, grid: Geometry) -> Label:
-    import pydicom
+def _read_drawn(
+    path: Path, wanted: Wanted, grid: Geometry, slices: SlicePlaces | None
+) -> tuple[str, Volume, list[str]]:
+    from remodal.intake.drawn import read_drawn
 
-    from remodal.intake.contours import read_structures
-    from remodal.intake.segments import read_segments
-
+    if slices is None:
+        kind, array, warnings = read_drawn(path, grid, wanted)
+        return kind, Volume(array, grid), warnings
     try:
-        with quiet_pydicom():
-            dataset = pydicom.dcmread(path)
-            found = dataset.get("SOPClassUID")
-            if found in _SEGMENTATIONS:
-                kind, (array, warnings) = "DICOM SEG", read_segments(dataset, grid, wanted)
-            elif found == _STRUCTURES:
-                kind, (array, warnings) = "DICOM RTSTRUCT", read_structures(dataset, grid, wanted)
-            else:
-                raise BadCase("the DICOM file holds no label", expected="a SEG or an RTSTRUCT")
-    except (BadCase, OSError):
-        raise
-    except Exception as error:
-        # Damage can make pydicom raise anything.
-        raise BadCase(
-            "the DICOM label is damaged or incomplete", remedy="export the label again"
-        ) from error
-    return Label(Volume(array, grid), kind, sha256, warnings)
+        kind, array, warnings = read_drawn(path, slices.straight, wanted, slices.straightened)
+    except BadCase as on_slices:
+        try:
+            kind, array, warnings = read_drawn(path, grid, wanted)
+        except BadCase:
+            raise on_slices from None
+        return kind, Volume(array, grid), warnings
+    return kind, onto_regular(array, slices, label=True), [*warnings, _AS_SLICES]
 
 
 def _read_image(source: Path, wanted: Wanted) -> tuple[str, Volume, str, list[str]]:
@@ -188,7 +197,7 @@ def _read_image(source: Path, wanted: Wanted) -> tuple[str, Volume, str, list[st
         return "DICOM series", series.volume, series.sha256, series.warnings
     from remodal.intake.nifti import read_image
 
-    volume, warnings = read_image(source)
+    volume, warnings = read_image(source, sheared=True)
     return "image file", volume, content_digest(source), warnings
 
 

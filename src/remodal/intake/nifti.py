@@ -21,7 +21,7 @@ from remodal.intake.nifti_header import (
     NiftiHeader,
     parse_header,
 )
-from remodal.intake.nifti_place import LPS_FROM_RAS
+from remodal.intake.nifti_place import LPS_FROM_RAS, require_perpendicular
 from remodal.intake.source_files import files_of, path_and_number
 from remodal.results.files import atomic_path
 
@@ -45,13 +45,17 @@ def read_volume(path: Path) -> Volume:
     return read_image(path)[0]
 
 
-def read_image(path: Path) -> tuple[Volume, list[str]]:
+def read_image(path: Path, *, sheared: bool = False) -> tuple[Volume, list[str]]:
     """Read a 3-D image or label: NIfTI (1 or 2, one file or a pair), NRRD or MetaImage.
 
     Of several images in a NIfTI file one is read, whose number, from 0 on, follows the path: `#2`.
     In NIfTI the sform gives the place if it is set, otherwise the qform. A slope and intercept
     other than 1 and 0 are applied, in float32. No memory is allocated for voxels that the header
     promises but the file does not hold.
+
+    Args:
+        path: the file.
+        sheared: whether the axes of a NIfTI file need not be perpendicular.
 
     Returns:
         The volume, `array` (z, y, x) writable and in the file's number format, geometry in mm, LPS;
@@ -70,7 +74,7 @@ def read_image(path: Path) -> tuple[Volume, list[str]]:
         from remodal.intake.text_formats import read_text_format
 
         return read_text_format(path)
-    header = _read_header(path, number)
+    header = _read_header(path, number, sheared)
     array, trailing = _read_voxels(_voxel_file(path, header), header)
     return Volume(_scaled(array, header), header.geometry), [*header.warnings, *trailing]
 
@@ -150,10 +154,12 @@ def _opened(path: Path) -> Iterator[Any]:
         raise BadCase(f"is damaged ({error})", where=path.name) from error
 
 
-def _read_header(path: Path, number: int | None = None) -> NiftiHeader:
+def _read_header(path: Path, number: int | None, sheared: bool = False) -> NiftiHeader:
     header_file, *_ = files_of(path)
     with _opened(header_file) as file:
         header = parse_header(file.read(LONGEST), path.name, number)
+    if not sheared:
+        require_perpendicular(header.geometry)
     if header.detached and path.name.lower().endswith(_SINGLE):
         raise BadCase(
             "says that its voxels are in another file",

@@ -11,12 +11,15 @@ from remodal.geometry.volume import Geometry
 LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
 _MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown is taken as mm, as all readers do
 _SHEAR = 1e-3
+_FLAT = 0.1  # volume that three unit vectors span at least
 _ROUNDING = 1e-7
 _APART = 0.05  # voxels: sform and qform disagree if they place a corner further apart
 
 
 def place_of(header: np.void, shape: tuple[int, int, int]) -> tuple[Geometry, list[str]]:
     """The place given by the sform, or else the qform, or else only by the voxel size; warnings.
+
+    The grid's axes need not be perpendicular.
 
     Raises:
         BadCase: the header gives no grid in space.
@@ -46,6 +49,21 @@ def place_of(header: np.void, shape: tuple[int, int, int]) -> tuple[Geometry, li
     return _grid(matrix * LPS_FROM_RAS[:, None], shape), warnings
 
 
+def require_perpendicular(geometry: Geometry) -> None:
+    """Check that a grid has right angles.
+
+    Raises:
+        BadCase: it has not.
+    """
+    direction = np.reshape(geometry.direction, (3, 3))
+    if np.abs(direction.T @ direction - np.eye(3)).max() > _SHEAR:
+        raise BadCase(
+            "the axes are sheared",
+            expected="perpendicular axes",
+            remedy="resample the image onto a rectangular grid, or name its DICOM series",
+        )
+
+
 def _grid(matrix: np.ndarray, shape: tuple[int, int, int]) -> Geometry:
     """Geometry of a 3 x 4 matrix from voxels (x, y, z) to LPS mm."""
     # Beyond these limits, single-precision numbers in a header no longer tell the place.
@@ -53,12 +71,8 @@ def _grid(matrix: np.ndarray, shape: tuple[int, int, int]) -> Geometry:
     if not np.all(np.isfinite(matrix)) or np.any(spacing < 1e-6) or np.abs(matrix).max() > 1e7:
         raise BadCase("the sform or qform is not a grid in space", remedy="export the image again")
     direction = matrix[:, :3] / spacing
-    if np.abs(direction.T @ direction - np.eye(3)).max() > _SHEAR:
-        raise BadCase(
-            "the axes are sheared",
-            expected="perpendicular axes",
-            remedy="resample the image onto a rectangular grid",
-        )
+    if abs(np.linalg.det(direction)) < _FLAT:
+        raise BadCase("the sform or qform is not a grid in space", remedy="export the image again")
     return Geometry(
         shape=shape,
         spacing=tuple(spacing.tolist()),

@@ -11,11 +11,11 @@ from remodal.geometry.lattice import ordered, place, window
 from remodal.geometry.volume import Geometry
 from remodal.intake.elements import number, numbers
 from remodal.intake.slices import functional_group
-from remodal.intake.structures import Wanted, as_byte, values_of
+from remodal.intake.structures import Move, Wanted, as_byte, unmoved, values_of
 
 
 def read_segments(
-    dataset: Dataset, grid: Geometry, wanted: Wanted = ()
+    dataset: Dataset, grid: Geometry, wanted: Wanted = (), move: Move = unmoved
 ) -> tuple[np.ndarray, list[str]]:
     """Paint the frames of a SEG: a voxel's value is the number of its segment, or the wanted one.
 
@@ -34,7 +34,7 @@ def read_segments(
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
     frames = [[frame, shared] for frame in dataset.get("PerFrameFunctionalGroupsSequence") or []]
     frames = frames or [[shared]]
-    read_frame = _frame_reader(dataset, len(frames))
+    read_frame = _frame_reader(dataset, len(frames), grid)
     painted = np.zeros(grid.shape, np.uint8)
     labelmap = kind == "LABELMAP"
     # A label map has the numbers of its segments in its pixels.
@@ -48,7 +48,7 @@ def read_segments(
             continue
         if kind == "FRACTIONAL":
             frame = frame >= 0.5 * (number(dataset, "MaximumFractionalValue") or 255)
-        target, block = _on_slice(frame, frames[index], painted, grid)
+        target, block = _on_slice(frame, frames[index], painted, grid, move)
         if not labelmap:
             target[block != 0] = as_byte(values[drawn_in[index]])
             continue
@@ -76,10 +76,10 @@ def _segment_number(groups: list[Dataset]) -> int:
 
 
 def _on_slice(
-    frame: np.ndarray, groups: list[Dataset], painted: np.ndarray, grid: Geometry
+    frame: np.ndarray, groups: list[Dataset], painted: np.ndarray, grid: Geometry, move: Move
 ) -> tuple[np.ndarray, np.ndarray]:
     """The part of `painted` that a frame covers, and the frame in its order."""
-    placement = place(_geometry_of(frame, groups, grid), grid)
+    placement = place(_geometry_of(frame, groups, grid, move), grid)
     if placement is None:
         raise BadCase(
             "frames of the segmentation lie beside the image's slices or pixels",
@@ -89,15 +89,19 @@ def _on_slice(
     block = ordered(frame[None], placement)
     part = window(block, placement, grid)
     if part is None:
-        raise BadCase(
-            "frames of the segmentation lie outside the image",
-            expected="the grid of the image that it was drawn on",
-            remedy="correct the sheet's `label_on`",
-        )
+        raise _outside()
     return painted[part], block
 
 
-def _geometry_of(frame: np.ndarray, groups: list[Dataset], grid: Geometry) -> Geometry:
+def _outside() -> BadCase:
+    return BadCase(
+        "frames of the segmentation lie outside the image",
+        expected="the grid of the image that it was drawn on",
+        remedy="correct the sheet's `label_on`",
+    )
+
+
+def _geometry_of(frame: np.ndarray, groups: list[Dataset], grid: Geometry, move: Move) -> Geometry:
     """Grid of one frame, as thick as the image along the frame's normal."""
     position = numbers(functional_group(groups, "PlanePositionSequence"), "ImagePositionPatient", 3)
     plane = functional_group(groups, "PlaneOrientationSequence")
@@ -114,15 +118,18 @@ def _geometry_of(frame: np.ndarray, groups: list[Dataset], grid: Geometry) -> Ge
     return Geometry(
         shape=(1, *frame.shape),
         spacing=(spacing[1], spacing[0], grid.spacing[across]),
-        origin=position,
+        origin=tuple(move(np.array([position]))[0].tolist()),
         direction=tuple(axes.ravel().tolist()),
     )
 
 
-def _frame_reader(dataset: Dataset, count: int) -> Callable[[int], np.ndarray]:
+def _frame_reader(dataset: Dataset, count: int, grid: Geometry) -> Callable[[int], np.ndarray]:
     """A function from a frame's index to its pixels (rows, columns)."""
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     size = rows * columns
+    # Before anything is decoded: a forged size may ask for any amount of memory.
+    if size > np.prod(sorted(grid.shape)[1:]):
+        raise _outside()
     syntax = dataset.file_meta.TransferSyntaxUID
     if int(dataset.BitsAllocated) != 1 or syntax.is_encapsulated:
         return lambda index: pixel_array(dataset, index=index, raw=True)

@@ -1,14 +1,18 @@
 """Stack slices into a volume: order and grid come from geometry, never from names or numbers."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry
+from remodal.intake.slice_places import SlicePlaces
 from remodal.intake.slices import Slice
+from remodal.intake.steps import SAME_STEP, finest_run
 
 _GREY = ("", "MONOCHROME1", "MONOCHROME2")  # not PALETTE COLOR, whose values stand for colours
 _SAME_PLACE = 0.01  # mm: closer slices are the same place
-_OFF_GRID = 0.1  # of a step: how far a slice may lie from its place on the uniform grid
+_STEEPEST = 45  # degrees
 _NOTABLE = 0.01  # of a step: unevenness beyond this is warned of
 _LEAN = 0.5  # of a pixel: how far the last slice may lie off the first one's normal
 
@@ -94,98 +98,115 @@ def same_places(heights: np.ndarray) -> list[list[int]]:
     return [place.tolist() for place in places if len(place) > 1]
 
 
-def grid_of(slices: list[Slice]) -> tuple[Geometry, list[str]]:
-    """Grid of sorted slices, each at a place of its own.
+@dataclass(frozen=True)
+class Layout:
+    """Where the volume of sorted slices lies.
 
-    Returns:
-        Geometry, and warnings about unevenness that is small enough.
+    Attributes:
+        geometry: the volume's grid.
+        places: where the slices lie that must be resampled onto it; None: they lie on it.
+        notes: what is said of it in the record.
+    """
+
+    geometry: Geometry
+    places: SlicePlaces | None
+    notes: list[str]
+
+
+def layout_of(slices: list[Slice]) -> Layout:
+    """Lay out sorted slices, each at a place of its own.
+
+    Slices of a tilted gantry, and slices whose distance changes along the series, get a regular
+    grid (see slice_places).
 
     Raises:
-        BadCase: gaps, non-uniform steps, slices that lean or are shifted sideways.
+        BadCase: gaps, steps that make no sense, slices that are shifted sideways or lean too far.
     """
     axes = _axes(slices[0])
     positions = np.array([one.position for one in slices])
-    step = (positions[-1] - positions[0]) / (len(slices) - 1)
-    thickness = float(step @ axes[:, 2])
-    _check_steps(positions @ axes[:, 2])
-    _check_sideways(positions, axes[:, 2], slices[0].spacing)
+    local = (positions - positions[0]) @ axes
+    run = finest_run(local[:, 2], [one.instance for one in slices])
+    angle = _lean_of(local, min(slices[0].spacing))
+    heights = local[:, 2] if run else np.linspace(0, local[-1, 2], len(slices))
+    shifts = np.outer(heights / local[-1, 2], local[-1, :2])
+    anchor, step = run or (0, float(heights[1]))
+    notes = _unevenness(local - np.column_stack([shifts, heights]), step)
     row_spacing, column_spacing = slices[0].spacing
-    uneven = np.abs(positions - positions[0] - np.outer(np.arange(len(slices)), step)).max()
-    if uneven > _OFF_GRID * thickness:
-        raise BadCase(
-            f"slices lie up to {uneven:.2f} mm beside a straight, even stack",
-            expected=f"at most {_OFF_GRID:.0%} of the step of {thickness:.3g} mm",
-        )
-    notable = uneven > _NOTABLE * thickness
-    warnings = [f"slices lie up to {uneven:.3f} mm off an even grid"] if notable else []
-    geometry = Geometry(
+    grid = Geometry(
         shape=(len(slices), slices[0].rows, slices[0].columns),
-        spacing=(column_spacing, row_spacing, thickness),
+        spacing=(column_spacing, row_spacing, step),
         origin=tuple(positions[0].tolist()),
         direction=tuple(axes.ravel().tolist()),
     )
-    return geometry, warnings
+    if not run and not angle:
+        return Layout(grid, None, notes)
+    first = replace(grid, shape=(1, *grid.shape[1:]))
+    shifts = shifts if angle else np.zeros_like(shifts)
+    places = SlicePlaces(first, tuple(heights), tuple(map(tuple, shifts.tolist())), anchor)
+    return Layout(places.regular, places, [*_resampling(places, angle), *notes])
 
 
-def _check_steps(heights: np.ndarray) -> None:
-    """Check that no slices are missing and that the step does not change along the series."""
-    steps = np.diff(heights)
-    usual = float(np.sort(steps)[(len(steps) - 1) // 2])
-    parts = np.split(steps, np.flatnonzero(np.abs(np.diff(steps)) > _OFF_GRID * usual) + 1)
-    if len(parts) > 1 and min(len(part) for part in parts) > 1:
+def _unevenness(off: np.ndarray, step: float) -> list[str]:
+    """A note if slices lie off the places that they should have (mm) by more than rounding.
+
+    Raises:
+        BadCase: they lie too far off.
+    """
+    uneven = float(np.abs(off).max())
+    if uneven > SAME_STEP * step:
         raise BadCase(
-            f"the step between slices changes from {parts[0].mean():.3g} to "
-            f"{parts[1].mean():.3g} mm at slice {len(parts[0]) + 1} of {len(heights)}",
-            expected="one step",
-            remedy="put the parts into folders of their own, or resample the series",
+            f"slices lie up to {uneven:.2f} mm beside a straight, even stack",
+            expected=f"at most {SAME_STEP:.0%} of the step of {step:.3g} mm",
         )
-    wide = np.flatnonzero(steps > 1.5 * usual)
-    if not len(wide):
-        return
-    ratios = steps[wide] / usual
-    if np.abs(ratios - np.rint(ratios)).max() < _OFF_GRID:
-        missing = int(np.rint(ratios).sum()) - len(wide)
-        raise BadCase(
-            f"gap: {missing} {'slice' if missing == 1 else 'slices'} missing, the first after "
-            f"slice {wide[0] + 1} of {len(heights)} "
-            f"(step {steps[wide[0]]:.3g} mm instead of {usual:.3g} mm)",
-            expected="every slice of the series",
-            remedy="export the series again",
-        )
-    raise BadCase(
-        f"non-uniform steps between slices: {steps.min():.3g} to {steps.max():.3g} mm",
-        expected="one step",
-        remedy="resample the series, or put its parts into folders of their own",
-    )
+    notable = uneven > _NOTABLE * step
+    return [f"slices lie up to {uneven:.3f} mm off an even grid"] if notable else []
 
 
-def _check_sideways(
-    positions: np.ndarray, normal: np.ndarray, spacing: tuple[float, float]
-) -> None:
-    """Check that the last slice lies on the normal of the first."""
-    across = np.diff(positions - np.outer(positions @ normal, normal), axis=0)
-    if np.linalg.norm(across.sum(axis=0)) <= _LEAN * min(spacing):
-        return
+def _resampling(places: SlicePlaces, angle: float) -> list[str]:
+    steps = np.diff(places.heights)
+    tilted = f"the slices lean by {angle:.1f} degrees (tilted gantry)"
+    uneven = f"the step between slices changes, from {steps.min():.3g} to {steps.max():.3g} mm"
+    why = [*([tilted] if angle else []), *([uneven] if np.ptp(steps) > _NOTABLE else [])]
+    sizes = [" x ".join(map(str, one.shape[::-1])) for one in (places.straight, places.regular)]
+    return [
+        f"{' and '.join(why)}: resampled from {sizes[0]} voxels onto a regular grid of {sizes[1]}, "
+        f"{places.first.spacing[2]:.3g} mm between slices"
+    ]
+
+
+def _lean_of(local: np.ndarray, pixel: float) -> float:
+    """By how many degrees slices lean; 0 if the last one lies on the normal of the first.
+
+    Args:
+        local: the slices' places along rows, columns and normal of the first (mm).
+        pixel: the smaller side of a pixel (mm).
+
+    Raises:
+        BadCase: some slices are shifted sideways, or all lean too far.
+    """
+    across = np.diff(local[:, :2], axis=0)
+    if np.linalg.norm(local[-1, :2]) <= _LEAN * pixel:
+        return 0.0
     # A tilted gantry shifts every slice against the one before; a moved table shifts all slices
     # after it.
     jumps = np.linalg.norm(across, axis=1)
     is_jump = jumps > jumps.max() / 4
-    if is_jump.mean() > 0.5:
-        heights = positions @ normal
-        step = (heights[-1] - heights[0]) / len(across)
-        angle = np.degrees(np.arctan2(np.linalg.norm(across.mean(axis=0)), step))
+    if is_jump.mean() <= 0.5:
+        first = int(np.flatnonzero(is_jump)[0])
         raise BadCase(
-            f"the slices lean by {angle:.1f} degrees (tilted gantry)",
+            f"the slices are shifted sideways, by {jumps[first]:.2f} mm after slice {first + 1} of "
+            f"{len(local)} (the table moved?)",
             expected="slices stacked along their normal",
-            remedy="resample the series onto a rectangular grid first",
+            remedy="put the parts into folders of their own",
         )
-    first = int(np.flatnonzero(is_jump)[0])
-    raise BadCase(
-        f"the slices are shifted sideways, by {jumps[first]:.2f} mm after slice {first + 1} of "
-        f"{len(positions)} (the table moved?)",
-        expected="slices stacked along their normal",
-        remedy="put the parts into folders of their own",
-    )
+    angle = float(np.degrees(np.arctan2(np.linalg.norm(local[-1, :2]), local[-1, 2])))
+    if angle > _STEEPEST:
+        raise BadCase(
+            f"the slices lean by {angle:.1f} degrees",
+            expected=f"a gantry that is tilted by {_STEEPEST} degrees at most",
+            remedy="look at the positions of the slices, or resample the series",
+        )
+    return angle
 
 
 def _axes(one: Slice) -> np.ndarray:

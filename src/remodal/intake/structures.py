@@ -1,12 +1,21 @@
 """Structures chosen by name: which value each structure of a file gets."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 from remodal.errors import BadCase
 
 #: Pairs of the value that a structure gets and its name; empty: all structures, by their numbers.
 Wanted = Sequence[tuple[int, str]]
+#: Brings points (n, 3; LPS mm) from where they were drawn to where they lie on the image's grid.
+Move = Callable[[np.ndarray], np.ndarray]
+
+
+def unmoved(points: np.ndarray) -> np.ndarray:
+    """The points themselves."""
+    return points
 
 
 def values_of(numbers: Mapping[int, str], wanted: Wanted) -> dict[int, int]:

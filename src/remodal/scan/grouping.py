@@ -16,7 +16,7 @@ from remodal.counting import counted
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry
 from remodal.intake.same_series import parted
-from remodal.intake.stack import grid_of, same_places, sort_slices
+from remodal.intake.stack import layout_of, same_places, sort_slices
 from remodal.scan.index import Indexed
 from remodal.scan.numbers import numbers, seconds
 
@@ -57,6 +57,12 @@ class Instance:
     columns: int | None
     spacing: tuple[float, ...] | None
     orientation: tuple[float, ...] | None
+
+    @property
+    def instance(self) -> int | None:
+        """InstanceNumber; None if it is missing or no number."""
+        found = numbers(self.file.get("InstanceNumber"), 1)
+        return int(found[0]) if found else None
 
 
 @dataclass(frozen=True)
@@ -266,6 +272,6 @@ def _stacked(part: list[Instance]) -> tuple[list[Instance], Geometry | None, str
         ordered, heights = sort_slices(part)
         if same_places(heights):
             return ordered, None, "several images at one place"
-        return ordered, grid_of(ordered)[0], ""
+        return ordered, layout_of(ordered).geometry, ""
     except BadCase as error:
         return part, None, error.what

@@ -1,0 +1,68 @@
+"""Open a DICOM object that was drawn on images, a SEG or an RTSTRUCT, and fill its structures."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from remodal.errors import BadCase
+from remodal.geometry.volume import Geometry
+from remodal.intake.encoding import DEFLATED, inflated, syntax_and_end
+from remodal.intake.headers import quiet_pydicom
+from remodal.intake.structures import Move, Wanted, unmoved
+
+_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+_STRUCTURES = "1.2.840.10008.5.1.4.1.1.481.3"
+#: Storage classes of what this module reads.
+DRAWN = (*_SEGMENTATIONS, _STRUCTURES)
+_STRUCTURES_OF_A_VOXEL = 16  # that overlap in each voxel of a deflated label, at most
+_LONGEST_HEADER = 1 << 26  # bytes
+
+
+def read_drawn(
+    path: Path, grid: Geometry, wanted: Wanted = (), move: Move = unmoved
+) -> tuple[str, np.ndarray, list[str]]:
+    """Read a SEG or RTSTRUCT onto the grid of the image that it was drawn on.
+
+    Args:
+        path: the file.
+        grid: the image's grid.
+        wanted: structures to take, and the values they get; empty: all, by their numbers.
+        move: brings what was drawn onto `grid`, if that is not where it was drawn.
+
+    Returns:
+        What it is, uint8 array (z, y, x) of the grid's shape, warnings.
+
+    Raises:
+        BadCase: neither of them, damaged, or not drawn on this grid.
+    """
+    import pydicom
+
+    from remodal.intake.contours import read_structures
+    from remodal.intake.segments import read_segments
+
+    try:
+        with quiet_pydicom():
+            dataset = pydicom.dcmread(BytesIO(_plain(path, grid)))
+            found = dataset.get("SOPClassUID")
+            if found in _SEGMENTATIONS:
+                return "DICOM SEG", *read_segments(dataset, grid, wanted, move)
+            if found == _STRUCTURES:
+                return "DICOM RTSTRUCT", *read_structures(dataset, grid, wanted, move)
+    except (BadCase, OSError):
+        raise
+    except Exception as error:
+        # Damage can make pydicom raise anything.
+        raise BadCase(
+            "the DICOM label is damaged or incomplete", remedy="export the label again"
+        ) from error
+    raise BadCase("the DICOM file holds no label", expected="a SEG or an RTSTRUCT")
+
+
+def _plain(path: Path, grid: Geometry) -> bytes:
+    """The file's content; if it is deflated, no more than a label of this grid can need."""
+    data = path.read_bytes()
+    if syntax_and_end(data)[0] != DEFLATED:
+        return data
+    most = _STRUCTURES_OF_A_VOXEL * int(np.prod(grid.shape)) + _LONGEST_HEADER
+    return inflated(data, BytesIO(data), most)

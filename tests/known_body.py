@@ -1,0 +1,68 @@
+"""Slices through a body that is known everywhere, wherever and however they are laid."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
+from remodal.geometry.volume import Geometry
+from tests.dicom_series import slice_dataset
+
+SHAPE = (40, 36)
+PIXEL = (1.2, 1.5)
+CENTRE = np.array([27.0, 22.0, 28.0])
+RADIUS = 14.0
+
+
+def body(points: np.ndarray) -> np.ndarray:
+    """HU at points (..., 3; LPS mm): a ball in a ramp that is linear in all directions."""
+    return -900 + points @ [2.0, 3.0, 1.0] + 800 * ball(points)
+
+
+def ball(points: np.ndarray) -> np.ndarray:
+    """Whether points lie in the ball."""
+    return ((points - CENTRE) ** 2).sum(axis=-1) < RADIUS**2
+
+
+def centres(grid: Geometry) -> np.ndarray:
+    """Centres of a grid's voxels (z, y, x, 3; LPS mm)."""
+    indices = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij")[::-1], axis=-1)
+    return indices @ grid.affine[:3, :3].T + grid.affine[:3, 3]
+
+
+def plane(position: Iterable[float], tilt: float = 0.0) -> Geometry:
+    """Grid of one slice whose gantry is tilted by so many degrees about the x axis."""
+    sine, cosine = np.sin(np.radians(tilt)), np.cos(np.radians(tilt))
+    axes = np.array([[1, 0, 0], [0, cosine, sine], [0, -sine, cosine]])
+    return Geometry(
+        (1, *SHAPE), (PIXEL[1], PIXEL[0], 5.0), tuple(position), tuple(axes.ravel().tolist())
+    )
+
+
+def write_slices(
+    folder: Path,
+    planes: list[Geometry],
+    values: Callable[[np.ndarray], np.ndarray] = body,
+    change: Callable[[Dataset, int], None] | None = None,
+) -> list[Dataset]:
+    """Write the slices of a CT series, numbered in their order from 1."""
+    folder.mkdir(parents=True, exist_ok=True)
+    uids = {name: generate_uid(entropy_srcs=[name, folder.name]) for name in ("study", "frame")}
+    uids["series"] = generate_uid(entropy_srcs=["series", folder.name])
+    written = []
+    for index, one in enumerate(planes):
+        dataset = slice_dataset(np.rint(values(centres(one)[0])).astype(int), one, 0, uids)
+        dataset.InstanceNumber = index + 1
+        # As scanners do, whose manufacturer dcm2niix must know.
+        dataset.Manufacturer, dataset.PatientPosition = "SIEMENS", "HFS"
+        dataset.BitsStored, dataset.HighBit = 12, 11
+        if one.direction[4] < 1:
+            dataset.GantryDetectorTilt = float(np.degrees(np.arcsin(one.direction[7])))
+        if change is not None:
+            change(dataset, index)
+        dataset.filename = folder / f"{index:03d}.dcm"
+        dataset.save_as(dataset.filename, enforce_file_format=True)
+        written.append(dataset)
+    return written
