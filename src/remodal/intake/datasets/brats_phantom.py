@@ -17,7 +17,7 @@ from remodal.intake.datasets.brats import case_source
 from remodal.intake.distributed import require_images_of
 from remodal.intake.simulation import Simulation, simulation_options
 from remodal.results.paths import data_folder, scans_folder
-from remodal.settings.section import Section
+from remodal.settings.section import Section, require_ranges
 
 if TYPE_CHECKING:
     from remodal.settings import Settings
@@ -57,10 +57,7 @@ class BratsPhantomOptions(Section):
 
     @model_validator(mode="after")
     def _least_before_most(self) -> "BratsPhantomOptions":
-        for name in ("diameter", "thickness", "noise", "bias"):
-            least, most = getattr(self, name)
-            if not 0 <= least <= most:
-                raise ValueError(f"{name}: the least, {least}, is negative or above {most}")
+        require_ranges(self, "diameter", "thickness", "noise", "bias")
         if self.diameter[0] < 5 or self.thickness[0] <= 0:
             raise ValueError("diameter must be at least 5 and thickness above 0")
         if not any(self.grades.values()):

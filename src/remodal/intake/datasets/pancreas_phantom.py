@@ -15,7 +15,7 @@ from remodal.intake.distributed import require_images_of
 from remodal.intake.pancreas_ct import MODALITY, PancreasCase, label_file, series_folder
 from remodal.intake.simulation import Simulation, simulation_options
 from remodal.results.paths import data_folder, scans_folder
-from remodal.settings.section import Section
+from remodal.settings.section import Section, require_ranges
 
 if TYPE_CHECKING:
     from remodal.settings import Settings
@@ -57,10 +57,7 @@ class PancreasPhantomOptions(Section):
 
     @model_validator(mode="after")
     def _least_before_most(self) -> "PancreasPhantomOptions":
-        for name in ("slices", "field_of_view", "volume", "loops", "noise"):
-            least, most = getattr(self, name)
-            if not 0 <= least <= most:
-                raise ValueError(f"{name}: the least, {least}, is negative or above {most}")
+        require_ranges(self, "slices", "field_of_view", "volume", "loops", "noise")
         if self.slices[0] < 4 or self.volume[0] < 10:
             raise ValueError("slices must be at least 4 and volume at least 10")
         return self

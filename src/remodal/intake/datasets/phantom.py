@@ -14,7 +14,7 @@ from remodal.intake.datasets import CaseSource
 from remodal.intake.label_source import LabelSource
 from remodal.intake.simulation import Simulation, simulation_options
 from remodal.results.paths import data_folder, scans_folder
-from remodal.settings.section import Section
+from remodal.settings.section import Section, require_ranges
 
 if TYPE_CHECKING:
     from remodal.settings import Settings
@@ -118,10 +118,9 @@ class PhantomOptions(Section):
 
     @model_validator(mode="after")
     def _least_before_most(self) -> "PhantomOptions":
-        for name in ("slices", "field_of_view", "lesions", "lesion_diameter", "noise", "breathing"):
-            least, most = getattr(self, name)
-            if not 0 <= least <= most:
-                raise ValueError(f"{name}: the least, {least}, is negative or above {most}")
+        require_ranges(
+            self, "slices", "field_of_view", "lesions", "lesion_diameter", "noise", "breathing"
+        )
         if self.slices[0] < 4 or self.lesion_diameter[0] <= 0:
             raise ValueError("slices must be at least 4 and lesion_diameter above 0")
         if not any(self.lesion_types.values()):

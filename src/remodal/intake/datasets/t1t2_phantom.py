@@ -20,7 +20,7 @@ from remodal.intake.distributed import require_images_of
 from remodal.intake.label_source import LabelSource
 from remodal.intake.simulation import Simulation, simulation_options
 from remodal.results.paths import data_folder, scans_folder
-from remodal.settings.section import Section
+from remodal.settings.section import Section, require_ranges
 
 if TYPE_CHECKING:
     from remodal.settings import Settings
@@ -95,13 +95,11 @@ class T1T2PhantomOptions(Section):
 
     @model_validator(mode="after")
     def _least_before_most(self) -> "T1T2PhantomOptions":
-        for name in (
+        require_ranges(
+            self,
             *("field_of_view", "t2_field_of_view", "tilt", "displacement", "breathing"),
             *("lesions", "lesion_diameter", "noise", "bias", "ghosting"),
-        ):
-            least, most = getattr(self, name)
-            if not 0 <= least <= most:
-                raise ValueError(f"{name}: the least, {least}, is negative or above {most}")
+        )
         if self.pairs < self.patients:
             raise ValueError(f"patients: {self.patients} cannot share {self.pairs} pairs")
         if min(self.matrix) < 32 or min(self.slices) < 8:
