@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from remodal.geometry.volume import Geometry, Volume
-from remodal.registration.common_grid import common_grid, on_grid
+from remodal.registration.common_grid import common_grid, on_grid, within
 from remodal.settings import GridSettings, RegistrationSettings
 
 FIXED = Geometry((10, 20, 30), (1.0, 2.0, 4.0), (5.0, 6.0, 7.0))
@@ -30,6 +30,21 @@ def test_an_image_that_reaches_further_adds_whole_voxels_where_it_does():
 def test_an_image_apart_from_the_fixed_one_adds_nothing():
     apart = Geometry((10, 20, 30), (1.0, 2.0, 4.0), (500.0, 6.0, 7.0))
     assert common_grid(FIXED, [apart], ALL) is FIXED
+
+
+def test_an_image_that_only_touches_another_adds_nothing_whatever_their_order():
+    beside = Geometry((10, 20, 30), (1.0, 2.0, 4.0), (25.0, 6.0, 7.0))
+    beyond = Geometry((10, 20, 30), (1.0, 2.0, 4.0), (45.0, 6.0, 7.0))
+    found = [common_grid(FIXED, others, ALL) for others in ([beside, beyond], [beyond, beside])]
+    assert found[0] == found[1] == common_grid(FIXED, [beside], ALL)
+
+
+def test_what_was_padded_is_not_within_the_image():
+    other = Geometry((12, 20, 30), (1.0, 2.0, 4.0), (5.0, 6.0, 3.0))
+    shown = within(FIXED, common_grid(FIXED, [other], ALL))
+    assert shown.shape == (12, 20, 30)
+    assert shown[1:11].all()
+    assert not shown[[0, 11]].any()
 
 
 def test_another_spacing_covers_the_same_space_about_the_same_centre():

@@ -7,6 +7,7 @@ import numpy as np
 
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry, Volume
+from remodal.registration.common_grid import within
 from remodal.registration.quality import body_mask, coarsened, quality_of
 from remodal.registration.transforms import Chain, displaced, warp_image
 from remodal.registration.ways import options_of, way_of
@@ -20,13 +21,27 @@ _MEASURED_AT = 2.0
 class Images:
     """Two images of a case and, for a way that asks for it, a mask of one structure in each.
 
-    A mask has its own grid; it is None if the image has no mask.
+    A mask has its own grid; it is None if the image has no mask. `field` is the fixed image's own
+    grid, if it was brought to another one, which may reach further.
     """
 
     fixed: Volume
     moving: Volume
     fixed_mask: Volume | None = None
     moving_mask: Volume | None = None
+    field: Geometry | None = None
+
+    def in_field(self, body: np.ndarray, grid: Geometry) -> np.ndarray:
+        """The part of a body that the fixed image shows itself; the body if that is nothing.
+
+        Args:
+            body: (z, y, x) bool.
+            grid: the body's, along the fixed image's axes.
+        """
+        if self.field is None:
+            return body
+        shown = body & within(self.field, grid)
+        return shown if shown.any() else body
 
 
 @dataclass(frozen=True)
@@ -72,10 +87,11 @@ def resampled(
     require_overlap(images.fixed.geometry, displaced(images.moving.geometry, chain))
     grid = images.fixed.geometry
     fixed, moving = (coarsened(image, _MEASURED_AT) for image in (images.fixed, images.moving))
+    body = body_mask(fixed, settings.body_threshold)
     return Alignment(
         warped=warp_image(images.moving, grid, chain, settings.outside),
         transforms=chain,
-        quality=quality_of(fixed, moving, body_mask(fixed, settings.body_threshold), chain),
+        quality=quality_of(fixed, moving, images.in_field(body, fixed.geometry), chain),
         warnings=list(warnings),
     )
 

@@ -1,35 +1,29 @@
 """The registration stage for one case: files in, files and a record out."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from remodal.errors import BadCase, UserError
+from remodal.errors import UserError
 from remodal.geometry.volume import Volume
 from remodal.intake.acquisition import acquisition
 from remodal.intake.datasets import require_labels
-from remodal.intake.nifti import read_geometry, read_volume, write_volume
+from remodal.intake.nifti import write_volume
 from remodal.masks.reading import Mask, read_mask
-from remodal.registration.alignment import Alignment, Images, align
+from remodal.registration.alignment import Images
 from remodal.registration.common_grid import common_grid, on_grid
-from remodal.registration.labels import brightness, displacement_mm, doubts_about_label, place_label
+from remodal.registration.converted import ConvertedCase
+from remodal.registration.labels import displacement_mm, judge_labels, place_label
+from remodal.registration.moved import Moved, move_image
 from remodal.registration.picture import Pair, draw_pairs
-from remodal.registration.transforms import Chain, write_chain
+from remodal.registration.transforms import Chain
 from remodal.registration.ways import mask_of, masked_images
 from remodal.results.files import link_or_copy
 from remodal.results.paths import STUDIES
-from remodal.results.records import (
-    Record,
-    read_record,
-    require_ok,
-    with_quarantine,
-    write_empty,
-    write_record,
-)
-from remodal.settings import RegistrationSettings, Settings
+from remodal.results.records import Record, with_quarantine, write_empty, write_record
+from remodal.settings import Settings
 from remodal.settings.names import label_name
 
 _RECORD, _PICTURE = "registration.json", "registration.png"
@@ -87,17 +81,16 @@ def register_case(
     blank = Record(case=case, stage="register", details={"modalities": present})
     names = [*settings.data.modalities, *map(label_name, settings.labels)]
     volumes = {name: output / f"{name}.nii.gz" for name in names}
-    original = settings.data.original
+    source = ConvertedCase(case, converted, settings.data)
 
     def work() -> Record:
         _remove_transforms(output)  # left by an earlier run, perhaps with other settings
         try:
-            # A copy is read from what its original was converted to.
-            sources = dict.fromkeys(map(original, present)), dict.fromkeys(map(original, drawn_on))
-            upstream = _upstream(case, converted, *sources)
-            record = _register(settings, blank, drawn_on, converted, output, studies)
+            upstream = source.records(present, drawn_on)
+            record = _register(settings, blank, drawn_on, source, output, studies)
             record.details["acquired"] = {
-                name: acquisition(upstream[original(name)].details) for name in present
+                name: acquisition(upstream[settings.data.original(name)].details)
+                for name in present
             }
             made = {*present, *map(label_name, record.details["labels"])}
             write_empty(path for name, path in volumes.items() if name not in made)
@@ -127,82 +120,44 @@ def _in_order(names: Sequence[str], known: Sequence[str], option: str) -> list[s
     return [name for name in known if name in names]
 
 
-def _upstream(
-    case: str, converted: Path, present: Iterable[str], drawn_on: Iterable[str]
-) -> dict[str, Record]:
-    """The records of a case's converted images and labels.
-
-    Raises:
-        BadCase: one was quarantined, or is missing.
-    """
-    wanted = {name: f"the {name} image" for name in present}
-    wanted |= {label_name(name): f"the label of the {name} image" for name in drawn_on}
-    found = {name: converted / f"{name}.json" for name in wanted}
-    records = {name: read_record(path) for name, path in found.items() if path.is_file()}
-    require_ok(records.values())
-    for name, said in wanted.items():
-        if name not in records:
-            raise BadCase(
-                f"{said} is missing",
-                where=case,
-                expected=", ".join(wanted.values()),
-                remedy="convert it, or correct the sample sheet",
-            )
-    return records
-
-
 def _register(
     settings: Settings,
     record: Record,
     drawn_on: Sequence[str],
-    converted: Path,
+    converted: ConvertedCase,
     output: Path,
     studies: Path,
 ) -> Record:
+    """Write a case's images, labels and picture, and complete its record."""
     present = record.details["modalities"]
     fixed_name = settings.registration.reference(present)
-    acquired = read_volume(converted / f"{fixed_name}.nii.gz")
-    details: dict[str, Any] = {"fixed": fixed_name, "method": settings.registration.method}
-    original = settings.data.original
-    labels = {
-        name: read_volume(converted / f"{label_name(original(name))}.nii.gz") for name in drawn_on
-    }
-    warnings, bright = [], {}
-    for name, label in labels.items():
-        if name in settings.data.copies:
-            continue
-        image = acquired if name == fixed_name else read_volume(converted / f"{name}.nii.gz")
-        warnings += doubts_about_label(settings, f"{record.case}, {label_name(name)}", label, image)
-        if settings.data.truth == "image" and label.geometry.agrees_with(image.geometry):
-            bright[name] = {"brightness": brightness(image, label, settings)}
-    masks = _masks(settings, record.case, present, drawn_on, converted, studies)
+    acquired = converted.image(fixed_name)
+    labels = {name: converted.label(name) for name in drawn_on}
+    doubts, bright = judge_labels(
+        settings,
+        record.case,
+        labels,
+        lambda name: acquired if name == fixed_name else converted.image(name),
+    )
+    masks = _masks(settings, converted, present, drawn_on, studies)
     fixed = _on_the_cases_grid(settings, acquired, converted, set(present) - {fixed_name})
+    field = None if fixed is acquired else acquired.geometry
+    moved: dict[str, Moved] = {}
+    for name in present:
+        if name != fixed_name:
+            masked = (_volume(masks.get(one)) for one in (fixed_name, name))
+            images = Images(fixed, converted.image(name), *masked, field)
+            way, source = settings.registration.of(name), converted.image_file(name)
+            moved[name] = move_image(images, way, name, record.case, source, output)
     chains: dict[str, Chain | None] = {fixed_name: None if fixed is acquired else []}
-    pairs: list[Pair] = []
-    for modality in present:
-        if modality == fixed_name:
-            continue
-        source = converted / f"{original(modality)}.nii.gz"
-        moving = read_volume(source)
-        images = Images(fixed, moving, *(_volume(masks.get(m)) for m in (fixed_name, modality)))
-        way = settings.registration.of(modality)
-        alignment, seconds = _aligned(way, images, f"{record.case}, {modality}")
-        names = _write_aligned(alignment, moving, modality, source, output)
-        chains[modality] = None if alignment.warped is moving else alignment.transforms
-        if alignment.quality:
-            told = {"method": way.method, "seconds": seconds, "transforms": names}
-            details[modality] = {**alignment.quality, **told}
-        warnings += _doubts(modality, alignment)
-        pairs.append(Pair(modality, before=moving, after=alignment.warped))
+    chains |= {name: one.chain for name, one in moved.items()}
     truths = settings.truths_among(drawn_on, present)
     placed = {
-        name: place_label(
-            settings, record.case, fixed, name, labels[name], chains[name], converted, output
-        )
+        name: place_label(settings, converted, fixed, name, labels[name], chains[name], output)
         for name in truths
     }
     if fixed is acquired:
-        link_or_copy(converted / f"{fixed_name}.nii.gz", output / f"{fixed_name}.nii.gz")
+        link_or_copy(converted.image_file(fixed_name), output / f"{fixed_name}.nii.gz")
     else:
         write_volume(output / f"{fixed_name}.nii.gz", fixed)
     draw_pairs(
@@ -210,36 +165,51 @@ def _register(
         fixed_name,
         fixed,
         _outlined(placed, fixed_name, fixed),
-        pairs,
+        [Pair(name, one.before, one.alignment.warped) for name, one in moved.items()],
         settings.registration.body_threshold,
     )
-    details["labels"] = [settings.truth_of(name) for name in truths]
-    for name in truths:
-        told = {"drawn_on": name, "warped": chains[name] is not None} | bright.get(name, {})
-        if name != fixed_name and fixed_name in placed:
-            told["displacement_mm"] = displacement_mm(placed[name], placed[fixed_name], settings)
-        details[label_name(settings.truth_of(name))] = told
+    details: dict[str, Any] = {"fixed": fixed_name, "method": settings.registration.method}
+    details |= {name: one.told for name, one in moved.items() if one.told}
+    details |= _of_labels(settings, fixed_name, chains, placed, bright)
     if masks:
         details["masks"] = {name: mask.origin for name, mask in masks.items()}
+    warnings = [*doubts, *(doubt for one in moved.values() for doubt in one.doubts)]
     return record.model_copy(update={"details": record.details | details, "warnings": warnings})
 
 
+def _of_labels(
+    settings: Settings,
+    fixed_name: str,
+    chains: Mapping[str, Chain | None],
+    placed: Mapping[str, Volume],
+    bright: Mapping[str, float | None],
+) -> dict[str, Any]:
+    """What the record says about the labels that are truths, by the image they were drawn on."""
+    details: dict[str, Any] = {"labels": [settings.truth_of(name) for name in placed]}
+    for name, label in placed.items():
+        told: dict[str, Any] = {"drawn_on": name, "warped": chains[name] is not None}
+        if name in bright:
+            told["brightness"] = bright[name]
+        if name != fixed_name and fixed_name in placed:
+            told["displacement_mm"] = displacement_mm(label, placed[fixed_name], settings)
+        details[label_name(settings.truth_of(name))] = told
+    return details
+
+
 def _on_the_cases_grid(
-    settings: Settings, fixed: Volume, converted: Path, others: Collection[str]
+    settings: Settings, fixed: Volume, converted: ConvertedCase, others: set[str]
 ) -> Volume:
     """The fixed image on the grid that the study wants; itself if that is its own."""
-    names = sorted(map(settings.data.original, others))
-    geometries = [read_geometry(converted / f"{name}.nii.gz") for name in names]
+    geometries = [converted.geometry(name) for name in sorted(others, key=converted.image_file)]
     grid = common_grid(fixed.geometry, geometries, settings.registration.grid)
     return on_grid(fixed, grid, settings.registration.outside)
 
 
 def _masks(
     settings: Settings,
-    case: str,
+    converted: ConvertedCase,
     present: Sequence[str],
     drawn_on: Sequence[str],
-    converted: Path,
     studies: Path,
 ) -> dict[str, Mask]:
     """The mask of each image whose way of registration asks for one, and of the fixed image."""
@@ -248,56 +218,14 @@ def _masks(
         return {}
     found = {}
     for name in masked_images(settings.registration, present):
+        label = converted.label_file(name) if name in drawn_on else None
         original = settings.data.original(name)
-        label = converted / f"{label_name(original)}.nii.gz" if name in drawn_on else None
-        found[name] = read_mask(wanted, case, original, label, studies)
+        found[name] = read_mask(wanted, converted.name, original, label, studies)
     return found
 
 
 def _volume(mask: Mask | None) -> Volume | None:
     return mask.volume if mask else None
-
-
-def _aligned(way: RegistrationSettings, images: Images, where: str) -> tuple[Alignment, float]:
-    """The alignment, and how many seconds it took."""
-    start = perf_counter()
-    try:
-        alignment = align(images, way)
-    except BadCase as error:
-        raise BadCase(
-            error.what, where=where, expected=error.expected, remedy=error.remedy
-        ) from error
-    return alignment, round(perf_counter() - start, 1)
-
-
-def _write_aligned(
-    alignment: Alignment, moving: Volume, modality: str, source: Path, output: Path
-) -> list[str]:
-    """Write the image, read from `source`, and its transforms; return the transforms' names."""
-    if alignment.warped is moving:
-        link_or_copy(source, output / f"{modality}.nii.gz")
-    else:
-        write_volume(output / f"{modality}.nii.gz", alignment.warped)
-    names = [f"transform-{modality}-{n}.txt" for n in range(len(alignment.transforms))]
-    write_chain(alignment.transforms, [output / name for name in names])
-    return names
-
-
-def _doubts(modality: str, alignment: Alignment) -> list[str]:
-    """What a reader of the report should look at."""
-    doubts = [f"{modality}: {warning}" for warning in alignment.warnings]
-    found = alignment.quality
-    if not found:
-        return doubts
-    if found["mutual_information_after"] < found["mutual_information_before"]:
-        doubts.append(f"{modality}: the images agree less after registration than before")
-    if found["folded_fraction"] > 0:
-        doubts.append(
-            f"{modality}: the transform folds in {found['folded_fraction']:.2%} of the body"
-        )
-    if found["overlap"] < 0.8:
-        doubts.append(f"{modality}: covers only {found['overlap']:.0%} of the body")
-    return doubts
 
 
 def _outlined(labels: Mapping[str, Volume], fixed_name: str, fixed: Volume) -> np.ndarray:

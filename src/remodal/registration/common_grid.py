@@ -26,13 +26,12 @@ def common_grid(fixed: Geometry, others: Iterable[Geometry], settings: GridSetti
         `fixed` itself if the settings ask for nothing else.
     """
     spacing = np.array(settings.spacing[::-1] if settings.spacing else fixed.spacing)
-    low, high = _reach(fixed, fixed)
+    own_low, own_high = low, high = _reach(fixed, fixed)
     if settings.extent == "all":
         for other in others:
             first, last = _reach(other, fixed)
-            if np.all(np.maximum(low, first) < np.minimum(high, last)):
+            if np.all(np.maximum(own_low, first) < np.minimum(own_high, last)):
                 low, high = np.minimum(low, first), np.maximum(high, last)
-    own_low, own_high = _reach(fixed, fixed)
     if settings.spacing is None:  # whole voxels, so that the fixed image is only padded
         low = own_low - spacing * np.ceil((own_low - low) / spacing - _SLACK)
         high = own_high + spacing * np.ceil((high - own_high) / spacing - _SLACK)
@@ -51,6 +50,14 @@ def common_grid(fixed: Geometry, others: Iterable[Geometry], settings: GridSetti
 def on_grid(fixed: Volume, grid: Geometry, outside: float) -> Volume:
     """The fixed image on the case's grid; the image itself if that is its own."""
     return fixed if grid is fixed.geometry else warp_image(fixed, grid, [], outside)
+
+
+def within(image: Geometry, grid: Geometry) -> np.ndarray:
+    """Which voxels of a grid have their centres in an image along the same axes, (z, y, x) bool."""
+    low, high = _reach(image, grid)
+    centres = (step * np.arange(length) for step, length in zip(grid.spacing, grid.shape[::-1]))
+    x, y, z = ((first <= at) & (at <= last) for first, at, last in zip(low, centres, high))
+    return z[:, None, None] & y[:, None] & x
 
 
 def _reach(image: Geometry, fixed: Geometry) -> tuple[np.ndarray, np.ndarray]:

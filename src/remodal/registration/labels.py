@@ -1,5 +1,6 @@
 """The labels of a case: whether they may be right, and where registration brings them."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from remodal.errors import BadCase
 from remodal.geometry.lattice import differences
 from remodal.geometry.volume import Volume
 from remodal.intake.nifti import write_volume
+from remodal.registration.converted import ConvertedCase
 from remodal.registration.label_place import doubt_about_place
 from remodal.registration.transforms import Chain, warp_label
 from remodal.results.files import link_or_copy
@@ -15,13 +17,41 @@ from remodal.settings import Settings
 from remodal.settings.names import label_name
 
 
-def doubts_about_label(settings: Settings, where: str, label: Volume, image: Volume) -> list[str]:
-    """What is odd about a CT's label on the image that it was drawn on.
+def judge_labels(
+    settings: Settings,
+    case: str,
+    labels: Mapping[str, Volume],
+    image_of: Callable[[str], Volume],
+) -> tuple[list[str], dict[str, float | None]]:
+    """Judge a case's labels on the images that they were drawn on; those of copies are not judged.
+
+    Args:
+        settings: effective settings.
+        case: name of the case.
+        labels: as they were converted, by the image that each was drawn on.
+        image_of: reads such an image.
+
+    Returns:
+        What is odd about them; and, if each image has a label of its own, how bright it is in its
+        image (see `brightness`).
 
     Raises:
-        BadCase: the label is on another grid, or seems to be flipped.
+        BadCase: the label of a CT is on another grid, or seems to be flipped.
     """
-    threshold = settings.registration.body_threshold
+    doubts, bright = [], {}
+    for name, label in labels.items():
+        if name in settings.data.copies:
+            continue
+        image = image_of(name)
+        doubts += _doubts(settings, case, label_name(name), label, image)
+        if settings.data.truth == "image" and label.geometry.agrees_with(image.geometry):
+            bright[name] = brightness(image, label, settings)
+    return doubts, bright
+
+
+def _doubts(settings: Settings, case: str, name: str, label: Volume, image: Volume) -> list[str]:
+    """What is odd about a CT's label on the image that it was drawn on."""
+    threshold, where = settings.registration.body_threshold, f"{case}, {name}"
     if threshold is None:
         return []
     _require_same_grid(label, image, where)
@@ -33,38 +63,36 @@ def doubts_about_label(settings: Settings, where: str, label: Volume, image: Vol
             expected="a label in the orientation of its image",
             remedy="correct the label, or set data.flipped_label to `keep` if it is right",
         )
-    return [f"{where.rpartition(', ')[2]}: {doubt.said}"] if doubt else []
+    return [f"{name}: {doubt.said}"] if doubt else []
 
 
 def place_label(
     settings: Settings,
-    case: str,
+    converted: ConvertedCase,
     fixed: Volume,
     drawn_on: str,
     label: Volume,
     chain: Chain | None,
-    converted: Path,
     output: Path,
 ) -> Volume:
     """Write a label on the fixed grid: as it is, or moved with the image it was drawn on.
 
     Args:
         settings: effective settings.
-        case: name of the case.
+        converted: the case.
         fixed: the image that is on the case's grid.
         drawn_on: the modality that the label was drawn on.
         label: as it was converted.
         chain: how that image was moved; None: it stayed as it was.
-        converted: folder of the converted case.
         output: folder to write.
 
     Raises:
         BadCase: the label is not on its image's grid, or holds none of the classes.
     """
-    source = converted / f"{label_name(settings.data.original(drawn_on))}.nii.gz"
     target = output / settings.label_file(drawn_on)
+    where = f"{converted.name}, {label_name(drawn_on)}"
     if chain is None:
-        _require_same_grid(label, fixed, f"{case}, {label_name(drawn_on)}")
+        _require_same_grid(label, fixed, where)
     else:
         label = warp_label(label, fixed.geometry, chain)
     wanted = sorted(value for values in settings.data.classes.values() for value in values)
@@ -72,12 +100,12 @@ def place_label(
         classes = ", ".join(f"{name} {values}" for name, values in settings.data.classes.items())
         raise BadCase(
             "the label holds none of the classes",
-            where=f"{case}, {label_name(drawn_on)}",
+            where=where,
             expected=classes,
             remedy="correct data.classes, or set data.empty_label to `keep`",
         )
     if chain is None:
-        link_or_copy(source, target)
+        link_or_copy(converted.label_file(drawn_on), target)
     else:
         write_volume(target, label)
     return label

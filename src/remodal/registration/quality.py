@@ -78,7 +78,8 @@ def quality_of(
     """What can be said about an alignment without knowing the truth, all inside the body.
 
     Returns:
-        `overlap`, the share of the body that the moved image covers;
+        `overlap`, the share of the body that the moved image covers, and `overlap_before`, that
+        which it covers where its header places it;
         `mutual_information_before` and `_after` (nats), where the image covers the body in both;
         `jacobian_minimum`, `jacobian_maximum` and `folded_fraction` (determinant at or below 0);
         `displacement_mean_mm` and `displacement_maximum_mm`.
@@ -87,13 +88,14 @@ def quality_of(
     before = warp_image(moving, grid, [], np.nan).array
     after = warp_image(moving, grid, transforms, np.nan).array
     covered = body & np.isfinite(after)
-    both = covered & np.isfinite(before)
+    covered_before = body & np.isfinite(before)
     determinant = jacobian_determinant(transforms, grid)[body]
     length = np.linalg.norm(displacement(transforms, grid), axis=0)[body]
     values = {
         "overlap": covered.sum() / body.sum(),
-        "mutual_information_before": _shared(fixed.array, before, both),
-        "mutual_information_after": _shared(fixed.array, after, both),
+        "overlap_before": covered_before.sum() / body.sum(),
+        "mutual_information_before": _shared(fixed.array, before, covered & covered_before),
+        "mutual_information_after": _shared(fixed.array, after, covered & covered_before),
         "jacobian_minimum": determinant.min(),
         "jacobian_maximum": determinant.max(),
         "folded_fraction": np.mean(determinant <= 0),

@@ -68,7 +68,7 @@ def align(images: "Images", settings: RegistrationSettings, options: Options) ->
     return Alignment(
         warped=warp_image(images.moving, grid, transforms, settings.outside),
         transforms=transforms,
-        quality=quality_of(fixed, moving, body, transforms),
+        quality=quality_of(fixed, moving, images.in_field(body, fixed.geometry), transforms),
     )
 
 
