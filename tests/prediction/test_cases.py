@@ -1,6 +1,9 @@
 """A whole sheet of patients: one file each, going on where it was stopped."""
 
+import csv
+import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -58,11 +61,12 @@ def test_finished_cases_are_not_made_again_unless_something_of_them_changed(
 ):
     made = []
 
-    def segment(ensemble, patient, outputs):
+    def segment(ensemble, patient, outputs, track):
         made.append(patient.name)
         for file in outputs.files:
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(b"")
+        return SimpleNamespace(measurements=[])
 
     monkeypatch.setattr(sheets, "segment", segment)
     own = tmp_path / "own.nii.gz"
@@ -122,3 +126,35 @@ def test_dicom_is_refused_for_a_case_that_is_none_and_an_unknown_format_at_once(
     assert "refers to the slices of a DICOM series" in capsys.readouterr().err
     with pytest.raises(UserError, match="unknown format"):
         predict_cases(Ensemble([model]), sheet, Wanted(tmp_path / "out", ".png"))
+
+
+def test_one_table_holds_all_cases_also_those_finished_before_and_those_that_failed(
+    study, model, tmp_path
+):
+    sheet = write_sheet(tmp_path, study, f"gone\tvenous\t{tmp_path / 'gone.nii.gz'}")
+    wanted = Wanted(tmp_path / "out", measurements=tmp_path / "table.csv")
+    tables = []
+    for _ in range(2):
+        with pytest.raises(BadCase):
+            predict_cases(Ensemble([model]), sheet, wanted)
+        tables.append((tmp_path / "table.csv").read_text())
+    assert tables[0] == tables[1]
+    rows = list(csv.DictReader(io.StringIO(tables[0])))
+    assert [(row["case"], row["structure"]) for row in rows] == [
+        *(("b", "tumour"), ("c", "tumour"), ("gone", ""))
+    ]
+    found = read_volume(tmp_path / "out/b.nii.gz")
+    millilitres = np.count_nonzero(found.array) * np.prod(found.geometry.spacing) / 1000
+    assert float(rows[0]["volume_ml"]) == pytest.approx(millilitres, rel=1e-3)
+    assert rows[2]["failed"] == "does not exist"
+
+
+def test_a_terminal_shows_one_bar_for_the_cases(study, model, tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    predict_cases(Ensemble([model]), write_sheet(tmp_path, study), Wanted(tmp_path / "out"))
+    assert "2 of 2 cases segmented" in screen.getvalue()

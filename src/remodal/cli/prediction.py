@@ -48,6 +48,14 @@ def predict(
         Path | None,
         typer.Option(help="Map of the normalised entropy, 0 to 1; with --cases a folder of maps."),
     ] = None,
+    measurements: Annotated[
+        Path | None,
+        typer.Option(help="Table (CSV) of volumes, lesions and diameters; with --cases of all."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Page (HTML) of slices and measurements; with --cases a folder of them."),
+    ] = None,
 ) -> None:
     """Segment a new patient: `--arterial DIR --venous DIR`; or all of a sheet: `--cases FILE`.
 
@@ -58,9 +66,12 @@ def predict(
     masks = {name: Path(path) for name, _, path in (one.partition("=") for one in mask or [])}
     if cases is None:
         from remodal.prediction.ensemble import Ensemble
-        from remodal.prediction.patient import Outputs, Patient, segment
+        from remodal.prediction.formats import name_of
+        from remodal.prediction.outputs import Outputs
+        from remodal.prediction.patient import Patient, segment
 
-        segment(Ensemble(model), Patient(images, masks, target), Outputs(output, uncertainty))
+        outputs = Outputs(output, uncertainty, measurements, report)
+        segment(Ensemble(model), Patient(images, masks, target, name_of(output)), outputs)
         return
     if images or masks:
         raise UserError(
@@ -71,7 +82,8 @@ def predict(
     from remodal.prediction.cases import Wanted, predict_cases
     from remodal.prediction.ensemble import Ensemble
 
-    predict_cases(Ensemble(model), cases, Wanted(output, file_format, target, uncertainty))
+    wanted = Wanted(output, file_format, target, uncertainty, report, measurements)
+    predict_cases(Ensemble(model), cases, wanted)
 
 
 def _modality_options(arguments: list[str]) -> dict[str, Path]:

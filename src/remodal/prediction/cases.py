@@ -8,14 +8,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from remodal.errors import BadCase, FaultOfOurs, UserError, concerns_one_case
 from remodal.intake.sheet import read_sheet
 from remodal.intake.source_files import states_of_files
 from remodal.prediction.ensemble import Ensemble
 from remodal.prediction.formats import FORMATS
-from remodal.prediction.patient import Outputs, Patient, segment
+from remodal.prediction.measuring import as_rows, failed_row, write_measurements
+from remodal.prediction.outputs import Outputs
+from remodal.prediction.patient import Patient, segment
 from remodal.process.progress import progress
 from remodal.results.files import read_json, write_json
 
@@ -23,6 +25,13 @@ from remodal.results.files import read_json, write_json
 _RECORDS = ".finished"
 #: How it went with a case.
 _MADE, _FINISHED, _BAD, _FAULT = "made", "finished before", "bad", "fault"
+
+
+class _Done(NamedTuple):
+    """How it went with a case, and its rows of the table."""
+
+    how: str
+    rows: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -34,18 +43,23 @@ class Wanted:
         format: one of `FORMATS`.
         target: the image to segment, for models whose images each have a truth of their own.
         uncertainty: folder of the uncertainty maps, `<case>.nii.gz`.
+        report: folder of the pages, `<case>.html`.
+        measurements: one table (CSV) of all cases.
     """
 
     folder: Path
     format: str = ".nii.gz"
     target: str = ""
     uncertainty: Path | None = None
+    report: Path | None = None
+    measurements: Path | None = None
 
     def outputs(self, case: str) -> Outputs:
         """The files of one case."""
         return Outputs(
             segmentation=self.folder / f"{case}{self.format}",
             uncertainty=self.uncertainty and self.uncertainty / f"{case}.nii.gz",
+            report=self.report and self.report / f"{case}.html",
         )
 
     def record(self, case: str) -> Path:
@@ -76,18 +90,24 @@ def predict_cases(ensemble: Ensemble, sheet: Path, wanted: Wanted) -> None:
             "unknown format", where=f"--format {wanted.format}", expected=f"{', '.join(FORMATS)}"
         )
     patients = _patients(sheet, ensemble.description, wanted.target)
-    tally = Counter(
-        _made(ensemble, patient, wanted)
-        for patient in progress(patients, "Segmenting", total=len(patients))
-    )
-    made, kept = tally[_MADE], tally[_FINISHED]
-    earlier = f", {kept} were finished before" if kept else ""
-    print(f"remodal: {made} of {len(patients)} cases segmented{earlier}", file=sys.stderr)
+    done: list[_Done] = []
+    for patient in progress(patients, "Segmenting", total=len(patients)):
+        done.append(_made(ensemble, patient, wanted))
+    if wanted.measurements:
+        write_measurements(wanted.measurements, [row for one in done for row in one.rows])
+    _say(Counter(one.how for one in done), sheet)
+
+
+def _say(tally: Mapping[str, int], sheet: Path) -> None:
+    """Say how it went with all cases; raise if some failed."""
+    count = sum(tally.values())
+    earlier = f", {tally[_FINISHED]} were finished before" if tally[_FINISHED] else ""
+    print(f"remodal: {tally[_MADE]} of {count} cases segmented{earlier}", file=sys.stderr)
     if tally[_FAULT]:
         raise FaultOfOurs(f"{tally[_FAULT]} cases met a fault of ours; the tracebacks are above")
     if tally[_BAD]:
         raise BadCase(
-            f"{tally[_BAD]} of {len(patients)} cases could not be segmented: see the lines above",
+            f"{tally[_BAD]} of {count} cases could not be segmented: see the lines above",
             where=str(sheet),
             remedy="mend them and give the same command again; finished cases are not made again",
         )
@@ -103,28 +123,30 @@ def _patients(sheet: Path, description: Mapping[str, Any], target: str) -> list[
     return [Patient(found, target=target, name=case) for case, found in images.items()]
 
 
-def _made(ensemble: Ensemble, patient: Patient, wanted: Wanted) -> str:
+def _made(ensemble: Ensemble, patient: Patient, wanted: Wanted) -> _Done:
     """Segment a case unless that is done, and say how it went; errors of one case are printed."""
     outputs, record = wanted.outputs(patient.name), wanted.record(patient.name)
     made_from = _made_from(ensemble, patient)
     if _is_finished(record, outputs, made_from):
-        return _FINISHED
+        return _Done(_FINISHED, read_json(record)["rows"])
     for file in (record, *outputs.files):
         file.unlink(missing_ok=True)
     try:
-        segment(ensemble, patient, outputs)
+        # Two bars at once are not drawn.
+        found = segment(ensemble, patient, outputs, track=lambda windows, description: windows)
     except Exception as error:
         if isinstance(error, BadCase | UserError):
             print(f"remodal: {patient.name}: {error}", file=sys.stderr)
-            return _BAD
+            return _Done(_BAD, [failed_row(patient.name, error.what)])
         if not concerns_one_case(error):
             raise
         print(f"remodal: {patient.name}: a fault of ours", file=sys.stderr)
         traceback.print_exc()
-        return _FAULT
+        return _Done(_FAULT, [failed_row(patient.name, "a fault of ours")])
+    rows = as_rows(patient.name, found.measurements)
     files = [str(file) for file in outputs.files]
-    write_json(record, {"made_from": made_from, "files": files})
-    return _MADE
+    write_json(record, {"made_from": made_from, "files": files, "rows": rows})
+    return _Done(_MADE, rows)
 
 
 def _is_finished(record: Path, outputs: Outputs, made_from: str) -> bool:

@@ -14,6 +14,7 @@ from remodal.errors import UserError
 from remodal.geometry.volume import Volume
 from remodal.inference.model import Segmenter
 from remodal.models.model_files import DESCRIPTION, TrainedModel, load_model, read_description
+from remodal.prediction.measuring import structures_of
 from remodal.prediction.writing import Origin
 from remodal.preprocessing.prepare import Cropped, Prepared, crop_case, scale
 from remodal.process.device import choose_device
@@ -102,9 +103,36 @@ class Ensemble:
         return Origin(list(self.description["classes"]), self.description["label"], digest)
 
     @property
-    def trained_on(self) -> set[str]:
-        """Names of the cases that some model was trained on."""
-        return {case for one in self._descriptions for case in one["fingerprint"].get("cases", [])}
+    def structures(self) -> dict[str, list[int]]:
+        """What is measured; see `structures_of`."""
+        return structures_of(self.description)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the models are, in words."""
+        first, count = self.description, len(self.folders)
+        trainings = ", ".join(
+            f"fold {one['fold']} seed {one['seed']}" for one in self._descriptions
+        )
+        mean = f"mean of {count} trainings: " if count > 1 else ""
+        return {
+            "model": f"{first['label']}, {mean}{trainings}",
+            "study": f"{first['study']}, preset {first['preset']}",
+            "weights": f"SHA-256 {self.origin.weights[:16]}",
+        }
+
+    def warnings(self, case: str) -> list[str]:
+        """What a reader should know of the models.
+
+        Args:
+            case: pseudonym of the patient.
+        """
+        found = []
+        if self.description["simulated"]:
+            found.append("the model was trained on simulated patients")
+        if any(case in one["fingerprint"].get("cases", []) for one in self._descriptions):
+            found.append(f"the model was trained on a case that is named {case} too")
+        return found
 
     def segmenter(self, number: int, present: Iterable[str], target: str) -> Segmenter:
         """One of the models with the modalities that it is to predict from.

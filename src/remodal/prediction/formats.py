@@ -20,6 +20,15 @@ def format_of(path: Path) -> str:
     return _ending(path, FORMATS, " (DICOM SEG or RTSTRUCT)")
 
 
+def name_of(path: Path) -> str:
+    """A segmentation's name without its format: the patient's, in tables and on pages.
+
+    Raises:
+        UserError: the name says no format.
+    """
+    return path.name[: -len(format_of(path))] or "patient"
+
+
 def require_image(path: Path) -> None:
     """Check that a file's name is that of an image of voxels.
 

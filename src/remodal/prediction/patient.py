@@ -3,17 +3,18 @@
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from remodal.geometry.volume import Volume
-from remodal.intake.nifti import write_volume
 from remodal.prediction.ensemble import Ensemble
-from remodal.prediction.formats import format_of, is_dicom_format, require_image
+from remodal.prediction.formats import is_dicom_format
+from remodal.prediction.measuring import Measurement, measure
 from remodal.prediction.original import original_series
-from remodal.prediction.placing import on_one_grid, require_masks
+from remodal.prediction.outputs import Outputs, write_outputs
+from remodal.prediction.placing import Placed, on_one_grid, require_masks
 from remodal.prediction.reading import chosen_target, read_images, read_masks, wanted_modalities
 from remodal.prediction.restoring import entropy, segmentation
-from remodal.prediction.writing import write_segmentation
 from remodal.process.progress import progress
 
 #: Wraps the windows of a model for a progress bar, with what is said beside it.
@@ -30,7 +31,7 @@ class Patient:
             were registered or cropped; needed only for such a model.
         target: the image to segment, for a model whose images each have a ground truth of their
             own; may be empty if only one image is given.
-        name: pseudonym, for messages and tables.
+        name: pseudonym, for messages, tables and pages.
     """
 
     images: Mapping[str, Path]
@@ -40,50 +41,38 @@ class Patient:
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """What to write.
-
-    Attributes:
-        segmentation: class indices; the name's end says as what (see `formats`).
-        uncertainty: map of the normalised entropy, as an image of voxels.
-    """
-
-    segmentation: Path
-    uncertainty: Path | None = None
-
-    @property
-    def files(self) -> list[Path]:
-        """All files that are written."""
-        return [file for file in (self.segmentation, self.uncertainty) if file]
-
-
-@dataclass(frozen=True)
 class Prediction:
     """What was found in a patient.
 
     Attributes:
         segmentation: uint8 class indices, on the grid of the answered image as it is stored.
         uncertainty: float32, 0 to 1, on that grid; None if it was not asked for.
-        images: all images on the grid that they share for the model, by modality.
+        placed: the images on the grid that they share for the model.
         answer: the image that was segmented.
         answered_by: what part of the model predicted, in words; empty if it has only one.
-        warnings: what a reader should know of the images.
+        structures: what is measured: indices of classes by name.
+        warnings: what a reader should know of the images and the models.
     """
 
     segmentation: Volume
     uncertainty: Volume | None
-    images: Mapping[str, Volume]
+    placed: Placed
     answer: str
     answered_by: str
+    structures: Mapping[str, Sequence[int]]
     warnings: Sequence[str]
 
     @property
     def said(self) -> str:
         """From which images, by which part of the model, on which image's grid."""
+        images = " + ".join(self.placed.volumes)
         by = f" by {self.answered_by}" if self.answered_by else ""
-        return (
-            f"segmented from {' + '.join(self.images)}{by}, on the grid of the {self.answer} image"
-        )
+        return f"segmented from {images}{by}, on the grid of the {self.answer} image"
+
+    @cached_property
+    def measurements(self) -> list[Measurement]:
+        """Of each structure."""
+        return measure(self.segmentation, self.structures)
 
 
 def predict_patient(
@@ -95,7 +84,7 @@ def predict_patient(
 ) -> Prediction:
     """Segment one patient with one model, or with all trainings of a method, into one file.
 
-    See `segment`; what is printed is said there too.
+    See `segment`, which says what is raised and printed.
     """
     patient = Patient(images, masks or {}, target)
     return segment(Ensemble([model]), patient, Outputs(Path(output)))
@@ -104,14 +93,10 @@ def predict_patient(
 def segment(
     ensemble: Ensemble, patient: Patient, outputs: Outputs, track: Track = progress
 ) -> Prediction:
-    """Segment one patient without anything else from the models' study, and write the result.
+    """Segment one patient without anything else from the models' study, and write what is asked.
 
-    The images are converted, brought onto one grid if there are several, prepared with the
-    statistics that each model was trained with, and segmented by each; the probabilities are
-    averaged. The result is brought back to the grid of the image that was asked for, as it is
-    stored: the target or, where the images share one truth, the fixed modality or else the first
-    image in the models' order. From which images, by which part of the models, and on which image's
-    grid, is said on standard error.
+    From which images, by which part of the models, and on which image's grid, is said on standard
+    error.
 
     Args:
         ensemble: the models.
@@ -125,31 +110,52 @@ def segment(
             models need one, no target where they need one, or a DICOM format for an image that is
             no DICOM series.
         BadCase: an image cannot be used.
+        EnvironmentProblem: full disk, no permission.
     """
-    kind = format_of(outputs.segmentation)
-    if outputs.uncertainty:
-        require_image(outputs.uncertainty)
+    kind = outputs.checked_format()
     order = wanted_modalities(patient.images, ensemble.description)
     target = chosen_target(patient.target, order, ensemble.description)
     answer = target or ensemble.registration.reference(order)
     series = original_series(patient.images[answer], answer) if is_dicom_format(kind) else None
+    prediction = _predicted(
+        ensemble, patient, order, target, outputs.uncertainty is not None, track
+    )
+    write_outputs(outputs, prediction, ensemble, patient.name, series)
+    for line in (*ensemble.warnings(patient.name), prediction.said):
+        print(f"remodal: {patient.name}: {line}", file=sys.stderr)
+    return prediction
+
+
+def _predicted(
+    ensemble: Ensemble,
+    patient: Patient,
+    order: list[str],
+    target: str,
+    unsure: bool,
+    track: Track,
+) -> Prediction:
+    """What the models find in a patient.
+
+    The images are converted, brought onto one grid if there are several, prepared with the
+    statistics that each model was trained with, and segmented by each; the probabilities are
+    averaged. The result is brought back to the grid of the image that was asked for, as it is
+    stored: the target or, where the images share one truth, the fixed modality or else the first
+    image in the models' order.
+    """
     masks = read_masks(patient.masks, order)
     require_masks(masks, order, ensemble.registration, ensemble.preprocessing)
     ensemble.require_support(order, target)
     sources = {name: Path(patient.images[name]) for name in order}
     images = read_images(sources, ensemble.description, patient.name)
     placed = on_one_grid(images.volumes, ensemble.registration, masks)
+    answer = target or placed.reference
     sums = ensemble.summed(placed.volumes, masks.get(placed.reference), target, track)
-    prediction = Prediction(
+    return Prediction(
         segmentation=segmentation(sums, placed, answer),
-        uncertainty=entropy(sums, placed, answer) if outputs.uncertainty else None,
-        images=placed.volumes,
+        uncertainty=entropy(sums, placed, answer) if unsure else None,
+        placed=placed,
         answer=answer,
         answered_by=ensemble.segmenter(0, order, target).answered_by,
-        warnings=images.warnings,
+        structures=ensemble.structures,
+        warnings=[*images.warnings, *ensemble.warnings(patient.name)],
     )
-    write_segmentation(outputs.segmentation, prediction.segmentation, ensemble.origin, series)
-    if outputs.uncertainty and prediction.uncertainty:
-        write_volume(outputs.uncertainty, prediction.uncertainty)
-    print(f"remodal: {prediction.said}", file=sys.stderr)
-    return prediction

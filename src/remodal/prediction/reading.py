@@ -77,7 +77,7 @@ def read_images(
     Args:
         sources: modality to DICOM folder or image file.
         description: the model's.
-        case: name of the patient, for messages.
+        case: pseudonym, for messages.
 
     Raises:
         UserError: an image is of another DICOM modality than the model's training images.
@@ -88,7 +88,7 @@ def read_images(
         volumes[modality], found = _read(source, modality, description, case)
         warnings += [f"{modality}: {warning}" for warning in found]
     for warning in warnings:
-        print(f"remodal: {warning}", file=sys.stderr)
+        print(f"remodal: {case}: {warning}", file=sys.stderr)
     return ReadImages(volumes, warnings)
 
 
