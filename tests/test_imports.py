@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("settings", "splits", "status"),
     },
     "exchange": {"intake", "preprocessing", "process", "results", "settings"},
+    "identity": {"intake", "process"},
     "sharing": {"intake", "process", "results", "settings"},
 }
 

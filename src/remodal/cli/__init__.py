@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from remodal.cli import exchange, own_data, prediction, sharing, stages, study
+from remodal.cli import exchange, identity, own_data, prediction, sharing, stages, study
 from remodal.errors import ExitCode, RemodalError, ran_out_of_memory
 from remodal.process import memory
 from remodal.process.stage_log import peak_megabytes, stage_log
@@ -27,6 +27,7 @@ for panel, part in (
     ("Studies and patients", prediction),
     ("Stages, as the workflow calls them", stages),
     ("Sharing", sharing),
+    ("Sharing", identity),
     ("Exchange with other programs", exchange),
 ):
     for command in [*part.commands.registered_commands, *part.commands.registered_groups]:

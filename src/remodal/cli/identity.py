@@ -1,0 +1,50 @@
+"""Whether what is to be shared says whose the images are."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remodal.errors import UserError
+
+commands = typer.Typer()
+
+
+@commands.command("check-identity")
+def check_identity(
+    folders: Annotated[list[Path], typer.Argument(help="What is to be shared.")],
+    settings: Annotated[
+        Path | None, typer.Option(help="settings.yaml of the study: its sources are read.")
+    ] = None,
+    sources: Annotated[
+        list[Path] | None, typer.Option("--from", help="DICOM folder to read; may be repeated.")
+    ] = None,
+) -> None:
+    """Search folders for names, numbers, dates and UIDs of the DICOM files they were made from.
+
+    Prints where which kind of value was found, never the value; the exit code is 2 then.
+    """
+    from remodal.identity.check import check_identity as check
+    from remodal.intake.datasets import cases_of
+    from remodal.settings.composition import read_settings
+
+    if not settings and not sources:
+        raise UserError("no source is named", expected="--settings or --from")
+    paths = list(sources or [])
+    if settings:
+        paths += [path for case in cases_of(read_settings(settings)) for path in case.paths]
+    searched = check(folders, paths)
+    for finding in searched.findings:
+        typer.echo(finding)
+    if searched.sources:
+        typer.echo(f"{searched.sources} files are the sources themselves: not searched")
+    if searched.too_short:
+        counts = ", ".join(f"{keyword} ({n})" for keyword, n in searched.too_short.items())
+        typer.echo(f"too short to be searched for: {counts}")
+    said = f"{searched.files} files, {searched.values} values"
+    if searched.findings:
+        raise UserError(
+            f"{len(searched.findings)} places hold identifying values ({said})",
+            remedy="share none of these files before you know why",
+        )
+    typer.echo(f"{said}: none found")

@@ -1,0 +1,1 @@
+"""Whether what is to be shared says whose the images are."""

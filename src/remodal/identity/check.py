@@ -1,0 +1,121 @@
+"""Search folders that are to be shared for what the sources say about whose they are."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from remodal.errors import EnvironmentProblem, UserError
+from remodal.identity.search import Hit, Index
+from remodal.identity.texts import texts_of
+from remodal.identity.values import identifying_values
+from remodal.intake.source_files import path_and_number
+from remodal.process.progress import progress
+
+#: Git's own files: their content is packed, and the working tree has it too.
+_PASSED_OVER = {".git"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A value that was found: in which file, where in it, and of which attribute.
+
+    The value itself is nowhere in it: parts of the path that hold one are masked.
+    """
+
+    path: str
+    place: str
+    hit: Hit
+
+    def __str__(self) -> str:
+        how = f" ({self.hit.how})" if self.hit.how else ""
+        return f"{self.path}: {self.place}: {self.hit.keyword}{how}"
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search found and how much it read.
+
+    Attributes:
+        findings: each value once for each place.
+        files: how many files were read.
+        values: how many values were looked for.
+        sources: files of the sources that lie in the folders, which were not read.
+        too_short: how many values of an attribute are too short to be looked for.
+    """
+
+    findings: list[Finding]
+    files: int
+    values: int
+    sources: int
+    too_short: dict[str, int]
+
+
+def check_identity(folders: Sequence[Path], sources: Iterable[Path]) -> Searched:
+    """Look in all files of folders, their names too, for identifying values of the sources.
+
+    Args:
+        folders: what is to be shared; a single file will do.
+        sources: DICOM files or folders that the values are read from.
+
+    Raises:
+        UserError: a folder is not there, or the sources say nothing.
+        EnvironmentProblem: a file cannot be read, so that nothing can be said.
+    """
+    for folder in folders:
+        if not folder.exists():
+            raise UserError("is not there", where=str(folder), expected="what is to be shared")
+    sources = list(sources)
+    values = identifying_values(sources)
+    index = Index(values)
+    own = {str(path_and_number(source)[0].resolve()) for source in sources}
+    files, passed = _files(folders, own)
+    findings: dict[Finding, None] = {}
+    for file in progress(files, "Searching", total=len(files)):
+        try:
+            findings |= dict.fromkeys(_in_file(file, index))
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"cannot be read ({error.strerror or error})", where=_masked(file, index)
+            ) from error
+    too_short = {keyword: count for keyword, count in index.too_short.items() if count}
+    count = sum(map(len, values.values()))
+    return Searched(list(findings), len(files), count, passed, too_short)
+
+
+def _files(folders: Sequence[Path], sources: set[str]) -> tuple[list[Path], int]:
+    """All files of folders but the sources', and how many of the sources' there are."""
+    found: dict[Path, None] = {}
+    passed = 0
+    for folder in folders:
+        if folder.is_file():
+            found[folder] = None
+        for place, inner, names in os.walk(folder):
+            inner[:] = sorted(set(inner) - _PASSED_OVER)
+            if _is_below(os.path.realpath(place), sources):
+                passed += len(names)
+                continue
+            for name in sorted(names):
+                path = Path(place, name)
+                if str(path.resolve()) in sources:
+                    passed += 1
+                elif path.is_file():
+                    found[path] = None
+    return list(found), passed
+
+
+def _is_below(place: str, sources: set[str]) -> bool:
+    return place in sources or any(str(parent) in sources for parent in Path(place).parents)
+
+
+def _in_file(file: Path, index: Index) -> Iterator[Finding]:
+    path = _masked(file, index)
+    for part in file.parts:
+        yield from (Finding(path, "its name", hit) for hit in sorted(index.hits(part)))
+    for place, text in texts_of(file):
+        yield from (Finding(path, place, hit) for hit in sorted(index.hits(text)))
+
+
+def _masked(file: Path, index: Index) -> str:
+    """A path in which what holds a value is `***`."""
+    return str(Path(*("***" if index.hits(part) else part for part in file.parts)))
