@@ -1,5 +1,7 @@
 """What is said of the training curves."""
 
+import re
+
 import pandas as pd
 
 from remodal.report.curve_charts import curve_charts
@@ -23,3 +25,13 @@ def test_a_curve_that_nobody_recorded_has_no_chart(make_settings):
     unwatched = Run("maml", "MAML", 0, 0, CURVES.assign(validation_dice=None), {})
     assert [one.title for one in curve_charts(make_settings(), [unwatched])] == ["Training loss"]
     assert curve_charts(make_settings(), []) == []
+
+
+def test_a_long_label_stands_in_several_lines_above_its_panel(make_settings):
+    long = Run("maml", "1 out, prereg. (t2, t1_registered)", 0, 0, CURVES, {})
+    watched, loss = curve_charts(make_settings(), [long, RUNS[1]])
+    for chart in (watched, loss):
+        texts = re.findall(r"<text[^>]*>(.*?)</text>", chart.svg)
+        assert [text for text in texts if "1 out" in text] == ["1 out, prereg."]
+        assert "(t2, t1_registered)" in texts
+        assert "nnUNet" in texts

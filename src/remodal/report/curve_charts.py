@@ -1,11 +1,15 @@
 """Charts of the trained models' curves."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from remodal.report.breakdowns import Chart
 from remodal.report.charts import Curve, training_curves
 from remodal.report.runs import Run
 from remodal.settings import Settings
+
+#: Characters of a heading that fit above a panel where four stand side by side.
+_WIDEST = 26
 
 
 def curve_charts(settings: Settings, runs: Sequence[Run]) -> list[Chart]:
@@ -50,5 +54,13 @@ def _chart(
         if column in run.curves and run.curves[column].notna().any():
             known = run.curves[run.curves[column].notna()]
             curve = Curve(known["epoch"].tolist(), (factor * known[column]).tolist())
-            panels.setdefault(run.label, []).append(curve)
+            panels.setdefault(_heading(run.label), []).append(curve)
     return training_curves(panels, axis, comparable) if panels else ""
+
+
+def _heading(label: str) -> str:
+    """A label in as many lines as it needs; its modalities, in parentheses, begin a new one."""
+    if len(label) <= _WIDEST:
+        return label
+    name, bracket, modalities = label.partition(" (")
+    return "\n".join([*wrap(name, _WIDEST), *wrap(bracket.strip() + modalities, _WIDEST)])
