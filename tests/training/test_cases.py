@@ -5,6 +5,7 @@ import torch
 from remodal.errors import UserError
 from remodal.results.records import Record, read_record, write_record
 from remodal.training.cases import (
+    WantedLabels,
     choose_place,
     free_memory,
     load_cases,
@@ -20,9 +21,9 @@ CPU = torch.device("cpu")
 PHASES = ["arterial", "venous"]
 
 
-def load(study, names=("a",), modalities=PHASES, labels=("venous",), place="disk", **more):
-    usable = usable_cases(study.preprocessed, names)
-    return load_cases(study.preprocessed, usable, modalities, labels, place, CPU, **more)
+def load(study, names=("a",), modalities=PHASES, labels=("venous",), place="disk", one=False):
+    usable, wanted = usable_cases(study.preprocessed, names), WantedLabels([*labels], one)
+    return load_cases(study.preprocessed, usable, modalities, wanted, place, CPU)
 
 
 def test_a_quarantined_case_is_left_out(study):
@@ -95,8 +96,9 @@ def test_no_foreground_at_all_is_a_users_error(study):
 
 def test_on_a_cpu_the_files_are_mapped_unless_asked_otherwise(study):
     usable = usable_cases(study.preprocessed, ["a"])
-    assert choose_place(study.preprocessed, usable, ["venous"], "auto", CPU) == "disk"
-    assert choose_place(study.preprocessed, usable, ["venous"], "host", CPU) == "host"
+    wanted = WantedLabels(["venous"])
+    assert choose_place(study.preprocessed, usable, wanted, "auto", CPU) == "disk"
+    assert choose_place(study.preprocessed, usable, wanted, "host", CPU) == "host"
 
 
 def test_free_memory_is_some():
@@ -151,6 +153,6 @@ def test_only_for_a_method_that_makes_do_with_one_label_is_that_of_a_partly_labe
 ):
     (case,) = load(study, labels=PHASES)
     assert (case.labels, case.foreground) == ({}, {})
-    (case,) = load(study, labels=PHASES, one_will_do=True)
+    (case,) = load(study, labels=PHASES, one=True)
     assert list(case.labels) == ["venous"]
     assert list(case.foreground) == [("venous", 1)]

@@ -2,7 +2,7 @@ import pytest
 
 from remodal.errors import UserError
 from remodal.settings import RecipeSettings
-from remodal.training.cases import Stored
+from remodal.training.cases import Stored, WantedLabels
 from remodal.training.choice import choose_cases
 
 PHASES = ["arterial", "venous"]
@@ -14,14 +14,13 @@ def stored(modalities=PHASES, labels=("venous",)):
     return Stored(list(modalities), list(labels), foreground)
 
 
-def choose(
-    train=None, validation=None, modalities=PHASES, labels=("venous",), one_will_do=False, **recipe
-):
+def choose(train=None, validation=None, modalities=PHASES, labels=("venous",), one=False, **recipe):
     """Choose among three labelled cases and an unlabelled one, or others."""
     train = train or {name: stored() for name in "cab"} | {"u": stored(labels=())}
     recipe = RecipeSettings.model_validate(recipe)
     known = [*train, *(validation or {}), "quarantined"]
-    return choose_cases(train, validation or {}, modalities, labels, recipe, known, one_will_do)
+    wanted = WantedLabels([*labels], one)
+    return choose_cases(train, validation or {}, modalities, wanted, recipe, known)
 
 
 def test_by_default_all_labelled_cases_train_and_the_others_are_said_to_be_unused():
@@ -100,7 +99,7 @@ def test_a_case_with_one_of_two_labels_is_unlabelled():
 def test_a_method_that_makes_do_with_one_label_is_given_such_a_case_and_says_so():
     train = {"a": stored(labels=PHASES), "b": stored(labels=["venous"]), "u": stored(labels=())}
     validation = {"d": stored(labels=["arterial"]), "e": stored(labels=())}
-    choice = choose(train, validation, labels=PHASES, one_will_do=True)
+    choice = choose(train, validation, labels=PHASES, one=True)
     assert list(choice.labelled) == ["a", "b"]
     assert choice.labelled["b"].labels == ["venous"]
     assert list(choice.validation) == ["d"]

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -36,6 +36,24 @@ class Stored(NamedTuple):
     def without_labels(self) -> "Stored":
         """The same images without their labels and without anything derived from them."""
         return self._replace(labels=[], foreground={})
+
+
+class WantedLabels(NamedTuple):
+    """The labels that a method is trained with.
+
+    Attributes:
+        images: those whose labels are wanted.
+        one_will_do: whether a case that has only some of these labels is of use; if not, it counts
+            as unlabelled.
+    """
+
+    images: list[str]
+    one_will_do: bool = False
+
+    def of(self, stored: Stored) -> list[str]:
+        """The labels of a case that are read; none if it counts as unlabelled."""
+        found = [name for name in self.images if name in stored.labels]
+        return found if self.one_will_do or found == self.images else []
 
 
 @dataclass(frozen=True)
@@ -112,10 +130,9 @@ def load_cases(
     folder: Path,
     usable: Mapping[str, Stored],
     modalities: Sequence[str],
-    labels: Sequence[str],
+    labels: WantedLabels,
     place: Place,
     device: torch.device,
-    one_will_do: bool = False,
 ) -> list[TrainingCase]:
     """Open cases: in the device's memory, in the host's, or mapped from their files.
 
@@ -123,17 +140,16 @@ def load_cases(
         folder: holds `<case>.npy` and, for each label of the case, `<case>.label-<image>.npy`.
         usable: the cases, as `usable_cases` returns them; each has all wanted modalities.
         modalities: the wanted ones, in the order of the method.
-        labels: the images whose labels are wanted; see `wanted_labels` for those that are read.
+        labels: those that are wanted.
         place: where the arrays are held.
         device: the training device.
-        one_will_do: whether a case that has only some of these labels is of use.
 
     Raises:
         UserError: an array is damaged or does not fit its image.
     """
     cases = []
     for name, stored in usable.items():
-        wanted = wanted_labels(stored, labels, one_will_do)
+        wanted = labels.of(stored)
         channels = [stored.modalities.index(modality) for modality in modalities]
         image = _mapped(folder / f"{name}.npy")
         masks = {label: _mapped(label_file(folder, name, label)) for label in wanted}
@@ -160,27 +176,12 @@ def label_file(folder: Path, case: str, image: str) -> Path:
     return Path(folder) / f"{case}.{label_name(image)}.npy"
 
 
-def wanted_labels(stored: Stored, wanted: Iterable[str], one_will_do: bool) -> list[str]:
-    """The labels of a case that are read; none if it counts as unlabelled.
-
-    Args:
-        stored: what the case has.
-        wanted: the images whose labels are wanted.
-        one_will_do: whether a case that has only some of these labels is of use; if not, it counts
-            as unlabelled.
-    """
-    wanted = list(wanted)
-    found = [name for name in wanted if name in stored.labels]
-    return found if one_will_do or found == wanted else []
-
-
 def choose_place(
     folder: Path,
     usable: Mapping[str, Stored],
-    labels: Sequence[str],
+    labels: WantedLabels,
     wanted: Literal["auto", "device", "host", "disk"],
     device: torch.device,
-    one_will_do: bool = False,
 ) -> Place:
     """Where the cases are held: on the GPU if they fit, otherwise in memory or on disk.
 
@@ -195,7 +196,7 @@ def choose_place(
     files += [
         label_file(folder, name, label)
         for name, stored in usable.items()
-        for label in wanted_labels(stored, labels, one_will_do)
+        for label in labels.of(stored)
     ]
     needed = sum(file.stat().st_size for file in files if file.is_file())
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else free_memory()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from remodal.settings import RecipeSettings
 from remodal.splits.completeness import lacking
 from remodal.splits.recipes import chosen_labels, require_unlabelled
-from remodal.training.cases import Stored, wanted_labels
+from remodal.training.cases import Stored, WantedLabels
 
 Cases = dict[str, Stored]
 
@@ -41,10 +41,9 @@ def choose_cases(
     train: Mapping[str, Stored],
     validation: Mapping[str, Stored],
     modalities: Sequence[str],
-    labels: Sequence[str],
+    labels: WantedLabels,
     recipe: RecipeSettings,
     known: Collection[str],
-    one_will_do: bool = False,
 ) -> Choice:
     """Choose a method's cases.
 
@@ -55,7 +54,6 @@ def choose_cases(
         labels: the images whose labels the method is trained with.
         recipe: only its `labelled` and `pools` matter here.
         known: all cases of the study, including quarantined ones.
-        one_will_do: whether a case that has only some of these labels is of use.
 
     Raises:
         UserError: more labelled cases are wanted than there are, a wanted one does not exist or has
@@ -66,9 +64,7 @@ def choose_cases(
         for name, stored in {**train, **validation}.items()
     }
     complete = {name: stored for name, stored in train.items() if not lacks[name]}
-    with_labels = [
-        name for name, stored in complete.items() if wanted_labels(stored, labels, one_will_do)
-    ]
+    with_labels = [name for name, stored in complete.items() if labels.of(stored)]
     chosen = chosen_labels(recipe.labelled, with_labels, complete, known)
     others = {n: stored.without_labels() for n, stored in complete.items() if n not in chosen}
     pooled = recipe.takes_unlabelled
@@ -84,11 +80,11 @@ def choose_cases(
     why |= {
         name: "unlabelled validation case"
         for name, stored in watched.items()
-        if not wanted_labels(stored, labels, one_will_do)
+        if not labels.of(stored)
     }
     labelled = {name: stored for name, stored in complete.items() if name in chosen}
     measured = {name: stored for name, stored in watched.items() if name not in why}
-    without = {n: lacking(s.labels, labels) for n, s in (labelled | measured).items()}
+    without = {n: lacking(s.labels, labels.images) for n, s in (labelled | measured).items()}
     return Choice(
         labelled=labelled,
         unlabelled=others if pooled else {},

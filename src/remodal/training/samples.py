@@ -14,6 +14,7 @@ from remodal.settings import RecipeSettings, Settings
 from remodal.splits import fold_of, read_splits
 from remodal.training.cases import (
     TrainingCase,
+    WantedLabels,
     choose_place,
     load_cases,
     require_foreground,
@@ -70,7 +71,7 @@ def open_samples(
     """
     recipe, split = settings.recipe_of(name), read_splits(splits)
     sets = fold_of(split, fold, splits)
-    labels, one_will_do = _labels(settings, name, method), method.one_label_will_do
+    labels = _labels(settings, name, method)
     choice = choose_cases(
         usable_cases(preprocessed, sets["train"]),
         usable_cases(preprocessed, sets["validation"]),
@@ -78,22 +79,12 @@ def open_samples(
         labels,
         recipe,
         known={*split["modalities"], *chain.from_iterable(sets.values())},
-        one_will_do=one_will_do,
     )
-    if recipe.checkpoint == "best_validation" and not choice.validation:
-        raise UserError(
-            "there is no validation case to choose a checkpoint by",
-            where=str(splits),
-            remedy="set recipe.checkpoint to last, or splits.validation_fraction above 0",
-        )
-    place = choose_place(
-        preprocessed, choice.used, labels, settings.compute.cache, device, one_will_do
-    )
+    _require_choosable(recipe, choice, splits)
+    place = choose_place(preprocessed, choice.used, labels, settings.compute.cache, device)
 
     def opened(cases: Cases) -> list[TrainingCase]:
-        return load_cases(
-            preprocessed, cases, method.modalities, labels, place, device, one_will_do
-        )
+        return load_cases(preprocessed, cases, method.modalities, labels, place, device)
 
     # Pools of one kind share their cases, which may fill the device's memory.
     of_kind = {
@@ -103,13 +94,23 @@ def open_samples(
     require_foreground(of_kind["labelled"], method.modalities, preprocessed)
     pools = [Pool(of_kind[source.cases], source.samples) for source in recipe.sources]
     watched = [Pool(opened(choice.validation), recipe.batch)] if choice.validation else []
-    sampler = partial(_sampler, method, labels, recipe, seed, device)
+    sampler = partial(_sampler, method, labels.images, recipe, seed, device)
     return Samples(
         sampler(pools, TRAINING),
         sampler(watched, VALIDATION) if watched else None,
         list(choice.used),
         {"cache": place, **_use_of_cases(choice, [*sets["train"], *sets["validation"]])},
     )
+
+
+def _require_choosable(recipe: RecipeSettings, choice: Choice, splits: Path) -> None:
+    """Require a case that a checkpoint can be chosen by, if one is to be chosen."""
+    if recipe.checkpoint == "best_validation" and not choice.validation:
+        raise UserError(
+            "there is no validation case to choose a checkpoint by",
+            where=str(splits),
+            remedy="set recipe.checkpoint to last, or splits.validation_fraction above 0",
+        )
 
 
 def _sampler(
@@ -151,8 +152,8 @@ def _use_of_cases(choice: Choice, cases: list[str]) -> dict[str, Any]:
     }
 
 
-def _labels(settings: Settings, name: str, method: Method) -> list[str]:
-    """The images whose labels the method learns from.
+def _labels(settings: Settings, name: str, method: Method) -> WantedLabels:
+    """The labels that the method learns from.
 
     Raises:
         UserError: there are several, and the method knows only one ground truth.
@@ -165,4 +166,4 @@ def _labels(settings: Settings, name: str, method: Method) -> list[str]:
             where=f"methods.{name}",
             expected="one modality, or a method that is told which image to segment",
         )
-    return labels
+    return WantedLabels(labels, method.one_label_will_do)
