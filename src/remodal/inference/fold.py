@@ -1,11 +1,11 @@
 """One model's predictions of its fold's test cases, in one scenario."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -80,38 +80,64 @@ def infer_fold(
     cases = fold_of(split, fold, splits)["test"]
     _require_unseen(segmenter, cases, model)
     records = {case: _record(preprocessed, case) for case in cases}
-    missing = left_out_of(settings, split, scenario, fold)
-    usable = [case for case in cases if records[case].ok and not missing.get(case)]
-    pairings = _pairings(chosen, usable, split)
+    tested = _Tested(records, left_out_of(settings, split, scenario, fold))
+    pairings = _pairings(chosen, tested.usable, split)
     failed: dict[str, str] = {}
     # A fault in every case is not put down to one case, so that of an only case is raised.
-    noting = partial(noting_faults, failed=failed, wanted=quarantine and len(usable) > 1)
-    details = {case: record.details for case, record in records.items() if record.ok}
+    noting = partial(noting_faults, failed=failed, wanted=quarantine and len(tested.usable) > 1)
     images: Images = (
-        NativeImages(segmenter, data, output, settings.data.copies)
+        NativeImages(segmenter, data, output, settings.data)
         if chosen.space == "native"
-        else RegisteredImages(preprocessed, details, segmenter.modalities, chosen.foreign)
+        else RegisteredImages(preprocessed, tested.details, segmenter.modalities, chosen.foreign)
     )
     attention = _segment(segmenter, pairings, images, output, noting)
-    if usable and len(failed) == len(usable):
-        raise FaultOfOurs("every test case met a fault of ours; the tracebacks are above")
-    for case in failed:
-        _remove(output, case)
-    write_json(
-        output / "predictions.json",
-        {
-            "method": segmenter.description["method"],
-            "weights": segmenter.description["weights_sha256"],
-            "scenario": scenario,
-            "modalities": segmenter.modalities,
-            "target": target,
-            **_digests(output, [pairing for pairing in pairings if pairing.case not in failed]),
-            "failed": failed,
-            "attention": attention,
-            "not_applicable": {c: missing[c] for c in cases if records[c].ok and missing.get(c)},
-            "quarantined": {c: records[c].reason for c in cases if not records[c].ok},
-        },
-    )
+    _set_aside(failed, tested.usable, output)
+    written = [pairing for pairing in pairings if pairing.case not in failed]
+    predicted = {
+        "method": segmenter.description["method"],
+        "weights": segmenter.description["weights_sha256"],
+        "scenario": scenario,
+        "modalities": segmenter.modalities,
+        "target": target,
+        **_digests(output, written),
+        "failed": failed,
+        "attention": attention,
+        "not_applicable": tested.not_applicable,
+        "quarantined": tested.quarantined,
+    }
+    write_json(output / "predictions.json", predicted)
+
+
+class _Tested(NamedTuple):
+    """A fold's test cases.
+
+    Attributes:
+        records: of all of them, in order.
+        lacking: what those lack that the scenario cannot be tried on.
+    """
+
+    records: dict[str, Record]
+    lacking: dict[str, list[str]]
+
+    @property
+    def details(self) -> dict[str, dict[str, Any]]:
+        """Properties of the prepared cases."""
+        return {case: record.details for case, record in self.records.items() if record.ok}
+
+    @property
+    def usable(self) -> list[str]:
+        """The cases that are segmented."""
+        return [case for case in self.details if not self.lacking.get(case)]
+
+    @property
+    def not_applicable(self) -> dict[str, list[str]]:
+        """The prepared cases that are not, with what each lacks."""
+        return {case: self.lacking[case] for case in self.details if self.lacking.get(case)}
+
+    @property
+    def quarantined(self) -> dict[str, str]:
+        """The others, each with its reason."""
+        return {case: record.reason for case, record in self.records.items() if not record.ok}
 
 
 def _pairings(
@@ -175,10 +201,17 @@ def _segment(
     return sorted(attention)
 
 
-def _remove(output: Path, case: str) -> None:
-    """Remove what was written for a case before it failed."""
-    for path in [prediction_file(output, case), *output.glob(f"*/{case}.nii.gz")]:
-        path.unlink(missing_ok=True)
+def _set_aside(failed: Collection[str], usable: Collection[str], output: Path) -> None:
+    """Remove what was written for cases before they failed.
+
+    Raises:
+        FaultOfOurs: all of them did.
+    """
+    if usable and len(failed) == len(usable):
+        raise FaultOfOurs("every test case met a fault of ours; the tracebacks are above")
+    for case in failed:
+        for path in [prediction_file(output, case), *output.glob(f"*/{case}.nii.gz")]:
+            path.unlink(missing_ok=True)
 
 
 def _scenario(settings: Settings, scenario: str) -> ScenarioSettings:

@@ -14,6 +14,7 @@ from remodal.intake.nifti import read_volume, write_volume
 from remodal.preprocessing import Prepared
 from remodal.registration.stored import carry_label
 from remodal.results.paths import converted_folder, registered_folder
+from remodal.settings import DataSettings
 
 #: Folder of the segmentations on the grids of the images as they were converted.
 NATIVE = "native"
@@ -87,7 +88,7 @@ class NativeImages:
         segmenter: the model.
         data: folder of the data set's results.
         output: folder of the predictions.
-        copies: `data.copies` of the study.
+        study: settings of the study's data, for its copies.
 
     Raises:
         UserError: no folder of the data set.
@@ -96,7 +97,7 @@ class NativeImages:
     registered = False
 
     def __init__(
-        self, segmenter: Segmenter, data: Path | None, output: Path, copies: Mapping[str, str]
+        self, segmenter: Segmenter, data: Path | None, output: Path, study: DataSettings
     ) -> None:
         if data is None:
             raise UserError(
@@ -106,7 +107,7 @@ class NativeImages:
             )
         self._segmenter, self._data, self._output = segmenter, data, output
         [self._modality] = segmenter.modalities
-        self._original = copies.get(self._modality, self._modality)
+        self._original = study.original(self._modality)
 
     def prepared(self, pairing: Pairing) -> Prepared:
         """The image of a case.
