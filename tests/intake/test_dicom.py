@@ -370,3 +370,13 @@ def test_the_hash_depends_on_the_content_and_not_on_the_names(image, write_serie
     changed.write_bytes(changed.read_bytes()[:-1] + b"\x7f")
     assert read_series(tmp_path).sha256 != before
     assert Path(changed).exists()
+
+
+@pytest.mark.parametrize("keyword", ["BurnedInAnnotation", "RecognizableVisualFeatures"])
+def test_pixels_that_may_show_the_patient_are_a_warning(keyword, image, write_series, tmp_path):
+    def change(dataset, index):
+        setattr(dataset, keyword, "YES" if index > 3 else "NO")
+
+    write_series(tmp_path, image, change)
+    (warning,) = read_series(tmp_path).warnings
+    assert warning.startswith("WARNING: 2 of 6 slices say that their pixels identify the patient")

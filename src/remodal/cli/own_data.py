@@ -25,11 +25,19 @@ def scan(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that read; by default one per core.")
     ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of a secret: the same patient gets the same pseudonym wherever the same key "
+            "is used. By default patients are numbered."
+        ),
+    ] = None,
 ) -> None:
     """Write the sample sheet of an export, to look over; the same command goes on if stopped."""
     from remodal.scan.modalities import parse_modalities
     from remodal.scan.scan import scan as scan_export
 
     wanted = parse_modalities(modalities)
-    for line in scan_export(folder, output, wanted, workers or len(os.sched_getaffinity(0))):
+    count = workers or len(os.sched_getaffinity(0))
+    for line in scan_export(folder, output, wanted, count, key):
         typer.echo(line)

@@ -66,7 +66,14 @@ def read_series(source: Path, *, label: bool = False) -> Series:
     digests += [sha256(file) for file in sorted(set(files) - {one.file for one in slices})]
     slices, stored, copies = _without_copies(slices, heights, stored)
     layout = layout_of(slices)
-    warnings += [*left_out, *overlaid, *copies, *layout.notes, *check_content(stored, slices)]
+    warnings += [
+        *left_out,
+        *_burned_in(slices),
+        *overlaid,
+        *copies,
+        *layout.notes,
+        *check_content(stored, slices),
+    ]
     warnings += [] if label else fill_padding(stored, slices)
     values, scaled = rescaled(stored, slices)
     warnings += [*scaled, *([] if label else check_units(values, slices))]
@@ -81,6 +88,16 @@ def _laid_out(values: np.ndarray, layout: Layout, label: bool) -> Volume:
     from remodal.intake.slice_resampling import onto_regular
 
     return onto_regular(values, layout.places, label=label)
+
+
+def _burned_in(slices: list[Slice]) -> list[str]:
+    """A warning if pixels may show who the patient is; what they show is not looked at."""
+    if count := sum(one.burned_in for one in slices):
+        return [
+            f"WARNING: {count} of {len(slices)} slices say that their pixels identify the patient "
+            "(burned-in annotations, or a recognisable face): look at them before sharing anything"
+        ]
+    return []
 
 
 def _without_copies(

@@ -46,6 +46,8 @@ ELEMENTS = {
     "Rows": (0x00280010, "short"),
     "Columns": (0x00280011, "short"),
     "PixelSpacing": (0x00280030, "number"),
+    "BurnedInAnnotation": (0x00280301, "text"),
+    "RecognizableVisualFeatures": (0x00280302, "text"),
     "BitsAllocated": (0x00280100, "short"),
     "BitsStored": (0x00280101, "short"),
     "HighBit": (0x00280102, "short"),

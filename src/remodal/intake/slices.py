@@ -23,6 +23,8 @@ _NOT_IMAGES = {"SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "REG", "
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 WITH_PIXELS = {_STORAGE + end for end in ("2", "2.1", "2.2", "4", "4.1", "4.4", "7", "128", "130")}
 _DICOM_NAMES = (".dcm", ".ima")
+# What says that the pixels themselves identify the patient.
+_IN_PIXELS = ("BurnedInAnnotation", "RecognizableVisualFeatures")
 # What tells two series apart where their UIDs are blank.
 _TRAITS = (
     "StudyInstanceUID",
@@ -64,6 +66,8 @@ class Slice:
         photometric: what they mean.
         storage: SOPClassUID.
         image_type: words on the image's origin.
+        burned_in: whether it says that its pixels show who the patient is: annotations that are
+            burned in, or a recognisable face.
         pixels_at: first byte of the slice in its file, if it can be read straight from there: a
             compressed one cannot.
         pixel_bytes: length of the file's pixel data, if it can be read so.
@@ -90,6 +94,7 @@ class Slice:
     photometric: str
     storage: str
     image_type: tuple[str, ...]
+    burned_in: bool
     pixels_at: int | None
     pixel_bytes: int | None
     tags: dict[str, Any]
@@ -190,6 +195,7 @@ def _frames_of(file: Path, file_number: int, header: Header) -> Iterator[Slice]:
         "photometric": "".join(words(elements, "PhotometricInterpretation")),
         "storage": "".join(words(elements, "SOPClassUID")),
         "image_type": words(elements, "ImageType"),
+        "burned_in": any("YES" in words(elements, keyword) for keyword in _IN_PIXELS),
         "pixel_bytes": header.pixel_bytes,
         "tags": harmless_tags(elements),
     }

@@ -16,7 +16,7 @@ from remodal.scan.kinds import Judged, judge
 from remodal.scan.modalities import Wanted
 from remodal.scan.parallel import in_parallel
 from remodal.scan.pictures import picture
-from remodal.scan.pseudonyms import pseudonyms
+from remodal.scan.pseudonyms import pseudonyms, read_key
 from remodal.scan.sheet import cell, write_choices, write_sheet
 from remodal.scan.walking import walk
 
@@ -32,7 +32,13 @@ _KINDS = {
 }
 
 
-def scan(folder: Path, output: Path, wanted: Sequence[Wanted], workers: int) -> Iterator[str]:
+def scan(
+    folder: Path,
+    output: Path,
+    wanted: Sequence[Wanted],
+    workers: int,
+    key: Path | None = None,
+) -> Iterator[str]:
     """Scan an export and write its sample sheet.
 
     Args:
@@ -40,14 +46,16 @@ def scan(folder: Path, output: Path, wanted: Sequence[Wanted], workers: int) -> 
         output: the sheet; what else is written lies in `<its name>.scan` beside it.
         wanted: the images that are looked for.
         workers: processes that read.
+        key: file of a secret that pseudonyms are made with; None: they are numbers.
 
     Yields:
         What was found, in a few lines.
 
     Raises:
-        UserError: there is no such folder.
+        UserError: there is no such folder, or no usable key.
         EnvironmentProblem: something cannot be written.
     """
+    secret = read_key(key) if key else None
     beside = output.with_suffix(".scan")
     listed = walk(folder, beside)
     # Paths and PatientIDs must not get into a repository by mistake.
@@ -57,28 +65,32 @@ def scan(folder: Path, output: Path, wanted: Sequence[Wanted], workers: int) -> 
     yield said[0]
     found = examinations(files)
     _write_left_out(beside / "files.tsv", files, listed.refused, found)
-    cases = _scanned_cases(found, beside / "pseudonyms.json", wanted, workers)
+    names = pseudonyms(found, beside / "pseudonyms.json", secret)
+    cases = _scanned_cases(found, names, wanted, workers)
     written = write_sheet(output, beside, cases)
     write_choices(beside, cases)
     said += _summary(cases, wanted)
     yield from said[1:]
     page = beside / "contact-sheet.html"
-    names = [one.name for one in wanted]
-    write_contact_sheet(page, cases, names, _pictures(cases, workers), said)
+    modalities = [one.name for one in wanted]
+    write_contact_sheet(page, cases, modalities, _pictures(cases, workers), said)
     if written != output:
         yield f"{output} was edited, and stays as it is"
     yield f"{written}: look it over beside {page}"
 
 
 def _scanned_cases(
-    found: Sequence[Examination], kept: Path, wanted: Sequence[Wanted], workers: int
+    found: Sequence[Examination],
+    names: Sequence[tuple[str, str]],
+    wanted: Sequence[Wanted],
+    workers: int,
 ) -> list[ScannedCase]:
-    """Choose the images of each examination; `kept` remembers the pseudonyms."""
+    """Choose the images of each examination, which has the names of a case and a patient."""
     judged = [[judge(volume) for volume in one.volumes] for one in found]
     phases_in = _phases_in(judged)
     measured = _measured(judged, wanted, phases_in, workers)
     cases = []
-    for index, (case, patient) in enumerate(pseudonyms(found, kept)):
+    for index, (case, patient) in enumerate(names):
         choices = choose(found[index], judged[index], wanted, phases_in, measured[index])
         cases.append(ScannedCase(case, patient, tuple(choices), notes_of(found[index], choices)))
     return cases

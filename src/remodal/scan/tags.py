@@ -29,7 +29,6 @@ _MORE = {
     "ContrastBolusStartTime": (0x00181042, "text"),
     "TriggerTime": (0x00181060, "number"),
     "TemporalPositionIdentifier": (0x00200100, "number"),
-    "BurnedInAnnotation": (0x00280301, "text"),
 }
 
 #: Elements of any object; no sequences, which only pydicom reads. Numbers stay the text that they
