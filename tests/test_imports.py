@@ -50,6 +50,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("cluster", "geometry", "intake", "metrics", "registration", "results", "settings"),
         "splits",
     },
+    "viewer": {
+        *("geometry", "intake", "metrics", "preprocessing", "process", "report", "results"),
+        *("settings", "splits"),
+    },
     "status": {"cluster", "intake", "process", "results", "settings"},
     "run": {
         *("cluster", "intake", "methods", "metrics", "process", "registration", "results"),

@@ -16,7 +16,9 @@ import pydicom.uid
 import pytest
 import SimpleITK as sitk
 
+from remodal.errors import EnvironmentProblem
 from remodal.results.files import read_json
+from remodal.viewer.bundle import bundle
 from tests.workflow.test_bad_input import (
     body,
     constant_image,
@@ -134,6 +136,15 @@ def walk(tmp_path_factory):
     return SimpleNamespace(folder=workspace.folder, workspace=workspace, said=said)
 
 
+def code_of_view():
+    """What `remodal view` ends with here: it needs NiiVue, which npm may be unable to fetch."""
+    try:
+        bundle()
+    except EnvironmentProblem as error:
+        return error.exit_code
+    return 0
+
+
 def test_every_command_of_the_page_does_what_it_says(walk):
     codes = {name: done.returncode for name, done in walk.said.items()}
     assert codes == {
@@ -142,6 +153,7 @@ def test_every_command_of_the_page_does_what_it_says(walk):
         "remodal check": 3,  # not every file can be used
         "remodal index": 0,
         "snakemake --cores": 1,  # a fault of ours is to be reported
+        "remodal view": code_of_view(),
         "predict both.nii.gz": 0,
         "predict venous-only.nii.gz": 0,
     }, walk.said["snakemake --cores"].stderr[-3000:]

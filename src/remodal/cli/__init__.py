@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from remodal.cli import exchange, identity, own_data, prediction, sharing, stages, study
+from remodal.cli import exchange, identity, own_data, prediction, sharing, stages, study, viewing
 from remodal.errors import ExitCode, RemodalError, ran_out_of_memory
 from remodal.process import memory
 from remodal.process.stage_log import peak_megabytes, stage_log
@@ -25,6 +25,7 @@ for panel, part in (
     ("Your own data", own_data),
     ("Studies and patients", study),
     ("Studies and patients", prediction),
+    ("Studies and patients", viewing),
     ("Stages, as the workflow calls them", stages),
     ("Sharing", sharing),
     ("Sharing", identity),

@@ -135,6 +135,11 @@ def metrics_file(study: Path, training: Training, scenario: str) -> Path:
     return study / "metrics" / training.folder / f"{scenario}.csv"
 
 
+def view_file(study: Path, case: str) -> Path:
+    """A page to look at one case, made on demand."""
+    return study / "views" / f"{case}.html"
+
+
 def log_file(folder: Path, stage: str, *names: str) -> Path:
     """Log of a stage's job; `names` tell the stage's jobs apart."""
     return folder / "logs" / f"{_job(stage, names)}.log"
