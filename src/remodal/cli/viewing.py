@@ -32,6 +32,7 @@ def view(
     ] = None,
 ) -> None:
     """Write a case's images, truth and predictions as one page that opens without a network."""
+    from remodal.counting import counted
     from remodal.results.paths import STUDIES, view_file
     from remodal.viewer.bundle import bundle
     from remodal.viewer.page import write_page
@@ -41,8 +42,7 @@ def view(
     shown = what_to_show(folder, case)
     file = output or view_file(folder, case)
     page = write_page(shown, file, bundle(niivue), crop=crop, spacing=spacing)
-    typer.echo(
-        f"{file}: images {page.images}, segmentations {page.segmentations}, {page.size / 1e6:.1f} MB"
-    )
+    said = [counted(page.images, "image"), counted(page.segmentations, "segmentation")]
+    typer.echo(f"{file}: {', '.join(said)}, {page.size / 1e6:.1f} MB")
     if page.note:
         typer.echo(page.note)
