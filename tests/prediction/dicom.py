@@ -7,6 +7,7 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from scipy import ndimage
+from scipy.spatial import cKDTree
 from tests.orientations import BY_CODE, rotation, tilted
 
 from remodal.geometry.volume import Geometry, Volume
@@ -61,7 +62,7 @@ def read_image(folder: Path) -> sitk.Image:
 
 
 def points_of_seg(path: Path) -> dict[int, np.ndarray]:
-    """Where the voxels of each segment lie, (n, 3) in LPS mm, sorted, by pydicom alone."""
+    """Where the voxels of each segment lie, (n, 3) in LPS mm, by pydicom alone."""
     dataset = pydicom.dcmread(path)
     shared = dataset.SharedFunctionalGroupsSequence[0]
     orientation = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float)
@@ -74,24 +75,27 @@ def points_of_seg(path: Path) -> dict[int, np.ndarray]:
         rows, columns = np.nonzero(mask)
         places = origin + np.outer(columns * between_columns, along)
         places += np.outer(rows * between_rows, down)
-        number = frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        of_frame = frame if "SegmentIdentificationSequence" in frame else shared
+        number = of_frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
         found.setdefault(int(number), []).append(places)
-    return {number: in_order(np.concatenate(parts)) for number, parts in found.items()}
+    return {number: np.concatenate(parts) for number, parts in found.items()}
 
 
 def points_of_image(image: sitk.Image) -> dict[int, np.ndarray]:
-    """Where the voxels of each class lie, (n, 3) in LPS mm, sorted, by SimpleITK."""
+    """Where the voxels of each class lie, (n, 3) in LPS mm, by SimpleITK."""
     array = sitk.GetArrayFromImage(image)
     direction = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     return {
-        value: in_order(np.argwhere(array == value)[:, ::-1] @ direction.T + image.GetOrigin())
+        value: np.argwhere(array == value)[:, ::-1] @ direction.T + image.GetOrigin()
         for value in np.unique(array[array > 0]).tolist()
     }
 
 
-def in_order(points: np.ndarray) -> np.ndarray:
-    """Points sorted by their places, rounded so that noise does not change the order."""
-    return points[np.lexsort(np.round(points, 2).T)]
+def farthest(found: np.ndarray, expected: np.ndarray) -> float:
+    """How far in mm a point of two equally large sets lies from the nearest of the other set."""
+    assert len(found) == len(expected)
+    pairs = ((found, expected), (expected, found))
+    return max(float(cKDTree(one).query(other)[0].max()) for one, other in pairs)
 
 
 def faults(path: Path) -> list[str]:
