@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "intake": {"geometry", "process", "results", "settings"},
     "splits": {"intake", "results", "settings"},
     "scan": {"geometry", "intake", "process", "results", "settings"},
+    "own_study": {"geometry", "intake", "process", "results", "settings"},
     "masks": {"geometry", "intake", "results", "settings"},
     "registration": {"geometry", "intake", "masks", "process", "results", "settings"},
     "phantom": {"geometry", "intake", "results", "settings"},

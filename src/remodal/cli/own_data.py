@@ -1,4 +1,4 @@
-"""Your own data: from an export of a PACS to a sample sheet."""
+"""Your own data: from an export of a PACS to a sample sheet and a study."""
 
 import os
 from pathlib import Path
@@ -40,4 +40,19 @@ def scan(
     wanted = parse_modalities(modalities)
     count = workers or len(os.sched_getaffinity(0))
     for line in scan_export(folder, output, wanted, count, key):
+        typer.echo(line)
+
+
+@commands.command()
+def init(
+    name: Annotated[str, typer.Argument(help="Name of the study: letters, digits, `_`, `-`.")],
+    source: Annotated[
+        Path | None,
+        typer.Argument(help="A sample sheet, or a folder in BIDS; none: write a sheet to fill in."),
+    ] = None,
+) -> None:
+    """Write a study of your own data into config/ here; nothing that exists is overwritten."""
+    from remodal.own_study.init import init as write_study
+
+    for line in write_study(name, source):
         typer.echo(line)

@@ -97,6 +97,21 @@ def read_sheet(path: Path, modalities: Sequence[str], truth: str = "case") -> li
     ]
 
 
+def modalities_of_sheet(path: Path) -> list[str]:
+    """The modalities that a sheet names, in the order in which they appear.
+
+    Raises:
+        SheetError: a wrong heading, or no line with an image.
+        UserError: the sheet cannot be read.
+    """
+    rows, problems = _read_rows(Path(path))
+    if not problems and not rows:
+        problems = ["there is no line with an image; expected one line per image"]
+    if problems:
+        raise SheetError(path, problems)
+    return list(dict.fromkeys(filter(None, (row.cells["modality"] for row in rows))))
+
+
 def _read_rows(path: Path) -> tuple[list[_Row], list[str]]:
     text = _text(path)
     lines = [

@@ -63,6 +63,19 @@ def read_slicer(path: Path, wanted: Wanted = ()) -> tuple[Volume, list[str]]:
     return Volume(painted, geometry), warnings
 
 
+def segment_names(path: Path) -> dict[int, str]:
+    """Names of the segments, by the values that `read_slicer` gives them.
+
+    Raises:
+        BadCase: a damaged file.
+    """
+    layers, _, _ = read_layers(path)
+    segments = _segments(read_text_header(path).keys, len(layers))
+    own = [segment.value for segment in segments.values()]
+    numbers = segments if len(set(own)) < len(own) else own
+    return {value: one.name for value, one in zip(numbers, segments.values()) if one.name}
+
+
 def _segments(keys: dict[str, str], layers: int) -> dict[int, _Segment]:
     """The segments by their numbers from 1, in the order of the file."""
     indices = sorted(

@@ -1,0 +1,164 @@
+"""`remodal init`: a folder to work in, the study of one's own data, or a sheet to fill in."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from remodal.errors import UserError
+from remodal.intake.bids_names import name_of_file
+from remodal.intake.datasets import CaseSource, cases_of
+from remodal.intake.sheet import COLUMNS, modalities_of_sheet
+from remodal.own_study.facts import Facts, sheet_source
+from remodal.own_study.folder import prepare_folder
+from remodal.own_study.study_file import study_text
+from remodal.own_study.survey import survey
+from remodal.results.files import write_text
+from remodal.settings import Settings
+from remodal.settings.composition import validated
+from remodal.settings.names import PSEUDONYM
+from remodal.settings.places import CONFIG
+
+_FEWEST = 2
+
+_SHEET = """\
+# One line per image, cells separated by tabs. `case` is a pseudonym, `modality` a word of your own
+# (arterial, t1 ...), `path` a DICOM folder or a NIfTI, NRRD or MHA file, `label` the mask that was
+# drawn on it. The other cells may stay empty; docs/own-data.md of remodal describes them.
+{heading}
+"""
+
+
+def init(name: str, source: Path | None, folder: Path = Path()) -> Iterator[str]:
+    """Write a study of one's own data; what exists is never overwritten.
+
+    Args:
+        name: of the study and of its data set.
+        source: a sample sheet, or a folder in BIDS; None: a sheet to fill in is written.
+        folder: the one to work in; its config/ gets the study.
+
+    Yields:
+        What was written and found, and the next command.
+
+    Raises:
+        UserError: a name that is none, a source that is neither, a wrong sheet, or too few cases.
+        EnvironmentProblem: something cannot be written.
+    """
+    if not PSEUDONYM.fullmatch(name):
+        expected = "1 to 64 letters, digits, `_` or `-`"
+        raise UserError(f"`{name}` is no name of a study", where="init", expected=expected)
+    if source is None:
+        yield from _start_sheet(name, folder)
+        return
+    study = folder / CONFIG / "studies" / f"{name}.yaml"
+    if study.exists():
+        yield from prepare_folder(folder, name)
+        yield f"{study} is there and stays as it is; to write it anew, remove it first"
+        yield _next(name)
+        return
+    settings = _provisional(name, source)
+    cases = cases_of(settings)
+    _require_labels(cases, source)
+    seen, refused = survey(cases)
+    facts = Facts(name, _named(settings), settings.data.modalities, cases, seen)
+    text = study_text(facts)
+    yield from (f"cannot be used: {line}" for line in refused)
+    yield from prepare_folder(folder, name)
+    write_text(study, text)
+    classes = ", ".join(f"{key} {values}" for key, values in facts.classes().items())
+    yield f"{study}: {len(cases)} cases, {', '.join(facts.modalities)}; classes {classes}"
+    yield _next(name)
+
+
+def _next(name: str) -> str:
+    chosen = f"{{study: {name}, preset: smoke}}"
+    return (
+        "Look it over, then:\n"
+        f'  remodal settings --config "{chosen}" -o settings.yaml\n'
+        "  remodal check --settings settings.yaml"
+    )
+
+
+def _start_sheet(name: str, folder: Path) -> Iterator[str]:
+    sheet = folder / CONFIG / f"{name}.tsv"
+    yield from prepare_folder(folder, name)
+    if sheet.exists():
+        yield f"{sheet} is there and stays as it is"
+    else:
+        write_text(sheet, _SHEET.format(heading="\t".join(COLUMNS)))
+        yield str(sheet)
+    yield f"Fill it in (or let `remodal scan` do so), then:\n  remodal init {name} {sheet}"
+
+
+def _provisional(name: str, source: Path) -> Settings:
+    """Settings that name the data set, for asking it for its cases.
+
+    Raises:
+        UserError: the source is no sheet and no folder in BIDS.
+    """
+    if source.is_dir():
+        images = _images_in(source)
+        data: dict[str, Any] = {"source": "bids", "folder": str(source)}
+        data |= {"options": {"bids": {"images": images}}}
+        modalities = list(images)
+    else:
+        modalities = modalities_of_sheet(source)
+        data = sheet_source(source)
+    data |= {"name": name, "modalities": modalities, "truth": "image", "classes": {"any": [1]}}
+    content = {
+        **{"study": name, "preset": "smoke", "title": name, "data": data},
+        "registration": {"method": "none", "fixed": modalities[0]},
+        "methods": {"nnunet": {"type": "nnunet"}},
+        "scenarios": {modality: {"present": [modality]} for modality in modalities},
+    }
+    return validated(content, str(source))
+
+
+def _named(settings: Settings) -> dict[str, object]:
+    """The settings that name the data set in its study."""
+    data = settings.data
+    if data.source == "sheet":
+        return sheet_source(data.sheet or Path())
+    return {"source": data.source, "folder": str(data.folder), "options": data.options}
+
+
+def _images_in(folder: Path) -> dict[str, str]:
+    """What the names of the images of a BIDS folder hold, by the name of a modality.
+
+    Raises:
+        UserError: it is no folder in BIDS.
+    """
+    files = [path for path in folder.glob("sub-*/**/*") if name_of_file(path.name)]
+    names = [name for path in files if (name := name_of_file(path.name))]
+    kinds = sorted({_without_case(str(name)) for name in names})
+    if not kinds:
+        raise UserError(
+            "holds no sample sheet and no images in BIDS",
+            where=str(folder),
+            expected="a sheet (TSV), or a folder with `sub-*/anat/`",
+            remedy="`remodal scan` writes the sheet of a folder of DICOM files",
+        )
+    return {_modality(kind): kind for kind in kinds}
+
+
+def _without_case(name: str) -> str:
+    return re.sub(r"(?:sub|ses|run)-[A-Za-z0-9]+_", "", name)
+
+
+def _modality(kind: str) -> str:
+    """`T1w` is t1, `acq-spir_T2w` is t2_spir."""
+    *entities, suffix = kind.split("_")
+    words = [suffix.removesuffix("w"), *(part.rpartition("-")[2] for part in entities)]
+    return "_".join(words).casefold()
+
+
+def _require_labels(cases: list[CaseSource], source: Path) -> None:
+    patients = {case.patient for case in cases if case.labels}
+    if len(patients) < _FEWEST:
+        raise UserError(
+            f"patients with a label: {len(patients)}",
+            where=str(source),
+            expected=f"at least {_FEWEST}, to train on one and test on the other",
+            remedy="name the labels in the sheet's column `label`; those of a BIDS folder lie in "
+            "its `derivatives`",
+        )
