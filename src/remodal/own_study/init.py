@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from remodal.counting import counted
 from remodal.errors import UserError
 from remodal.intake.bids_names import name_of_file
 from remodal.intake.datasets import CaseSource, cases_of
@@ -66,7 +67,8 @@ def init(name: str, source: Path | None, folder: Path = Path()) -> Iterator[str]
     yield from prepare_folder(folder, name)
     write_text(study, text)
     classes = ", ".join(f"{key} {values}" for key, values in facts.classes().items())
-    yield f"{study}: {len(cases)} cases, {', '.join(facts.modalities)}; classes {classes}"
+    found = f"{counted(len(cases), 'case')}, {', '.join(facts.modalities)}; classes {classes}"
+    yield f"{study}: {found}"
     yield _next(name)
 
 

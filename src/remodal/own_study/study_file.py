@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from remodal.counting import counted
 from remodal.own_study.facts import Facts
 
 #: Patients from which on one test set of a fifth is enough.
@@ -29,7 +30,8 @@ def study_text(facts: Facts) -> str:
 
 
 def _head(facts: Facts) -> Iterator[str]:
-    yield f"# Written by `remodal init {facts.name}`, which opened {len(facts.seen)} cases."
+    opened = counted(len(facts.seen), "case")
+    yield f"# Written by `remodal init {facts.name}`, which opened {opened}."
     yield "# Change what you know better; every key is described in remodal's config/README.md."
     yield f"title: {facts.name}"
 
@@ -39,18 +41,15 @@ def _data(facts: Facts) -> Iterator[str]:
     yield f"  name: {facts.name}"
     for key, value in facts.source.items():
         yield f"  {key}: {_flow(value)}"
-    yield f"  description: {len(facts.cases)} cases of our own."
+    yield f"  description: {counted(len(facts.cases), 'case')} of our own."
     yield f"  modalities: {_flow(list(facts.modalities))}"
     if facts.truth == "image":
         yield "  truth: image    # some cases have labels of several images"
     elif len(facts.modalities) > 1:
         yield "  truth: case     # no case has labels of two images: they share one truth"
     if facts.unlabelled:
-        count = facts.unlabelled
-        who = (
-            "1 case has no label: it is" if count == 1 else f"{count} cases have no label: they are"
-        )
-        yield f"  # {who} left out and listed."
+        without = counted(facts.unlabelled, "case has", "cases have")
+        yield f"  # {without} no label: left out, and listed."
         yield "  unlabelled: quarantine"
     yield "  # One class for each value in the labels. Name them: the report does too. Values that"
     yield "  # belong together go into one class; those that are named nowhere are background."
