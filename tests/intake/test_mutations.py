@@ -17,6 +17,7 @@ ABSURD = {
     "free text": ("ä" * 300,),
     "number": ("-1", "abc", "1e999", "nan\\2\\3\\4\\5\\6\\7\\8"),
     "short": (65535, 0, 7, 17),
+    "double": ("8 bytes.", "no number at all"),
     "sequence": ((), (pydicom.Dataset(),)),
 }
 # Another value of these gives another volume, and a good one.

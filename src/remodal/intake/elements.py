@@ -8,7 +8,7 @@ from typing import Any
 from remodal.errors import BadCase
 
 #: Elements that are read: keyword, number and kind, which is text, text in any language, numbers as
-#: text, a 16-bit number or a sequence (PS3.6).
+#: text, a 16-bit number, a 64-bit float or a sequence (PS3.6).
 ELEMENTS = {
     "DirectoryRecordSequence": (0x00041220, "sequence"),
     "SpecificCharacterSet": (0x00080005, "text"),
@@ -16,6 +16,8 @@ ELEMENTS = {
     "SOPClassUID": (0x00080016, "text"),
     "SeriesDate": (0x00080021, "text"),
     "SeriesTime": (0x00080031, "text"),
+    "AcquisitionTime": (0x00080032, "text"),
+    "ContentTime": (0x00080033, "text"),
     "Modality": (0x00080060, "text"),
     "Manufacturer": (0x00080070, "text"),
     "SeriesDescription": (0x0008103E, "free text"),
@@ -25,13 +27,16 @@ ELEMENTS = {
     "KVP": (0x00180060, "number"),
     "RepetitionTime": (0x00180080, "number"),
     "EchoTime": (0x00180081, "number"),
+    "InversionTime": (0x00180082, "number"),
     "EchoNumbers": (0x00180086, "number"),
     "MagneticFieldStrength": (0x00180087, "number"),
     "SpacingBetweenSlices": (0x00180088, "number"),
+    "TriggerTime": (0x00181060, "number"),
     "GantryDetectorTilt": (0x00181120, "number"),
     "ConvolutionKernel": (0x00181210, "text"),
     "FlipAngle": (0x00181314, "number"),
     "PatientPosition": (0x00185100, "text"),
+    "DiffusionBValue": (0x00189087, "double"),
     "StudyInstanceUID": (0x0020000D, "text"),
     "SeriesInstanceUID": (0x0020000E, "text"),
     "SeriesNumber": (0x00200011, "number"),
@@ -40,6 +45,8 @@ ELEMENTS = {
     "ImagePositionPatient": (0x00200032, "number"),
     "ImageOrientationPatient": (0x00200037, "number"),
     "FrameOfReferenceUID": (0x00200052, "text"),
+    "TemporalPositionIdentifier": (0x00200100, "number"),
+    "NominalPercentageOfCardiacPhase": (0x00209241, "double"),
     "SamplesPerPixel": (0x00280002, "short"),
     "PhotometricInterpretation": (0x00280004, "text"),
     "NumberOfFrames": (0x00280008, "number"),

@@ -140,6 +140,8 @@ def _form_of(syntax: str) -> tuple[bool, bool]:
 def _decoded(value: bytes, kind: str, found: Mapping[str, Any]) -> Any:
     if kind == "short":
         return struct.unpack("<H", value)[0]
+    if kind == "double":
+        return struct.unpack("<d", value)[0]
     if kind == "sequence":
         raise NotPlainError
     if kind == "free text":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from remodal.errors import BadCase
 from remodal.intake.same_series import told_apart
+from remodal.intake.series_parts import one_image
 from remodal.intake.slices import Slice, read_slices
 from remodal.intake.source_files import path_and_number
 
@@ -23,14 +24,15 @@ def one_series(slices: list[Slice], source: Path) -> tuple[list[Slice], list[str
 
     Args:
         slices: as `read_slices` finds them.
-        source: the folder, perhaps with a SeriesNumber (`#4`), or the file.
+        source: the folder, perhaps with a SeriesNumber (`#4`) or the number of one of several
+            images of the series (`#.2`, `#4.2`), or the file.
 
     Returns:
         The series' slices, and notes on what was left out.
 
     Raises:
-        BadCase: several series, with what tells them apart; none with that number; a file that is
-            one slice of a series.
+        BadCase: several series or images, with what tells them apart; none with that number; a
+            file that is one slice of a series.
     """
     _, number = path_and_number(source)
     if number is not None:
@@ -49,7 +51,8 @@ def one_series(slices: list[Slice], source: Path) -> tuple[list[Slice], list[str
         raise _several(series, number)
     if len(series[0]) == 1 and source.is_file():
         _look_beside(source, series[0][0])
-    return series[0], notes
+    image, told = one_image(series[0], source)
+    return image, [*notes, *told]
 
 
 def _without(

@@ -7,7 +7,7 @@ are often named after the patient, and reasons for a quarantine appear in a repo
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ class Slice:
             compressed one cannot.
         pixel_bytes: length of the file's pixel data, if it can be read so.
         tags: harmless ones, for the record.
+        groups: a frame's own functional groups, those that all frames share, the file's elements.
     """
 
     file: Path
@@ -98,6 +99,9 @@ class Slice:
     pixels_at: int | None
     pixel_bytes: int | None
     tags: dict[str, Any]
+    groups: tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]] = field(
+        repr=False, compare=False
+    )
 
 
 def read_slices(files: list[Path]) -> tuple[list[Slice], list[str]]:
@@ -201,14 +205,16 @@ def _frames_of(file: Path, file_number: int, header: Header) -> Iterator[Slice]:
     }
     for frame in range(frames):
         place = plane = pixels = values = elements
+        own = per_frame[frame] if per_frame else {}
         if per_frame:
-            groups = [per_frame[frame], shared]
+            groups = [own, shared]
             place = functional_group(groups, "PlanePositionSequence")
             plane = functional_group(groups, "PlaneOrientationSequence")
             pixels = functional_group(groups, "PixelMeasuresSequence")
             values = functional_group(groups, "PixelValueTransformationSequence")
         yield Slice(
             frame=frame,
+            groups=(own, shared, elements),
             position=numbers(place, "ImagePositionPatient", 3),
             orientation=numbers(plane, "ImageOrientationPatient", 6),
             spacing=numbers(pixels, "PixelSpacing", 2),

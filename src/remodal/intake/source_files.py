@@ -1,7 +1,8 @@
 """Which files a source consists of: a folder's, or an image file and those that it points to.
 
 The path of a DICOM folder that holds several series ends in the number of the one that is meant, as
-in `scans/p1#4`; that of a NIfTI file with several images in the place of the one meant, from 0.
+in `scans/p1#4`; that of a NIfTI file with several images in the place of the one meant, from 0. Of
+several images in one DICOM series one is meant by its place, from 1: `scans/p1#.2`, `scans/p1#4.2`.
 
 Light (standard library only), since the Snakefile asks for the state of every source at each start.
 """
@@ -21,14 +22,29 @@ _SEVERAL = (".nii", ".nii.gz")
 def path_and_number(source: Path) -> tuple[Path, int | None]:
     """A source's path without a number at its end, and that number (None without one).
 
-    Only a folder and a NIfTI file may hold several images.
+    Only a folder and a NIfTI file may hold several series or images, which are meant by number.
     """
-    found = re.fullmatch(r"(.+)#(\d{1,9})", str(source))
+    path, number, _ = _parsed(source)
+    return path, number
+
+
+def part_number(source: Path) -> int | None:
+    """The place, from 1, of the image that is meant among those of a series; None without one."""
+    return _parsed(source)[2]
+
+
+def _parsed(source: Path) -> tuple[Path, int | None, int | None]:
+    found = re.fullmatch(r"(.+)#(?:(\d{1,9})?\.(\d{1,4})|(\d{1,9}))", str(source))
     if found is None or source.exists():
-        return source, None
-    path = Path(found[1])
-    chosen = path.is_dir() or (path.is_file() and path.name.lower().endswith(_SEVERAL))
-    return (path, int(found[2])) if chosen else (source, None)
+        return source, None, None
+    path, of_series, part, alone = found.groups()
+    path, number = Path(path), of_series or alone
+    several = path.is_file() and path.name.lower().endswith(_SEVERAL)
+    # A DICOM file may hold several images, but no several series.
+    in_file = path.is_file() and part is not None and number is None
+    if not (path.is_dir() or (several and part is None) or (in_file and not several)):
+        return source, None, None
+    return path, number and int(number), part and int(part)
 
 
 def is_there(source: Path) -> bool:

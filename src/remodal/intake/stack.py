@@ -98,6 +98,14 @@ def same_places(heights: np.ndarray) -> list[list[int]]:
     return [place.tolist() for place in places if len(place) > 1]
 
 
+def same_place_numbers(slices: list[Slice]) -> list[int]:
+    """For each of some parallel slices the number of its place; several may share one."""
+    ordered, heights = sort_slices(slices)
+    numbers = np.concatenate([[0], np.cumsum(np.diff(heights) >= _SAME_PLACE)]).tolist()
+    of_slice = {id(one): number for one, number in zip(ordered, numbers)}
+    return [of_slice[id(one)] for one in slices]
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where the volume of sorted slices lies.

@@ -16,28 +16,13 @@ from remodal.counting import counted
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry
 from remodal.intake.same_series import parted
+from remodal.intake.series_parts import PARTING
 from remodal.intake.stack import layout_of, same_places, sort_slices
 from remodal.scan.index import Indexed
 from remodal.scan.numbers import numbers, seconds
 
-#: Elements that part a series, the most telling first, and what they are called in a reason.
-_PARTING = {
-    "ImageType": "image type",
-    "ConvolutionKernel": "kernel",
-    "SliceThickness": "slice thickness",
-    "EchoNumbers": "echo",
-    "EchoTime": "echo time",
-    "InversionTime": "inversion time",
-    "TemporalPositionIdentifier": "temporal position",
-    "AcquisitionNumber": "acquisition number",
-    "TriggerTime": "trigger time",
-    "ContrastBolusAgent": "contrast agent",
-    "SeriesTime": "series time",
-    "AcquisitionTime": "acquisition time",
-    "ContentTime": "content time",
-}
-
-#: Of these, what differs between the slices of one MR volume too, if they were scanned in turns.
+#: Of the elements that part a series, what differs between the slices of one MR volume too, if
+#: they were scanned in turns.
 _OF_TURNS = {
     *("TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime"),
     *("SeriesTime", "AcquisitionTime", "ContentTime"),
@@ -183,7 +168,7 @@ def _volumes(files: list[Indexed], study: str) -> list[Volume]:
     parts = [([one for file in once for one in _instances(file)], noted)]
     for element in ("size", "orientation"):
         parts = [(new, notes) for part, notes in parts for new in _parted(part, element)]
-    for element, name in _PARTING.items():
+    for element, name in PARTING.items():
         parts = [split for part, notes in parts for split in _split(part, notes, element, name)]
     parts = [split for part, notes in parts for split in _split_by_order(part, notes)]
     of_file = defaultdict(set)
@@ -202,7 +187,7 @@ def _content(file: Indexed) -> Hashable:
 
 
 def _instances(file: Indexed) -> list[Instance]:
-    traits = {keyword: text for keyword in _PARTING if (text := file.get(keyword))}
+    traits = {keyword: text for keyword in PARTING if (text := file.get(keyword))}
     places = file.positions or [numbers(file.get("ImagePositionPatient"), 3)]
     sizes = [numbers(file.get(keyword), 1) for keyword in ("Rows", "Columns")]
     rows, columns = (int(size[0]) if size else None for size in sizes)

@@ -14,8 +14,6 @@ _MORE = {
     "StudyTime": (0x00080030, "text"),
     "AcquisitionDate": (0x00080022, "text"),
     "AcquisitionDateTime": (0x0008002A, "text"),
-    "AcquisitionTime": (0x00080032, "text"),
-    "ContentTime": (0x00080033, "text"),
     "StudyDescription": (0x00081030, "free text"),
     "DerivationDescription": (0x00082111, "free text"),
     "PatientID": (0x00100020, "free text"),
@@ -24,11 +22,8 @@ _MORE = {
     "ScanningSequence": (0x00180020, "text"),
     "ScanOptions": (0x00180022, "text"),
     "SequenceName": (0x00180024, "free text"),
-    "InversionTime": (0x00180082, "number"),
     "ProtocolName": (0x00181030, "free text"),
     "ContrastBolusStartTime": (0x00181042, "text"),
-    "TriggerTime": (0x00181060, "number"),
-    "TemporalPositionIdentifier": (0x00200100, "number"),
 }
 
 #: Elements of any object; no sequences, which only pydicom reads. Numbers stay the text that they
