@@ -127,7 +127,7 @@ def test_the_segmentation_is_carried_onto_the_truth_and_measured_there(study, sc
 
 
 def test_without_the_data_set_s_folder_nothing_is_predicted(study, tmp_path):
-    with pytest.raises(UserError, match="native space reads the images as they were converted"):
+    with pytest.raises(UserError, match="native space reads the images as converted"):
         infer(study, None, tmp_path)
 
 

@@ -188,3 +188,16 @@ def test_an_image_that_a_method_cannot_segment_is_named_before_anything_runs(che
     said = r"methods\.pair, scenario `both`: .*cannot segment arterial; expected venous"
     with pytest.raises(UserError, match=said):
         check(compose(change, folder=ROOT / "config"))
+
+
+@pytest.mark.parametrize("check", [check_study, check_names])
+def test_foreign_images_cannot_be_registered_by_masks(check):
+    scenario = {"present": ["arterial", "venous"], "foreign": ["arterial"]}
+    options = {"centroid": {"mask": {"label": [1], "study": ""}}}
+    change = {
+        "scenarios": {"placed": scenario | {"register_foreign": True}},
+        "registration": {"method": "centroid", "options": options},
+    }
+    settings = compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
+    with pytest.raises(UserError, match="by masks, which foreign ones do not have"):
+        check(settings)

@@ -100,6 +100,26 @@ def test_presets_write_to_folders_of_their_own():
             "scenarios.both.space: in `native` space one image is present",
         ),
         (
+            {
+                "scenarios": {
+                    "both": {"present": ["arterial", "venous"], "register_foreign": True},
+                }
+            },
+            "scenarios.both.register_foreign: no image is `foreign`",
+        ),
+        (
+            {
+                "scenarios": {
+                    "both": {
+                        "present": ["arterial", "venous"],
+                        "foreign": ["venous"],
+                        "register_foreign": True,
+                    }
+                }
+            },
+            "scenarios.both.register_foreign: the fixed image, venous, must be the case's own",
+        ),
+        (
             {"preprocessing": {"crop": {"mask": {"label": [1]}}}},
             "scenarios.arterial_native.space: `native` has no mask to crop an image by",
         ),

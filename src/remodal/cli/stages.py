@@ -278,7 +278,10 @@ def infer(
     output: Output,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of the data set's results; for a scenario in native space."),
+        typer.Option(
+            help="Folder of the data set's results; for a scenario in native space or with "
+            "foreign images that are registered."
+        ),
     ] = None,
     threads: Threads = 8,
     quarantine: Quarantine = False,

@@ -11,7 +11,7 @@ import numpy as np
 
 from remodal.errors import FaultOfOurs, UserError
 from remodal.inference.foreign import Pairing
-from remodal.inference.images import Images, NativeImages, RegisteredImages
+from remodal.inference.images import ForeignRegistered, Images, NativeImages, RegisteredImages
 from remodal.inference.model import Segmenter
 from remodal.intake.nifti import write_volume
 from remodal.preprocessing import restore_image, restore_probabilities
@@ -58,21 +58,24 @@ def infer_fold(
     case's truth. There are no attention maps.
 
     Args:
-        settings: the study; only `inference`, `compute` and `scenarios` matter here.
+        settings: the study; only `inference`, `compute` and `scenarios` matter here, and the
+            registration where foreign images are registered.
         model: folder of the trained model.
         scenario: key of `settings.scenarios`.
         preprocessed: folder of the fold's preprocessed cases.
         splits: splits.json.
         fold: its number.
         output: folder to write to.
-        data: folder of the data set's results; needed for a scenario in native space only.
+        data: folder of the data set's results; needed for a scenario in native space and for one
+            that registers foreign images.
         quarantine: go on after a fault of ours in a case, unless it is in every case.
 
     Raises:
         UserError: unknown scenario, a method that needs a modality that is missing, a model that
             was trained on one of the test cases, a case that is not preprocessed, or a transform
             of a case that is missing or cannot be applied.
-        BadCase: in native space, an image that cannot be prepared by itself.
+        BadCase: an image that cannot be prepared by itself in native space, or a foreign one that
+            cannot be registered.
     """
     chosen, target = _scenario(settings, scenario), settings.target_of(scenario)
     segmenter = Segmenter.load(model, chosen.present, settings.inference, settings.compute, target)
@@ -85,11 +88,14 @@ def infer_fold(
     failed: dict[str, str] = {}
     # A fault in every case is not put down to one case, so that of an only case is raised.
     noting = partial(noting_faults, failed=failed, wanted=quarantine and len(tested.usable) > 1)
-    images: Images = (
-        NativeImages(segmenter, data, output, settings.data)
-        if chosen.space == "native"
-        else RegisteredImages(preprocessed, tested.details, segmenter.modalities, chosen.foreign)
-    )
+    images: Images
+    if chosen.space == "native":
+        images = NativeImages(segmenter, data, output, settings.data)
+    elif chosen.register_foreign:
+        images = ForeignRegistered(segmenter, settings, chosen.foreign, data)
+    else:
+        stored = preprocessed, tested.details
+        images = RegisteredImages(*stored, segmenter.modalities, chosen.foreign)
     attention = _segment(segmenter, pairings, images, output, noting)
     _set_aside(failed, tested.usable, output)
     written = [pairing for pairing in pairings if pairing.case not in failed]

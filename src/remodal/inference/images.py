@@ -8,13 +8,13 @@ import numpy as np
 
 from remodal.errors import BadCase, UserError
 from remodal.geometry.volume import Volume
-from remodal.inference.foreign import Pairing, cut_or_padded
+from remodal.inference.foreign import Pairing, centred_on, cut_or_padded
 from remodal.inference.model import Segmenter
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.preprocessing import Prepared
 from remodal.registration.stored import carry_label
 from remodal.results.paths import converted_folder, registered_folder
-from remodal.settings import DataSettings
+from remodal.settings import DataSettings, Settings
 
 #: Folder of the segmentations on the grids of the images as they were converted.
 NATIVE = "native"
@@ -78,6 +78,68 @@ class RegisteredImages:
         return np.load(self._folder / f"{case}.npy", mmap_mode="r")[channels]
 
 
+class ForeignRegistered:
+    """A case's images as registration placed them, and foreign ones registered to its fixed image.
+
+    A foreign image is read as it was converted, laid with its centre on that of the fixed image,
+    and registered to it as the study registers a case's own. All are then prepared together.
+
+    Args:
+        segmenter: the model.
+        settings: the study.
+        foreign: the images that come from another case.
+        data: folder of the data set's results.
+
+    Raises:
+        UserError: no folder of the data set.
+    """
+
+    registered = True
+
+    def __init__(
+        self, segmenter: Segmenter, settings: Settings, foreign: list[str], data: Path | None
+    ) -> None:
+        self._data = _required(data, "foreign images are registered as they were converted")
+        self._segmenter, self._settings, self._foreign = segmenter, settings, foreign
+
+    def prepared(self, pairing: Pairing) -> Prepared:
+        """The images of a pair of cases.
+
+        Raises:
+            BadCase: a foreign image cannot be registered.
+        """
+        own = registered_folder(self._data, pairing.case)
+        fixed = read_volume(own / f"{self._settings.registration.fixed}.nii.gz")
+        volumes = {
+            name: self._placed(pairing, name, fixed)
+            if name in self._foreign
+            else read_volume(own / f"{name}.nii.gz")
+            for name in self._segmenter.modalities
+        }
+        return self._segmenter.prepared(volumes)
+
+    def _placed(self, pairing: Pairing, name: str, fixed: Volume) -> Volume:
+        from remodal.registration import alignment  # ITK, which other images do without
+
+        original = self._settings.data.original(name)
+        path = converted_folder(self._data, pairing.foreign) / f"{original}.nii.gz"
+        moving = centred_on(read_volume(path), fixed.geometry)
+        way = self._settings.registration.of(name)
+        try:
+            return alignment.align(alignment.Images(fixed, moving), way).warped
+        except BadCase as error:
+            raise BadCase(
+                error.what,
+                where=f"{name} of {pairing.foreign}, registered to {pairing.case}",
+                expected=error.expected,
+                remedy=error.remedy,
+            ) from error
+
+    def placed(self, case: str, segmentation: Volume) -> Volume:
+        """The segmentation itself: the truth lies on the registered images' grid."""
+        return segmentation
+
+
 class NativeImages:
     """One image of each case as it was converted, prepared by itself as a new patient's is.
 
@@ -99,13 +161,8 @@ class NativeImages:
     def __init__(
         self, segmenter: Segmenter, data: Path | None, output: Path, study: DataSettings
     ) -> None:
-        if data is None:
-            raise UserError(
-                "a scenario in native space reads the images as they were converted",
-                where="infer",
-                expected="--data, the folder of the data set's results",
-            )
-        self._segmenter, self._data, self._output = segmenter, data, output
+        self._data = _required(data, "a scenario in native space reads the images as converted")
+        self._segmenter, self._output = segmenter, output
         [self._modality] = segmenter.modalities
         self._original = study.original(self._modality)
 
@@ -130,3 +187,10 @@ class NativeImages:
         """The segmentation where registration placed the image; see `carry_label`."""
         write_volume(self._output / NATIVE / f"{case}.nii.gz", segmentation)
         return carry_label(segmentation, self._modality, registered_folder(self._data, case))
+
+
+def _required(data: Path | None, why: str) -> Path:
+    if data is None:
+        expected = "--data, the folder of the data set's results"
+        raise UserError(why, where="infer", expected=expected)
+    return data

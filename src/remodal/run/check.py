@@ -18,7 +18,7 @@ from remodal.methods import (
     require_method,
 )
 from remodal.metrics.registry import require_case_metric, require_metric
-from remodal.registration.ways import check_registration
+from remodal.registration.ways import check_registration, mask_of
 from remodal.settings import MethodSettings, Settings
 from remodal.settings.composition import write_settings
 from remodal.splits.completeness import lacking, require_enough_patients
@@ -35,6 +35,7 @@ def check_study(settings: Settings) -> str:
         UserError: what is wrong.
     """
     check_registration(settings.registration)
+    check_foreign(settings)
     check_metrics(settings)
     for name, method in settings.methods.items():
         require_method(method.type)
@@ -68,6 +69,21 @@ def check_study(settings: Settings) -> str:
     if any(lack.values()):
         said += f" ({'; '.join(f'{count} {what}' for what, count in lack.items() if count)})"
     return f"{said}, {counted(len(settings.methods), 'method')}: ok"
+
+
+def check_foreign(settings: Settings) -> None:
+    """Check that foreign images can be registered, where a scenario wants that.
+
+    Raises:
+        UserError: a chosen way of registration needs a mask, which no foreign image has.
+    """
+    for name, scenario in settings.scenarios.items():
+        if scenario.register_foreign and mask_of(settings.registration):
+            raise UserError(
+                "the study registers images by masks, which foreign ones do not have",
+                where=f"scenarios.{name}.register_foreign",
+                expected="a way of registration without a mask",
+            )
 
 
 def check_metrics(settings: Settings) -> None:
@@ -112,6 +128,7 @@ def check_names(settings: Settings) -> None:
             them, or a patch that its network does not take.
     """
     check_registration(settings.registration)
+    check_foreign(settings)
     for method in settings.methods.values():
         require_method(method.type)
     check_metrics(settings)

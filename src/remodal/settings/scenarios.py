@@ -23,6 +23,11 @@ class ScenarioSettings(Section):
         description="Images of another patient: each test case is segmented with those of every "
         "test case of other patients in turn.",
     )
+    register_foreign: bool = Field(
+        False,
+        description="Whether a foreign image is first laid with its centre on that of the case's "
+        "fixed image and registered to it, as the study registers a case's own images.",
+    )
     space: Literal["registered", "native"] = Field(
         "registered",
         description="`registered`: images as registration placed them, on one grid with the truth. "
@@ -60,6 +65,8 @@ def require_segmentable(
     require_known(f"{where}.foreign", scenario.foreign, scenario.present)
     if not scenario.own:
         raise ValueError(f"{where}: every image is another patient's; leave one of the case itself")
+    if scenario.register_foreign and not scenario.foreign:
+        raise ValueError(f"{where}.register_foreign: no image is `foreign`; leave it out")
     if scenario.space == "native" and len(scenario.present) > 1:
         raise ValueError(
             f"{where}.space: in `native` space one image is present, and this scenario has "

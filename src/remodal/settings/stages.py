@@ -101,6 +101,8 @@ def depends_on(
         parts["module code"] = _code(module)
     if scenario is not None:
         parts["scenario"] = settings.scenarios[scenario].model_dump(mode="json")
+        if settings.scenarios[scenario].register_foreign:
+            parts["registration"] = _read(settings, "registration")
     return _digest(parts)
 
 

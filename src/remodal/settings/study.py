@@ -235,6 +235,17 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _foreign_images_are_registered_to_the_case_s_own(self) -> "Settings":
+        fixed = self.registration.fixed
+        for name, scenario in self.scenarios.items():
+            where = f"scenarios.{name}.register_foreign"
+            if scenario.register_foreign and fixed not in scenario.own:
+                raise ValueError(f"{where}: the fixed image, {fixed}, must be the case's own")
+            if scenario.register_foreign and self.preprocessing.crop.by == "mask":
+                raise ValueError(f"{where}: preprocessing.crop.mask is not read for such images")
+        return self
+
+    @model_validator(mode="after")
     def _names_are_usable(self) -> "Settings":
         named = {
             "data.modalities": self.data.modalities,
