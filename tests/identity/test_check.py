@@ -7,6 +7,7 @@ import sqlite3
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -15,8 +16,9 @@ import SimpleITK as sitk
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from safetensors.numpy import save_file
-from tests.test_cli import remodal
+from tests.test_cli import remodal as run_remodal
 
+import remodal.errors
 from remodal.errors import UserError
 from remodal.geometry.volume import Geometry, Volume
 from remodal.identity.check import check_identity
@@ -190,6 +192,17 @@ def test_a_dicom_file_among_the_results_is_read(source, shared, tmp_path):
     assert found >= set(TAGS) - {"StudyID"}
 
 
+def test_remodal_s_own_code_is_passed_over_unless_it_was_changed(source, shared):
+    """A served model carries it, and its examples of names are nobody's."""
+    copied = shared / "model/code/remodal/errors.py"
+    copied.parent.mkdir(parents=True)
+    copied.write_bytes(Path(remodal.errors.__file__).read_bytes())
+    assert check_identity([shared], [source]).own == 1
+    copied.write_text(f"{copied.read_text()}# {NAME}\n")
+    searched = check_identity([shared], [source])
+    assert (searched.own, len(searched.findings)) == (0, 1)
+
+
 def test_the_sources_themselves_are_not_searched(source):
     searched = check_identity([source], [source])
     assert (searched.findings, searched.files, searched.sources) == ([], 0, 1)
@@ -227,11 +240,11 @@ def test_the_pieces_of_a_long_text_overlap():
 
 
 def test_the_command_ends_in_one_line_and_an_exit_code(source, shared):
-    clean = remodal("check-identity", shared, "--from", source)
+    clean = run_remodal("check-identity", shared, "--from", source)
     assert (clean.returncode, clean.stderr) == (0, "")
     assert clean.stdout.endswith("4 files, 10 values: none found\n")
     (shared / "table.csv").write_text(f"case,who\ncase1,{NAME}\n")
-    failed = remodal("check-identity", shared, "--from", source)
+    failed = run_remodal("check-identity", shared, "--from", source)
     assert failed.returncode == 2
     assert f"{shared}/table.csv: text: PatientName" in failed.stdout
     assert failed.stderr.count("\n") == 1

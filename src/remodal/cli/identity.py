@@ -38,6 +38,8 @@ def check_identity(
         typer.echo(finding)
     if searched.sources:
         typer.echo(f"{searched.sources} files are the sources themselves: not searched")
+    if searched.own:
+        typer.echo(f"{searched.own} files are remodal's own code: not searched")
     if searched.too_short:
         counts = ", ".join(f"{keyword} ({n})" for keyword, n in searched.too_short.items())
         typer.echo(f"too short to be searched for: {counts}")

@@ -81,7 +81,7 @@ def _study(raw: RawDataset, folder: Path, folds: int, split_file: Path) -> dict[
         "registration": {"method": "none", "fixed": raw.channels[0]},
         "splits": imported if folds else _DEFAULT_SPLITS,
         "methods": {"nnunet": {"type": "nnunet", "label": "nnUNet"}},
-        "scenarios": {"all": raw.channels},
+        "scenarios": {"all": list(raw.channels)},
         "tables": {
             "main": {
                 "title": f"nnUNet on {name}",

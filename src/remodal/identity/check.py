@@ -3,8 +3,10 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import remodal
 from remodal.errors import EnvironmentProblem, UserError
 from remodal.identity.search import Hit, Index
 from remodal.identity.texts import texts_of
@@ -39,6 +41,7 @@ class Searched:
     Attributes:
         findings: each value once for each place.
         files: how many files were read.
+        own: files of remodal itself, which a served model carries; they were not read.
         values: how many values were looked for.
         sources: files of the sources that lie in the folders, which were not read.
         too_short: how many values of an attribute are too short to be looked for.
@@ -46,6 +49,7 @@ class Searched:
 
     findings: list[Finding]
     files: int
+    own: int
     values: int
     sources: int
     too_short: dict[str, int]
@@ -69,7 +73,8 @@ def check_identity(folders: Sequence[Path], sources: Iterable[Path]) -> Searched
     values = identifying_values(sources)
     index = Index(values)
     own = {str(path_and_number(source)[0].resolve()) for source in sources}
-    files, passed = _files(folders, own)
+    everything, passed = _files(folders, own)
+    files = [file for file in everything if not _is_own_code(file)]
     findings: dict[Finding, None] = {}
     for file in progress(files, "Searching", total=len(files)):
         try:
@@ -80,7 +85,28 @@ def check_identity(folders: Sequence[Path], sources: Iterable[Path]) -> Searched
             ) from error
     too_short = {keyword: count for keyword, count in index.too_short.items() if count}
     count = sum(map(len, values.values()))
-    return Searched(list(findings), len(files), count, passed, too_short)
+    code = len(everything) - len(files)
+    return Searched(list(findings), len(files), code, count, passed, too_short)
+
+
+@cache
+def _own_code() -> dict[str, bytes]:
+    """What remodal's own files hold, by their paths in the package."""
+    package = Path(remodal.__file__).parent
+    return {
+        str(path.relative_to(package.parent)): path.read_bytes()
+        for path in package.rglob("*")
+        if path.suffix in (".py", ".j2")
+    }
+
+
+def _is_own_code(file: Path) -> bool:
+    """Whether a file is one of remodal's, unchanged: its examples of names are nobody's."""
+    if file.suffix not in (".py", ".j2") or "remodal" not in file.parts:
+        return False
+    inside = file.parts[::-1].index("remodal") + 1
+    known = _own_code().get(str(Path(*file.parts[-inside:])))
+    return known is not None and known == file.read_bytes()
 
 
 def _files(folders: Sequence[Path], sources: set[str]) -> tuple[list[Path], int]:

@@ -15,14 +15,8 @@ WHOLE, PART = "", "a part of it"
 _WORD = re.compile(r"[^\W_]+")
 #: What stands for a name where there is none.
 _NO_NAMES = {
-    "anonymous",
-    "anonymized",
-    "anonymised",
-    "patient",
-    "unknown",
-    "none",
-    "doctor",
-    "prof",
+    *("anonymous", "anonymized", "anonymised", "patient", "unknown", "none", "doctor", "prof"),
+    *("simulated", "phantom"),
 }
 _SHORTEST, _SHORTEST_DIGITS, _SHORTEST_JOINED = 4, 5, 6
 _GERMAN = {"ä": "ae", "ö": "oe", "ü": "ue"}

@@ -134,7 +134,7 @@ def _series_template(
 def _who(examination: Examination) -> dict:
     """Patient and Patient Study modules (PS3.3 C.7.1.1, C.7.2.2)."""
     return {
-        "PatientName": f"Simulated^{examination.patient}",
+        "PatientName": f"Simulated^{examination.hospital_number}",
         "PatientID": examination.hospital_number,
         "PatientBirthDate": "",
         "PatientSex": examination.sex,
