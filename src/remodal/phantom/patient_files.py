@@ -23,6 +23,7 @@ from remodal.intake.nifti import write_volume
 from remodal.phantom.breathing import Displacement, write_displacement
 from remodal.phantom.canvas import Canvas
 from remodal.phantom.dicom_writer import (
+    Examination,
     SeriesDescription,
     draw_examination,
     write_series,
@@ -127,19 +128,9 @@ def paint_lesions(
 def write_patient(painted: Painted, settings: PhantomOptions, index: int, output: Path) -> Record:
     """Scan a painted patient in both phases and write everything of the layout above."""
     output = Path(output)
-    case = cohort.case_name(index)
-    rng = stream(settings, index, "examination")
-    # What is left out leaves a patient the same: other patients, and who annotates which image.
-    origin = settings.model_dump_json(exclude={"cases", "annotated"})
-    identity = f"{painted.facts['source']} {index} {origin}"
-    examination = draw_examination(identity, case, index, rng)
-    # Late arterial and portal venous phase, in seconds after the start of the injection.
-    series = {
-        "arterial": SeriesDescription("arterial", 2, float(rng.uniform(32, 40))),
-        "venous": SeriesDescription("venous", 3, float(rng.uniform(66, 78))),
-    }
     layout = cohort.layout_of(settings, index)
     placement = draw_placement(layout.askew, stream(settings, index, "placement"))
+    examination, series = _examination(painted, settings, index)
     _remove_other_layouts(output, layout)
     hashes, images, slices = {}, {}, {}
     for modality in cohort.MODALITIES:
@@ -163,11 +154,9 @@ def write_patient(painted: Painted, settings: PhantomOptions, index: int, output
             write_segmentation(path, labels[modality].array, slices[modality], examination)
         else:
             write_volume(path, labels[modality])
-    write_displacement(output / "truth" / "displacement.mha", painted.breathing, placement)
-    liver = (labels["venous"].array > 0).astype(np.uint8)
-    write_volume(output / "truth" / "liver.nii.gz", labels["venous"].with_array(liver))
+    _write_truth(output / "truth", painted, placement, labels["venous"])
     record = Record(
-        case=case,
+        case=cohort.case_name(index),
         stage="simulate",
         details={
             "group": cohort.lesion_type(settings, index),
@@ -180,6 +169,29 @@ def write_patient(painted: Painted, settings: PhantomOptions, index: int, output
     )
     write_record(output / "record.json", record)
     return record
+
+
+def _examination(
+    painted: Painted, settings: PhantomOptions, index: int
+) -> tuple[Examination, dict[str, SeriesDescription]]:
+    """What the files say about a patient's examination, and about the series of each phase."""
+    rng = stream(settings, index, "examination")
+    # What is left out leaves a patient the same: other patients, and who annotates which image.
+    origin = settings.model_dump_json(exclude={"cases", "annotated"})
+    identity = f"{painted.facts['source']} {index} {origin}"
+    examination = draw_examination(identity, cohort.case_name(index), index, rng)
+    # Late arterial and portal venous phase, in seconds after the start of the injection.
+    return examination, {
+        "arterial": SeriesDescription("arterial", 2, float(rng.uniform(32, 40))),
+        "venous": SeriesDescription("venous", 3, float(rng.uniform(66, 78))),
+    }
+
+
+def _write_truth(folder: Path, painted: Painted, placement: Placement, label: Volume) -> None:
+    """Write the breathing, and the liver of a venous label."""
+    write_displacement(folder / "displacement.mha", painted.breathing, placement)
+    liver = (label.array > 0).astype(np.uint8)
+    write_volume(folder / "liver.nii.gz", label.with_array(liver))
 
 
 def _remove_other_layouts(output: Path, layout: Layout) -> None:
