@@ -26,6 +26,11 @@ def _read(files, monkeypatch=None):
         return str(error)
 
 
+def _assert_scanned_as_pydicom_reads(files, monkeypatch):
+    assert all(isinstance(read_header(file).elements, dict) for file in files)
+    assert _read(files) == _read(files, monkeypatch)
+
+
 @pytest.mark.parametrize("explicit", [True, False])
 def test_scanning_finds_what_pydicom_finds(explicit, image, write_series, tmp_path, monkeypatch):
     def change(dataset, index):
@@ -40,9 +45,7 @@ def test_scanning_finds_what_pydicom_finds(explicit, image, write_series, tmp_pa
             dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
 
     write_series(tmp_path, image, change)
-    files = sorted(tmp_path.iterdir())
-    assert all(isinstance(read_header(file).elements, dict) for file in files)
-    assert _read(files) == _read(files, monkeypatch)
+    _assert_scanned_as_pydicom_reads(sorted(tmp_path.iterdir()), monkeypatch)
 
 
 @pytest.mark.parametrize("file", BUNDLED, ids=lambda file: file.name)
@@ -73,9 +76,7 @@ def test_a_sequence_of_undefined_length_is_passed_over(
             dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
 
     write_series(tmp_path, image, change)
-    files = sorted(tmp_path.iterdir())
-    assert all(isinstance(read_header(file).elements, dict) for file in files)
-    assert _read(files) == _read(files, monkeypatch)
+    _assert_scanned_as_pydicom_reads(sorted(tmp_path.iterdir()), monkeypatch)
 
 
 def test_a_compressed_file_is_scanned():

@@ -52,6 +52,17 @@ def seen_by(method):
     return calls
 
 
+def with_one_swapped(method, batch, monkeypatch):
+    """Loss and logits of a batch in which the first sample's images are swapped when shown."""
+    calls = seen_by(method)
+    drawing(monkeypatch, 1, 0)
+    loss = method.objective(batch, FIRST)["loss"]
+    ((shown, logits),) = calls
+    t1, t2 = (batch.images[name] for name in BOTH)
+    assert torch.equal(shown, torch.stack([torch.cat([t2[0], t1[0]]), torch.cat([t1[1], t2[1]])]))
+    return loss, logits
+
+
 def mask(batch, image, sample=slice(None)):
     return batch.labels[image][sample, None].float()
 
@@ -136,12 +147,7 @@ def test_a_registered_image_is_a_modality_like_any_other(build, pair):
 
 def test_unspecialised_two_inputs_have_the_drawn_image_and_its_mask_first(build, pair, monkeypatch):
     method, batch = build("two_inputs", BOTH), pair()
-    calls = seen_by(method)
-    drawing(monkeypatch, 1, 0)
-    loss = method.objective(batch, FIRST)["loss"]
-    ((shown, logits),) = calls
-    t1, t2 = (batch.images[name] for name in BOTH)
-    assert torch.equal(shown, torch.stack([torch.cat([t2[0], t1[0]]), torch.cat([t1[1], t2[1]])]))
+    loss, logits = with_one_swapped(method, batch, monkeypatch)
     masks = torch.cat([mask(batch, "t2", slice(0, 1)), mask(batch, "t1", slice(1, 2))])
     torch.testing.assert_close(loss, LOSS(logits, masks))
 
@@ -160,12 +166,7 @@ def test_specialised_two_outputs_keep_the_order_and_give_each_image_its_own_mask
 
 def test_unspecialised_two_outputs_swap_channels_and_masks_together(build, pair, monkeypatch):
     method, batch = build("two_outputs", BOTH), pair()
-    calls = seen_by(method)
-    drawing(monkeypatch, 1, 0)
-    loss = method.objective(batch, FIRST)["loss"]
-    ((shown, logits),) = calls
-    t1, t2 = (batch.images[name] for name in BOTH)
-    assert torch.equal(shown, torch.stack([torch.cat([t2[0], t1[0]]), torch.cat([t1[1], t2[1]])]))
+    loss, logits = with_one_swapped(method, batch, monkeypatch)
     first, second = ([mask(batch, n, slice(i, i + 1)) for n in BOTH] for i in range(2))
     masks = torch.cat([torch.cat(first[::-1], dim=1), torch.cat(second, dim=1)])
     torch.testing.assert_close(loss, LOSS(logits, masks))

@@ -511,15 +511,19 @@ def test_a_claim_may_be_about_a_region_and_a_group():
     assert found["estimate"] == alone["estimate"] == pytest.approx(5, abs=0.6)
 
 
-def test_what_another_scenario_costs_is_a_difference_case_by_case(
-    study, case_row, write_cell, tmp_path
-):
-    """a: 80 and 70 on average with other images, b: 90 and 86; so 10 and 4. c has no partner."""
+@pytest.fixture
+def with_foreign_images(case_row, write_cell, tmp_path) -> None:
+    """Dice of `ours` with other cases' images: a 60 with that of b and 80 with that of c, b 86."""
     rows = [
         case_row(case, dice=dice, foreign=other, region="whole")
         for case, other, dice in (("a", "b", 60.0), ("a", "c", 80.0), ("b", "a", 86.0))
     ]
     write_cell(tmp_path / "metrics", "ours", "t2", rows)
+
+
+@pytest.mark.usefixtures("with_foreign_images")
+def test_what_another_scenario_costs_is_a_difference_case_by_case(study):
+    """a: 80 and 70 on average with other images, b: 90 and 86; so 10 and 4. c has no partner."""
     own = {("a", "whole"): 80.0, ("b", "whole"): 90.0, ("c", "whole"): 50.0}
     row = {"method": "ours", "region": "whole"}
     columns = [
@@ -606,15 +610,9 @@ def test_a_row_may_be_what_the_others_are_compared_with_column_by_column(study):
     assert "| Two | OWN: T1 | −2.50 |" in to_markdown(table)
 
 
-def test_a_reduction_is_averaged_over_cases_or_over_all_ordered_pairs(
-    study, case_row, write_cell, tmp_path
-):
+@pytest.mark.usefixtures("with_foreign_images")
+def test_a_reduction_is_averaged_over_cases_or_over_all_ordered_pairs(study):
     """Case a loses 20 with b's image and 0 with c's, b loses 4: 7 over cases, 8 over pairs."""
-    rows = [
-        case_row(case, dice=dice, foreign=other, region="whole")
-        for case, other, dice in (("a", "b", 60.0), ("a", "c", 80.0), ("b", "a", 86.0))
-    ]
-    write_cell(tmp_path / "metrics", "ours", "t2", rows)
     loss = {"scenario": "t1", "minus": "t2", "metric": "dice"}
     table = study(
         {

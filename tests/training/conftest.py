@@ -209,6 +209,33 @@ def paired(toy_study):
 
 
 @pytest.fixture
+def train_broken(monkeypatch):
+    """Train `toy` up to an epoch and iteration, break off, and train on; the model's folder."""
+
+    def train(study, at: tuple[int, int]) -> Path:
+        made = PatchSampler.batch
+
+        def killed(self, epoch, iteration, samples=None):
+            if (epoch, iteration) == at:
+                raise KeyboardInterrupt
+            return made(self, epoch, iteration, samples)
+
+        with monkeypatch.context() as changed:
+            changed.setattr(PatchSampler, "batch", killed)
+            with pytest.raises(KeyboardInterrupt):
+                study.train("toy", "broken")
+        return study.train("toy", "broken")
+
+    return train
+
+
+def same_training(folder: Path, other: Path) -> bool:
+    """Whether two trainings gave the same weights and curves."""
+    files = ("model.safetensors", "curves.csv")
+    return all((folder / file).read_bytes() == (other / file).read_bytes() for file in files)
+
+
+@pytest.fixture
 def signalled(monkeypatch):
     """Send this process a signal while a batch is made."""
 

@@ -10,9 +10,9 @@ from remodal.models.model_files import load_model
 from remodal.results.files import read_json
 from remodal.results.records import read_record, write_record
 from remodal.settings import ComputeSettings, InferenceSettings, MethodSettings
-from remodal.training import patches
 from remodal.training.starting import starting_method
 
+from .conftest import same_training
 from .watching import copied, same
 
 SIZES = {"least": [4, 8, 8], "most": [12, 16, 16], "multiple": [4, 4, 4]}
@@ -102,23 +102,11 @@ def test_a_case_with_one_label_trains_what_can_use_it(paired, kind, options, use
         ("two_outputs", {}),
     ],
 )
-def test_a_broken_training_goes_on_bit_for_bit(paired, monkeypatch, kind, options):
+def test_a_broken_training_goes_on_bit_for_bit(paired, train_broken, kind, options):
     study = with_options(paired(kind, patch=SIZES), **options)
     unbroken = study.train("toy", "unbroken")
-    made = patches.PatchSampler.batch
-
-    def killed(self, epoch, iteration, samples=None):
-        if (epoch, iteration) == (1, 2):
-            raise KeyboardInterrupt
-        return made(self, epoch, iteration, samples)
-
-    monkeypatch.setattr(patches.PatchSampler, "batch", killed)
-    with pytest.raises(KeyboardInterrupt):
-        study.train("toy", "broken")
-    monkeypatch.setattr(patches.PatchSampler, "batch", made)
-    broken = study.train("toy", "broken")
-    for file in ("model.safetensors", "curves.csv"):
-        assert (broken / file).read_bytes() == (unbroken / file).read_bytes()
+    broken = train_broken(study, (1, 2))
+    assert same_training(broken, unbroken)
     assert read_json(broken / "training.json")["resumed"] == 1
     assert load_model(broken).method.modalities == BOTH
 

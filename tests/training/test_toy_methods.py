@@ -14,7 +14,7 @@ from remodal.results.files import read_json
 from remodal.settings import ComputeSettings, InferenceSettings
 from remodal.training import patches
 
-from .conftest import without_label
+from .conftest import same_training, without_label
 
 STREAMS = {
     "batch": 4,
@@ -74,7 +74,7 @@ def test_a_case_of_one_slice_is_predicted_in_2_5_d(toy_study):
 MANY_SIZES = {"least": [4, 8, 8], "most": [12, 16, 16], "multiple": [4, 4, 4]}
 
 
-def test_patches_of_many_sizes_train_alike_broken_or_not(toy_study, monkeypatch):
+def test_patches_of_many_sizes_train_alike_broken_or_not(toy_study, train_broken, monkeypatch):
     seen = set()
 
     made = patches.PatchSampler.batch
@@ -88,19 +88,7 @@ def test_patches_of_many_sizes_train_alike_broken_or_not(toy_study, monkeypatch)
     monkeypatch.setattr(patches.PatchSampler, "batch", watched)
     unbroken = study.train("toy", "unbroken")
     assert len(seen) > 4
-
-    def killed(self, epoch, iteration, samples=None):
-        if (epoch, iteration) == (1, 3):
-            raise KeyboardInterrupt
-        return made(self, epoch, iteration, samples)
-
-    monkeypatch.setattr(patches.PatchSampler, "batch", killed)
-    with pytest.raises(KeyboardInterrupt):
-        study.train("toy", "broken")
-    monkeypatch.setattr(patches.PatchSampler, "batch", made)
-    broken = study.train("toy", "broken")
-    for file in ("model.safetensors", "curves.csv"):
-        assert (broken / file).read_bytes() == (unbroken / file).read_bytes()
+    assert same_training(train_broken(study, (1, 3)), unbroken)
 
 
 def test_a_whole_image_is_one_pass_over_the_padded_image(toy_study):

@@ -1,10 +1,10 @@
 """The BraTS study, from the simulated folder to its report, at the smallest size."""
 
-import csv
 from pathlib import Path
 
 import pytest
 
+from tests.workflow.table_files import cells
 from tests.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("brats")
@@ -20,13 +20,8 @@ def brats(tmp_path_factory) -> Path:
     return workspace.folder / "results/studies/brats-smoke"
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_every_row_is_measured_in_every_region_beside_what_the_paper_prints(brats):
-    rows = [row for row in rows_of(brats / "tables/table3.csv") if row["metric"] == "dice"]
+    rows = [row for row in cells(brats, "table3") if row["metric"] == "dice"]
     methods = {"hemis", "u_hved", "kd_net", "nnunet_t1ce", "maml"}
     assert {(row["method"], row["region"]) for row in rows} == {
         (method, region) for method in methods for region in REGIONS
@@ -39,7 +34,7 @@ def test_every_row_is_measured_in_every_region_beside_what_the_paper_prints(brat
 def test_the_regions_are_nested(brats):
     voxels = {
         (row["case"], row["method"], row["scenario"], row["region"]): int(row["truth_voxels"])
-        for row in rows_of(brats / "tables/metrics.csv")
+        for row in cells(brats, "metrics")
     }
     assert voxels
     for (case, method, scenario, _), _ in voxels.items():

@@ -1,6 +1,5 @@
 """The study of SAM and URIM, from simulated scans to its report, at the smallest size."""
 
-import csv
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -9,6 +8,7 @@ import pytest
 from remodal.intake.nifti import read_geometry
 from remodal.results.files import read_json
 from remodal.settings.composition import compose
+from tests.workflow.table_files import cells
 from tests.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("mpct_fll")
@@ -24,11 +24,6 @@ def lesions(workspace) -> Path:
     """Folder of the study, after a run."""
     workspace.snakemake("--config", "study=mpct_fll", "preset=smoke")
     return workspace.folder / "results/studies/mpct_fll-smoke"
-
-
-def cells(study: Path, table: str) -> list[dict[str, str]]:
-    with open(study / "tables" / f"{table}.csv", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_every_row_is_measured_beside_what_the_paper_prints(lesions):

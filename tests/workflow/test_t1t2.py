@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.workflow.table_files import cells
 from tests.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("t1t2")
@@ -17,11 +18,6 @@ def pairs(tmp_path_factory) -> Path:
     workspace = Workspace(tmp_path_factory.mktemp("t1t2"))
     workspace.snakemake("--config", "study=t1t2", "preset=smoke")
     return workspace.folder / "results/studies/t1t2-smoke"
-
-
-def cells(study: Path, table: str) -> list[dict[str, str]]:
-    with open(study / "tables" / f"{table}.csv", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_every_number_of_the_paper_stands_beside_ours(pairs):

@@ -5,7 +5,6 @@ nested regions, folds, a method that predicts from any subset, and preparation t
 fold.
 """
 
-import csv
 import os
 import shutil
 from itertools import permutations
@@ -15,6 +14,7 @@ import pytest
 
 from remodal.results.files import read_json
 from tests.test_extensions import describe_package
+from tests.workflow.table_files import cells, rows_of
 from tests.workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.xdist_group("toy study")
@@ -70,13 +70,8 @@ def masked(workspace, toy) -> Path:
     return finished(workspace, "toy_masked")
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_every_subset_is_a_row_of_the_table(toy):
-    rows = rows_of(toy / "tables/subsets.csv")
+    rows = cells(toy, "subsets")
     assert {row["scenario"] for row in rows if row["metric"] == "dice"} == {
         "all",
         "without_t2",
@@ -86,7 +81,7 @@ def test_every_subset_is_a_row_of_the_table(toy):
 
 
 def test_regions_are_measured_as_unions(toy):
-    rows = rows_of(toy / "tables/metrics.csv")
+    rows = cells(toy, "metrics")
     assert {row["region"] for row in rows} == {"whole", "core"}
     assert {row["case"] for row in rows} == {f"head{number}" for number in range(4)}
 
@@ -118,7 +113,7 @@ def test_an_unlabelled_case_trains_every_fold_and_is_never_tested(partly_labelle
         assert len(read_json(predicted)["cases"]) == 2
     losses = rows_of(partly_labelled / "models/mean/fold0-seed0/curves.csv")
     assert all(float(row["entropy"]) > 0 for row in losses)
-    rows = rows_of(partly_labelled / "tables/metrics.csv")
+    rows = cells(partly_labelled, "metrics")
     assert {row["case"] for row in rows} == {f"head{number}" for number in range(4)}
     page = (partly_labelled / "report/index.html").read_text(encoding="utf-8")
     assert "1 of them had no label, and served for training only" in page
@@ -126,12 +121,12 @@ def test_an_unlabelled_case_trains_every_fold_and_is_never_tested(partly_labelle
 
 @pytest.mark.slow
 def test_each_case_is_segmented_with_the_foreign_image_of_its_fold_s_other_patient(partly_labelled):
-    rows = rows_of(partly_labelled / "tables/metrics.csv")
+    rows = cells(partly_labelled, "metrics")
     pairs = {(row["case"], row["foreign"]) for row in rows if row["scenario"] == "foreign"}
     folds = read_json(partly_labelled / "splits.json")["folds"]
     assert pairs == {pair for fold in folds for pair in permutations(fold["test"], 2)}
     assert {row["foreign"] for row in rows if row["scenario"] == "all"} == {""}
-    (cost,) = [r for r in rows_of(partly_labelled / "tables/subsets.csv") if r["minus"] == "all"]
+    (cost,) = [r for r in cells(partly_labelled, "subsets") if r["minus"] == "all"]
     assert cost["n"] == "4"
     dice = {
         scenario: [
@@ -169,8 +164,8 @@ def test_cases_are_cropped_by_the_mask_and_measured_as_a_whole(toy, masked):
     }
     assert {details["cropped_by"] for details in cropped.values()} <= {"mask", "body"}
     assert any(details["cropped_by"] == "mask" for details in cropped.values())
-    rows = rows_of(masked / "tables/metrics.csv")
-    whole = {row["case"]: row["truth_voxels"] for row in rows_of(toy / "tables/metrics.csv")}
+    rows = cells(masked, "metrics")
+    whole = {row["case"]: row["truth_voxels"] for row in cells(toy, "metrics")}
     assert {row["case"]: row["truth_voxels"] for row in rows}.items() <= whole.items()
     assert {row["region"] for row in rows} == {"whole", "core"}
     page = (masked / "report/index.html").read_text(encoding="utf-8")
