@@ -1,31 +1,26 @@
-"""All settings of a study, and what one section requires of another."""
+"""All settings of a study, and what follows from them."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, product
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from remodal.results.paths import Training
 from remodal.settings.compute import ComputeSettings
+from remodal.settings.consistency import require_consistent
 from remodal.settings.data import DataSettings
 from remodal.settings.evaluation import InferenceSettings, MetricsSettings, TrackingSettings
-from remodal.settings.figures import FigureSettings, PredictionSettings, SurfaceSettings
+from remodal.settings.figures import FigureSettings
 from remodal.settings.layout import cells_of, columns_of
-from remodal.settings.merging import merge, problems
-from remodal.settings.names import (
-    label_name,
-    require_known,
-    require_modalities,
-    require_usable,
-)
+from remodal.settings.merging import merge
+from remodal.settings.names import label_name
 from remodal.settings.network import NetworkSettings
 from remodal.settings.preparation import PreprocessingSettings, RegistrationSettings, SplitSettings
 from remodal.settings.recipe import RecipeSettings
-from remodal.settings.scenarios import ScenarioSettings, require_segmentable
+from remodal.settings.scenarios import ScenarioSettings
 from remodal.settings.section import Section
 from remodal.settings.tables import (
-    Cell,
     ClaimSettings,
     ColumnSettings,
     MethodSettings,
@@ -143,7 +138,8 @@ class Settings(Section):
         ]
 
     @property
-    def _shown(self) -> list[str]:
+    def shown(self) -> list[str]:
+        """What tables and claims may show: the scenarios, and the averages over some of them."""
         return [*self.scenarios, *self.averages]
 
     def shown_of(self, method: str) -> list[str]:
@@ -192,161 +188,6 @@ class Settings(Section):
         return list(dict.fromkeys(cell for cell in shown if cell.metric))
 
     @model_validator(mode="after")
-    def _recipes_are_valid(self) -> "Settings":
-        for name, method in self.methods.items():
-            if method.recipe:
-                section = f"methods.{name}.recipe"
-                try:
-                    self.recipe_of(name)
-                except ValidationError as error:
-                    raise ValueError(problems(error, section)) from error
-            self._require_withheld_unmeasured(name)
+    def _is_consistent(self) -> "Settings":
+        require_consistent(self)
         return self
-
-    def _require_withheld_unmeasured(self, method: str) -> None:
-        """Preparation is shared by all methods: it must not measure labels that one withholds."""
-        measured = {"clip": self.preprocessing.clip.by, "normalise": self.preprocessing.normalise}
-        for key, by in measured.items():
-            if by == "dataset_foreground" and self.recipe_of(method).labelled is not None:
-                raise ValueError(
-                    f"preprocessing.{key}: `{by}` would measure the labels that the recipe of "
-                    f"`{method}` withholds; choose another"
-                )
-
-    @model_validator(mode="after")
-    def _unlabelled_cases_are_for_some_method(self) -> "Settings":
-        takes = (self.recipe_of(name).takes_unlabelled for name in self.methods)
-        if self.data.unlabelled == "train" and not any(takes):
-            raise ValueError(
-                "data.unlabelled: no method has a pool of unlabelled cases to train on; give one "
-                "its recipe.pools, or set it to `quarantine`"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _native_images_need_no_mask(self) -> "Settings":
-        for name, scenario in self.scenarios.items():
-            if scenario.space == "native" and self.preprocessing.crop.by == "mask":
-                raise ValueError(
-                    f"scenarios.{name}.space: `native` has no mask to crop an image by, since "
-                    "preprocessing.crop.mask lies on the registered images; crop otherwise, "
-                    "or set it to `registered`"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _foreign_images_are_registered_to_the_case_s_own(self) -> "Settings":
-        fixed = self.registration.fixed
-        for name, scenario in self.scenarios.items():
-            where = f"scenarios.{name}.register_foreign"
-            if scenario.register_foreign and fixed not in scenario.own:
-                raise ValueError(f"{where}: the fixed image, {fixed}, must be the case's own")
-            if scenario.register_foreign and self.preprocessing.crop.by == "mask":
-                raise ValueError(f"{where}: preprocessing.crop.mask is not read for such images")
-        return self
-
-    @model_validator(mode="after")
-    def _names_are_usable(self) -> "Settings":
-        named = {
-            "data.modalities": self.data.modalities,
-            "data.classes": self.data.classes,
-            "data.regions": self.data.regions,
-            "methods": self.methods,
-            "scenarios": self.scenarios,
-            "averages": self.averages,
-            "scenarios and averages": self._shown,
-            "tables": self.tables,
-        }
-        for where, names in named.items():
-            require_usable(where, list(names))
-        require_modalities(self.data.modalities)
-        return self
-
-    @model_validator(mode="after")
-    def _names_exist(self) -> "Settings":
-        known = set(self.data.modalities)
-        require_known("registration.fixed", [self.registration.fixed], self.data.originals)
-        require_known("registration.by_modality", self.registration.by_modality, known)
-        for name, method in self.methods.items():
-            require_known(f"methods.{name}.modalities", method.modalities, known)
-            require_known(f"methods.{name}.scenarios", method.scenarios, self.scenarios)
-            require_known(f"methods.{name}.inputs", method.inputs.values(), self.methods)
-        require_known("compute.first", self.compute.first, self.methods)
-        for name, scenario in self.scenarios.items():
-            require_segmentable(name, scenario, self.data.modalities, self.data.truth)
-        for name, averaged in self.averages.items():
-            require_usable(f"averages.{name}", averaged)
-            require_known(f"averages.{name}", averaged, self.scenarios)
-            if len(averaged) < 2:
-                raise ValueError(f"averages.{name}: name two scenarios or more")
-        if self.noise is not None:
-            require_known("noise.method", [self.noise.method], self.methods)
-            known_scenarios = self.scenarios_of(self.noise.method)
-            require_known("noise.scenarios", self.noise.scenarios, known_scenarios)
-        for name, table in self.tables.items():
-            self._require_known_cells(name, table)
-            require_known(f"tables.{name}.reference", table.reference, self._shown)
-            require_known(f"tables.{name}.reference", table.reference.values(), self.methods)
-        for number, shown in enumerate(self.figures.surfaces, 1):
-            self._require_known_surfaces(f"figures.surfaces {number}", shown)
-        for number, truths in enumerate(self.figures.truths, 1):
-            where = f"figures.truths {number}"
-            require_known(f"{where}, images", truths.images, known)
-            require_known(f"{where}, region", filter(None, [truths.region]), self.data.regions)
-        for number, pictures in enumerate(self.figures.predictions, 1):
-            self._require_pictured(f"figures.predictions {number}", pictures)
-        for number, against in enumerate(self.figures.against, 1):
-            self._require_known_claimed(f"figures.against {number}", against.cells)
-        for number, claim in enumerate(self.claims, 1):
-            self._require_known_claimed(f"claims {number}", [*claim.first, *claim.second])
-        return self
-
-    def _require_known_claimed(self, where: str, cells: Iterable[Cell]) -> None:
-        for cell in cells:
-            require_known(where, [cell.method], self.methods)
-            require_known(where, [cell.scenario], self._shown)
-            require_known(f"{where}, region", filter(None, [cell.region]), self.data.regions)
-
-    def _require_pictured(self, where: str, pictures: PredictionSettings) -> None:
-        require_known(f"{where}, region", filter(None, [pictures.region]), self.data.regions)
-        for cell in pictures.cells:
-            require_known(where, [cell.method], self.methods)
-            require_known(where, [cell.scenario], self.scenarios_of(cell.method))
-            scenario = self.scenarios[cell.scenario]
-            if scenario.foreign or scenario.space != "registered" or cell.region or cell.group:
-                raise ValueError(
-                    f"{where}: a picture is of a scenario of registered images of the case itself, "
-                    f"and of the figure's region, not of a group; `{cell.scenario}` of "
-                    f"{cell.method} is not"
-                )
-
-    def _require_known_surfaces(self, where: str, shown: SurfaceSettings) -> None:
-        require_known(f"{where}, table", [shown.table], self.tables)
-        measured = {
-            cell.scenario
-            for row in self.cells_of(self.tables[shown.table])
-            for cell in row
-            if cell.scenario in self.scenarios and cell.metric
-        }
-        if shown.scenario or len(measured) != 1:
-            require_known(f"{where}, scenario", [shown.scenario], sorted(measured))
-        require_known(f"{where}, region", filter(None, [shown.region]), self.data.regions)
-
-    def _require_known_cells(self, name: str, table: TableSettings) -> None:
-        try:
-            cells = self.cells_of(table)
-        except ValueError as error:
-            raise ValueError(f"tables.{name}: {error}") from None
-        for cell in chain.from_iterable(cells):
-            where = f"tables.{name}, `{cell.name}`"
-            if cell.method:
-                require_known(where, [cell.method], self.methods)
-            if cell.scenario:
-                known = self.shown_of(cell.method) if cell.method else self._shown
-                require_known(where, [cell.scenario], known)
-            if cell.minus:
-                require_known(f"{where}, minus", [cell.minus], self.shown_of(cell.method))
-            if cell.region:
-                require_known(where, [cell.region], self.data.regions)
-            if modality := cell.modality:
-                require_known(where, [modality], self.data.modalities)
