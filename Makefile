@@ -10,7 +10,7 @@ RUN = REMODAL_COMMAND="make $@" $(SNAKEMAKE) --cores $(CORES) $(if $(VERBOSE),--
 # The study of `make demo STUDY=...`; without it the one of config/config.yaml.
 STUDY ?= $(shell sed -n 's/^study: *//p' config/config.yaml)
 
-.PHONY: help environment develop demo-first demo demo-real test test-faults lint bench bench-gpu clean
+.PHONY: help environment develop demo-first demo demo-real test test-faults test-fuzz lint bench bench-gpu clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ test: develop  ## all tests, at most 25 minutes on two cores
 
 test-faults: develop  ## kill something at random, continue, compare: 20 rounds
 	PYTHONUTF8=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m faults --capture=no tests/faults
+
+test-fuzz: develop  ## 10,000 damaged files: each converted, or refused with a reason
+	PYTHONUTF8=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m fuzz --capture=no tests/fuzz
 
 lint: develop  ## formatting and static checks
 	$(BIN)/ruff check .

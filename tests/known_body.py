@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from remodal.geometry.volume import Geometry
 from tests.dicom_series import slice_dataset
@@ -66,3 +66,64 @@ def write_slices(
         dataset.save_as(dataset.filename, enforce_file_format=True)
         written.append(dataset)
     return written
+
+
+def _object(kind: str) -> Dataset:
+    whole = Dataset()
+    whole.file_meta = FileMetaDataset()
+    whole.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    whole.SOPClassUID = whole.file_meta.MediaStorageSOPClassUID = kind
+    whole.SOPInstanceUID = whole.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    return whole
+
+
+def structure_set(planes: list[Geometry]) -> Dataset:
+    """An RTSTRUCT with the ball's outline on each slice that cuts it."""
+    whole, roi = _object("1.2.840.10008.5.1.4.1.1.481.3"), Dataset()
+    whole.Modality, roi.ReferencedROINumber, roi.ContourSequence = "RTSTRUCT", 1, []
+    around = np.linspace(0, 2 * np.pi, 90)[:-1]
+    for one in planes:
+        axes = np.reshape(one.direction, (3, 3))
+        centre, radius = _cut(one)
+        if radius > 0:
+            contour = Dataset()
+            contour.ContourGeometricType = "CLOSED_PLANAR"
+            circle = np.stack([np.cos(around), np.sin(around)], axis=1) @ axes[:, :2].T
+            contour.ContourData = (centre + radius * circle).ravel().tolist()
+            roi.ContourSequence.append(contour)
+    whole.ROIContourSequence = [roi]
+    return whole
+
+
+def _cut(one: Geometry) -> tuple[np.ndarray, float]:
+    """Centre and radius of the circle in which a slice cuts the ball."""
+    normal = np.reshape(one.direction, (3, 3))[:, 2]
+    above = (CENTRE - np.array(one.origin)) @ normal
+    return CENTRE - above * normal, np.sqrt(max(0.0, RADIUS**2 - above**2))
+
+
+def segmentation(planes: list[Geometry]) -> Dataset:
+    """A SEG with the ball on each slice."""
+    whole = _object("1.2.840.10008.5.1.4.1.1.66.4")
+    whole.Modality, whole.SegmentationType = "SEG", "BINARY"
+    whole.Rows, whole.Columns = planes[0].shape[1:]
+    whole.BitsAllocated = whole.BitsStored = whole.SamplesPerPixel = 1
+    whole.HighBit = whole.PixelRepresentation = 0
+    measures, orientation, shared = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing = [planes[0].spacing[1], planes[0].spacing[0]]
+    axes = np.reshape(planes[0].direction, (3, 3))
+    orientation.ImageOrientationPatient = axes[:, :2].T.ravel().tolist()
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    whole.SharedFunctionalGroupsSequence = [shared]
+    whole.PerFrameFunctionalGroupsSequence = []
+    for one in planes:
+        frame, place, segment = Dataset(), Dataset(), Dataset()
+        place.ImagePositionPatient = list(one.origin)
+        segment.ReferencedSegmentNumber = 1
+        frame.PlanePositionSequence = [place]
+        frame.SegmentIdentificationSequence = [segment]
+        whole.PerFrameFunctionalGroupsSequence.append(frame)
+    whole.NumberOfFrames = len(planes)
+    bits = np.concatenate([ball(centres(one)).ravel() for one in planes])
+    whole.PixelData = np.packbits(bits, bitorder="little").tobytes()
+    return whole

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from scipy.ndimage import map_coordinates
-from tests.known_body import CENTRE, PIXEL, RADIUS, ball, centres, plane, write_slices
+from tests.known_body import ball, centres, plane, segmentation, structure_set, write_slices
 
 from remodal.errors import BadCase
 from remodal.geometry.volume import Volume
@@ -124,67 +122,7 @@ def _dice(found, expected):
     return 2 * np.count_nonzero((found > 0) & expected) / ((found > 0).sum() + expected.sum())
 
 
-def _object(kind):
-    whole = Dataset()
-    whole.file_meta = FileMetaDataset()
-    whole.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    whole.SOPClassUID = whole.file_meta.MediaStorageSOPClassUID = kind
-    whole.SOPInstanceUID = whole.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    return whole
-
-
-def _structure_set(planes):
-    """The ball's outline on each slice that cuts it."""
-    whole, roi = _object("1.2.840.10008.5.1.4.1.1.481.3"), Dataset()
-    whole.Modality, roi.ReferencedROINumber, roi.ContourSequence = "RTSTRUCT", 1, []
-    around = np.linspace(0, 2 * np.pi, 90)[:-1]
-    for one in planes:
-        axes = np.reshape(one.direction, (3, 3))
-        centre, radius = _cut(one)
-        if radius > 0:
-            contour = Dataset()
-            contour.ContourGeometricType = "CLOSED_PLANAR"
-            circle = np.stack([np.cos(around), np.sin(around)], axis=1) @ axes[:, :2].T
-            contour.ContourData = (centre + radius * circle).ravel().tolist()
-            roi.ContourSequence.append(contour)
-    whole.ROIContourSequence = [roi]
-    return whole
-
-
-def _cut(one):
-    """Centre and radius of the circle in which a slice cuts the ball."""
-    normal = np.reshape(one.direction, (3, 3))[:, 2]
-    above = (CENTRE - np.array(one.origin)) @ normal
-    return CENTRE - above * normal, np.sqrt(max(0.0, RADIUS**2 - above**2))
-
-
-def _segmentation(planes):
-    whole = _object("1.2.840.10008.5.1.4.1.1.66.4")
-    whole.Modality, whole.SegmentationType = "SEG", "BINARY"
-    whole.Rows, whole.Columns = planes[0].shape[1:]
-    whole.BitsAllocated = whole.BitsStored = whole.SamplesPerPixel = 1
-    whole.HighBit = whole.PixelRepresentation = 0
-    measures, orientation, shared = Dataset(), Dataset(), Dataset()
-    measures.PixelSpacing = list(PIXEL)
-    axes = np.reshape(planes[0].direction, (3, 3))
-    orientation.ImageOrientationPatient = axes[:, :2].T.ravel().tolist()
-    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
-    whole.SharedFunctionalGroupsSequence = [shared]
-    whole.PerFrameFunctionalGroupsSequence = []
-    for one in planes:
-        frame, place, segment = Dataset(), Dataset(), Dataset()
-        place.ImagePositionPatient = list(one.origin)
-        segment.ReferencedSegmentNumber = 1
-        frame.PlanePositionSequence = [place]
-        frame.SegmentIdentificationSequence = [segment]
-        whole.PerFrameFunctionalGroupsSequence.append(frame)
-    whole.NumberOfFrames = len(planes)
-    bits = np.concatenate([ball(centres(one)).ravel() for one in planes])
-    whole.PixelData = np.packbits(bits, bitorder="little").tobytes()
-    return whole
-
-
-@pytest.mark.parametrize("draw", [_structure_set, _segmentation])
+@pytest.mark.parametrize("draw", [structure_set, segmentation])
 def test_what_was_drawn_on_the_slices_lands_on_the_volume(draw, converted, tmp_path):
     draw(converted[0]).save_as(tmp_path / "drawn.dcm", enforce_file_format=True)
     found, warnings = _label(converted, tmp_path / "drawn.dcm", tmp_path)
@@ -208,7 +146,7 @@ def test_a_segmentation_of_the_resampled_volume_lands_as_it_is(converted, tmp_pa
     planes = [
         _plane_at(grid, np.array(grid.origin) + index * steps) for index in range(grid.shape[0])
     ]
-    _segmentation(planes).save_as(tmp_path / "drawn.dcm", enforce_file_format=True)
+    segmentation(planes).save_as(tmp_path / "drawn.dcm", enforce_file_format=True)
     found, warnings = _label(converted, tmp_path / "drawn.dcm", tmp_path)
     np.testing.assert_array_equal(found > 0, converted[3])
     assert warnings == []

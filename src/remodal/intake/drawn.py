@@ -49,10 +49,12 @@ def read_drawn(
                 return "DICOM SEG", *read_segments(dataset, grid, wanted, move)
             if found == _STRUCTURES:
                 return "DICOM RTSTRUCT", *read_structures(dataset, grid, wanted, move)
-    except (BadCase, OSError):
+    except BadCase:
         raise
     except Exception as error:
-        # Damage can make pydicom raise anything.
+        if getattr(error, "errno", None) is not None:
+            raise
+        # Damage can make pydicom raise anything, an OSError without a number too.
         raise BadCase(
             "the DICOM label is damaged or incomplete", remedy="export the label again"
         ) from error

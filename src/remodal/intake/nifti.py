@@ -148,10 +148,19 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except EOFError as error:
         raise BadCase("is cut short", where=path.name) from error
-    except OSError as error:
-        if error.errno is not None:
+    except (OSError, *_unpacking_errors(path)) as error:
+        if getattr(error, "errno", None) is not None:
             raise
         raise BadCase(f"is damaged ({error})", where=path.name) from error
+
+
+def _unpacking_errors(path: Path) -> tuple[type[Exception], ...]:
+    """What the library that unpacks a file raises of damage, besides an OSError."""
+    if not _is_gzip(path):
+        return ()
+    from isal import isal_zlib
+
+    return (isal_zlib.error,)
 
 
 def _read_header(path: Path, number: int | None, sheared: bool = False) -> NiftiHeader:
