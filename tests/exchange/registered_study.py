@@ -7,7 +7,7 @@ import numpy as np
 
 from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import write_volume
-from remodal.results.files import write_json
+from remodal.results.files import read_json, write_json
 from remodal.results.records import Record, write_record
 from remodal.settings import Settings
 from remodal.settings.composition import validated, write_settings
@@ -68,6 +68,31 @@ def _settings() -> Settings:
         "tables": {},
     }
     return validated({"study": "brains", "preset": "smoke", "title": "Brains"} | changes, "test")
+
+
+def write_converted(study: Path, patients: Mapping[str, str] | None = None) -> None:
+    """The converted images beside the registered ones, and a prediction of each case `d`.
+
+    Args:
+        study: as `make` returns it.
+        patients: who each case belongs to, if patients have several cases.
+    """
+    splits = read_json(study / "splits.json")
+    data = study.parents[1] / "data/brains"
+    modalities, labels = {}, {}
+    for seed, case in enumerate(splits["patients"]):
+        rng = np.random.default_rng(100 + seed)
+        modalities[case], labels[case] = ["t1", "t2"], ["t2"]
+        for name in modalities[case]:
+            array = rng.normal(100, 20, GRID.shape).astype(np.float32)
+            write_volume(data / f"converted/{case}/{name}.nii.gz", Volume(array, GRID))
+        write_volume(data / f"converted/{case}/label-t2.nii.gz", Volume(label(), GRID))
+    splits |= {"modalities": modalities, "labels": labels}
+    splits["patients"] = patients or splits["patients"]
+    write_json(study / "splits.json", splits)
+    made = study / "predictions/nnunet/fold0-seed0/both"
+    write_volume(made / "d.nii.gz", Volume((label() > 0).astype(np.uint8), GRID))
+    write_json(made / "predictions.json", {"cases": {"d": "digest"}})
 
 
 def _write_case(folder: Path, case: str, there: list[str], rng: np.random.Generator) -> None:

@@ -3,14 +3,12 @@
 import json
 import os
 import subprocess
-import sys
-import venv
-from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from tests.exchange import registered_study
+from tests.exchange.own_environment import environment
 from tests.exchange.registered_study import CLASSES, REGIONS, label
 from tests.workspace import ROOT
 
@@ -251,6 +249,13 @@ def test_a_data_set_that_no_study_can_use_is_told_in_one_line(tmp_path, changes,
     assert "\n" not in str(told.value)
 
 
+#: What its check imports.
+NNUNET = (
+    *("nnunetv2==2.8.1", "acvl-utils", "batchgenerators", "batchgeneratorsv2", "blosc2"),
+    *("connected-components-3d", "dynamic-network-architectures", "einops", "httpx"),
+    *("fft-conv-pytorch", "imagecodecs", "msgpack", "ndindex", "nibabel", "numexpr", "seaborn"),
+    "tifffile",
+)
 _VERIFY = """
 import sys
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
@@ -263,9 +268,9 @@ if __name__ == "__main__":
 @pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.parametrize("regions", [False, True])
-def test_nnunet_s_own_check_passes(study, tmp_path, tmp_path_factory, regions):
+def test_nnunet_s_own_check_passes(study, tmp_path, regions):
     export_nnunet(study, tmp_path, 7, regions=regions)
-    python = os.environ.get("NNUNET_PYTHON") or environment(tmp_path_factory)
+    python = os.environ.get("NNUNET_PYTHON") or environment(tmp_path / "venv", NNUNET) / "python"
     (tmp_path / "verify.py").write_text(_VERIFY)
     done = subprocess.run(
         [python, tmp_path / "verify.py", tmp_path / "nnUNet_raw/Dataset007_brains"],
@@ -276,26 +281,3 @@ def test_nnunet_s_own_check_passes(study, tmp_path, tmp_path_factory, regions):
     assert "verify_dataset_integrity Done" in done.stdout
     assert "Error" not in done.stdout
     assert "Warning" not in done.stdout
-
-
-def environment(tmp_path_factory) -> Path:
-    """nnunetv2 beside the packages that are here, which pip leaves alone.
-
-    Of what it wants, only what its check imports is installed: the rest pulls a CUDA torch.
-    """
-    folder = tmp_path_factory.mktemp("nnunet")
-    venv.create(folder, with_pip=True)
-    python = folder / "bin/python"
-    packages = next(folder.glob("lib/python*/site-packages"))
-    here = next(Path(path) for path in sys.path if path.endswith("site-packages"))
-    (packages / "ours.pth").write_text(str(here))
-    wanted = [
-        *("nnunetv2==2.8.1", "acvl-utils", "batchgenerators", "batchgeneratorsv2", "blosc2"),
-        *("connected-components-3d", "dynamic-network-architectures", "einops", "httpx"),
-        *("fft-conv-pytorch", "imagecodecs", "msgpack", "ndindex", "nibabel", "numexpr", "seaborn"),
-        "tifffile",
-    ]
-    done = subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", *wanted])
-    if done.returncode:
-        pytest.skip("nnunetv2 cannot be fetched: no network")
-    return python

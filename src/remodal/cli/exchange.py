@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from remodal.cli.arguments import Output
+from remodal.errors import UserError
 
 commands = typer.Typer()
 exports = typer.Typer(no_args_is_help=True)
@@ -21,6 +22,14 @@ Modalities = Annotated[
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _pairs(texts: list[str], where: str) -> dict[str, str]:
+    parts = [text.partition("=") for text in texts]
+    for name, _, value in parts:
+        if not name or not value:
+            raise UserError(f"`{name}`", where=where, expected="a name and a value: `name=value`")
+    return {name: value for name, _, value in parts}
 
 
 @exports.command("nnunet")
@@ -43,6 +52,26 @@ def export_nnunet(
     channels = _names(modalities)
     told = export(study, output, number, name=name, modalities=channels, regions=regions, copy=copy)
     for line in told:
+        typer.echo(line)
+
+
+@exports.command("bids")
+def export_bids(
+    study: StudyFolder,
+    output: Output,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(help="What a modality's files are called: `t2=acq-spir_T2w`; repeatable."),
+    ] = None,
+    predictions: Annotated[
+        str, typer.Option(help="Methods whose predictions go in, separated by commas.")
+    ] = "",
+) -> None:
+    """Write a study's images, masks and predictions as a data set in BIDS."""
+    from remodal.exchange.bids_export import export_bids as export
+
+    images = _pairs(image or [], "--image")
+    for line in export(study, output, images=images, predictions=_names(predictions)):
         typer.echo(line)
 
 
