@@ -233,12 +233,12 @@ def _measured(
         require_case_metric(cell.metric, f"tables, `{cell.name}`")
     of_cell = rows_of(cases, cell)
     of_models = rows_of(cases, cell.model_copy(update={"group": ""}))
-    counted = isinstance(metric, StudyMetric) or metric.name in of_cell
+    has_values = isinstance(metric, StudyMetric) or metric.name in of_cell
     return Entry(
         column,
         cell,
         metric,
-        summarise(of_cell, metric.name) if counted and not of_cell.empty else None,
+        summarise(of_cell, metric.name) if has_values and not of_cell.empty else None,
         None,
         frozenset(of_cell["case"]),
         len(of_models[["fold", "seed"]].drop_duplicates()),

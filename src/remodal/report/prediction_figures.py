@@ -1,7 +1,6 @@
 """One case as several methods segment it, beside the truths of the images that they are given."""
 
 from collections.abc import Mapping, Sequence
-from math import isnan
 
 import numpy as np
 import pandas as pd
@@ -99,12 +98,10 @@ def _chosen(
     """The case with the largest number asked for, or else the median Dice over the cells."""
     common = sorted(set.intersection(*map(set, runs)))
     shown = [case for case in common if _is_there(source, wanted, case, runs)]
-    if not wanted.most:
-        shown.sort(key=lambda case: np.mean([of_cell[case].dice for of_cell in runs]))
-        return shown[(len(shown) - 1) // 2] if shown else None
-    numbers = {case: source.number(case, wanted.most) for case in shown}
-    known = [case for case in shown if not isnan(numbers[case])]
-    return max(known, key=numbers.__getitem__, default=None)
+    if wanted.most:
+        return source.case_with_most(shown, wanted.most)
+    shown.sort(key=lambda case: np.mean([of_cell[case].dice for of_cell in runs]))
+    return shown[(len(shown) - 1) // 2] if shown else None
 
 
 def _is_there(

@@ -1,7 +1,5 @@
 """Images of a case beside each other, each with the outlines of all their truths."""
 
-from math import isnan
-
 import numpy as np
 
 from remodal.report.comparison import heading
@@ -64,11 +62,7 @@ def _chosen(source: Source, wanted: TruthSettings) -> str | None:
         if all(written(source.image(case, name)) for name in wanted.images)
         and all(written(source.label(case, name)) for name in wanted.images)
     ]
-    if not wanted.most:
-        return next(iter(cases), None)
-    numbers = {case: source.number(case, wanted.most) for case in cases}
-    known = [case for case in cases if not isnan(numbers[case])]
-    return max(known, key=numbers.__getitem__, default=None)
+    return source.case_with_most(cases, wanted.most) if wanted.most else next(iter(cases), None)
 
 
 def truth_mask(source: Source, case: str, modality: str, region: str) -> np.ndarray:

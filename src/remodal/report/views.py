@@ -1,9 +1,9 @@
 """Where a figure's pictures come from, and one slice of one case to look at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import nan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,12 @@ class Source:
             found = found.get(part) if isinstance(found, dict) else None
         is_number = isinstance(found, int | float) and not isinstance(found, bool)
         return float(found) if is_number else nan
+
+    def case_with_most(self, cases: Iterable[str], key: str) -> str | None:
+        """The case whose `number` is the largest; None where none has this number."""
+        numbers = {case: self.number(case, key) for case in cases}
+        known = [case for case, number in numbers.items() if not isnan(number)]
+        return max(known, key=numbers.__getitem__, default=None)
 
     def has_images(self, case: str) -> bool:
         """Whether all images of a registered case exist, each with its ground truth."""
