@@ -41,6 +41,19 @@ class Lesion:
         return float(np.mean(self.radii))
 
 
+def draw_diameters(number: tuple[int, int], diameter: tuple[float, float], rng: Rng) -> list[float]:
+    """Diameters of a patient's lesions, mm: any between two limits, small ones more often.
+
+    Args:
+        number: fewest and most lesions.
+        diameter: least and greatest, mm; uniform in the logarithm.
+        rng: draws them.
+    """
+    count = int(rng.integers(number[0], number[1] + 1))
+    least, most = np.log(diameter)
+    return [float(drawn) for drawn in np.exp(rng.uniform(least, most, count))]
+
+
 def place_lesions(
     kind: str,
     diameters: list[float],

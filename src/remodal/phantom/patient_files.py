@@ -30,6 +30,7 @@ from remodal.phantom.dicom_writer import (
 )
 from remodal.phantom.lesions import (
     Tissues,
+    draw_diameters,
     paint_lesion,
     paint_perfusion_differences,
     place_lesions,
@@ -103,9 +104,7 @@ def paint_lesions(
     rng = stream(settings, index, "lesions")
     paint_perfusion_differences(canvas, distance, box, rng)
     kind = cohort.lesion_type(settings, index)
-    count = int(rng.integers(settings.lesions[0], settings.lesions[1] + 1))
-    least, most = np.log(settings.lesion_diameter)
-    diameters = [float(d) for d in np.exp(rng.uniform(least, most, count))]
+    diameters = draw_diameters(settings.lesions, settings.lesion_diameter, rng)
     room = canvas.liver.copy()
     room_distance = np.where(room[box] > 0.5, distance, np.maximum(distance, 1.0))
     axes = canvas.x[box[2]], canvas.y[box[1]], canvas.z[box[0]]

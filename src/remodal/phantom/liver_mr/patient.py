@@ -7,7 +7,7 @@ import numpy as np
 from remodal.intake.datasets.t1t2_phantom import T1T2PhantomOptions, lesion_type
 from remodal.phantom.anatomy import Patient, draw_patient, paint_patient
 from remodal.phantom.canvas import Canvas
-from remodal.phantom.lesions import place_lesions
+from remodal.phantom.lesions import draw_diameters, place_lesions
 from remodal.phantom.liver_mr.contrasts import draw_brightness
 from remodal.phantom.liver_mr.lesions import paint_lesion
 from remodal.phantom.organs import Liver
@@ -88,9 +88,7 @@ def _paint_lesions(
     rng: np.random.Generator,
 ) -> list[dict]:
     kind = lesion_type(options, number)
-    count = int(rng.integers(options.lesions[0], options.lesions[1] + 1))
-    least, most = np.log(options.lesion_diameter)
-    diameters = [float(diameter) for diameter in np.exp(rng.uniform(least, most, count))]
+    diameters = draw_diameters(options.lesions, options.lesion_diameter, rng)
     room, box = canvas.liver.copy(), liver.box
     distance = np.where(room[box] > 0.5, liver.distance, np.maximum(liver.distance, 1.0))
     axes = canvas.x[box[2]], canvas.y[box[1]], canvas.z[box[0]]
