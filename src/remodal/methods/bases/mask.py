@@ -4,6 +4,7 @@ They share a 3-D U-Net, and are told at prediction which image to segment. With 
 roles of these may be fixed (specialised) or drawn at random in training (unspecialised).
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -50,6 +51,10 @@ class MaskMethod(Method):
             head = {f"head.{name}": part for name, part in self.network.head.state_dict().items()}
             weights = from_released(weights) | head
         super().load(weights)
+
+    @abstractmethod
+    def probabilities_of(self, images: Mapping[str, Tensor], target: str) -> Tensor:
+        """As `Method.probabilities_of`; without a target, all images share one truth."""
 
     def probabilities(self, images: Mapping[str, Tensor]) -> Tensor:
         """As `probabilities_of`, where all images share one truth."""
