@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 INK, ACCENT, MUTED, RULE = "#010101", "#020202", "#030303", "#040404"
 _CSS = {INK: "currentColor", ACCENT: "var(--accent)", MUTED: "var(--muted)", RULE: "var(--rule)"}
@@ -83,12 +83,13 @@ class Points:
     rho: float
 
 
-def box_plots(panels: Mapping[str, Sequence[Box]], axis: str) -> str:
-    """Box plots with all points, one panel per scenario, on a common axis.
+def box_plots(panels: Mapping[str, Sequence[Box]], axis: str, *, logarithmic: bool = False) -> str:
+    """Box plots with all points, panels below each other on a common axis.
 
     Args:
         panels: for each heading its boxes, from top to bottom.
         axis: label of the value axis.
+        logarithmic: whether that axis is; all values are positive then.
     """
     heights = [len(boxes) + 0.9 for boxes in panels.values()]
 
@@ -100,6 +101,11 @@ def box_plots(panels: Mapping[str, Sequence[Box]], axis: str) -> str:
             _boxes(axes, boxes)
             axes.set_title(heading)
         grid[-1].set_xlabel(axis)
+        if logarithmic:
+            grid[-1].set_xscale("log")
+            grid[-1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            grid[-1].xaxis.set_major_formatter("{x:g}")
+            grid[-1].xaxis.set_minor_formatter(NullFormatter())
 
     return _svg(fill, 0.32 * sum(heights) + 0.45)
 
@@ -256,8 +262,13 @@ def scatter(panels: Mapping[str, Points], across: str, up: str) -> str:
     return _svg(fill, 2.1 * rows + 0.35)
 
 
-def histograms(panels: Mapping[str, Sequence[float]]) -> str:
-    """One histogram per quantity, side by side."""
+def histograms(panels: Mapping[str, Sequence[float]], *, counts: bool = False) -> str:
+    """One histogram per quantity, side by side.
+
+    Args:
+        panels: for each heading its values.
+        counts: whether these are whole numbers: each has a bar of its own then.
+    """
 
     def fill(figure: Figure) -> None:
         for axes, (heading, values) in zip(
@@ -265,7 +276,10 @@ def histograms(panels: Mapping[str, Sequence[float]]) -> str:
         ):
             finite = np.asarray(values, float)
             finite = finite[np.isfinite(finite)]
-            axes.hist(finite, bins=min(max(5, len(finite) // 4), 24), color=ACCENT, alpha=0.85)
+            bins = _bins_of_counts(finite) if counts else min(max(5, len(finite) // 4), 24)
+            axes.hist(finite, bins=bins, color=ACCENT, alpha=0.85)
+            if counts:
+                axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
             axes.set_title(heading)
             axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
             axes.tick_params(length=0)
@@ -273,6 +287,11 @@ def histograms(panels: Mapping[str, Sequence[float]]) -> str:
             axes.set_ylabel("Cases" if axes.get_subplotspec().is_first_col() else "")
 
     return _svg(fill, 1.9)
+
+
+def _bins_of_counts(values: np.ndarray) -> np.ndarray:
+    """Edges of bins around whole numbers, from 0 on."""
+    return np.arange(-0.5, (values.max() if len(values) else 0) + 1)
 
 
 def _svg(fill: Callable[[Figure], None], height: float) -> str:

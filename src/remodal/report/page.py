@@ -26,6 +26,7 @@ from remodal.report.cells import Table
 from remodal.report.choices import made_choices, with_code
 from remodal.report.comparison import SIMULATED, build_tables, heading
 from remodal.report.curve_charts import curve_charts
+from remodal.report.data_section import data_section
 from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
 from remodal.report.formats import FORMATS
 from remodal.report.incomplete import incomplete_cases, training_cases
@@ -158,6 +159,7 @@ def _content(
         "label_of": settings.title_of,
         "compared_texts": compared_texts,
         "interval": interval_drawing,
+        "data": data_section(settings, study, records, splits, cases),
         "folds": splits["folds"],
         "unlabelled": unlabelled_cases(splits),
         "incomplete": incomplete,
@@ -204,6 +206,7 @@ def _sections(
         ("attention", "Level sets" if level_sets else "Attention"),
         ("failures", pictures["failures_heading"]),
         ("curves", "Training curves"),
+        ("data", "The data"),
         ("cases", "Cases and quarantine"),
         ("registration", "Registration"),
         ("choices", "Where the paper is silent"),
