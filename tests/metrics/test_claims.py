@@ -124,6 +124,12 @@ def test_the_evidence_names_what_stands_behind_it():
     assert "after Holm's correction" in evidence
 
 
+def test_the_evidence_has_real_minus_signs():
+    evidence = evaluate(better("a", "b"), measured(a=70, b=75))["evidence"]
+    assert "advantage −5.00" in evidence
+    assert "-" not in evidence
+
+
 def test_claims_are_corrected_together():
     cases = measured(n=12, a=80, b=79.3)
     alone = evaluate(better("a", "b"), cases)

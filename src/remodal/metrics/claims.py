@@ -138,14 +138,20 @@ def _evidence(result: Mapping[str, Any], preset: str) -> str:
     parts = []
     if result["low"] is not None:
         parts.append(
-            f"{KINDS[result['kind']].about} {result['estimate']:.2f} {result['unit']} "
-            f"(95 % interval {result['low']:.2f} to {result['high']:.2f})"
+            f"{KINDS[result['kind']].about} {_shown(result['estimate'])} {result['unit']} "
+            f"(95 % interval {_shown(result['low'])} to {_shown(result['high'])})"
         )
     if result["p_holm"] is not None:
-        parts.append(f"p = {result['p_holm']:.3g} after Holm's correction")
+        p = result["p_holm"]
+        parts.append(f"p {'< 0.001' if p < 0.001 else f'= {p:.3f}'} after Holm's correction")
     sentence = ", ".join([*parts, behind])
     lacking = _lacking(result)
     return f"{sentence}; {lacking}" if lacking else sentence
+
+
+def _shown(value: float) -> str:
+    """A number for reading, with a real minus sign."""
+    return f"{value:.2f}".replace("-", "−")
 
 
 def _number(value: float) -> float | None:
