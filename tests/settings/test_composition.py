@@ -201,6 +201,14 @@ def test_the_reference_of_the_settings_is_up_to_date():
     assert written == reference(options_of_sources() | simulations() | way_options())
 
 
+def test_the_reference_says_types_without_pythons_words_for_them():
+    written = reference(options_of_sources() | simulations() | way_options())
+    types = {line.split(" | ")[1] for line in written.splitlines() if line.startswith("| `")}
+    assert "`list['arterial' or 'venous']`" in types
+    assert "`'cases' or 'folds' or 'pairs' or None`" in types
+    assert not [one for one in types if "Literal" in one or "Annotated" in one]
+
+
 @pytest.mark.parametrize(
     ("change", "stages"),
     [

@@ -1,7 +1,8 @@
 """config/README.md, written from the settings' models so that it cannot drift from them."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -66,13 +67,24 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _type(annotation: Any) -> str:
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    if get_args(annotation):
-        text = str(annotation)
-    for verbose in ("typing.", "pathlib."):
-        text = text.replace(verbose, "")
-    text = text.removeprefix("Literal").strip("[]") if text.startswith("Literal") else text
-    return "`" + text.replace("|", "or") + "`"
+    if get_origin(annotation) is Literal:
+        return f"`{', '.join(map(repr, get_args(annotation)))}`"
+    return f"`{_within_type(annotation)}`"
+
+
+def _within_type(annotation: Any) -> str:
+    """A type as a part of another: choices are joined by `or`, limits are left out."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _within_type(parts[0])
+    if origin is Literal:
+        return " or ".join(map(repr, parts))
+    if origin in (Union, UnionType):
+        return " or ".join(map(_within_type, parts))
+    if parts:
+        inner = ("..." if part is Ellipsis else _within_type(part) for part in parts)
+        return f"{origin.__name__}[{', '.join(inner)}]"
+    return {type(None): "None", Any: "Any"}.get(annotation) or annotation.__name__
 
 
 def _default(field: FieldInfo) -> str:

@@ -184,8 +184,8 @@ class NoiseSettings(Section):
 class Cell(Section):
     """One method in one scenario, for one region and group of cases or for all."""
 
-    method: str
-    scenario: str
+    method: str = Field(description="Key of `methods`.")
+    scenario: str = Field(description="Key of `scenarios` or of `averages`.")
     region: str = Field("", description="Key of `data.regions`; empty: the mean over all of them.")
     group: str = Field("", description="Group of the cases; empty: all.")
 
