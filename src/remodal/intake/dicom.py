@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from remodal.counting import counted
 from remodal.errors import BadCase
 from remodal.geometry.volume import Volume
 from remodal.intake.padding import fill_padding
@@ -115,7 +116,7 @@ def _without_copies(
             )
             if not same_scale or not np.array_equal(stored[first], stored[other]):
                 raise BadCase(
-                    f"duplicates: {len(places)} places hold several different slices",
+                    f"duplicates: several different slices at {counted(len(places), 'place')}",
                     expected="one slice a place",
                     remedy="split the phases, echoes or time points into folders of their own",
                 )
