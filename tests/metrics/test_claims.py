@@ -126,7 +126,7 @@ def test_the_evidence_names_what_stands_behind_it():
 
 def test_the_evidence_has_real_minus_signs():
     evidence = evaluate(better("a", "b"), measured(a=70, b=75))["evidence"]
-    assert "advantage −5.00" in evidence
+    assert "advantage −5." in evidence
     assert "-" not in evidence
 
 
