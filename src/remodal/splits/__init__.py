@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import floor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,11 +70,6 @@ def make_splits(
         UserError: too few patients, or a split file that does not fit the cases.
     """
     cases = sorted(cases)
-    labelled = [case for case in cases if case.labelled]
-    unlabelled = [case.case for case in cases if not case.labelled]
-    members: dict[str, list[str]] = defaultdict(list)
-    for case in labelled:
-        members[case.patient].append(case.case)
     splits: dict[str, Any] = {
         "scheme": settings.scheme,
         "seed": settings.seed,
@@ -82,21 +77,46 @@ def make_splits(
         "groups": {case.case: case.group for case in cases},
         "quarantined": dict(quarantined or {}),
     }
+    labelled = [case for case in cases if case.labelled]
+    unlabelled = [case.case for case in cases if not case.labelled]
     if settings.scheme == "file":
-        splits["folds"], separates = imported(splits["patients"], splits["quarantined"], settings)
-        if separates:
-            splits["separates"] = separates
-        for number, fold in enumerate(splits["folds"]):
-            require_measurable(fold, unlabelled, f"{settings.file}, fold {number}")
-        splits["quarantined"] |= unused(splits, settings)
-        return splits
+        return _completed_by_file(splits, unlabelled, settings)
+    splits["folds"] = _folds(labelled, settings, splits["quarantined"], everyone)
+    splits["quarantined"] |= add_unlabelled(splits["folds"], unlabelled, splits["patients"])
+    return splits
 
+
+def _completed_by_file(
+    splits: dict[str, Any], unlabelled: Collection[str], settings: SplitSettings
+) -> dict[str, Any]:
+    """The content of splits.json with the folds of the file to import."""
+    folds, separates = imported(splits["patients"], splits["quarantined"], settings)
+    for number, fold in enumerate(folds):
+        require_measurable(fold, unlabelled, f"{settings.file}, fold {number}")
+    completed = {**splits, "folds": folds, **({"separates": separates} if separates else {})}
+    completed["quarantined"] = splits["quarantined"] | unused(completed, settings)
+    return completed
+
+
+def _folds(
+    labelled: Sequence[SplitCase],
+    settings: SplitSettings,
+    quarantined: Mapping[str, str],
+    everyone: Iterable[str],
+) -> list[Fold]:
+    """The sets of labelled cases, drawn by patient.
+
+    Raises:
+        UserError: too few patients.
+    """
+    members: dict[str, list[str]] = defaultdict(list)
+    for case in labelled:
+        members[case.patient].append(case.case)
     strata = _strata(labelled, settings.stratify)
     needed = settings.folds if settings.scheme == "kfold" else 2
-    _require_patients(len(strata), needed, splits["quarantined"])
-    tests = _tests(strata, settings, everyone)
-    splits["folds"] = []
-    for test in tests:
+    _require_patients(len(strata), needed, quarantined)
+    folds = []
+    for test in _tests(strata, settings, everyone):
         training = {patient: strata[patient] for patient in strata if patient not in test}
         validation = _validation(training, settings)
         patients = {
@@ -104,10 +124,10 @@ def make_splits(
             "validation": validation,
             "test": test,
         }
-        fold = {part: sorted(case for p in patients[part] for case in members[p]) for part in SETS}
-        splits["folds"].append(fold)
-    splits["quarantined"] |= add_unlabelled(splits["folds"], unlabelled, splits["patients"])
-    return splits
+        folds.append(
+            {part: sorted(case for p in patients[part] for case in members[p]) for part in SETS}
+        )
+    return folds
 
 
 def _strata(cases: Sequence[SplitCase], stratify: bool) -> dict[str, str]:
