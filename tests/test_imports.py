@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results": set(),
     "networks": set(),
     "objectives": set(),
+    "planning": set(),
     "settings": {"results"},
     "cluster": {"process", "results", "settings"},
     "intake": {"geometry", "process", "results", "settings"},
