@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registration": {"geometry", "intake", "masks", "process", "results", "settings"},
     "phantom": {"geometry", "intake", "results", "settings"},
     "preprocessing": {
-        *("geometry", "intake", "masks", "process", "results", "settings"),
+        *("geometry", "intake", "masks", "planning", "process", "results", "settings"),
         "splits",
     },
     "methods": {"networks", "objectives", "settings"},

@@ -19,8 +19,8 @@ FIXED = {"clip": {"range": [-70, 180]}, "spacing": [2, 2, 2]}
 MASK = {"study": STUDY, "method": "nnunet", "scenario": "both"}
 
 
-def plan(workspace, **preprocessing):
-    content = FIVE | {"preprocessing": preprocessing}
+def plan(workspace, network=None, **preprocessing):
+    content = FIVE | {"preprocessing": preprocessing, "network": network or {}}
     (workspace.folder / "config/config.yaml").write_text(yaml.safe_dump(content))
     return workspace.snakemake("prepared", "--summary", check=False)
 
@@ -34,6 +34,13 @@ def stored(said: str) -> set[str]:
 def test_five_folds_that_do_not_differ_store_a_case_once(workspace):
     assert stored(plan(workspace, **FIXED).stdout) == {"all"}
     assert stored(plan(workspace).stdout) == {f"fold{fold}" for fold in range(5)}
+
+
+def test_a_network_that_is_to_be_planned_is_planned_from_all_training_cases_at_once(workspace):
+    said = plan(workspace, network={"plan": "auto"}, clip=FIXED["clip"]).stdout
+    assert "/preprocessed/plan.yaml\t" in said
+    assert stored(said) == {"all"}  # the spacing is every fold's
+    assert "plan.yaml" not in plan(workspace).stdout
 
 
 def test_masks_of_a_study_that_does_not_exist_are_one_line_before_anything_starts(workspace):

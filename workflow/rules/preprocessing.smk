@@ -3,10 +3,33 @@
 # that do not differ share one folder.
 
 
+# Only with `network: auto`. The stages below find the plan beside their settings.
+rule plan_network:
+    input:
+        splits=SPLITS,
+        records=PLAN.registered_cases(),
+        masks=PLAN.crop_masks(),
+    output:
+        paths.plan_file(STUDY),
+    log:
+        paths.log_file(STUDY, "plan-network"),
+    conda:
+        "../../envs/remodal.yaml"
+    params:
+        settings=STUDY_SETTINGS,
+        registered=taking_wildcards(PLAN.registered_folder),
+        studies=paths.STUDIES,
+        depends_on=PLAN.depends_on("plan-network"),
+    shell:
+        "remodal plan-network --settings {params.settings} --splits {input.splits}"
+        " --registered {params.registered} --studies {params.studies} --output {output} > {log} 2>&1"
+
+
 rule fingerprint:
     input:
         splits=SPLITS,
         records=PLAN.registered_cases(),
+        plan=PLAN.network_plan(),
     output:
         paths.fingerprint_file(STUDY, "{fold}"),
     log:
@@ -27,6 +50,7 @@ rule preprocess:
         fingerprints=PLAN.fingerprints(),
         record=paths.registered_folder(PLAN.data, "{case}") / "registration.json",
         masks=PLAN.crop_masks(),
+        plan=PLAN.network_plan(),
     output:
         PLAN.preprocessed_files(STUDY, "{case}"),
     log:

@@ -9,6 +9,7 @@ rule train:
         fingerprint=paths.fingerprint_file(STUDY, "{fold}"),
         cases=paths.inventory_file(STUDY, "{fold}", "training"),
         models=taking_wildcards(PLAN.input_weights),
+        plan=PLAN.network_plan(),
     output:
         weights=MODEL / "model.safetensors",
         description=MODEL / "model.json",

@@ -168,15 +168,35 @@ def split(settings: SettingsFile, registered: Registered, output: Output) -> Non
     split_study(read_settings(settings), registered, output)
 
 
+@commands.command("plan-network")
+def plan_network(
+    settings: SettingsFile,
+    splits: Splits,
+    registered: Registered,
+    output: Output,
+    studies: Studies = STUDIES,
+) -> None:
+    """Plan strides, kernels, patch, batch and spacing as nnU-Net does (`network: auto`)."""
+    from remodal.preprocessing.plan import plan_study
+    from remodal.results.files import write_text
+    from remodal.run.check import check_patches
+    from remodal.settings.composition import planned, read_unplanned
+
+    study = read_unplanned(settings)
+    plan, text = plan_study(study, splits, registered, studies)
+    check_patches(planned(study, plan))
+    write_text(output, text)
+
+
 @commands.command()
 def fingerprint(
     settings: SettingsFile, splits: Splits, fold: Fold, registered: Registered, output: Output
 ) -> None:
     """Measure spacing and intensities on the training cases of a fold."""
     from remodal.preprocessing import fingerprint_fold
-    from remodal.settings.composition import read_settings
+    from remodal.settings.composition import read_planned
 
-    fingerprint_fold(read_settings(settings), splits, fold, registered, output)
+    fingerprint_fold(read_planned(settings), splits, fold, registered, output)
 
 
 @commands.command()
@@ -194,10 +214,10 @@ def preprocess(
 ) -> None:
     """Crop, clip, normalise and resample one case for every fold, for fast random patches."""
     from remodal.preprocessing import preprocess_case
-    from remodal.settings.composition import read_settings
+    from remodal.settings.composition import read_planned
 
     preprocess_case(
-        read_settings(settings),
+        read_planned(settings),
         case,
         registered,
         fingerprint or [],
@@ -243,10 +263,10 @@ def train(
     """Train one model, or continue one that was stopped."""
     import torch
 
-    from remodal.settings.composition import read_settings
+    from remodal.settings.composition import read_planned
     from remodal.training.loop import train as train_model
 
-    configured = read_settings(settings)
+    configured = read_planned(settings)
     # The job's threads are shared by its processes, one a device.
     torch.set_num_threads(max(1, threads // configured.compute.devices))
 

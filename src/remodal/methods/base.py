@@ -318,6 +318,7 @@ def layout_of(network: NetworkSettings) -> Layout:
         network.strides,
         network.anisotropic_kernels,
         network.version,
+        network.kernels,
     )
 
 
@@ -330,10 +331,10 @@ def reduced_layout(network: NetworkSettings, share: int, strides: int) -> Layout
         strides: down-samplings, the study's first ones; fewer where the study has fewer, so that
             a patch that fits the study's networks fits this one.
     """
-    smaller = {
-        "base_width": 2 * max(network.base_width // (2 * share), 1),
-        "strides": network.strides[:strides],
-    }
+    first = network.strides[:strides]
+    kernels = network.kernels and [*network.kernels[: len(first)], (3, 3, 3)]
+    width = 2 * max(network.base_width // (2 * share), 1)
+    smaller = {"base_width": width, "strides": first, "kernels": kernels}
     return layout_of(network.model_copy(update=smaller))
 
 

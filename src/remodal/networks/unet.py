@@ -62,21 +62,25 @@ def plan_layout(
     strides: Sequence[Triple],
     anisotropic: bool = False,
     version: Version = "v1",
+    kernels: Sequence[Triple] | None = None,
 ) -> Layout:
     """Widths that double at each stage up to a cap, and the kernels.
 
-    Kernels are 3 x 3 x 3 or, if `anisotropic`, as nnU-Net's planner chooses them for thick slices:
-    1 along an axis in the stages before that axis is down-sampled for the first time (while its
-    spacing is at least twice the finest), 3 from there on, and 3 everywhere in the last stage.
+    Kernels are as given; or else 3 x 3 x 3 or, if `anisotropic`, as nnU-Net mostly plans them for
+    thick slices: 1 along an axis in the stages before that axis is down-sampled for the first time
+    (while its spacing is at least twice the finest), 3 from there on, and 3 everywhere in the last
+    stage.
     """
     widths = tuple(min(base_width * 2**stage, max_width) for stage in range(len(strides) + 1))
-    kernels: list[Triple] = []
+    down = tuple(tuple(stride) for stride in strides)
+    if kernels is not None:
+        return Layout(widths, down, tuple(map(tuple, kernels)), version)
+    found: list[Triple] = []
     reached = [not anisotropic] * 3
     for stride in strides:
         reached = [known or step > 1 for known, step in zip(reached, stride)]
-        kernels.append(tuple(3 if known else 1 for known in reached))
-    down = tuple(tuple(stride) for stride in strides)
-    return Layout(widths, down, (*kernels, (3, 3, 3)), version)
+        found.append(tuple(3 if known else 1 for known in reached))
+    return Layout(widths, down, (*found, (3, 3, 3)), version)
 
 
 def convolve_parts(conv: nn.Conv3d, parts: Sequence[Tensor]) -> Tensor:

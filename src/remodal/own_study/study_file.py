@@ -21,6 +21,7 @@ def study_text(facts: Facts) -> str:
         _data(facts),
         _registration(facts),
         _preprocessing(facts),
+        _network(facts),
         _splits(facts),
         _of_methods(facts, methods),
         _table(methods),
@@ -104,6 +105,15 @@ def _preprocessing(facts: Facts) -> Iterator[str]:
         yield "  clip: none"
         yield "  normalise: crop"
         yield "  crop: nonzero"
+
+
+def _network(facts: Facts) -> Iterator[str]:
+    z, y, x = facts.spacing
+    thick = ": thick slices" if facts.thick else ""
+    yield f"# Voxels of some {z:.3g} x {y:.3g} x {x:.3g} mm (z, y, x){thick}."
+    yield "# Spacing, patch, batch, strides and kernels are planned as by nnU-Net v2, from training"
+    yield "# cases and the GPU's memory; where it is not 8 GB: `{plan: auto, gpu_memory: 24}`."
+    yield "network: auto"
 
 
 def _splits(facts: Facts) -> Iterator[str]:

@@ -104,6 +104,11 @@ def fingerprint_file(study: Path, fold: int | str) -> Path:
     return study / "preprocessed" / f"fold{fold}.fingerprint.json"
 
 
+def plan_file(study: Path) -> Path:
+    """The plan of a study whose network is planned."""
+    return study / "preprocessed" / "plan.yaml"
+
+
 def inventory_file(study: Path, fold: int | str, part: str) -> Path:
     """The preprocessed cases that a fold's `training` or `test` reads."""
     return study / "preprocessed" / f"fold{fold}.{part}.json"

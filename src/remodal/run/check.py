@@ -56,7 +56,8 @@ def check_study(settings: Settings) -> str:
         where = f"methods.{name}, recipe.pools"
         recipe = settings.recipe_of(name)
         check_unlabelled(method.type, recipe, where)
-        check_patch(method.type, recipe, settings.network, _patch_of(name, method))
+    if not settings.network.unplanned:
+        check_patches(settings)
     cases = cases_of(settings)
     require_enough_patients(settings, cases)
     require_possible_recipes(settings, cases)
@@ -84,6 +85,17 @@ def check_foreign(settings: Settings) -> None:
                 where=f"scenarios.{name}.register_foreign",
                 expected="a way of registration without a mask",
             )
+
+
+def check_patches(settings: Settings) -> None:
+    """Check that the networks of a study take its patches; imports the methods.
+
+    Raises:
+        UserError: those of a method do not.
+    """
+    for name, method in settings.methods.items():
+        recipe = settings.recipe_of(name)
+        check_patch(method.type, recipe, settings.network, _patch_of(name, method))
 
 
 def check_metrics(settings: Settings) -> None:

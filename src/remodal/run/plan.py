@@ -217,6 +217,10 @@ class Plan:
         """What holds the masks that cases are cropped to, as `registration_masks`."""
         return self._predicted(crop_masks(self.settings))
 
+    def network_plan(self) -> list[Path]:
+        """The plan of the networks, if they are planned."""
+        return [paths.plan_file(self.study)] if self.settings.network.unplanned else []
+
     def fingerprints(self) -> list[Path]:
         """Fingerprints that preparation needs: none if it is the same in every fold."""
         used = self.settings.preprocessing.depends_on_fold

@@ -12,9 +12,11 @@ from pydantic import ValidationError
 
 from remodal.errors import UserError
 from remodal.results.files import write_text
+from remodal.results.paths import plan_file
 from remodal.settings import Settings
 from remodal.settings.merging import merge, problems, without
 from remodal.settings.places import CONFIG, known_names, named_files, shipped_file
+from remodal.settings.plan_file import PlanFile, plan_of, with_plan
 from remodal.settings.section import Section
 
 
@@ -104,8 +106,10 @@ def compose(
     of_preset = (study.pop("presets", None) or {}).get(config["preset"], {})
     content = study
     for layer in (preset, of_preset, config):
+        content = _without_plan(content, layer)
         content = merge(_without_recipe(content, layer.get("recipe") or {}), layer)
     content = _with_files(_with_preset(_left(content), str(config["preset"])))
+    content = _with_named_plan(content)
     return validated(content, f"study `{config['study']}`, preset `{config['preset']}`")
 
 
@@ -143,6 +147,37 @@ def _without_recipe(content: dict[str, Any], recipe: dict[str, Any]) -> dict[str
         for name, method in (content.get("methods") or {}).items()
     }
     return content | {"methods": methods}
+
+
+def _without_plan(content: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
+    """The content without its plan, if the layer says the strides itself."""
+    network, above = content.get("network"), layer.get("network")
+    if not isinstance(above, dict) or "strides" not in above:
+        return content
+    left = without(network, {"plan": None}) if isinstance(network, dict) else {}
+    return content | {"network": left}
+
+
+def _with_named_plan(content: dict[str, Any]) -> dict[str, Any]:
+    """The content with the plan of the file that `network.plan` names, if it names one.
+
+    Raises:
+        UserError: the file cannot be read, or is no plan.
+    """
+    network = content.get("network")
+    named = network.get("plan") if isinstance(network, dict) else network
+    if not isinstance(named, str) or named == "auto":
+        return content
+    return with_plan(content, read_plan(shipped_file(Path(named))))
+
+
+def read_plan(path: Path) -> PlanFile:
+    """Read a plan file.
+
+    Raises:
+        UserError: it cannot be read, or is no plan.
+    """
+    return plan_of(read_yaml(path), str(path))
 
 
 def _with_files(content: dict[str, Any]) -> dict[str, Any]:
@@ -221,9 +256,56 @@ def write_settings(path: Path, settings: Settings) -> None:
 
 
 def read_settings(path: Path) -> Settings:
-    """Read effective settings.
+    """Read effective settings, with the plan that was made for the study, if one was.
 
     Raises:
         UserError: missing file or wrong key.
     """
+    settings = _as_composed(path)
+    made = plan_file(path.parent)
+    return planned(settings, read_plan(made)) if made.is_file() else settings
+
+
+def _as_composed(path: Path) -> Settings:
     return validated(read_yaml(path), str(path))
+
+
+def read_unplanned(path: Path) -> Settings:
+    """Read effective settings of a study whose plan is to be made, whether one is there or not.
+
+    Raises:
+        UserError: missing file or wrong key, or the study wants no plan.
+    """
+    settings = _as_composed(path)
+    if not settings.network.unplanned:
+        raise UserError(
+            "the study's network is not planned",
+            where=str(path),
+            expected="`network: auto`",
+            remedy="say so in the study, or leave its network as it is",
+        )
+    return settings
+
+
+def planned(settings: Settings, plan: PlanFile) -> Settings:
+    """The settings with a plan, if one is wanted that they do not hold yet."""
+    if not settings.network.unplanned:
+        return settings
+    return validated(with_plan(settings.model_dump(mode="json"), plan), settings.study_id)
+
+
+def read_planned(path: Path) -> Settings:
+    """As `read_settings`, for a stage that needs the plan.
+
+    Raises:
+        UserError: no plan was made yet.
+    """
+    settings = read_settings(path)
+    if settings.network.unplanned:
+        raise UserError(
+            "`network: auto`, and no plan was made yet",
+            where=str(path),
+            expected=str(plan_file(path.parent)),
+            remedy="run `remodal plan-network` first",
+        )
+    return settings

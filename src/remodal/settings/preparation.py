@@ -199,8 +199,10 @@ class PreprocessingSettings(Section):
         "voxels of the training cases (`dataset_foreground`: nnU-Net's CT); the clipping range, or "
         "else that of the image, to 0 to 1 (`unit`) or to -1 to 1 (`symmetric`); or `none`.",
     )
-    spacing: tuple[float, float, float] | None = Field(
-        None, description="Target spacing (z, y, x) in mm; empty: the training cases' median."
+    spacing: tuple[float, float, float] | Literal["plan"] | None = Field(
+        None,
+        description="Target spacing (z, y, x) in mm; empty: the training cases' median, or with "
+        "`network: auto` that of the `plan`.",
     )
     crop: CropSettings = Field(default_factory=CropSettings)
     body_threshold: float = Field(-300.0, description="Intensity above which a voxel is body.")

@@ -41,6 +41,7 @@ STAGES = {
         chosen=("remodal.registration", lambda settings: settings.registration.ways),
     ),
     "split": Stage("remodal.splits", ("splits", "data.name", "data.truth", "data.unlabelled")),
+    "plan-network": Stage("remodal.preprocessing.plan", ("preprocessing", "network", *_DATA)),
     "fingerprint": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
     "preprocess": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
     "inventory": Stage("remodal.preprocessing.inventory"),

@@ -16,6 +16,7 @@ from remodal.settings.layout import cells_of, columns_of
 from remodal.settings.merging import merge
 from remodal.settings.names import label_name
 from remodal.settings.network import NetworkSettings
+from remodal.settings.plan_file import with_planned_spacing
 from remodal.settings.preparation import PreprocessingSettings, RegistrationSettings, SplitSettings
 from remodal.settings.recipe import RecipeSettings
 from remodal.settings.scenarios import ScenarioSettings
@@ -186,6 +187,17 @@ class Settings(Section):
         """The cells of all tables that show a metric of a method in a scenario, each once."""
         shown = (cell for table in self.tables.values() for cell in chain(*self.cells_of(table)))
         return list(dict.fromkeys(cell for cell in shown if cell.metric))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_plan_says_the_spacing(cls, content: Any) -> Any:
+        return with_planned_spacing(content)
+
+    @model_validator(mode="after")
+    def _spacing_is_planned_with_the_network(self) -> "Settings":
+        if self.preprocessing.spacing == "plan" and not self.network.unplanned:
+            raise ValueError("preprocessing.spacing: `plan` goes with `network: auto`")
+        return self
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Settings":
