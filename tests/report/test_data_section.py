@@ -1,12 +1,16 @@
 """The report's section about the data."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
 from remodal.report.data_numbers import image_numbers, in_words, label_numbers, spread
 from remodal.report.data_outliers import outliers
 from remodal.report.data_section import data_section
-from remodal.results.records import Record
+from remodal.report.page import write_report
+from remodal.results.files import write_json
+from remodal.results.records import Record, write_record
 
 
 def scanned(case, image="venous", *, spacing=(0.8, 0.8, 5.0), slices=40, ends=(-1000, 300), **tags):
@@ -156,6 +160,39 @@ def test_the_images_are_described_by_modality_with_what_made_them(settings, tmp_
     ]
     assert told.images[0].numbers[:2] == [("3.75", "2.5 to 5"), ("0.8", "")]
     assert [chart.title for chart in told.charts] == ["Spacing", "Intensities"]
+
+
+def test_what_was_measured_in_the_classes_of_training_cases_stands_beside_the_images(
+    settings, tmp_path
+):
+    measured = {"mean": 66.75, "sd": 35.61, "lower": -5, "upper": 149, "voxels": 9000}
+    content = {"foreground": {"venous": measured}}
+    write_json(tmp_path / "preprocessed/fold0.fingerprint.json", content)
+    told = section(settings, tmp_path, [scanned("a1", "arterial"), scanned("c", "venous")])
+    assert told.columns[-1] == "In the classes"
+    assert [row.numbers[-1] for row in told.images] == [("–", ""), ("66.8 ± 35.6", "")]
+
+
+def test_the_page_shows_the_section(whole_study, tmp_path):
+    settings, study, data = whole_study
+    shutil.copytree(study, tmp_path / "study", ignore=shutil.ignore_patterns("predictions"))
+    shutil.copytree(data, tmp_path / "data")
+    for number in range(14):
+        spacing = (0.8, 0.8, 10.0 if number == 3 else 5.0)
+        for image in ("arterial", "venous"):
+            record = scanned(f"patient{number:03d}", image, spacing=spacing)
+            folder = tmp_path / "data/converted" / record.case
+            write_record(folder / f"{image}.json", record)
+    measured = {"mean": 66.75, "sd": 35.61}
+    fingerprint = {"foreground": dict.fromkeys(("arterial", "venous"), measured)}
+    write_json(tmp_path / "study/preprocessed/fold0.fingerprint.json", fingerprint)
+    write_report(settings, tmp_path / "study", tmp_path / "data", tmp_path / "index.html")
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    text = page[page.index('<section id="data">') : page.index('<section id="cases">')]
+    assert '<th scope="row">patient003</th>' in text
+    assert "slices 10 mm apart" in text
+    assert "5<small>5 to 10</small>" in text
+    assert "66.8 ± 35.6" in text
 
 
 def test_lesions_are_counted_once_for_each_test_case(settings, tmp_path, monkeypatch):

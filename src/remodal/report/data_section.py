@@ -145,7 +145,8 @@ def _foreground(study: Path) -> dict[str, Spread]:
     path = fingerprint_file(study, 0)
     measured = read_json(path).get("foreground", {}) if path.is_file() else {}
     return {
-        name: f"{in_words(one['mean'])} ± {in_words(one['sd'])}" for name, one in measured.items()
+        name: Spread(f"{in_words(one['mean'])} ± {in_words(one['sd'])}")
+        for name, one in measured.items()
     }
 
 
