@@ -61,7 +61,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("cluster", "intake", "methods", "metrics", "process", "registration", "results"),
         *("settings", "splits", "status"),
     },
-    "exchange": {"intake", "preprocessing", "process", "results", "settings"},
+    "exchange": {
+        *("inference", "intake", "methods", "models", "prediction", "preprocessing", "process"),
+        *("registration", "results", "settings"),
+    },
     "identity": {"intake", "process"},
     "sharing": {"intake", "process", "results", "settings"},
 }

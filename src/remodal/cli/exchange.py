@@ -75,6 +75,22 @@ def export_bids(
         typer.echo(line)
 
 
+@exports.command("bundle")
+def export_bundle(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    output: Output,
+    modalities: Modalities = "",
+    target: Annotated[
+        str, typer.Option(help="Image to segment, where each has a truth of its own.")
+    ] = "",
+) -> None:
+    """Write a trained model as a bundle of MONAI, which needs no installed remodal."""
+    from remodal.exchange.bundle_export import export_bundle as export
+
+    for line in export(model, output, modalities=_names(modalities), target=target):
+        typer.echo(line)
+
+
 @imports.command("nnunet")
 def import_nnunet(
     folder: Annotated[Path, typer.Argument(help="nnUNet_raw/DatasetNNN_Name, or a version 1 task")],
