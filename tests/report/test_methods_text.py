@@ -216,9 +216,9 @@ def test_folds_of_scikit_learn_are_said_to_be_such(text_of):
 
 def test_a_published_split_that_trains_on_a_tested_patient_is_told(text_of):
     imported = {"splits": {"scheme": "file", "file": "shared.json", "folds": 1}}
-    assert "1 cases, none of whose patients was trained on." in text_of(**imported)
+    assert ": 1 case, none of whose patients was trained on." in text_of(**imported)
     known = text_of(split=SPLITS | {"separates": ["b"]}, **imported)
-    assert "1 cases, 1 of whose patients was also trained on, as published." in known
+    assert ": 1 case, 1 of whose patients was also trained on, as published." in known
     assert "none of whose" not in known
 
 
@@ -230,3 +230,8 @@ def test_cases_with_a_label_of_one_image_only_are_counted(text_of):
     labels = {"labels": {"a": PHASES, "b": PHASES}}
     assert "lacked the label" not in text_of(split=SPLITS | labels, **studied)
     assert "lacked the label" not in text_of()
+
+
+def test_an_image_that_is_registered_twice_is_named_once(text_of):
+    copied = {"modalities": ["arterial", "venous", "again"], "copies": {"again": "arterial"}}
+    assert "with arterial and venous images were used" in text_of(data=copied)

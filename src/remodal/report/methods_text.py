@@ -4,6 +4,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+from remodal.counting import counted
 from remodal.metrics.contrasts import FEWEST_TRAININGS
 from remodal.metrics.statistics import MOST_EXACT
 from remodal.report.evaluation_text import evaluation_sentence
@@ -108,10 +109,12 @@ def _sentences(*sentences: str) -> str:
 
 def _data_sentence(settings: Settings, splits: dict[str, Any]) -> str:
     cases, patients = splits["patients"], set(splits["patients"].values())
-    kind = "simulated patients" if settings.data.simulated else "patients"
-    modalities = " and ".join(settings.data.modalities)
-    text = f"{len(cases)} examinations of {len(patients)} {kind} with {modalities} images were used"
-    wanted = settings.data.modalities
+    kind = "simulated patient" if settings.data.simulated else "patient"
+    wanted = settings.data.originals
+    text = (
+        f"{counted(len(cases), 'examination')} of {counted(len(patients), kind)} with "
+        f"{listed(wanted)} images {'was' if len(cases) == 1 else 'were'} used"
+    )
     incomplete = sum(bool(lacking(splits["modalities"][case], wanted)) for case in cases)
     if incomplete:
         text += f"; {incomplete} of them lacked an image, and served where the others sufficed"
@@ -126,8 +129,8 @@ def _data_sentence(settings: Settings, splits: dict[str, Any]) -> str:
     reason = f"for their quality or, {bare} of them, for lack of a label"
     if bare in (0, len(excluded)):
         reason = "for lack of a label" if bare else "for their quality"
-    were = "was" if len(excluded) == 1 else "were"
-    return text + (f" ({len(excluded)} more {were} excluded {reason})." if excluded else ".")
+    more = counted(len(excluded), "more was", "more were")
+    return text + (f" ({more} excluded {reason})." if excluded else ".")
 
 
 def _augmentation_sentence(settings: Settings) -> str:
@@ -154,11 +157,10 @@ def _split_sentence(settings: Settings, splits: dict[str, Any]) -> str:
         tested += f" in the folds of scikit-learn's KFold (shuffled, seed {split.seed})"
     cases = sum(len(fold["test"]) for fold in splits["folds"])
     known = len(splits.get("separates", []))
-    leak = (
-        f"{known} of whose patients {'was' if known == 1 else 'were'} also trained on, as published"
-    )
+    leak = f"{counted(known, 'of whose patients was', 'of whose patients were')} also trained on, "
+    leak += "as published"
     none = "none of whose patients was trained on"
-    return f"The test set was {tested}: {cases} cases, {leak if known else none}."
+    return f"The test set was {tested}: {counted(cases, 'case')}, {leak if known else none}."
 
 
 def _method_list(settings: Settings) -> str:
