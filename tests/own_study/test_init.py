@@ -1,6 +1,7 @@
 """`remodal init` writes a study that composes, from what the files say."""
 
 import locale
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -25,6 +26,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def write_image(path, array, spacing=(1.5, 1.5, 3.0), origin=(0, 0, 0)):
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     made = sitk.GetImageFromArray(array)
     made.SetSpacing(spacing)
@@ -152,7 +154,23 @@ def test_a_folder_in_bids_needs_no_sheet(folder):
     settings = made(folder / "bids")
     assert settings.data.source == "bids"
     assert settings.data.modalities == ["t1", "t2_spir"]
+    assert settings.data.classes == {"liver": [1]}
     assert [set(case.images) for case in cases_of(settings)] == [{"t2_spir", "t1"}] * 2
+
+
+def test_in_bids_masks_of_several_structures_are_one_label(folder):
+    for subject in ("sub-01", "sub-02"):
+        for place, suffix in enumerate(("T1w", "T2w")):
+            write_image(folder / f"bids/{subject}/anat/{subject}_{suffix}.nii.gz", mr(place))
+            derived = folder / f"bids/derivatives/manual/{subject}/anat/{subject}_space-{suffix}"
+            write_image(f"{derived}_label-liver_mask.nii.gz", mask(1, 1))
+            write_image(f"{derived}_label-lesion_mask.nii.gz", mask(0, 1))
+    settings = made(folder / "bids")
+    assert settings.data.truth == "image"
+    # The lesion, though the first in the alphabet, lies in the liver and must not be hidden by it.
+    assert settings.data.classes == {"liver": [1], "lesion": [2]}
+    (label, *_) = cases_of(settings)[0].labels.values()
+    assert label.values == (1, 2)
 
 
 def test_a_scan_in_dicom_says_what_it_is(folder, monkeypatch):

@@ -16,6 +16,7 @@ from pydicom.uid import generate_uid
 from remodal.intake.convert import convert_image, convert_label
 from remodal.intake.datasets import cases_of
 from remodal.intake.nifti import read_volume
+from remodal.own_study.init import init
 from remodal.scan.modalities import parse_modalities
 from remodal.scan.scan import scan
 from remodal.settings.composition import compose
@@ -120,6 +121,11 @@ def test_the_collection_becomes_a_study_by_one_command_and_one_column(collection
     for row in rows[1:]:
         named.append(row + ("\t1=Liver; 2=Mass" if row.split("\t")[3] else "\t"))
     output.write_text("\n".join(named) + "\n", encoding="utf-8")
+    list(init("hcc_own", output, tmp_path))
+    own = compose({"study": "hcc_own", "preset": "paper"}, tmp_path / "config")
+    assert own.data.classes == {"liver": [1], "mass": [2]}
+    assert own.data.modalities == ["arterial", "venous"]
+    assert (own.preprocessing.clip.by, own.registration.fixed) == ("dataset_foreground", "venous")
     data = {"name": "hcc", "source": "sheet", "sheet": str(output), "simulated": False}
     study = compose({"study": "mpct_fll", "preset": "paper", "data": data}, CONFIG)
     cases = cases_of(study)

@@ -106,10 +106,10 @@ def _only(paths: list[Path], modality: str) -> Path:
 
 def _owners(label: BidsName, images: Mapping[str, Path]) -> set[Path]:
     """The images that a label's name may stand for."""
-    return {path for path in images.values() if _belongs(label, name_of_file(path.name))}
+    return {path for path in images.values() if belongs(label, name_of_file(path.name))}
 
 
-def _belongs(label: BidsName, image: BidsName) -> bool:
+def belongs(label: BidsName, image: BidsName) -> bool:
     """Whether a label is named as an image, with more parts.
 
     The suffix of the image may be a word of it or its space; if neither is there, the entities

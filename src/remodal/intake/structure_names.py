@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from remodal.errors import BadCase
+from remodal.intake.bids_names import name_of_file
 from remodal.intake.headers import is_dicom, quiet_pydicom
 from remodal.intake.label_source import LabelSource
 from remodal.intake.slicer import is_slicer, segment_names
@@ -16,7 +17,8 @@ def structure_names(source: LabelSource) -> dict[int, str]:
     """The name of each of a label's values, as far as the files or the sheet name them.
 
     Structures that the sheet names have these names; one file per structure names it by its own
-    name; SEG, RTSTRUCT and Slicer's segmentations hold names. A label image names nothing.
+    name; SEG, RTSTRUCT and Slicer's segmentations hold names. A label image names nothing, but in
+    BIDS the name of a mask says what it is of.
 
     Args:
         source: the label.
@@ -29,6 +31,8 @@ def structure_names(source: LabelSource) -> dict[int, str]:
     if source.values is not None:
         return {value: _stem(file) for value, file in zip(source.values, source.files)}
     file = source.files[0]
+    if structure := _of_bids(file):
+        return {1: structure}
     if file.is_dir():
         files = [one for one in files_of(file) if one.is_file() and is_dicom(one)]
         return _of_dicom(files[0]) if len(files) == 1 else {}
@@ -37,7 +41,14 @@ def structure_names(source: LabelSource) -> dict[int, str]:
     return _of_dicom(file) if file.is_file() and is_dicom(file) else {}
 
 
+def _of_bids(file: Path) -> str:
+    name = name_of_file(file.name)
+    return name.entities.get("label", "") if name and name.suffix == "mask" else ""
+
+
 def _stem(file: Path) -> str:
+    if structure := _of_bids(file):
+        return structure
     ending = next((one for one in _ENDINGS if file.name.endswith(one)), file.suffix)
     return file.name.removesuffix(ending)
 

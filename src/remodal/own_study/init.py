@@ -1,15 +1,14 @@
 """`remodal init`: a folder to work in, the study of one's own data, or a sheet to fill in."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from remodal.counting import counted
 from remodal.errors import UserError
-from remodal.intake.bids_names import name_of_file
 from remodal.intake.datasets import CaseSource, cases_of
 from remodal.intake.sheet import COLUMNS, modalities_of_sheet
+from remodal.own_study.bids_source import bids_options
 from remodal.own_study.facts import Facts, sheet_source
 from remodal.own_study.folder import prepare_folder
 from remodal.own_study.study_file import study_text
@@ -99,10 +98,10 @@ def _provisional(name: str, source: Path) -> Settings:
         UserError: the source is no sheet and no folder in BIDS.
     """
     if source.is_dir():
-        images = _images_in(source)
+        options = bids_options(source)
         data: dict[str, Any] = {"source": "bids", "folder": str(source)}
-        data |= {"options": {"bids": {"images": images}}}
-        modalities = list(images)
+        data |= {"options": {"bids": options}}
+        modalities = list(options["images"])
     else:
         modalities = modalities_of_sheet(source)
         data = sheet_source(source)
@@ -122,36 +121,6 @@ def _named(settings: Settings) -> dict[str, object]:
     if data.source == "sheet":
         return sheet_source(data.sheet or Path())
     return {"source": data.source, "folder": str(data.folder), "options": data.options}
-
-
-def _images_in(folder: Path) -> dict[str, str]:
-    """What the names of the images of a BIDS folder hold, by the name of a modality.
-
-    Raises:
-        UserError: it is no folder in BIDS.
-    """
-    files = [path for path in folder.glob("sub-*/**/*") if name_of_file(path.name)]
-    names = [name for path in files if (name := name_of_file(path.name))]
-    kinds = sorted({_without_case(str(name)) for name in names})
-    if not kinds:
-        raise UserError(
-            "holds no sample sheet and no images in BIDS",
-            where=str(folder),
-            expected="a sheet (TSV), or a folder with `sub-*/anat/`",
-            remedy="`remodal scan` writes the sheet of a folder of DICOM files",
-        )
-    return {_modality(kind): kind for kind in kinds}
-
-
-def _without_case(name: str) -> str:
-    return re.sub(r"(?:sub|ses|run)-[A-Za-z0-9]+_", "", name)
-
-
-def _modality(kind: str) -> str:
-    """`T1w` is t1, `acq-spir_T2w` is t2_spir."""
-    *entities, suffix = kind.split("_")
-    words = [suffix.removesuffix("w"), *(part.rpartition("-")[2] for part in entities)]
-    return "_".join(words).casefold()
 
 
 def _require_labels(cases: list[CaseSource], source: Path) -> None:

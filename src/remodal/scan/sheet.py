@@ -16,8 +16,8 @@ _CHOICES = (
     *("first_file", "description"),
 )
 _HEAD = """\
-# Made by `remodal scan`. Look it over beside the contact sheet, mend it, and name it in your study:
-# `data: {source: sheet, sheet: ...}`. A line that begins with `#` is left out; take the `#` away if
+# Made by `remodal scan`. Look it over beside the contact sheet, mend it, and let `remodal init NAME
+# SHEET` write the study. A line that begins with `#` is left out; take the `#` away if
 # the image is the right one. Paths lead to links to the scanner's files, one folder per image.
 """
 
