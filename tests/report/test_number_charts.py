@@ -17,10 +17,10 @@ def test_each_case_is_a_point_at_its_record_s_number(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "scatter", watched)
     wanted = {
         "number": "label-t1.displacement_mm",
-        "title": "Displacement [mm]",
         "cells": [cell("one", "t1"), cell("two", "t1_with_t2")],
     }
-    source, cases = paired_study(tmp_path, {"against": [wanted]})
+    called = {"label-t1.displacement_mm": "Displacement [mm]"}
+    source, cases = paired_study(tmp_path, {"against": [wanted], "numbers": called})
     (chart,) = number_charts(source, cases)
     assert chart.title == "Dice [%] against Displacement [mm]"
     assert chart.svg == "Displacement [mm]; Dice [%]"

@@ -19,7 +19,7 @@ def test_the_case_whose_labels_lie_farthest_apart_is_shown_with_both_outlines(tm
     assert figure.heading == "Apart: case c"
     assert figure.text == (
         "Outlines of the liver: red in T1, green in T2. "
-        "The case with the largest label-t1.displacement_mm: 60.0."
+        "label-t1.displacement_mm: 60.0, the largest of all cases."
     )
     assert [row.heading for row in figure.rows] == ["Axial", "Coronal"]
     for row in figure.rows:

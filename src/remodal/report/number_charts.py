@@ -36,7 +36,7 @@ def number_charts(source: Source, cases: pd.DataFrame) -> Iterator[Chart]:
         panels = {
             _title(source, cell): _points(source, cases, wanted, cell) for cell in wanted.cells
         }
-        across = wanted.title or wanted.number
+        across = source.settings.figures.name_of(wanted.number)
         yield Chart(
             f"{metric.title} against {across}",
             scatter(panels, across, metric.title),

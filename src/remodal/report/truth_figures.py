@@ -40,7 +40,8 @@ def _figure(source: Source, wanted: TruthSettings) -> Example | None:
     ]
     text = f"{_legend(truths, region)}."
     if wanted.most:
-        text += f" The case with the largest {wanted.most}: {source.number(case, wanted.most):.1f}."
+        called = source.settings.figures.name_of(wanted.most)
+        text += f" {called}: {source.number(case, wanted.most):.1f}, the largest of all cases."
     title = f"{wanted.title}: case {case}" if wanted.title else f"Case {case}"
     return Example("", title, text, rows)
 

@@ -54,7 +54,6 @@ class AgainstSettings(Section):
     """A metric of each test case against a number of the case, a panel for each cell."""
 
     number: str = Field(description=f"{_NUMBER}.")
-    title: str = Field("", description="What the number is, with its unit; empty: its key.")
     metric: str = Field("dice", description="Name of a metric.")
     cells: list[Cell] = Field(min_length=1, description="Method and scenario of each panel.")
 
@@ -62,6 +61,11 @@ class AgainstSettings(Section):
 class FigureSettings(Section):
     """Pictures that are not of every study."""
 
+    numbers: dict[str, str] = Field(
+        default_factory=dict,
+        description="What the numbers of cases are called in figures, with the unit, by their "
+        "keys; others are called by their key.",
+    )
     surfaces: list[SurfaceSettings] = Field(
         default_factory=list, description="Surfaces that are shown in 3-D; none by default."
     )
@@ -74,3 +78,7 @@ class FigureSettings(Section):
     against: list[AgainstSettings] = Field(
         default_factory=list, description="A metric against a number of the case."
     )
+
+    def name_of(self, number: str) -> str:
+        """What a number of the cases is called."""
+        return self.numbers.get(number, number)
