@@ -174,3 +174,100 @@ def test_a_modality_table_is_applied_as_the_standard_says(odd):
 def test_pictures_in_a_palette_of_colours_are_refused(odd):
     with pytest.raises(BadCase, match=r"colour|no image|missing"):
         read_series(odd / "OT-PAL-8-face.dcm")
+
+
+def _changed(source: Path, folder: Path, change=lambda dataset, index: True) -> Path:
+    """A copy of a series, in the order of its slices, each after a change; False leaves it out."""
+    folder.mkdir()
+    for index, dataset in enumerate(_by_height(source)):
+        dataset.InstanceNumber = index + 1
+        if change(dataset, index) is not False:
+            dataset.save_as(folder / f"{index:02}.dcm")
+    return folder
+
+
+def _thinned(dataset, index):
+    """Every second slice above the tenth is missing, and the rest is numbered anew."""
+    dataset.InstanceNumber = index if index < 10 else 5 + index // 2
+    return index < 10 or index % 2 == 1
+
+
+def _tilted(dataset, index):
+    x, y, z = map(float, dataset.ImagePositionPatient)
+    dataset.ImagePositionPatient = [x, y + float(dataset.PixelSpacing[0]) * index, z]
+
+
+def _cut(dataset, index):
+    if index == 7:
+        dataset.PixelData = dataset.PixelData[: len(dataset.PixelData) // 2]
+
+
+def _decompressed(dataset, index):
+    dataset.decompress()
+    if index % 2:
+        dataset.compress(pydicom.uid.RLELossless)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda dataset, index: index != 7, "gap: 1 slice missing, after slice 7 of 19"),
+        (lambda dataset, index: index < 10 or index % 2 == 1, "gap: 5 slices missing"),
+        (_cut, "cannot be decoded|another size"),
+    ],
+)
+def test_a_real_series_that_lacks_something_is_refused(change, reason, abdomen, tmp_path):
+    folder = _changed(abdomen / "example_ct_dicom", tmp_path / "changed", change)
+    with pytest.raises(BadCase, match=reason):
+        read_series(folder)
+
+
+def test_a_real_series_in_other_encodings_has_the_same_values(abdomen, tmp_path):
+    source = abdomen / "example_ct_dicom"
+    folder = _changed(source, tmp_path / "changed", _decompressed)
+    np.testing.assert_array_equal(
+        read_series(folder).volume.array, read_series(source).volume.array
+    )
+
+
+def test_thin_and_thick_real_slices_keep_what_there_is(abdomen, tmp_path):
+    whole = read_series(abdomen / "example_ct_dicom").volume
+    folder = _changed(abdomen / "example_ct_dicom", tmp_path / "changed", _thinned)
+    series = read_series(folder)
+    assert "the step between slices changes" in series.warnings[-1]
+    assert series.volume.geometry.agrees_with(whole.geometry, 1e-2)
+    kept = [index for index in range(20) if index < 10 or index % 2 == 1]
+    np.testing.assert_array_equal(series.volume.array[kept], whole.array[kept])
+    between = (whole.array[11].astype(float) + whole.array[13]) / 2
+    assert np.abs(series.volume.array[12] - between).max() <= 0.5
+
+
+def test_a_real_series_of_a_tilted_gantry_has_its_slices_at_their_places(abdomen, tmp_path):
+    whole = read_series(abdomen / "example_ct_dicom").volume
+    folder = _changed(abdomen / "example_ct_dicom", tmp_path / "changed", _tilted)
+    series = read_series(folder)
+    assert any("tilted gantry" in note for note in series.warnings)
+    rows = whole.geometry.shape[1]
+    assert series.volume.geometry.shape == (20, rows + 19, whole.geometry.shape[2])
+    for index in (0, 7, 19):
+        plane = series.volume.array[index]
+        found = plane[index : index + rows].astype(int)
+        assert np.abs(found - whole.array[index]).max() <= 1
+        assert (plane[:index] == whole.array.min()).all()
+
+
+def test_every_odd_file_of_pydicom_is_converted_or_refused(odd, tmp_path):
+    files = sorted([*odd.rglob("*.dcm"), *Path(pydicom.data.__file__).parent.rglob("*.dcm")])
+    assert len(files) > 80
+    converted = []
+    for file in files:
+        shutil.rmtree(tmp_path / "scan", ignore_errors=True)
+        (tmp_path / "scan").mkdir()
+        shutil.copy(file, tmp_path / "scan")
+        try:
+            volume = read_series(tmp_path / "scan").volume
+        except BadCase:
+            continue
+        converted.append(file.name)
+        assert volume.array.size
+    assert converted == ["eCT_Supplemental.dcm"]

@@ -139,3 +139,19 @@ def test_no_mutated_header_gives_a_wrong_volume_or_another_error(name, packed, w
         assert volume.array.nbytes <= 48
         read += 1
     assert read > 10
+
+
+@pytest.mark.parametrize("field", ["sizes", "kinds", "space directions", "bogus"])
+def test_an_nrrd_field_that_would_crash_its_reader_is_refused(field, tmp_path):
+    lines = ["NRRD0004", "type: uint8", "dimension: 3", "sizes: 2 2 2", "encoding: raw"]
+    header = "\n".join([*lines, f"{field}: {'A' * 5000}", "", ""])
+    (tmp_path / "v.nrrd").write_bytes(header.encode() + bytes(8))
+    with pytest.raises(BadCase, match="its header is damaged"):
+        read_image(tmp_path / "v.nrrd")
+
+
+def test_a_file_name_that_no_system_allows_is_refused(tmp_path):
+    header = f"NDims = 3\nDimSize = 2 2 2\nElementType = MET_UCHAR\nElementDataFile = {'A' * 900}\n"
+    (tmp_path / "v.mhd").write_text(header)
+    with pytest.raises(BadCase, match="its header is damaged"):
+        read_image(tmp_path / "v.mhd")

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+from remodal.counting import counted
 from remodal.errors import BadCase
 from remodal.intake.same_series import told_apart
 from remodal.intake.series_parts import one_image
@@ -119,7 +120,8 @@ def _named(series: list[list[Slice]]) -> str:
 def _name(series: list[Slice]) -> str:
     number = _number(series[0])
     thickness = series[0].tags.get("SliceThickness")
-    size = f"{len(series)} slices" + (f" of {thickness:g} mm" if thickness else "")
+    is_number = isinstance(thickness, float) and thickness > 0
+    size = counted(len(series), "slice") + (f" of {thickness:g} mm" if is_number else "")
     return f"{'number ' + number if number else 'without a number'} ({size})"
 
 

@@ -5,6 +5,7 @@ voxels themselves are left to SimpleITK, which allocates as much memory as a hea
 opens files wherever it points; so both are checked here first.
 """
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,9 @@ from remodal.errors import BadCase
 METAIMAGE, NRRD = (".mha", ".mhd"), (".nrrd", ".nhdr")
 TEXT_SUFFIXES = (*METAIMAGE, *NRRD)
 _LONGEST = 1 << 22  # bytes of a header
+#: Characters of a field of NRRD: ITK's reader crashes at some thousand (keys may be longer).
+_LONGEST_FIELD = 500
+_LONGEST_NAME = 255  # bytes of a file's name
 _MOST_FILES = 100_000
 
 
@@ -79,6 +83,8 @@ def _nrrd(path: Path, raw: bytes) -> TextHeader:
         if separator == ":=":
             keys[name] = value
             continue
+        if len(line) > _LONGEST_FIELD:
+            raise ValueError("a field is too long")
         name = re.sub(r"\s", "", name).lower()
         fields[name] = value.strip()
         if name == "datafile":
@@ -108,6 +114,8 @@ def _data_files(header: Path, where: str, rest: bytes) -> list[Path]:
         names = [line.strip() for line in lines if line.strip()]
     else:
         names = _numbered(where)
+    if any(len(os.fsencode(name)) > _LONGEST_NAME for name in names):
+        raise ValueError("no file has so long a name")
     for name in names:
         if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
             raise BadCase(
