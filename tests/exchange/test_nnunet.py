@@ -160,6 +160,8 @@ def test_what_was_exported_comes_back_equal(study, tmp_path, regions):
     export_nnunet(study, tmp_path, 7, regions=regions)
     back = imported_study(tmp_path / "nnUNet_raw/Dataset007_brains", tmp_path)
     assert back.data.modalities == ["t1", "t2"]
+    paper = compose({"study": "back", "preset": "paper"}, tmp_path / "config")
+    assert paper.network.plan == "auto"
     assert list(back.data.classes) == list(CLASSES)
     assert back.data.regions == (REGIONS if regions else {name: [name] for name in CLASSES})
     cases = cases_of(back)
@@ -215,6 +217,8 @@ def test_a_task_of_version_1_is_read(tmp_path):
         5,
     )
     assert [case.case for case in cases_of(study)] == ["a", "b"]
+    assert study.registration.body_threshold is not None
+    assert study.preprocessing.normalise == "dataset_foreground"
 
 
 def test_a_listing_that_names_each_file_is_read(tmp_path):
@@ -229,7 +233,10 @@ def test_a_listing_that_names_each_file_is_read(tmp_path):
         },
         ending=".nrrd",
     )
-    (case,) = cases_of(imported_study(raw, tmp_path))
+    study = imported_study(raw, tmp_path)
+    assert study.registration.body_threshold is None
+    assert study.preprocessing.normalise == "crop"
+    (case,) = cases_of(study)
     assert case.images == {"t2": raw / "imagesTr/a_0000.nrrd"}
 
 

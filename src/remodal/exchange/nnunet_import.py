@@ -12,6 +12,10 @@ from remodal.exchange.nnunet_splits import NAME, read_splits
 from remodal.intake.nnunet import RawDataset, read_dataset
 from remodal.results.files import write_json, write_text
 
+#: nnU-Net's normalisation and crop by the kind of image (DefaultPreprocessor, ImageNormalization).
+_OF_CT = {"clip": "dataset_foreground", "normalise": "dataset_foreground", "crop": "nonzero"}
+_OF_OTHERS = {"clip": "none", "normalise": "crop", "crop": "nonzero"}
+
 #: Folds that nnU-Net makes where there is no file of them (nnUNetTrainer.do_split).
 _DEFAULT_SPLITS = {
     **{"scheme": "kfold", "order": "scikit-learn", "folds": 5, "seed": 12345},
@@ -78,7 +82,12 @@ def _study(raw: RawDataset, folder: Path, folds: int, split_file: Path) -> dict[
     return {
         "title": f"{name}, a data set of nnU-Net",
         "data": data,
-        "registration": {"method": "none", "fixed": raw.channels[0]},
+        "registration": {
+            **{"method": "none", "fixed": raw.channels[0]},
+            **({} if raw.in_ct else {"body_threshold": None}),
+        },
+        "preprocessing": dict(_OF_CT if raw.in_ct else _OF_OTHERS),
+        "network": "auto",
         "splits": imported if folds else _DEFAULT_SPLITS,
         "methods": {"nnunet": {"type": "nnunet", "label": "nnUNet"}},
         "scenarios": {"all": list(raw.channels)},

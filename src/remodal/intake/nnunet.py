@@ -41,6 +41,7 @@ class RawDataset:
     Attributes:
         folder: of the data set.
         channels: names of the images of a case, as modalities of a study may be called.
+        in_ct: whether nnU-Net normalises a channel as CT, which its name says.
         classes: value of a label by the class's name.
         regions: classes of each region by its name; empty: the classes are what is segmented.
         training: cases of imagesTr.
@@ -51,6 +52,7 @@ class RawDataset:
 
     folder: Path
     channels: list[str]
+    in_ct: bool
     classes: dict[str, int]
     regions: dict[str, list[str]]
     training: list[RawCase]
@@ -73,7 +75,9 @@ def read_dataset(folder: Path) -> RawDataset:
     try:
         listing = read_json(path)
         ours = listing.get("remodal", {})
-        channels = _channels(listing, ours)
+        named = listing["channel_names"] if "channel_names" in listing else listing["modality"]
+        channels = _channels(named, ours)
+        in_ct = any(str(name).casefold() == "ct" for name in named.values())
         values = _values(listing["labels"])
         classes, regions = _classes(values, ours.get("classes", {}))
         ending = str(listing.get("file_ending", ".nii.gz"))
@@ -91,12 +95,16 @@ def read_dataset(folder: Path) -> RawDataset:
         training = (
             _listed(folder, listed) if listed else _cases(folder, "Tr", len(channels), ending)
         )
-    return RawDataset(folder, channels, classes, regions, training, test, patients, groups)
+    return RawDataset(folder, channels, in_ct, classes, regions, training, test, patients, groups)
 
 
-def _channels(listing: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
-    """Names that modalities may have; the channel's number tells those apart that are alike."""
-    named = listing["channel_names"] if "channel_names" in listing else listing["modality"]
+def _channels(named: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    """Names that modalities may have; the channel's number tells those apart that are alike.
+
+    Args:
+        named: what the listing calls each channel, by its number.
+        ours: what remodal wrote into the listing, if it did.
+    """
     if given := ours.get("modalities"):
         return [str(name) for name in given]
     names = [_usable(str(named[number])) for number in sorted(named, key=int)]
