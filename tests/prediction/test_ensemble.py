@@ -1,5 +1,6 @@
 """Several trainings: the mean of their probabilities, one result, one measure of doubt."""
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,27 @@ def test_a_folder_without_a_model_says_what_is_missing(tmp_path):
         Ensemble([tmp_path])
 
 
+def test_of_many_models_only_one_s_probabilities_are_in_memory_beside_their_sum(
+    study, trainings, monkeypatch
+):
+    alive: list[weakref.ref] = []
+    most = []
+
+    def probabilities(segmenter, image, track):
+        found = np.ones((2, *image.shape[1:]), np.float32)
+        alive.append(weakref.ref(found))
+        most.append(sum(one() is not None for one in alive))
+        return found
+
+    monkeypatch.setattr("remodal.inference.model.Segmenter.probabilities", probabilities)
+    volumes = {name: read_volume(path) for name, path in images(study).items()}
+    one = trainings / "fold0-seed0"
+    [total] = Ensemble([one] * 5).summed(volumes, None, "", lambda windows, description: windows)
+    assert max(most) == 2  # the sum, which is the first one's, and the one that is made
+    assert total.models == 5
+    assert (total.averaged() == 1).all()
+
+
 def placed_and_sums(probabilities: np.ndarray) -> tuple[Placed, list[SummedProbabilities]]:
     """Probabilities (C, z, y, x) of one model on the grid of the only image."""
     grid = Geometry(probabilities.shape[1:], (1.0, 1.0, 1.0))
@@ -162,7 +184,9 @@ def placed_and_sums(probabilities: np.ndarray) -> tuple[Placed, list[SummedProba
         "shape": list(grid.shape),
     }
     placed = Placed({"ct": volume}, {"ct": grid}, {}, "ct")
-    return placed, [SummedProbabilities(probabilities.astype(np.float32), 1, properties)]
+    total = SummedProbabilities(properties)
+    total.add(probabilities.astype(np.float32))
+    return placed, [total]
 
 
 def test_doubt_is_0_where_one_class_is_certain_and_1_where_all_are_equal():

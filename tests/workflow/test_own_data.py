@@ -128,7 +128,7 @@ def walk(tmp_path_factory):
     workspace.break_stage("register", FAULTY, "remodal.registration.case:draw_pairs")
     said = {}
     for command in "".join(blocks(WALKED, "sh")).splitlines():
-        output = command.partition(" -o ")[2]
+        output = command.partition(" -o ")[2].partition(" ")[0]
         done = workspace.run("bash", "-c", command, check=False)
         said[f"predict {output}" if "predict" in command else " ".join(command.split()[:2])] = done
     return SimpleNamespace(folder=workspace.folder, workspace=workspace, said=said)
@@ -155,6 +155,8 @@ def test_every_command_of_the_page_does_what_it_says(walk):
         "remodal view": code_of_view(),
         "predict both.nii.gz": 0,
         "predict venous-only.nii.gz": 0,
+        "predict c004.dcm": 0,
+        "predict predicted": 3,  # not every case can be used
     }, walk.said["snakemake --cores"].stderr[-3000:]
     for done in walk.said.values():
         assert "Traceback" not in done.stdout + done.stderr
@@ -216,3 +218,29 @@ def test_predictions_lie_on_the_scans_that_they_were_made_from(walk):
         assert segmentation.GetSpacing() == pytest.approx(scan.GetSpacing(), abs=1e-4)
         assert segmentation.GetOrigin() == pytest.approx(scan.GetOrigin(), abs=1e-3)
         assert segmentation.GetDirection() == pytest.approx(scan.GetDirection(), abs=1e-5)
+
+
+def test_a_sheet_is_segmented_but_for_its_bad_cases(walk):
+    made = {path.name for path in (walk.folder / "predicted").glob("*.nii.gz")}
+    spoiled = {spoil.__name__ for spoil in (path_that_is_not_there, constant_image)}
+    good = {*ORIENTED, *(spoil.__name__ for spoil in BAD), FAULTY} - spoiled
+    assert made == {f"{case}.nii.gz" for case in good}
+    with open(walk.folder / "predicted.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["case"] for row in rows if row["failed"]} == spoiled
+    pages = {path.stem for path in (walk.folder / "predicted-pages").glob("*.html")}
+    assert pages == good
+
+
+def test_a_seg_lies_on_the_series_that_it_was_made_from(walk):
+    import pydicom
+
+    seg = pydicom.dcmread(walk.folder / "c004.dcm")
+    series = [pydicom.dcmread(file) for file in (walk.folder / "scans/c004/venous").iterdir()]
+    [referred] = seg.ReferencedSeriesSequence
+    assert referred.SeriesInstanceUID == series[0].SeriesInstanceUID
+    assert {one.ReferencedSOPInstanceUID for one in referred.ReferencedInstanceSequence} <= {
+        one.SOPInstanceUID for one in series
+    }
+    assert (walk.folder / "c004.html").is_file()
+    assert sitk.ReadImage(str(walk.folder / "c004-uncertainty.nii.gz")).GetSize() == (40, 40, 20)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -34,17 +33,36 @@ _COMMON = {
 }
 
 
-@dataclass
 class SummedProbabilities:
     """Class probabilities of several models on one prepared grid, added up.
 
-    `array` is (C, z, y, x) float32, background first; `models` counts what was added; `properties`
-    are those of `Prepared`.
+    Args:
+        properties: of the prepared case; see `Prepared`.
+
+    Attributes:
+        array: (C, z, y, x) float32, background first.
+        models: how many were added.
     """
 
     array: np.ndarray
-    models: int
-    properties: Mapping[str, Any]
+
+    def __init__(self, properties: Mapping[str, Any]) -> None:
+        self.properties, self.models = properties, 0
+
+    def add(self, probabilities: np.ndarray) -> None:
+        """Add those of a model; the first one's array becomes the sum."""
+        if self.models:
+            self.array += probabilities
+        else:
+            self.array = probabilities
+        self.models += 1
+
+    def averaged(self) -> np.ndarray:
+        """The mean, in the memory of the sum, which it replaces."""
+        if self.models > 1:
+            self.array /= np.float32(self.models)
+            self.models = 1
+        return self.array
 
 
 class Ensemble:
@@ -181,15 +199,13 @@ class Ensemble:
         sums: dict[tuple[int, ...], SummedProbabilities] = {}
         for prepared, numbers in self._prepared(cropped):
             shape = tuple(prepared.properties["shape"])
+            total = sums.setdefault(shape, SummedProbabilities(prepared.properties))
             for number in numbers:
-                segmenter = self.segmenter(number, volumes, target)
                 tracked = partial(track, description=self._said(number))
-                found = segmenter.probabilities(prepared.array, tracked)
-                if shape in sums:
-                    sums[shape].array += found
-                    sums[shape].models += 1
-                else:
-                    sums[shape] = SummedProbabilities(found, 1, prepared.properties)
+                # No name holds the probabilities while the next model predicts.
+                total.add(
+                    self.segmenter(number, volumes, target).probabilities(prepared.array, tracked)
+                )
         return list(sums.values())
 
     def _prepared(self, cropped: Cropped) -> Iterator[tuple[Prepared, list[int]]]:

@@ -31,8 +31,7 @@ def segmentation(sums: Sequence[SummedProbabilities], placed: Placed, answer: st
     """
     if len(sums) == 1 and placed.is_own_grid(answer):
         [only] = sums
-        mean = only.array if only.models == 1 else only.array / np.float32(only.models)
-        found = restore_probabilities(mean, only.properties)
+        found = restore_probabilities(only.averaged(), only.properties)
         return Volume(found.array, placed.stored[answer])
     best, winner = None, None
     for index, channel in enumerate(_channels(sums, placed, answer)):
