@@ -8,6 +8,7 @@ import pydicom
 import SimpleITK as sitk
 from scipy import ndimage
 from scipy.spatial import cKDTree
+from skimage.draw import polygon2mask
 from tests.orientations import BY_CODE, rotation, tilted
 
 from remodal.geometry.volume import Geometry, Volume
@@ -89,6 +90,20 @@ def points_of_image(image: sitk.Image) -> dict[int, np.ndarray]:
         value: np.argwhere(array == value)[:, ::-1] @ direction.T + image.GetOrigin()
         for value in np.unique(array[array > 0]).tolist()
     }
+
+
+def filled_contours(path: Path, image: sitk.Image) -> np.ndarray:
+    """An RTSTRUCT's voxels on the grid of its series: each contour filled by scikit-image."""
+    found = np.zeros(image.GetSize()[::-1], np.uint8)
+    for roi in pydicom.dcmread(path).ROIContourSequence:
+        for contour in roi.get("ContourSequence", []):
+            points = np.reshape(contour.ContourData, (-1, 3)).astype(float)
+            at = [image.TransformPhysicalPointToContinuousIndex(p.tolist()) for p in points]
+            x, y, z = np.array(at).T
+            assert np.ptp(z) < 1e-2, "the contour lies across slices"
+            inside = polygon2mask(found.shape[1:], np.round(np.stack([y, x], axis=1), 3))
+            found[round(z[0])][inside] = roi.ReferencedROINumber
+    return found
 
 
 def farthest(found: np.ndarray, expected: np.ndarray) -> float:

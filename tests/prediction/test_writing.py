@@ -10,7 +10,8 @@ import SimpleITK as sitk
 
 from remodal.errors import UserError
 from remodal.geometry.volume import Geometry, Volume
-from remodal.prediction.original import original_series
+from remodal.intake.dicom import read_series
+from remodal.prediction.original import on_slices, original_series
 from remodal.prediction.writing import Origin, write_segmentation
 
 from .dicom import (
@@ -18,9 +19,11 @@ from .dicom import (
     blobs,
     farthest,
     faults,
+    filled_contours,
     points_of_image,
     points_of_seg,
     read_drawn,
+    read_image,
     write_patient,
 )
 
@@ -57,6 +60,14 @@ def test_an_rtstruct_is_valid_and_holds_the_same_voxels_with_their_holes(tmp_pat
     drawn = written(tmp_path, series, label, ".rtstruct.dcm")
     assert faults(drawn) == []
     np.testing.assert_array_equal(read_drawn(drawn, series), label.array)
+    written(tmp_path, series, label, ".nii.gz")
+    image = read_image(series)
+    by_scikit_image = sitk.GetImageFromArray(filled_contours(drawn, image))
+    by_scikit_image.CopyInformation(image)
+    found = points_of_image(by_scikit_image)
+    expected = points_of_image(sitk.ReadImage(str(tmp_path / "found.nii.gz")))
+    for value in (1, 2):
+        assert farthest(found[value], expected[value]) < 1e-2
     dataset = pydicom.dcmread(drawn)
     assert [roi.ROIName for roi in dataset.StructureSetROISequence] == ORIGIN.classes
     slices = {pydicom.dcmread(file).SOPInstanceUID for file in series.iterdir()}
@@ -136,3 +147,48 @@ def test_a_series_without_uids_is_one_clear_line(tmp_path):
         dataset.save_as(file)
     with pytest.raises(UserError, match="FrameOfReferenceUID is missing in 14 of 14 files"):
         original_series(series, "venous")
+
+
+@pytest.mark.parametrize("ending", [".dcm", ".rtstruct.dcm"])
+def test_equal_results_have_equal_uids_and_others_have_not(tmp_path, ending):
+    """A result that is sent twice is one object for a PACS."""
+    series, label = write_patient(tmp_path / "series", GRIDS["axial"]), blobs(GRIDS["axial"])
+    uids = []
+    for array in (label.array, label.array.copy(), label.array[::-1]):
+        path = written(tmp_path, series, label.with_array(array), ending)
+        dataset = pydicom.dcmread(path)
+        uids.append((dataset.SOPInstanceUID, dataset.SeriesInstanceUID))
+    assert uids[0] == uids[1]
+    assert not set(uids[0]) & set(uids[2])
+
+
+@pytest.mark.parametrize("ending", [".dcm", ".rtstruct.dcm"])
+def test_of_a_tilted_gantry_the_original_slices_are_drawn_on(tmp_path, ending):
+    """The series is read onto a regular grid; an ellipsoid is found where it is in the patient."""
+    grid = GRIDS["axial"]
+    series = write_patient(tmp_path / "series", grid)
+    for file in series.iterdir():
+        dataset = pydicom.dcmread(file)
+        x, y, z = map(float, dataset.ImagePositionPatient)
+        lean = np.tan(np.radians(15)) * (z - grid.origin[2])
+        dataset.ImagePositionPatient = [f"{x:.6f}", f"{y + lean:.6f}", f"{z:.6f}"]
+        dataset.save_as(file)
+    volume = read_series(series).volume
+    assert volume.geometry.shape != grid.shape
+    centre, radii = grid.affine[:3] @ [11, 9, 6, 1] + [0, 4, 0], np.array([6.0, 6.0, 11.0])
+
+    def inside(places: np.ndarray) -> np.ndarray:
+        return (((places - centre) / radii) ** 2).sum(axis=-1) <= 1
+
+    k, j, i = np.indices(volume.geometry.shape)
+    places = np.stack([i, j, k, np.ones_like(i)], axis=-1) @ volume.geometry.affine[:3].T
+    label = volume.with_array(inside(places).astype(np.uint8))
+    path = written(tmp_path, series, label, ending)
+    assert faults(path) == []
+    slices = original_series(series, "venous")
+    row, column = np.indices(grid.shape[1:])
+    pixels = np.stack([column, row, 0 * row, 1 + 0 * row], axis=-1)
+    planes = [slices.plane(number).affine[:3].T for number in range(len(slices.slices))]
+    expected = inside(np.stack([pixels @ plane for plane in planes]))
+    found = on_slices(label, slices).astype(bool)
+    assert (found != expected).sum() < 0.1 * expected.sum()  # it is 16 pixels wide

@@ -106,6 +106,11 @@ class Ensemble:
         return [description["weights_sha256"] for description in self._descriptions]
 
     @property
+    def label(self) -> str:
+        """The methods' titles."""
+        return " + ".join(dict.fromkeys(one["label"] for one in self._descriptions))
+
+    @property
     def digest(self) -> str:
         """SHA-256 of all that the models say of themselves, their weights' digests among it."""
         content = json.dumps(self._descriptions, sort_keys=True)
@@ -118,7 +123,7 @@ class Ensemble:
         digest = (
             self.weights[0] if len(self.weights) == 1 else sha256(together.encode()).hexdigest()
         )
-        return Origin(list(self.description["classes"]), self.description["label"], digest)
+        return Origin(list(self.description["classes"]), self.label, digest)
 
     @property
     def structures(self) -> dict[str, list[int]]:
@@ -134,7 +139,7 @@ class Ensemble:
         )
         mean = f"mean of {count} trainings: " if count > 1 else ""
         return {
-            "model": f"{first['label']}, {mean}{trainings}",
+            "model": f"{self.label}, {mean}{trainings}",
             "study": f"{first['study']}, preset {first['preset']}",
             "weights": f"SHA-256 {self.origin.weights[:16]}",
         }
@@ -163,6 +168,11 @@ class Ensemble:
             self._loaded[folder] = load_model(folder, choose_device(self._compute.device))
         settings = InferenceSettings.model_validate(self._descriptions[number]["inference"])
         return Segmenter(self._loaded[folder], present, settings, self._compute, target)
+
+    def answered_by(self, present: Iterable[str], target: str) -> str:
+        """What parts of the models predict from these modalities, in words; may be empty."""
+        segmenters = (self.segmenter(n, present, target) for n in range(len(self.folders)))
+        return ", ".join(dict.fromkeys(one.answered_by for one in segmenters if one.answered_by))
 
     def require_support(self, present: Iterable[str], target: str) -> None:
         """Check that every model predicts from these modalities, which loads all of them.

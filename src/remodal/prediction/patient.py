@@ -155,7 +155,7 @@ def _predicted(
         uncertainty=entropy(sums, placed, answer) if unsure else None,
         placed=placed,
         answer=answer,
-        answered_by=ensemble.segmenter(0, order, target).answered_by,
+        answered_by=ensemble.answered_by(order, target),
         structures=ensemble.structures,
         warnings=[*images.warnings, *ensemble.warnings(patient.name)],
     )
