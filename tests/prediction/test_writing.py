@@ -11,7 +11,9 @@ import SimpleITK as sitk
 from remodal.errors import UserError
 from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.dicom import read_series
-from remodal.prediction.original import on_slices, original_series
+from remodal.intake.label_source import parse_label
+from remodal.intake.labels import read_label
+from remodal.prediction.original import OriginalSeries, on_slices, original_series
 from remodal.prediction.writing import Origin, write_segmentation
 
 from .dicom import (
@@ -117,19 +119,40 @@ def test_a_volume_on_another_grid_than_the_slices_is_sampled_at_their_pixels(tmp
     np.testing.assert_array_equal(found, fine[places][:, 4:-4, 4:-4])
 
 
-def test_a_multi_frame_file_is_referred_to_frame_by_frame(tmp_path):
-    series = write_patient(tmp_path / "series", GRIDS["oblique"])
+def write_multi_frame(folder: Path, grid: Geometry) -> Path:
+    """A series as one file, in a folder of its own."""
+    series = write_patient(folder / "series", grid)
     slices = [pydicom.dcmread(file) for file in sorted(series.iterdir())]
-    multi = highdicom.legacy.LegacyConvertedEnhancedCTImage(
-        slices, pydicom.uid.generate_uid(), 4, pydicom.uid.generate_uid(), 1
-    )
-    (tmp_path / "multi").mkdir()
-    multi.save_as(tmp_path / "multi/all.dcm")
+    uids = [pydicom.uid.generate_uid() for _ in range(2)]
+    multi = highdicom.legacy.LegacyConvertedEnhancedCTImage(slices, uids[0], 4, uids[1], 1)
+    (folder / "multi").mkdir()
+    multi.save_as(folder / "multi/all.dcm")
+    return folder / "multi"
+
+
+def test_a_multi_frame_file_is_referred_to_frame_by_frame(tmp_path):
+    multi = write_multi_frame(tmp_path, GRIDS["oblique"])
     label = blobs(GRIDS["oblique"])
     for ending in (".dcm", ".rtstruct.dcm"):
-        path = written(tmp_path, tmp_path / "multi", label, ending)
+        path = written(tmp_path, multi, label, ending)
         assert faults(path) == []
-        np.testing.assert_array_equal(read_drawn(path, tmp_path / "multi"), label.array)
+        np.testing.assert_array_equal(read_drawn(path, multi), label.array)
+
+
+def test_of_some_frames_of_a_file_as_of_one_phase_only_these_are_drawn_on(tmp_path):
+    grid = GRIDS["axial"]
+    whole = original_series(write_multi_frame(tmp_path, grid), "venous")
+    from_feet = sorted(whole.slices, key=lambda one: one.position[2])
+    half = OriginalSeries(from_feet[::2], whole.headers)
+    steps = (*grid.spacing[:2], 2 * grid.spacing[2])
+    every_second = Geometry((len(half.slices), *grid.shape[1:]), steps, grid.origin)
+    label = Volume(blobs(grid).array[::2], every_second)
+    for ending in (".dcm", ".rtstruct.dcm"):
+        path = tmp_path / f"found{ending}"
+        write_segmentation(path, label, ORIGIN, half)
+        assert faults(path) == []
+        found = read_label(parse_label(str(path), ""), every_second).volume.array
+        np.testing.assert_array_equal(found, label.array)
 
 
 def test_an_image_that_is_no_dicom_series_is_one_clear_line(tmp_path):

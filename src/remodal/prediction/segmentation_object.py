@@ -8,6 +8,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
@@ -48,7 +49,7 @@ def write_seg(path: Path, segmentation: Volume, origin: "Origin", series: Origin
     made_of = [series.headers[0].SeriesInstanceUID, origin.weights, content]
     dataset = highdicom.seg.Segmentation(
         source_images=series.headers,
-        pixel_array=pixels,
+        pixel_array=_of_all_frames(pixels, series) if series.multi_frame else pixels,
         segmentation_type="BINARY",
         segment_descriptions=[
             _segment(number, name, origin) for number, name in enumerate(origin.classes, 1)
@@ -67,6 +68,13 @@ def write_seg(path: Path, segmentation: Volume, origin: "Origin", series: Origin
     )
     with atomic_path(path) as temporary:
         dataset.save_as(temporary)
+
+
+def _of_all_frames(pixels: np.ndarray, series: OriginalSeries) -> np.ndarray:
+    """Pixels of some frames of a file (one of its phases) among all; those left out are empty."""
+    found = np.zeros((series.slices[0].frames, *pixels.shape[1:]), np.uint8)
+    found[[one.frame for one in series.slices]] = pixels
+    return found
 
 
 def _segment(number: int, name: str, origin: "Origin") -> "highdicom.seg.SegmentDescription":
