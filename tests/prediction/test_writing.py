@@ -173,6 +173,33 @@ def test_a_series_without_uids_is_one_clear_line(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".dcm", ".rtstruct.dcm"])
+def test_odd_headers_do_not_matter_and_names_of_any_alphabet_are_copied(tmp_path, ending):
+    """Elements are missing or wrong; the name is in Japanese, as PS3.5 H.3 has it."""
+    series, label = write_patient(tmp_path / "series", GRIDS["axial"]), blobs(GRIDS["axial"])
+    name = "Yamada^Tarou=山田^太郎=やまだ^たろう"
+    for file in series.iterdir():
+        dataset = pydicom.dcmread(file)
+        dataset.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+        dataset.PatientName = name
+        for keyword in ("SliceThickness", "StudyID", "Manufacturer", "PatientBirthDate"):
+            del dataset[keyword]
+        with pydicom.config.disable_value_validation():
+            dataset.PatientSex = "weiblich"
+            dataset.StudyDate = "2021.01.04"
+            dataset.LossyImageCompression = "01"
+            dataset.save_as(file)
+    path = written(tmp_path, series, label, ending)
+    dataset = pydicom.dcmread(path)
+    assert str(dataset.PatientName) == name
+    assert (dataset.PatientSex, dataset.StudyDate, dataset.StudyID) == (
+        "weiblich",
+        "2021.01.04",
+        "",
+    )
+    np.testing.assert_array_equal(read_drawn(path, series), label.array)
+
+
+@pytest.mark.parametrize("ending", [".dcm", ".rtstruct.dcm"])
 def test_equal_results_have_equal_uids_and_others_have_not(tmp_path, ending):
     """A result that is sent twice is one object for a PACS."""
     series, label = write_patient(tmp_path / "series", GRIDS["axial"]), blobs(GRIDS["axial"])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom import dcmread
@@ -16,10 +17,11 @@ from remodal.intake.source_files import files_of, path_and_number
 from remodal.intake.stack import check_series, same_places, sort_slices
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
-#: What a series may leave out, but what an object that refers to it must have, if only empty.
-_MAY_BE_EMPTY = (
-    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
-    *("AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
+#: What says who the patient is, and in which study: empty in what refers to a series without it.
+_PATIENT_AND_STUDY = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "AccessionNumber"),
+    "ReferringPhysicianName",
 )
 #: How far a voxel may lie off a slice, in voxels, and still count as lying on it.
 _ON_PLANE = 0.01
@@ -47,6 +49,13 @@ class OriginalSeries:
     def header_of(self, number: int) -> Dataset:
         """The header of the file that holds a slice."""
         return self.headers[0 if self.multi_frame else number]
+
+    @property
+    def thickness(self) -> float:
+        """Distance in mm from one slice to the next; 1 if there is only one."""
+        normal = np.cross(*np.reshape(self.slices[0].orientation, (2, 3)))
+        heights = np.sort([one.position for one in self.slices] @ normal)
+        return float(np.median(np.diff(heights))) if len(heights) > 1 else 1.0
 
     def plane(self, number: int, thickness: float = 1.0) -> Geometry:
         """The grid of a slice's pixels, with z along its normal."""
@@ -97,17 +106,27 @@ def original_series(source: Path, modality: str) -> OriginalSeries:
         slices = [one for index, one in enumerate(ordered) if index not in copies]
     named = dict.fromkeys(one.file for one in slices)
     with quiet_pydicom():
-        headers = [_completed(dcmread(file, stop_before_pixels=True)) for file in named]
+        headers = [dcmread(file, stop_before_pixels=True) for file in named]
     _require_uids(headers, f"--{modality} {source}")
     return OriginalSeries(slices, headers)
 
 
-def _completed(header: Dataset) -> Dataset:
-    """A header with empty elements in place of those that it lacks."""
-    for keyword in _MAY_BE_EMPTY:
-        if keyword not in header:
-            setattr(header, keyword, "")
-    return header
+def with_values(dataset: Dataset, **values: Any) -> Dataset:
+    """The dataset itself, with the values of elements set by their keywords."""
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def copy_patient(header: Dataset, dataset: Dataset) -> None:
+    """Copy patient and study from a slice's header, in Unicode, whatever alphabet it has.
+
+    Values are copied as they are, even if DICOM would have them otherwise.
+    """
+    with quiet_pydicom():
+        dataset.SpecificCharacterSet = "ISO_IR 192"
+        for keyword in _PATIENT_AND_STUDY:
+            setattr(dataset, keyword, header.get(keyword, ""))
 
 
 def _require_uids(headers: list[Dataset], where: str) -> None:

@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
+from pydicom.valuerep import DSfloat
 
 from remodal import __version__
 from remodal.geometry.volume import Volume
+from remodal.intake.headers import quiet_pydicom
 from remodal.prediction.concepts import concept_of
-from remodal.prediction.original import OriginalSeries, on_slices
+from remodal.prediction.original import (
+    OriginalSeries,
+    copy_patient,
+    on_slices,
+    with_values,
+)
 from remodal.results.files import atomic_path
 
 if TYPE_CHECKING:
@@ -26,6 +34,18 @@ if TYPE_CHECKING:
 #: Of the series of segmentations: higher than those that a scanner counts.
 SERIES_NUMBER = 9001
 DESCRIPTION = "Segmentation, research only"
+_REFERRED_BY = (
+    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"),
+    "FrameOfReferenceUID",
+)
+#: Who the patient is comes into the finished object.
+_UNKNOWN = dict.fromkeys(
+    (
+        *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+        *("AccessionNumber", "StudyID", "StudyDate", "StudyTime"),
+    ),
+    "",
+)
 
 
 def write_seg(path: Path, segmentation: Volume, origin: "Origin", series: OriginalSeries) -> None:
@@ -48,7 +68,7 @@ def write_seg(path: Path, segmentation: Volume, origin: "Origin", series: Origin
     content = hashlib.sha256(pixels).hexdigest()
     made_of = [series.headers[0].SeriesInstanceUID, origin.weights, content]
     dataset = highdicom.seg.Segmentation(
-        source_images=series.headers,
+        source_images=_sources(series),
         pixel_array=_of_all_frames(pixels, series) if series.multi_frame else pixels,
         segmentation_type="BINARY",
         segment_descriptions=[
@@ -66,8 +86,33 @@ def write_seg(path: Path, segmentation: Volume, origin: "Origin", series: Origin
         content_label="SEGMENTATION",
         series_description=DESCRIPTION,
     )
-    with atomic_path(path) as temporary:
+    copy_patient(series.headers[0], dataset)
+    with atomic_path(path) as temporary, quiet_pydicom():
         dataset.save_as(temporary)
+
+
+def _sources(series: OriginalSeries) -> list[Dataset]:
+    """What the writing library reads of the slices, without anything that may be odd in headers."""
+    if series.multi_frame:
+        [header] = series.headers
+        source = Dataset()
+        source.update({element.tag: element for element in header})
+        return [with_values(source, **_UNKNOWN)]
+    return [
+        with_values(
+            Dataset(),
+            **{keyword: header[keyword].value for keyword in _REFERRED_BY},
+            **_UNKNOWN,
+            Modality=str(header.get("Modality", "")) or "OT",
+            Rows=one.rows,
+            Columns=one.columns,
+            ImagePositionPatient=[DSfloat(value, auto_format=True) for value in one.position],
+            ImageOrientationPatient=[DSfloat(v, auto_format=True) for v in one.orientation],
+            PixelSpacing=[DSfloat(value, auto_format=True) for value in one.spacing],
+            SliceThickness=DSfloat(series.thickness, auto_format=True),
+        )
+        for one, header in zip(series.slices, series.headers)
+    ]
 
 
 def _of_all_frames(pixels: np.ndarray, series: OriginalSeries) -> np.ndarray:

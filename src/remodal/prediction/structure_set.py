@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
@@ -17,8 +17,14 @@ from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_
 
 from remodal import __version__
 from remodal.geometry.volume import Volume
+from remodal.intake.headers import quiet_pydicom
 from remodal.prediction.contours import contours_of
-from remodal.prediction.original import OriginalSeries, on_slices
+from remodal.prediction.original import (
+    OriginalSeries,
+    copy_patient,
+    on_slices,
+    with_values,
+)
 from remodal.report.slices import OUTLINES
 from remodal.results.files import atomic_path
 
@@ -29,11 +35,6 @@ if TYPE_CHECKING:
 SERIES_NUMBER = 9002
 #: SOP class of a study as RT objects refer to it (PS3.4 B.5; retired, but asked for).
 _STUDY = "1.2.840.10008.3.1.2.3.1"
-_COPIED = (
-    *("SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
-    *("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "AccessionNumber"),
-    *("ReferringPhysicianName", "StudyDescription"),
-)
 
 
 def write_rtstruct(
@@ -60,7 +61,7 @@ def write_rtstruct(
     for number, (name, colour) in enumerate(zip(origin.classes, cycle(OUTLINES.values())), 1):
         contours = list(_contours(pixels == number, series))
         _add_roi(dataset, number, name, colour, contours, series)
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, quiet_pydicom():
         dataset.save_as(temporary, enforce_file_format=True)
 
 
@@ -74,11 +75,9 @@ def _described(
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     header = series.headers[0]
-    for keyword in _COPIED:
-        if keyword in header:
-            dataset[keyword] = header[keyword]
+    copy_patient(header, dataset)
     day, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
-    _put(
+    with_values(
         dataset,
         SOPClassUID=RTStructureSetStorage,
         SOPInstanceUID=meta.MediaStorageSOPInstanceUID,
@@ -110,18 +109,18 @@ def _described(
 def _frame_of_reference(series: OriginalSeries) -> Dataset:
     header = series.headers[0]
     numbers = range(1 if series.multi_frame else len(series.slices))
-    images = _put(
+    images = with_values(
         Dataset(),
         SeriesInstanceUID=header.SeriesInstanceUID,
         ContourImageSequence=[_image(series, number, frame=False) for number in numbers],
     )
-    study = _put(
+    study = with_values(
         Dataset(),
         ReferencedSOPClassUID=_STUDY,
         ReferencedSOPInstanceUID=header.StudyInstanceUID,
         RTReferencedSeriesSequence=[images],
     )
-    return _put(
+    return with_values(
         Dataset(),
         FrameOfReferenceUID=header.FrameOfReferenceUID,
         RTReferencedStudySequence=[study],
@@ -131,7 +130,7 @@ def _frame_of_reference(series: OriginalSeries) -> Dataset:
 def _image(series: OriginalSeries, number: int, *, frame: bool = True) -> Dataset:
     """Reference to a slice."""
     header = series.header_of(number)
-    image = _put(
+    image = with_values(
         Dataset(),
         ReferencedSOPClassUID=header.SOPClassUID,
         ReferencedSOPInstanceUID=header.SOPInstanceUID,
@@ -147,7 +146,7 @@ def _contours(mask: np.ndarray, series: OriginalSeries) -> Iterator[Dataset]:
         affine = series.plane(number).affine
         for polygon in contours_of(mask[number]):
             points = polygon @ affine[:3, :2].T + affine[:3, 3]
-            yield _put(
+            yield with_values(
                 Dataset(),
                 ContourImageSequence=[_image(series, number)],
                 ContourGeometricType="CLOSED_PLANAR",
@@ -164,21 +163,21 @@ def _add_roi(
     contours: list[Dataset],
     series: OriginalSeries,
 ) -> None:
-    roi = _put(
+    roi = with_values(
         Dataset(),
         ROINumber=number,
         ReferencedFrameOfReferenceUID=series.headers[0].FrameOfReferenceUID,
         ROIName=name[:64],
         ROIGenerationAlgorithm="AUTOMATIC",
     )
-    drawn = _put(
+    drawn = with_values(
         Dataset(),
         ROIDisplayColor=[int(colour[first : first + 2], 16) for first in (1, 3, 5)],
         ReferencedROINumber=number,
     )
     if contours:
         drawn.ContourSequence = contours
-    observed = _put(
+    observed = with_values(
         Dataset(),
         ObservationNumber=number,
         ReferencedROINumber=number,
@@ -188,9 +187,3 @@ def _add_roi(
     dataset.StructureSetROISequence.append(roi)
     dataset.ROIContourSequence.append(drawn)
     dataset.RTROIObservationsSequence.append(observed)
-
-
-def _put(dataset: Dataset, **values: Any) -> Dataset:
-    for keyword, value in values.items():
-        setattr(dataset, keyword, value)
-    return dataset
