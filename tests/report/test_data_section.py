@@ -196,7 +196,7 @@ def test_the_page_shows_the_section(whole_study, tmp_path):
 
 
 def test_lesions_are_counted_once_for_each_test_case(settings, tmp_path, monkeypatch):
-    from remodal.report import data_section as module
+    from remodal.report import data_charts as module
 
     drawn = {}
     monkeypatch.setattr(module, "histograms", lambda panels, counts: drawn.update(panels) or "")
