@@ -11,6 +11,7 @@ STAGES = [
     *("fingerprint", "preprocess", "inventory", "train", "infer", "evaluate", "tabulate"),
     *("report", "faults", "track", "status"),
     *("predict", "methods", "describe-settings", "fetch"),
+    *("check-identity", "export", "import"),
 ]
 
 

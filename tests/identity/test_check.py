@@ -203,6 +203,29 @@ def test_remodal_s_own_code_is_passed_over_unless_it_was_changed(source, shared)
     assert (searched.own, len(searched.findings)) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (b"SQLite format 3\0", b""),
+        (bytes(128) + b"DICM" + b"\x02\x00\x00\x00UL\xff", b"\xff\xfe"),
+        (b"\x1f\x8b\x08\x04", b""),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\x04tEXt", b""),
+        (b"PK\x03\x04", b""),
+        (b"NRRD0004", b""),
+    ],
+)
+def test_a_damaged_file_ends_in_no_traceback(source, shared, start, end):
+    for count in range(0, 40, 7):
+        (shared / "odd").write_bytes(start + b"0047110815 Klinikum Rechts der Donau"[:count] + end)
+        check_identity([shared], [source])
+
+
+def test_text_in_a_damaged_database_is_found(source, shared):
+    (shared / "odd").write_bytes(b"SQLite format 3\0" + bytes(100) + b" id: 0047110815 ")
+    (finding,) = check_identity([shared], [source]).findings
+    assert str(finding).endswith("odd: damaged file: PatientID")
+
+
 def test_the_sources_themselves_are_not_searched(source):
     searched = check_identity([source], [source])
     assert (searched.findings, searched.files, searched.sources) == ([], 0, 1)

@@ -37,8 +37,12 @@ def texts_of(path: Path) -> Texts:
     """
     with open(path, "rb") as file:
         if file.read(16) == b"SQLite format 3\0":
-            yield from _of_database(path)
-            return
+            try:
+                yield from _of_database(path)
+                return
+            except sqlite3.DatabaseError:
+                yield from _of_damaged(file)
+                return
         file.seek(0)
         yield from _of_stream(file, 0)
 
@@ -68,6 +72,12 @@ def _of_stream(file: BinaryIO, depth: int) -> Texts:
         yield "safetensors header", _unescaped(_decoded(file.read(length)))
     else:
         yield from _of_text(file.read(_MOST), depth)
+
+
+def _of_damaged(file: BinaryIO) -> Texts:
+    """What can be read as text in a file that is not what it begins as."""
+    file.seek(0)
+    yield "damaged file", "\n".join(map(_decoded, _PRINTABLE.findall(file.read(_MOST))))
 
 
 def _of_text(content: bytes, depth: int) -> Texts:
@@ -107,7 +117,7 @@ def _unescaped(text: str) -> str:
 def _of_gzip(file: BinaryIO, start: bytes, depth: int) -> Texts:
     """The name and comment of a packed file, and its content."""
     flags, named = start[3], start[10:]
-    if flags & 4:
+    if flags & 4 and len(named) > 1:
         named = named[2 + struct.unpack("<H", named[:2])[0] :]
     for flag, place in ((8, "gzip name"), (16, "gzip comment")):
         if flags & flag:
@@ -196,11 +206,17 @@ def _of_dicom(file: BinaryIO) -> Texts:
 
     from remodal.intake.headers import quiet_pydicom
 
-    with quiet_pydicom():
-        dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
-        for element in dataset.iterall():
-            if element.VR not in ("SQ", "OB", "OW", "OF", "OD", "UN"):
-                yield f"DICOM {element.keyword or element.tag}", str(element.value)
+    found = []
+    try:
+        with quiet_pydicom():
+            dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+            for element in dataset.iterall():
+                if element.VR not in ("SQ", "OB", "OW", "OF", "OD", "UN"):
+                    found.append((f"DICOM {element.keyword or element.tag}", str(element.value)))
+    except Exception:
+        # Damage can make pydicom raise anything.
+        yield from _of_damaged(file)
+    yield from found
 
 
 def _of_database(path: Path) -> Texts:
