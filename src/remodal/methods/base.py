@@ -77,13 +77,13 @@ class Method(ABC):
     #: that gives the method such samples is refused.
     takes_unlabelled: ClassVar[bool] = False
 
-    #: Whether a training case of which only some of the wanted labels exist is of use, for its
-    #: images that have one; if not, it counts as unlabelled.
-    one_label_will_do: bool = False
-
     #: Whether the method is pointless without unlabelled samples; if so, a recipe that gives it
     #: none is refused.
     needs_unlabelled: ClassVar[bool] = False
+
+    #: Whether a training case of which only some of the wanted labels exist is of use, for its
+    #: images that have one; if not, it counts as unlabelled.
+    one_label_will_do: bool = False
 
     def __init__(
         self, modalities: Sequence[str], classes: int, network: NetworkSettings, options: BaseModel
