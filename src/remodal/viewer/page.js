@@ -15,8 +15,8 @@ const nv = new niivue.Niivue({
   isForceMouseClickToVoxelCenters: true,
   dragAndDropEnabled: false,
   crosshairColor: [0.38, 0.74, 0.84, 0.8],
-  crosshairWidth: 0.6,
-  crosshairWidthUnit: "mm",
+  crosshairWidth: 0.2,
+  crosshairWidthUnit: "percent",
   crosshairGap: 12,
   logLevel: "error",
 });
@@ -27,7 +27,12 @@ const segmentations = groups.flat();
 groups.forEach((group, number) => group.forEach((one) => (one.group = number)));
 const firstScenario = groups.findIndex((group) => group.some((one) => !one.truth));
 const images = contents.images.map((one) => ({ ...one }));
-const state = { view: 3, image: images[0], style: "outline", colours: "source" };
+const state = {
+  view: 3,
+  image: images[0],
+  style: "outline",
+  colours: contents.classes.length > 1 ? "class" : "source",
+};
 
 function failed(error) {
   document.documentElement.dataset.state = "failed";
