@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from remodal.errors import BadCase
 from remodal.geometry.volume import from_sitk
 from remodal.intake.dicom import read_series
+from remodal.intake.label_source import LabelSource
 from remodal.intake.labels import read_label
 from remodal.intake.pixels import read_stored
 from remodal.intake.rescale import rescaled
@@ -93,7 +94,7 @@ def test_jpeg_2000_with_blank_uids_is_read_as_pydicom_and_simpleitk_read_it(abdo
 def test_its_labels_are_brought_onto_it_without_resampling(abdomen):
     volume = read_series(abdomen / "example_ct_dicom").volume
     source = abdomen / "example_seg_dicom.nii.gz"
-    label = read_label(source, volume.geometry)
+    label = read_label(LabelSource((source,)), volume.geometry)
     peer = sitk.DICOMOrient(sitk.ReadImage(str(source)), "LPS")
     np.testing.assert_array_equal(label.volume.array, sitk.GetArrayFromImage(peer))
     liver = volume.array[label.volume.array == 5]
@@ -108,7 +109,7 @@ def test_structure_sets_are_filled_as_matplotlib_fills_them(patient, drawn):
     structures = next(
         file for file in folder.iterdir() if pydicom.dcmread(file).Modality == "RTSTRUCT"
     )
-    label = read_label(structures, volume.geometry)
+    label = read_label(LabelSource((structures,)), volume.geometry)
     expected = np.zeros(volume.array.shape, bool)
     heights = [float(one.ImagePositionPatient[2]) for one in _by_height(folder)]
     x0, y0, _ = volume.geometry.origin
