@@ -202,3 +202,19 @@ def test_the_check_says_that_a_series_will_be_resampled(tmp_path):
     assert found.said == (
         "DICOM series, 36 x 40 x 13 voxels of 1.5 x 1.2 x 5 mm once it is resampled"
     )
+
+
+def test_the_check_accepts_a_label_whose_header_leans(dcm2niix_files, tmp_path):
+    write_slices(tmp_path / "scan", ODD["tilted forwards"])
+    (file,) = [one for one in dcm2niix_files(tmp_path / "scan") if "_Tilt" not in one.name]
+    case = CaseSource(
+        "c1", "c1", "", {"venous": tmp_path / "scan"}, {"venous": LabelSource((file,))}
+    )
+    assert [found.usable for found in inspect_sources([case], {})] == [True, True]
+
+
+def test_forged_positions_do_not_make_a_volume_grow_without_end(tmp_path):
+    planes = [plane((0, 900.0 * index, 1000.0 * index)) for index in range(6)]
+    write_slices(tmp_path, planes, lambda points: points[..., 0])
+    with pytest.raises(BadCase, match=r"lean by 42.0 degrees, 4500 mm in all; .* 54 mm at most"):
+        read_series(tmp_path)

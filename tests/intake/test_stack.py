@@ -51,7 +51,7 @@ def test_slices_whose_numbers_skip_some_are_incomplete_however_many_are_missing(
         (lambda index: (0, 12.5 * (index > 2)), "sideways, by 12.50 mm after slice 3 of 6"),
         (lambda index: (3 * (index > 0), 4 * (index > 0)), "sideways, by 5.00 mm after slice 1"),
         (lambda index: (3 * (index > 1) + 2 * (index > 3), 0), "by 3.00 mm after slice 2 of 6"),
-        (lambda index: (0, 4 * index), "lean by 58.0 degrees; .* 45 degrees at most"),
+        (lambda index: (0, 4 * index), "lean by 58.0 degrees, 20 mm in all; .* 45 degrees"),
         (lambda index: (0, 0.5 * index + 0.4 * (index == 2)), "slices lie up to 0.40 mm beside"),
     ],
 )

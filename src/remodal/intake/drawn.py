@@ -62,9 +62,20 @@ def read_drawn(
 
 
 def _plain(path: Path, grid: Geometry) -> bytes:
-    """The file's content; if it is deflated, no more than a label of this grid can need."""
+    """The file's content, inflated.
+
+    Raises:
+        BadCase: it becomes more than a label of this grid can need.
+    """
     data = path.read_bytes()
     if syntax_and_end(data)[0] != DEFLATED:
         return data
     most = _STRUCTURES_OF_A_VOXEL * int(np.prod(grid.shape)) + _LONGEST_HEADER
-    return inflated(data, BytesIO(data), most)
+    plain = inflated(data, BytesIO(data), most)
+    if len(plain) >= most:
+        raise BadCase(
+            f"the DICOM label inflates to more than {most >> 20} MB",
+            expected="no more than its image can hold",
+            remedy="export the label again",
+        )
+    return plain

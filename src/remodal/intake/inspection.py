@@ -116,11 +116,11 @@ def _inspect(row: tuple[str, str, Path, bool, bool]) -> Finding:
         return Finding(case, name, f"{reason_of(error)} ({source})", usable=False)
 
 
-def _image(source: Path) -> str:
+def _image(source: Path, drawn: bool = False) -> str:
     path, _ = path_and_number(source)
     if path.is_dir() or is_dicom(path):
         return _series(source)
-    return _grid(_file_geometry(source), "image file")
+    return _grid(_file_geometry(source, drawn), "image file")
 
 
 def _label(source: Path) -> str:
@@ -129,7 +129,7 @@ def _label(source: Path) -> str:
     files = files_of(source)
     header = read_header(files[0]) if len(files) == 1 else None
     kind = header.elements.get("Modality") if header else None
-    return f"DICOM {kind}" if kind in _DRAWN else _image(source)
+    return f"DICOM {kind}" if kind in _DRAWN else _image(source, drawn=True)
 
 
 def _series(source: Path) -> str:
@@ -144,9 +144,9 @@ def _series(source: Path) -> str:
     return _grid(layout.geometry, _SERIES) + resampled
 
 
-def _file_geometry(source: Path) -> Geometry:
+def _file_geometry(source: Path, drawn: bool) -> Geometry:
     if is_nifti(path_and_number(source)[0]):
-        return read_geometry(source)
+        return read_geometry(source, sheared=drawn)
     import SimpleITK as sitk
 
     known_header(source)

@@ -79,8 +79,12 @@ def read_image(path: Path, *, sheared: bool = False) -> tuple[Volume, list[str]]
     return Volume(_scaled(array, header), header.geometry), [*header.warnings, *trailing]
 
 
-def read_geometry(path: Path) -> Geometry:
+def read_geometry(path: Path, *, sheared: bool = False) -> Geometry:
     """Read where a volume lies; for NIfTI, without reading its voxels.
+
+    Args:
+        path: the file.
+        sheared: whether the axes of a NIfTI file need not be perpendicular.
 
     Raises:
         BadCase: as `read_image`.
@@ -88,7 +92,7 @@ def read_geometry(path: Path) -> Geometry:
     file, number = path_and_number(Path(path))
     if not is_nifti(file) or not file.is_file() or file.stat().st_size == 0:
         return read_volume(path).geometry
-    return _read_header(file, number).geometry
+    return _read_header(file, number, sheared).geometry
 
 
 def write_volume(path: Path, volume: Volume) -> None:

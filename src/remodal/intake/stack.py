@@ -134,12 +134,13 @@ def layout_of(slices: list[Slice]) -> Layout:
     positions = np.array([one.position for one in slices])
     local = (positions - positions[0]) @ axes
     run = finest_run(local[:, 2], [one.instance for one in slices])
-    angle = _lean_of(local, min(slices[0].spacing))
+    row_spacing, column_spacing = slices[0].spacing
+    size = max(slices[0].rows * row_spacing, slices[0].columns * column_spacing)
+    angle = _lean_of(local, min(slices[0].spacing), size)
     heights = local[:, 2] if run else np.linspace(0, local[-1, 2], len(slices))
     shifts = np.outer(heights / local[-1, 2], local[-1, :2])
     anchor, step = run or (0, float(heights[1]))
     notes = _unevenness(local - np.column_stack([shifts, heights]), step)
-    row_spacing, column_spacing = slices[0].spacing
     grid = Geometry(
         shape=(len(slices), slices[0].rows, slices[0].columns),
         spacing=(column_spacing, row_spacing, step),
@@ -182,12 +183,13 @@ def _resampling(places: SlicePlaces, angle: float) -> list[str]:
     ]
 
 
-def _lean_of(local: np.ndarray, pixel: float) -> float:
+def _lean_of(local: np.ndarray, pixel: float, size: float) -> float:
     """By how many degrees slices lean; 0 if the last one lies on the normal of the first.
 
     Args:
         local: the slices' places along rows, columns and normal of the first (mm).
         pixel: the smaller side of a pixel (mm).
+        size: the longer side of a slice (mm), by which a volume may grow at most.
 
     Raises:
         BadCase: some slices are shifted sideways, or all lean too far.
@@ -207,11 +209,12 @@ def _lean_of(local: np.ndarray, pixel: float) -> float:
             expected="slices stacked along their normal",
             remedy="put the parts into folders of their own",
         )
-    angle = float(np.degrees(np.arctan2(np.linalg.norm(local[-1, :2]), local[-1, 2])))
-    if angle > _STEEPEST:
+    lean = float(np.linalg.norm(local[-1, :2]))
+    angle = float(np.degrees(np.arctan2(lean, local[-1, 2])))
+    if angle > _STEEPEST or lean > size:
         raise BadCase(
-            f"the slices lean by {angle:.1f} degrees",
-            expected=f"a gantry that is tilted by {_STEEPEST} degrees at most",
+            f"the slices lean by {angle:.1f} degrees, {lean:.0f} mm in all",
+            expected=f"a gantry that is tilted by {_STEEPEST} degrees and {size:.0f} mm at most",
             remedy="look at the positions of the slices, or resample the series",
         )
     return angle
