@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 STAGES = [
     *("settings", "check", "simulate", "convert", "convert-label", "register", "split"),
-    *("fingerprint", "preprocess", "inventory", "train", "infer", "evaluate", "tabulate"),
-    *("report", "faults", "track", "status"),
+    *("plan-network", "fingerprint", "preprocess", "inventory", "train", "infer", "evaluate"),
+    *("tabulate", "report", "faults", "track", "status", "init"),
     *("predict", "methods", "describe-settings", "fetch"),
     *("check-identity", "export", "import"),
 ]

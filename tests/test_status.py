@@ -330,3 +330,12 @@ def test_a_study_whose_file_is_wrong_is_listed_with_what_is_wrong(tmp_path):
     studies = {study.name: study for study in known_studies(tmp_path, tmp_path)}
     assert "unknown study `theirs`" in studies["ours"].data
     assert studies["liver"].data == "simulated"  # remodal's own are there too
+
+
+def test_a_network_that_is_to_be_planned_is_a_stage_of_its_own(study):
+    assert "plan-network" not in [one.stage for one in study_status(study).stages]
+    content = read_settings(study / "settings.yaml").model_dump(mode="json")
+    content |= {"network": "auto"}
+    write_text(study / "settings.yaml", json.dumps(content))
+    stages = [one.stage for one in study_status(study).stages]
+    assert stages.index("plan-network") == stages.index("split") + 1

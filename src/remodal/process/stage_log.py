@@ -28,9 +28,9 @@ from remodal.process import memory
 
 #: Commands of the workflow's rules.
 STAGES = (
-    *("simulate", "fetch", "convert", "convert-label", "register", "split", "fingerprint"),
-    *("preprocess", "inventory", "train", "infer", "evaluate", "tabulate", "report", "track"),
-    "faults",
+    *("simulate", "fetch", "convert", "convert-label", "register", "split", "plan-network"),
+    *("fingerprint", "preprocess", "inventory", "train", "infer", "evaluate", "tabulate"),
+    *("report", "track", "faults"),
 )
 
 #: Seconds between two signs of life, and seconds without one after which a stage counts as dead.

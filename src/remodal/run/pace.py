@@ -15,6 +15,7 @@ USUAL = {
     "convert_label": 1.2,
     "register": 7.0,
     "split": 0.6,
+    "plan_network": 1.5,
     "fingerprint": 1.5,
     "preprocess": 1.5,
     "inventory": 0.6,

@@ -14,6 +14,7 @@ from remodal.results.paths import (
     fingerprint_file,
     metrics_file,
     model_folder,
+    plan_file,
     prediction_folder,
     preprocessed_folder,
     registered_folder,
@@ -99,6 +100,8 @@ def _stages(
         data.glob("registered/*/registration.json"),
     )
     yield "split", [splits_file(study)], of_study.glob("split.log"), ()
+    if settings.network.unplanned or plan_file(study).is_file():
+        yield "plan-network", [plan_file(study)], of_study.glob("plan-network.log"), ()
     fingerprints = [fingerprint_file(study, fold) for fold in folds]
     yield "fingerprint", fingerprints, of_study.glob("fingerprint-*.log"), ()
     prepared = preprocessed_folder(study, settings.preprocessing.folder_of(folds[-1]))
