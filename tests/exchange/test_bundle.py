@@ -19,19 +19,26 @@ from remodal.prediction.patient import predict_patient
 #: As `python -m monai.bundle run` does, which needs a package (fire) for its command line.
 _RUN = """
 import sys, json
+for package in json.loads(sys.argv[2]):
+    sys.modules[package] = None
 from monai.bundle import run
 run(run_id="run", config_file="configs/inference.json", **json.loads(sys.argv[1]))
 import remodal
 print(remodal.__file__)
 """
+#: remodal's other dependencies, which the environment of a bundle need not have.
+_NOT_NEEDED = [
+    *("highdicom", "itk", "jinja2", "lightning", "matplotlib", "mlflow", "pandas", "psutil"),
+    *("requests", "skimage", "snakemake", "typer"),
+]
 
 
 def run_bundle(folder, images, output, python=sys.executable):
-    """Run a bundle in its folder, where no other remodal is found first."""
+    """Run a bundle in its folder, where no other remodal is found first, with what it needs."""
     changes = {f"images#{name}": str(path) for name, path in images.items()}
     changes |= {"output": str(output), "device": "$torch.device('cpu')"}
     done = subprocess.run(
-        [python, "-c", _RUN, json.dumps(changes)],
+        [python, "-c", _RUN, json.dumps(changes), json.dumps(_NOT_NEEDED)],
         cwd=folder,
         env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
         capture_output=True,

@@ -13,7 +13,10 @@ from remodal.settings import InferenceSettings
 #: The version that exported bundles were tried with.
 MONAI = "1.6.1"
 #: What remodal's code needs to predict, besides torch and NumPy.
-_NEEDED = ("pydantic", "PyYAML", "rich", "safetensors", "scipy", "SimpleITK", "threadpoolctl")
+_NEEDED = (
+    *("isal", "pydantic", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-openjpeg", "PyYAML"),
+    *("safetensors", "scipy", "SimpleITK", "threadpoolctl"),
+)
 _PARTS = "remodal.exchange.bundle_parts"
 NETWORK, DESCRIPTION = "models/model.ts", "models/model.json"
 

@@ -102,8 +102,8 @@ class Restoration:
         Raises:
             EnvironmentProblem: full disk, or no permission to write.
         """
-        probabilities = patient["pred"].cpu().numpy()
-        sums = [SummedProbabilities(probabilities, 1, patient["properties"])]
+        summed = SummedProbabilities(patient["properties"])
+        summed.add(patient["pred"].cpu().numpy())
         output = Path(patient["output"])
-        write_volume(output, segmentation(sums, patient["placed"], patient["answer"]))
+        write_volume(output, segmentation([summed], patient["placed"], patient["answer"]))
         return {"output": str(output)}
