@@ -55,7 +55,7 @@ def test_the_files_are_where_nnunet_looks_for_them(study, tmp_path):
     assert json.loads(splits.read_text()) == [{"train": ["a", "b"], "val": ["c"]}]
     assert told == [
         f"{folder}: 3 cases for training, 1 for testing",
-        f"{splits}: 1 folds",
+        f"{splits}: 1 fold",
     ]
 
 
@@ -121,7 +121,7 @@ def test_in_a_cross_validation_the_tested_cases_of_a_fold_are_its_val():
     split = raw_split(folds, "abc")
     assert (split.training, split.test) == (["a", "b", "c"], [])
     assert split.folds == [{"train": ["b"], "val": ["a"]}, {"train": ["a"], "val": ["b", "c"]}]
-    assert split.notes == ["1 validation cases of a fold are neither in its train nor in its val"]
+    assert split.notes == ["1 validation case left out of train and val of the fold"]
 
 
 def test_a_case_that_lacks_a_channel_is_left_out_and_named(tmp_path):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from remodal.counting import counted
 from remodal.errors import UserError
 
 commands = typer.Typer()
@@ -37,16 +38,16 @@ def check_identity(
     for finding in searched.findings:
         typer.echo(finding)
     if searched.sources:
-        typer.echo(f"{searched.sources} files are the sources themselves: not searched")
+        typer.echo(f"not searched: {counted(searched.sources, 'file')} of the sources themselves")
     if searched.own:
-        typer.echo(f"{searched.own} files are remodal's own code: not searched")
+        typer.echo(f"not searched: {counted(searched.own, 'file')} of remodal's own code")
     if searched.too_short:
         counts = ", ".join(f"{keyword} ({n})" for keyword, n in searched.too_short.items())
         typer.echo(f"too short to be searched for: {counts}")
-    said = f"{searched.files} files, {searched.values} values"
+    said = f"{counted(searched.files, 'file')}, {counted(searched.values, 'value')}"
     if searched.findings:
         raise UserError(
-            f"{len(searched.findings)} places hold identifying values ({said})",
+            f"identifying values in {counted(len(searched.findings), 'place')} ({said})",
             remedy="share none of these files before you know why",
         )
     typer.echo(f"{said}: none found")

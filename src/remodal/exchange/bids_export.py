@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remodal import __version__
+from remodal.counting import counted
 from remodal.errors import UserError
 from remodal.exchange.bids_images import image_names
 from remodal.exchange.registered import RegisteredStudy, read_study
@@ -98,8 +99,9 @@ def export_bids(
     _write_top(export)
     count = _write_images(export, data_of(study, source.settings.data_id))
     made = [_write_predictions(export, study, method) for method in predictions]
-    lines = [f"{output}: {len(export.entities)} cases, {count} labels"]
-    lines += [f"{folders} folders of predictions of {m}" for m, folders in zip(predictions, made)]
+    lines = [f"{output}: {counted(len(export.entities), 'case')}, {counted(count, 'label')}"]
+    for method, folders in zip(predictions, made):
+        lines.append(f"{counted(folders, 'folder')} of predictions of {method}")
     return [*lines, "to read it back:", *_read_back(export)]
 
 

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from remodal.counting import counted
 from remodal.errors import UserError
 from remodal.exchange.nnunet_labels import described_labels
 from remodal.exchange.nnunet_splits import NAME, RawSplit, raw_split
@@ -147,10 +148,11 @@ def _told(
     splits: Path,
 ) -> list[str]:
     left_out = [name for name, case in cases.items() if case is None]
-    lines = [f"{target}: {len(split.training)} cases for training, {len(split.test)} for testing"]
+    training = counted(len(split.training), "case")
+    lines = [f"{target}: {training} for training, {len(split.test)} for testing"]
     if left_out:
         lacking = "an image or the label"
         lines.append(f"left out, as they lack {lacking}: {', '.join(left_out)}")
     if source.settings.data.truth == "image" and len(channels) > 1:
         lines.append(f"the labels are those of {image_of_truth(source.settings, channels)}")
-    return [*lines, *split.notes, f"{splits}: {len(split.folds)} folds"]
+    return [*lines, *split.notes, f"{splits}: {counted(len(split.folds), 'fold')}"]

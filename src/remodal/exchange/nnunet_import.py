@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from remodal.counting import counted
 from remodal.errors import UserError
 from remodal.exchange.nnunet_export import PREPROCESSED
 from remodal.exchange.nnunet_splits import NAME, read_splits
@@ -54,9 +55,10 @@ def import_nnunet(folder: Path, output: Path, splits: Path | None = None) -> lis
     if folds:
         write_json(split_file, {"folds": folds})
     write_text(output, yaml.safe_dump(written, sort_keys=False, default_flow_style=None))
-    lines = [f"{output}: {len(raw.training)} cases for training, {len(tested)} for testing"]
+    training = counted(len(raw.training), "case")
+    lines = [f"{output}: {training} for training, {len(tested)} for testing"]
     if folds:
-        lines.append(f"{split_file}: {len(folds)} folds of {found or 'the test set'}")
+        lines.append(f"{split_file}: {counted(len(folds), 'fold')} of {found or 'the test set'}")
     else:
         lines.append(f"no {NAME}: nnU-Net's own five folds")
     return [*lines, f"next: snakemake --cores 2 --config study={output.stem} preset=smoke"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from remodal.counting import counted
 from remodal.errors import UserError
 from remodal.results.files import read_json
 
@@ -40,7 +41,7 @@ def raw_split(folds: Sequence[Mapping[str, list[str]]], usable: Collection[str])
     trained = {case for fold in kept for part in ("train", "validation") for case in fold[part]}
     if tested & trained:
         aside = sum(len(fold["validation"]) for fold in kept)
-        notes = [f"{aside} validation cases of a fold are neither in its train nor in its val"]
+        notes = [f"{counted(aside, 'validation case')} left out of train and val of the fold"]
         crossed = [{"train": fold["train"], "val": fold["test"]} for fold in kept]
         return RawSplit(sorted(tested | trained), [], crossed, notes if aside else [])
     held_out = [{"train": f["train"], "val": f["validation"] or f["train"]} for f in kept]
