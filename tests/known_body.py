@@ -1,11 +1,12 @@
 """Slices through a body that is known everywhere, wherever and however they are laid."""
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from remodal.geometry.volume import Geometry
 from tests.dicom_series import slice_dataset
@@ -126,4 +127,31 @@ def segmentation(planes: list[Geometry]) -> Dataset:
     whole.NumberOfFrames = len(planes)
     bits = np.concatenate([ball(centres(one)).ravel() for one in planes])
     whole.PixelData = np.packbits(bits, bitorder="little").tobytes()
+    return whole
+
+
+def multi_frame(slices: list[Dataset]) -> Dataset:
+    """An enhanced CT of slices; those at places that were there before are of a later time."""
+    places = [tuple(one.ImagePositionPatient) for one in slices]
+    whole = deepcopy(slices[0])
+    whole.SOPClassUID = whole.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
+    whole.NumberOfFrames = len(slices)
+    whole.PixelData = b"".join(dataset.PixelData for dataset in slices)
+    measures, orientation, scale = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing = whole.PixelSpacing
+    orientation.ImageOrientationPatient = whole.ImageOrientationPatient
+    scale.RescaleSlope, scale.RescaleIntercept = 1, -1024
+    shared = Dataset()
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    shared.PixelValueTransformationSequence = [scale]
+    whole.SharedFunctionalGroupsSequence = [shared]
+    whole.PerFrameFunctionalGroupsSequence = []
+    for number, dataset in enumerate(slices):
+        frame, place, content = Dataset(), Dataset(), Dataset()
+        place.ImagePositionPatient = dataset.ImagePositionPatient
+        content.TemporalPositionIndex = places[:number].count(places[number]) + 1
+        frame.PlanePositionSequence, frame.FrameContentSequence = [place], [content]
+        whole.PerFrameFunctionalGroupsSequence.append(frame)
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        delattr(whole, name)
     return whole

@@ -17,7 +17,15 @@ from pydicom.uid import (
 )
 
 from remodal.geometry.volume import Geometry, Volume, to_sitk
-from tests.known_body import ball, centres, plane, segmentation, structure_set, write_slices
+from tests.known_body import (
+    ball,
+    centres,
+    multi_frame,
+    plane,
+    segmentation,
+    structure_set,
+    write_slices,
+)
 
 SLICES = 5
 #: Planes of all originals.
@@ -57,6 +65,12 @@ def originals(folder: Path) -> Iterator[Original]:
             made.mkdir()
             sitk.WriteImage(volume, str(made / name), useCompression=packed)
             yield Original(words, _content(made), name, is_label)
+    for key, value in {"ID": "Segment_1", "Name": "ball", "LabelValue": "1", "Layer": "0"}.items():
+        label.SetMetaData(f"Segment0_{key}", value)
+    made = folder / "slicer"
+    made.mkdir()
+    sitk.WriteImage(label, str(made / "v.seg.nrrd"), useCompression=True)
+    yield Original("label v.seg.nrrd packed", _content(made), "v.seg.nrrd", True)
 
 
 def _series(folder: Path) -> Iterator[Original]:
@@ -79,6 +93,12 @@ def _series(folder: Path) -> Iterator[Original]:
 
         write_slices(made, PLANES, change=change)
         yield Original(f"series {name}", _content(made), ".")
+    made, slices = folder / "frames", write_slices(folder / "of-frames", PLANES)
+    made.mkdir()
+    for dataset, plane_values in zip(slices, noise):
+        dataset.PixelData = (plane_values + 1024).astype("<u2").tobytes()
+    multi_frame(slices).save_as(made / "frames.dcm", enforce_file_format=True)
+    yield Original("series of frames", _content(made), "frames.dcm")
 
 
 def _stored_as(syntax: str) -> Callable[[Dataset], None]:

@@ -1,6 +1,7 @@
 """Other readers of the same mutants: pydicom alone, SimpleITK, or the bytes themselves."""
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,30 @@ def planes_of_series(folder: Path) -> list[tuple[np.ndarray, np.ndarray]] | None
             warnings.simplefilter("ignore")
             for file in folder.iterdir():
                 dataset = pydicom.dcmread(file, force=True)
-                if "PixelData" not in dataset or "ImagePositionPatient" not in dataset:
-                    continue
-                slope = float(dataset.get("RescaleSlope") or 1)
-                values = dataset.pixel_array * slope + float(dataset.get("RescaleIntercept") or 0)
-                found.append((np.array(dataset.ImagePositionPatient, float), values))
+                if "PixelData" in dataset:
+                    found += _planes(dataset)
     except Exception:  # whatever pydicom raises of damage
         return None
     return found
+
+
+def _planes(dataset: Dataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    frames = dataset.get("PerFrameFunctionalGroupsSequence")
+    if not frames:
+        if "ImagePositionPatient" in dataset:
+            place = np.array(dataset.ImagePositionPatient, float)
+            yield place, _scaled(dataset.pixel_array, dataset)
+        return
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    for frame, stored in zip(frames, dataset.pixel_array):
+        place = frame.PlanePositionSequence[0].ImagePositionPatient
+        scale = shared.get("PixelValueTransformationSequence") or [Dataset()]
+        yield np.array(place, float), _scaled(stored, scale[0])
+
+
+def _scaled(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    slope = float(dataset.get("RescaleSlope") or 1)
+    return stored * slope + float(dataset.get("RescaleIntercept") or 0)
 
 
 def voxels_of_file(file: Path) -> np.ndarray | None:

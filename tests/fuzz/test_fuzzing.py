@@ -50,15 +50,15 @@ def _run(first: int, count: int, wholes, tmp_path: Path, kept: Path) -> Counter:
 
 def test_originals_are_read_alike(wholes):
     found, _ = wholes
-    assert len(found) == 27
+    assert len(found) == 29
     for label in (False, True):
         volumes = [one.volume for one in found if one.original.label == label]
         assert all(one.geometry.agrees_with(volumes[0].geometry) for one in volumes)
 
 
 def test_some_mutants_are_converted_or_refused(wholes, tmp_path, request):
-    ends = _run(FIRST, 400, wholes, tmp_path, request.config.cache.mkdir("mutants"))
-    assert min(ends.values()) > 20
+    ends = _run(FIRST, 300, wholes, tmp_path, request.config.cache.mkdir("mutants"))
+    assert min(ends.values()) > 5
     assert set(ends) == {"converted", "noted", "refused"}
 
 

@@ -15,7 +15,7 @@ import pytest
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from tests.dicom_series import SECRETS
-from tests.known_body import SHAPE, centres, plane, write_slices
+from tests.known_body import SHAPE, centres, multi_frame, plane, write_slices
 
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry
@@ -307,36 +307,11 @@ def enhanced(change=lambda whole: None, shuffled=False, times=1):
         for file in list(folder.iterdir()):
             file.unlink()
         frames = np.random.default_rng(2).permutation(COUNT) if shuffled else range(len(slices))
-        whole = _multi_frame([slices[frame] for frame in frames])
+        whole = multi_frame([slices[frame] for frame in frames])
         change(whole)
         whole.save_as(folder / "enhanced.dcm", enforce_file_format=True)
 
     return make
-
-
-def _multi_frame(slices):
-    whole = deepcopy(slices[0])
-    whole.SOPClassUID = whole.file_meta.MediaStorageSOPClassUID = uid.EnhancedCTImageStorage
-    whole.NumberOfFrames = len(slices)
-    whole.PixelData = b"".join(dataset.PixelData for dataset in slices)
-    measures, orientation, scale = Dataset(), Dataset(), Dataset()
-    measures.PixelSpacing = whole.PixelSpacing
-    orientation.ImageOrientationPatient = whole.ImageOrientationPatient
-    scale.RescaleSlope, scale.RescaleIntercept = 1, -1024
-    shared = Dataset()
-    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
-    shared.PixelValueTransformationSequence = [scale]
-    whole.SharedFunctionalGroupsSequence = [shared]
-    whole.PerFrameFunctionalGroupsSequence = []
-    for number, dataset in enumerate(slices):
-        frame, place, content = Dataset(), Dataset(), Dataset()
-        place.ImagePositionPatient = dataset.ImagePositionPatient
-        content.TemporalPositionIndex = number // COUNT + 1
-        frame.PlanePositionSequence, frame.FrameContentSequence = [place], [content]
-        whole.PerFrameFunctionalGroupsSequence.append(frame)
-    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
-        delattr(whole, name)
-    return whole
 
 
 def hostile(dataset):
