@@ -155,3 +155,13 @@ def test_a_file_name_that_no_system_allows_is_refused(tmp_path):
     (tmp_path / "v.mhd").write_text(header)
     with pytest.raises(BadCase, match="its header is damaged"):
         read_image(tmp_path / "v.mhd")
+
+
+@pytest.mark.parametrize(
+    "line", ["CompressedData = 1e9", "BinaryData = yes", "DimSize = 3 2 4", "CompressedData = 1"]
+)
+def test_a_metaimage_that_readers_understand_differently_is_refused(line, written):
+    path = written("v.mha")
+    path.write_bytes(path.read_bytes().replace(b"NDims = 3", b"NDims = 3\n" + line.encode()))
+    with pytest.raises(BadCase, match="its header is damaged"):
+        read_image(path)

@@ -158,9 +158,9 @@ def _expected_bytes(path: Path, header: TextHeader) -> tuple[int, int]:
 def _encoding(path: Path, header: TextHeader) -> str:
     if path.suffix.lower() not in METAIMAGE:
         return header.fields.get("encoding", "raw").lower()
-    if header.fields.get("binarydata", "true").lower()[:1] != "t":
+    if header.fields.get("binarydata", "true") != "true":
         return "ascii"
-    return "gzip" if header.fields.get("compresseddata", "").lower()[:1] == "t" else "raw"
+    return "gzip" if header.fields.get("compresseddata") == "true" else "raw"
 
 
 def _states_its_end(path: Path, header: TextHeader) -> bool:

@@ -17,6 +17,12 @@ TEXT_SUFFIXES = (*METAIMAGE, *NRRD)
 _LONGEST = 1 << 22  # bytes of a header
 #: Characters of a field of NRRD: ITK's reader crashes at some thousand (keys may be longer).
 _LONGEST_FIELD = 500
+_YES_OR_NO = ("binarydata", "compresseddata", "binarydatabyteordermsb", "elementbyteordermsb")
+_YES_OR_NO_WORDS = {"true": "true", "t": "true", "1": "true"} | {
+    "false": "false",
+    "f": "false",
+    "0": "false",
+}
 _LONGEST_NAME = 255  # bytes of a file's name
 _MOST_FILES = 100_000
 
@@ -45,7 +51,7 @@ def read_text_header(path: Path) -> TextHeader:
         raw = file.read(_LONGEST)
     try:
         header = _metaimage(path, raw) if path.suffix.lower() in METAIMAGE else _nrrd(path, raw)
-    except ValueError as error:
+    except (KeyError, ValueError) as error:
         raise BadCase(
             "cannot be read as an image: its header is damaged", where=path.name
         ) from error
@@ -53,13 +59,23 @@ def read_text_header(path: Path) -> TextHeader:
 
 
 def _metaimage(path: Path, raw: bytes) -> TextHeader:
-    """`Name = value` lines; the last is ElementDataFile."""
+    """`Name = value` lines; the last is ElementDataFile. What is said or not becomes true or false.
+
+    Raises:
+        ValueError, KeyError: a field is damaged.
+    """
     fields: dict[str, str] = {}
     at = 0
     while "elementdatafile" not in fields:
         line, at = _line(raw, at)
         name, value = re.split("[=:]", line, maxsplit=1)
-        fields[name.strip().lower()] = value.strip()
+        name = name.strip().lower()
+        # What is there twice, or neither true nor false, readers understand differently.
+        if name in fields and name != "comment":
+            raise ValueError(f"{name} is there twice")
+        fields[name] = value.strip()
+        if name in _YES_OR_NO:
+            fields[name] = _YES_OR_NO_WORDS[fields[name].lower()]
     where = fields["elementdatafile"]
     files = [] if where.upper() == "LOCAL" else _data_files(path, where, raw[at:])
     return TextHeader(fields, at, data_files=files)
