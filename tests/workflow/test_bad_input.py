@@ -61,7 +61,7 @@ def phases_apart(folder):
 
 
 def label_on_another_grid(folder):
-    sitk.WriteImage(image(tumour(), spacing=(4.0, 4.0, 4.0)), str(folder / "label.nii.gz"))
+    sitk.WriteImage(image(tumour(), origin=(2.5, 0.0, 0.0)), str(folder / "label.nii.gz"))
 
 
 def label_without_tumour(folder):
