@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from remodal.errors import BadCase, UserError
+from remodal.errors import BadCase, FaultOfOurs, UserError
 from remodal.intake.nifti import read_volume, write_volume
 from remodal.models import model_files
 from remodal.prediction import cases as sheets
@@ -89,6 +89,43 @@ def test_finished_cases_are_not_made_again_unless_something_of_them_changed(
     assert again(Wanted(tmp_path / "out", uncertainty=tmp_path / "maps")) == ["b", "c", "own"]
     assert again() == []
     assert again(model=study.model("maml", fold=9)) == ["b", "c", "own"]
+
+
+def test_what_was_stopped_goes_on_with_the_case_that_was_not_finished(
+    study, model, tmp_path, monkeypatch
+):
+    made = []
+
+    def segment(ensemble, patient, outputs, track):
+        made.append(patient.name)
+        if made == ["b", "c"]:
+            raise KeyboardInterrupt
+        outputs.segmentation.parent.mkdir(exist_ok=True)
+        outputs.segmentation.write_bytes(b"")
+        return SimpleNamespace(measurements=[])
+
+    monkeypatch.setattr(sheets, "segment", segment)
+    sheet, wanted = write_sheet(tmp_path, study), Wanted(tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt):
+        predict_cases(Ensemble([model]), sheet, wanted)
+    predict_cases(Ensemble([model]), sheet, wanted)
+    assert made == ["b", "c", "c"]
+
+
+def test_a_fault_of_ours_in_one_case_does_not_stop_the_others(
+    study, model, tmp_path, monkeypatch, capsys
+):
+    def segment(ensemble, patient, outputs, track):
+        if patient.name == "b":
+            raise ZeroDivisionError
+        return SimpleNamespace(measurements=[])
+
+    monkeypatch.setattr(sheets, "segment", segment)
+    with pytest.raises(FaultOfOurs, match="1 case met a fault of ours"):
+        predict_cases(Ensemble([model]), write_sheet(tmp_path, study), Wanted(tmp_path / "out"))
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError" in said
+    assert "1 of 2 cases segmented" in said
 
 
 def test_a_bad_case_gets_its_line_and_the_others_go_on(study, model, tmp_path, capsys):

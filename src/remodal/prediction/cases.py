@@ -104,7 +104,8 @@ def _say(tally: Mapping[str, int], sheet: Path) -> None:
     earlier = f", {tally[_FINISHED]} were finished before" if tally[_FINISHED] else ""
     print(f"remodal: {tally[_MADE]} of {count} cases segmented{earlier}", file=sys.stderr)
     if tally[_FAULT]:
-        raise FaultOfOurs(f"{tally[_FAULT]} cases met a fault of ours; the tracebacks are above")
+        cases = "1 case" if tally[_FAULT] == 1 else f"{tally[_FAULT]} cases"
+        raise FaultOfOurs(f"{cases} met a fault of ours; see the tracebacks above")
     if tally[_BAD]:
         raise BadCase(
             f"{tally[_BAD]} of {count} cases could not be segmented: see the lines above",

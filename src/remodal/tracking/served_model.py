@@ -30,7 +30,7 @@ class ServedModel(PythonModel):
         Args:
             context: unused; MLflow's.
             model_input: a column per modality (DICOM folder or image file; empty: missing) and
-                `output` (file to write: NIfTI, NRRD or MHA).
+                `output` (file to write, in a format of `remodal predict`).
             params: unused; MLflow's.
 
         Returns:

@@ -1,0 +1,48 @@
+"""The command line of `remodal predict`."""
+
+import pytest
+from typer.testing import CliRunner
+
+from remodal.cli import app
+from remodal.intake.nifti import read_volume
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, ["predict", *map(str, arguments)])
+
+
+@pytest.fixture
+def model(study):
+    unregistered = study.settings.registration.model_copy(update={"method": "none"})
+    return study.model("maml", fold=2, registration=unregistered.model_dump(mode="json"))
+
+
+def test_one_patient_or_a_sheet_with_all_that_may_be_written(study, model, tmp_path):
+    venous = study.registered / "b/venous.nii.gz"
+    options = ["--uncertainty", tmp_path / "doubt.nrrd", "--measurements", tmp_path / "table.csv"]
+    options += ["--report", tmp_path / "page.html"]
+    done = run("--model", model, "--venous", venous, "-o", tmp_path / "p1.mha", *options)
+    assert done.exit_code == 0, done.output
+    assert read_volume(tmp_path / "p1.mha").array.dtype == "uint8"
+    assert (tmp_path / "table.csv").read_text().splitlines()[1].startswith("p1,tumour,")
+    (tmp_path / "sheet.tsv").write_text(f"case\tmodality\tpath\nb\tvenous\t{venous}\n")
+    done = run(
+        *("--model", model, "--cases", tmp_path / "sheet.tsv", "-o", tmp_path / "all"),
+        *("--format", ".nrrd", "--uncertainty", tmp_path / "maps"),
+    )
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "all/b.nrrd").is_file()
+    assert (tmp_path / "maps/b.nii.gz").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--cases", "sheet.tsv", "--venous", "scan"], "the sheet names the images"),
+        (["--venous"], "`--venous` has no path"),
+        (["--venous", "scan", "--uncertainty", "map.dcm"], "map.dcm: unknown image format"),
+    ],
+)
+def test_a_wrong_command_is_one_clear_line(model, tmp_path, arguments, said):
+    done = run("--model", model, "-o", tmp_path / "found.nii.gz", *arguments)
+    assert said in str(done.exception)
