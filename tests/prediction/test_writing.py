@@ -77,6 +77,20 @@ def test_an_rtstruct_is_valid_and_holds_the_same_voxels_with_their_holes(tmp_pat
     assert {c.ContourImageSequence[0].ReferencedSOPInstanceUID for c in contours} == slices
 
 
+def test_a_contour_may_have_many_points(tmp_path):
+    """A comb: one contour of more than the 64 KB that an element of explicit length may have."""
+    grid = Geometry((2, 130, 140), (0.7, 0.8, 2.0), (-100.5, 20.25, 7.0))
+    array = np.zeros(grid.shape, np.uint8)
+    array[0, 5], array[0, 5:125, 3:137:2] = 1, 1
+    array[0, 40:90:2, 3:137] = 1
+    series = write_patient(tmp_path / "series", grid)
+    drawn = written(tmp_path, series, Volume(array, grid), ".rtstruct.dcm")
+    [roi] = pydicom.dcmread(drawn).ROIContourSequence[:1]
+    assert max(len(",".join(map(str, c.ContourData))) for c in roi.ContourSequence) > 1 << 16
+    np.testing.assert_array_equal(read_drawn(drawn, series), array)
+    assert faults(drawn) == []
+
+
 def test_a_seg_names_its_classes_and_its_slices_and_copies_the_patient(tmp_path):
     series = write_patient(tmp_path / "series", GRIDS["axial"])
     path = written(tmp_path, series, blobs(GRIDS["axial"]), ".dcm")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
+from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 
 from remodal import __version__
 from remodal.geometry.volume import Volume
@@ -72,7 +72,8 @@ def _described(
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = RTStructureSetStorage
     meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["instance", *made_of])
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    # In explicit syntaxes, the points of a contour may take 64 KB at most.
+    meta.TransferSyntaxUID = ImplicitVRLittleEndian
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     header = series.headers[0]
     copy_patient(header, dataset)
