@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 
 from remodal import __version__
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 SERIES_NUMBER = 9002
 #: SOP class of a study as RT objects refer to it (PS3.4 B.5; retired, but asked for).
 _STUDY = "1.2.840.10008.3.1.2.3.1"
+_CONTOUR_DATA = Tag("ContourData")
 
 
 def write_rtstruct(
@@ -147,13 +150,21 @@ def _contours(mask: np.ndarray, series: OriginalSeries) -> Iterator[Dataset]:
         affine = series.plane(number).affine
         for polygon in contours_of(mask[number]):
             points = polygon @ affine[:3, :2].T + affine[:3, 3]
-            yield with_values(
+            contour = with_values(
                 Dataset(),
                 ContourImageSequence=[_image(series, number)],
                 ContourGeometricType="CLOSED_PLANAR",
                 NumberOfContourPoints=len(points),
-                ContourData=[f"{value:.4f}" for value in points.ravel()],
             )
+            contour[_CONTOUR_DATA] = _written(points)
+            yield contour
+
+
+def _written(points: np.ndarray) -> RawDataElement:
+    """Points in mm as the file has them; one by one, the library takes a minute for a million."""
+    text = "\\".join(f"{value:.4f}" for value in points.ravel())
+    content = text.encode("ascii") + b" " * (len(text) % 2)
+    return RawDataElement(_CONTOUR_DATA, "DS", len(content), content, 0, True, True)
 
 
 def _add_roi(
