@@ -63,7 +63,7 @@ def test_the_cases_of_each_year_are_read(repository, tmp_path, year):
     np.testing.assert_array_equal(image, miniature.image(1))
     values = (1, 2) if year == 2019 else (1, 2, 3)
     np.testing.assert_array_equal(label, miniature.label(*values))
-    said = "3 cases of 3 patients (1 unlabelled, left out), 1 methods: ok"
+    said = "3 cases of 3 patients (1 unlabelled, left out), 1 method: ok"
     assert check_study(settings) == said
 
 

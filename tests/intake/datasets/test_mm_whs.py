@@ -39,7 +39,7 @@ def test_a_study_takes_the_cases_of_its_modalities(folder, tmp_path):
     ct, mr = ["ct_train_1001", "ct_train_1002"], ["mr_train_1003", "mr_train_1004"]
     settings = study(folder, tmp_path, "ct")
     assert [case.case for case in cases_of(settings)] == ct
-    assert check_study(settings) == "2 cases of 2 patients, 1 methods: ok"
+    assert check_study(settings) == "2 cases of 2 patients, 1 method: ok"
     assert [case.case for case in cases_of(study(folder, tmp_path, "mr"))] == mr
     assert [case.case for case in cases_of(study(folder, tmp_path, "ct", "mr"))] == ct + mr
 

@@ -131,7 +131,7 @@ def test_a_study_of_a_few_lines_reaches_its_checked_cases(root, tmp_path, task, 
     settings = miniature.study(root / task, tmp_path / "config", **data)
     word = task.partition("_")[2].lower()
     assert [case.case for case in cases_of(settings)] == [f"{word}_001", f"{word}_002"]
-    assert check_study(settings) == "2 cases of 2 patients, 1 methods: ok"
+    assert check_study(settings) == "2 cases of 2 patients, 1 method: ok"
 
 
 def test_images_for_testing_are_unlabelled_cases_where_such_cases_train(root):
