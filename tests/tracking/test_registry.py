@@ -139,7 +139,8 @@ def test_what_is_stored_is_weights_code_and_description_and_no_pickle(registered
         "served_model.py",
     }
     assert Path("code/remodal/prediction/patient.py") in files
-    assert {path.suffix for path in files if path.parts[0] == "code"} <= {".py", ".j2", ".css"}
+    of_source = {".py", ".j2", ".css", ".js", ".txt"}
+    assert {path.suffix for path in files if path.parts[0] == "code"} <= of_source
     assert "torch==2" in (stored / "requirements.txt").read_text()
     assert "snakemake" not in (stored / "requirements.txt").read_text()
 
