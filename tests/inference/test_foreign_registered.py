@@ -29,6 +29,7 @@ def paired(study: Study):
         moving = np.random.default_rng(ord(case)).normal(40, 30, ELSEWHERE.shape).astype(np.int16)
         path = study.folder / "converted" / case / "arterial.nii.gz"
         write_volume(path, Volume(moving, ELSEWHERE))
+        write_volume(path.with_name("venous.nii.gz"), images_of(case)[0]["venous"])
     scenario = ScenarioSettings(
         present=["arterial", "venous"], foreign=["arterial"], register_foreign=True
     )

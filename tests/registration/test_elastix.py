@@ -1,5 +1,7 @@
 """What elastix is given, and the transforms that it can be asked for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.orientations import ORIENTATIONS, rotation, tilted
@@ -8,6 +10,8 @@ from remodal.geometry.volume import Geometry, Volume
 from remodal.registration import elastix
 from remodal.registration.alignment import Images, align
 from remodal.registration.transforms import displacement
+
+from .conftest import points_of
 
 CHAINS = [
     ["translation"],
@@ -45,3 +49,29 @@ def test_every_chain_of_transforms_finds_a_known_motion(abdomen, quick, names):
     left = np.linalg.norm(field - abdomen.truth, axis=0)[abdomen.liver].mean()
     # Of 10 mm, so few iterations at voxels of 8 mm leave 1.5 to 3.
     assert left < np.linalg.norm(abdomen.truth, axis=0)[abdomen.liver].mean() / 3
+
+
+def test_points_are_drawn_where_the_fixed_image_was_scanned_and_not_where_it_was_padded(
+    abdomen, quick, monkeypatch
+):
+    """The grid reaches 10 slices further towards the feet, without a threshold for the body."""
+    padding = 10
+    fixed = abdomen.fixed.geometry
+    first = fixed.affine[:3, :3] @ [0, 0, -padding] + fixed.origin
+    array = np.pad(abdomen.fixed.array, ((padding, 0), (0, 0), (0, 0)))
+    further = replace(fixed, shape=array.shape, origin=tuple(map(float, first)))
+    drawn = []
+
+    def watched(fixed, moving, mask, *rest):
+        drawn.append(Volume(mask, fixed.geometry))
+        return estimate(fixed, moving, mask, *rest)
+
+    estimate = elastix.estimate
+    monkeypatch.setattr(elastix, "estimate", watched)
+    everywhere = quick.model_copy(update={"body_threshold": None})
+    align(Images(Volume(array, further), abdomen.moving, field=fixed), everywhere)
+    (mask,) = drawn
+    _, _, z = points_of(mask.geometry)
+    inside = mask.array.astype(bool)
+    half = mask.geometry.spacing[2] / 2
+    assert fixed.origin[2] - half <= z[inside].min() <= fixed.origin[2] + 2 * half

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from remodal.errors import BadCase, UserError
-from remodal.geometry.volume import Volume
+from remodal.geometry.volume import Geometry, Volume
 from remodal.inference.foreign import Pairing, centred_on, cut_or_padded
 from remodal.inference.model import Segmenter
-from remodal.intake.nifti import read_volume, write_volume
+from remodal.intake.nifti import read_geometry, read_volume, write_volume
 from remodal.preprocessing import Prepared
 from remodal.registration.stored import carry_label
 from remodal.results.paths import converted_folder, registered_folder
@@ -108,17 +108,18 @@ class ForeignRegistered:
         Raises:
             BadCase: a foreign image cannot be registered.
         """
-        own = registered_folder(self._data, pairing.case)
-        fixed = read_volume(own / f"{self._settings.registration.fixed}.nii.gz")
+        own, name = registered_folder(self._data, pairing.case), self._settings.registration.fixed
+        fixed = read_volume(own / f"{name}.nii.gz")
+        field = read_geometry(converted_folder(self._data, pairing.case) / f"{name}.nii.gz")
         volumes = {
-            name: self._placed(pairing, name, fixed)
+            name: self._placed(pairing, name, fixed, field)
             if name in self._foreign
             else read_volume(own / f"{name}.nii.gz")
             for name in self._segmenter.modalities
         }
         return self._segmenter.prepared(volumes)
 
-    def _placed(self, pairing: Pairing, name: str, fixed: Volume) -> Volume:
+    def _placed(self, pairing: Pairing, name: str, fixed: Volume, field: Geometry) -> Volume:
         from remodal.registration import alignment  # ITK, which other images do without
 
         original = self._settings.data.original(name)
@@ -126,7 +127,7 @@ class ForeignRegistered:
         moving = centred_on(read_volume(path), fixed.geometry)
         way = self._settings.registration.of(name)
         try:
-            return alignment.align(alignment.Images(fixed, moving), way).warped
+            return alignment.align(alignment.Images(fixed, moving, field=field), way).warped
         except BadCase as error:
             raise BadCase(
                 error.what,

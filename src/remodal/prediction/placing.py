@@ -80,10 +80,11 @@ def on_one_grid(
     others = [stored[name] for name in volumes if name != reference]
     grid = common_grid(stored[reference], others, registration.grid)
     fixed = on_grid(volumes[reference], grid, registration.outside)
+    field = None if fixed is volumes[reference] else stored[reference]
     placed, chains = {reference: fixed}, {}
     for name, volume in volumes.items():
         if name != reference:
-            pair = Images(fixed, volume, masks.get(reference), masks.get(name))
+            pair = Images(fixed, volume, masks.get(reference), masks.get(name), field)
             alignment = _aligned(pair, name, registration.of(name))
             placed[name], chains[name] = alignment.warped, alignment.transforms
     return Placed({name: placed[name] for name in volumes}, stored, chains, reference)

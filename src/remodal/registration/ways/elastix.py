@@ -37,8 +37,8 @@ def align(images: "Images", settings: RegistrationSettings, options: Options) ->
     """The moving image warped so that it agrees with the fixed one.
 
     The transforms are estimated on copies averaged to about `working_spacing`, from points inside
-    the body; the moving image itself is interpolated once, at full resolution. The result is the
-    same, bit for bit, from run to run.
+    the body that the fixed image itself shows; the moving image is interpolated once, at full
+    resolution. The result is the same, bit for bit, from run to run.
 
     Raises:
         BadCase: a constant image, images apart in space, or elastix gives up.
@@ -54,7 +54,7 @@ def align(images: "Images", settings: RegistrationSettings, options: Options) ->
     require_overlap(images.fixed.geometry, images.moving.geometry)
     fixed = coarsened(images.fixed, options.working_spacing)
     moving = coarsened(images.moving, options.working_spacing)
-    body = body_mask(fixed, settings.body_threshold)
+    body = images.in_field(body_mask(fixed, settings.body_threshold), fixed.geometry)
     transforms = estimate(
         without_extremes(fixed, settings.body_threshold),
         without_extremes(moving, settings.body_threshold),
@@ -68,7 +68,7 @@ def align(images: "Images", settings: RegistrationSettings, options: Options) ->
     return Alignment(
         warped=warp_image(images.moving, grid, transforms, settings.outside),
         transforms=transforms,
-        quality=quality_of(fixed, moving, images.in_field(body, fixed.geometry), transforms),
+        quality=quality_of(fixed, moving, body, transforms),
     )
 
 
