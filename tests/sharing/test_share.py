@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from remodal.sharing.snakemake_records import read_record, replace_parameter, write_record
 from tests.sharing.study import NOT_SHARED, record_of, times_of
 
 A = "results/studies/ours/models/a.safetensors"
@@ -131,6 +133,23 @@ def test_a_change_by_hand_is_named_before_anything_was_shared(owner):
     (owner / A).write_text("weights of me")
     assert f"{A}: changed by hand since it was made" in owner.refusal("verify")
     assert f"{A}: changed by hand since it was made" in owner.refusal("share")
+
+
+def test_what_was_indexed_after_it_was_shared_is_shared_again(owner, monkeypatch):
+    """DVC gives the files new times; the index, the conversions another name of their source."""
+    monkeypatch.chdir(owner.folder)
+    converted = "results/data/scans/registered/p1.nii.gz"
+    record = read_record(converted)
+    write_record(converted, record | {"params": ["'a'", "'not indexed: 1 file'"]})
+    owner.remodal("share")
+    later = record["endtime"] + 100
+    os.utime(converted, (later, later))
+    assert replace_parameter(converted, "not indexed", "beef")
+    owner.remodal("share")
+    assert "'beef'" in (owner / "results/data/scans/records/data.json").read_text()
+    write_record(converted, record | {"params": ["'another'", "'beef'"]})
+    (line,) = owner.refusal("share")[1:]
+    assert line == f"{converted}: changed by hand since it was made"
 
 
 def test_pulling_what_was_never_shared_says_so(owner):

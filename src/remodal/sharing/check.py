@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from remodal.errors import ExitCode, RemodalError
+from remodal.intake.source_index import NOT_INDEXED
 from remodal.process.progress import progress
 from remodal.sharing import snakemake_records
 from remodal.sharing.contents import (
@@ -115,7 +116,8 @@ def changed_by_hand(
 ) -> list[Path]:
     """Files of results that were written after Snakemake made them, and differ from shared ones.
 
-    A file that DVC put back with its shared content is as good as the original.
+    A file that DVC put back with its shared content is as good as the original, even if its source
+    was indexed since.
     """
     known = {result.path: result for result in shared}
     linked = _linked(made)
@@ -124,7 +126,7 @@ def changed_by_hand(
         path = Path(output)
         names = changed_since(path, record["endtime"], linked)
         same = known.get(path)
-        if same is not None and snakemake_records.made_alike(same.record, record):
+        if same is not None and snakemake_records.made_alike(same.record, record, NOT_INDEXED):
             names = [name for name in names if not _is_as_shared(path / name, name, same)]
         found += [path / name for name in names]
     return found

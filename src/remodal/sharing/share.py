@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from remodal.counting import counted
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
 from remodal.process.progress import progress
@@ -29,7 +30,8 @@ class CannotShare(UserError):
 
     def __init__(self, lines: list[str], remedy: str) -> None:
         super().__init__(lines[0], remedy=remedy)
-        self.args = ("\n  ".join([f"{len(lines)} results cannot be shared; {remedy}:", *lines]),)
+        head = f"{counted(len(lines), 'result')} cannot be shared; {remedy}:"
+        self.args = ("\n  ".join([head, *lines]),)
 
 
 def record_stage(name: str) -> None:

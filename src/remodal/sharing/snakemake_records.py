@@ -89,9 +89,20 @@ def shareable(record: dict[str, Any]) -> dict[str, Any]:
     return {key: None if key in _LEFT_OUT else value for key, value in record.items()}
 
 
-def made_alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two records of an output differ only in when it was made, if at all."""
-    return _timeless(one) == _timeless(other)
+def made_alike(one: dict[str, Any], other: dict[str, Any], renamed: str = "") -> bool:
+    """Whether two records of an output differ only in when it was made, if at all.
+
+    Args:
+        one: a record.
+        other: a later one.
+        renamed: how a parameter of the first may begin in whose place the second has another.
+    """
+    one, other = _timeless(one), _timeless(other)
+    gone = [text for text in one["params"] if text not in other["params"]]
+    come = [text for text in other["params"] if text not in one["params"]]
+    if renamed and len(gone) == len(come) == 1 and gone[0].strip("'\"").startswith(renamed):
+        one = one | {"params": other["params"]}
+    return one == other
 
 
 def _timeless(record: dict[str, Any]) -> dict[str, Any]:
