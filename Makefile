@@ -61,7 +61,7 @@ demo-real: demo-first environment  ## the same on simulated lesions in a real CT
 	$(call demo,$(STUDY)_real_ct)
 
 # UTF-8, whatever the shell's locale is and whatever a library under test does to it.
-test: develop  ## all tests, at most 25 minutes on two cores
+test: develop  ## all tests, half an hour on two cores
 	PYTHONUTF8=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 test-faults: develop  ## kill something at random, continue, compare: 20 rounds

@@ -37,7 +37,7 @@ from remodal.methods.base import Method
 from remodal.objectives.batch import Batch, Step
 from remodal.results.curves import Row
 from remodal.settings import ComputeSettings, NetworkSettings, RecipeSettings
-from remodal.training.cases import Stored, load_cases
+from remodal.training.cases import Stored, WantedLabels, load_cases
 from remodal.training.devices import make_fabric, repeatable
 from remodal.training.fitting import Fitting
 from remodal.training.patches import TRAINING, PatchSampler, Pool
@@ -113,7 +113,9 @@ class Benchmark:
     def sampler(self, place: str) -> PatchSampler:
         """Real patches of cases held at a place."""
         recipe = self.recipe("32-true")
-        cases = load_cases(self.folder, self.usable, MODALITIES, [TRUTH], place, self.device)
+        cases = load_cases(
+            self.folder, self.usable, MODALITIES, WantedLabels([TRUTH]), place, self.device
+        )
         return PatchSampler(
             [Pool(cases, recipe.batch)],
             MODALITIES,

@@ -28,7 +28,7 @@ from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from remodal.settings import AugmentationSettings
 from remodal.settings.sampling import PatchSettings
 from remodal.training.augmentation import around_one
-from remodal.training.cases import Stored, load_cases
+from remodal.training.cases import Stored, WantedLabels, load_cases
 from remodal.training.patches import TRAINING, PatchSampler, Pool
 
 RECIPE = AugmentationSettings()
@@ -52,7 +52,7 @@ def write_case(folder: Path, edge: int) -> Stored:
 
 def our_patch(folder: Path, edge: int, patch: int) -> Callable[[int], object]:
     stored, device = write_case(folder, edge), torch.device("cpu")
-    cases = load_cases(folder, {"case": stored}, MODALITIES, [TRUTH], "disk", device)
+    cases = load_cases(folder, {"case": stored}, MODALITIES, WantedLabels([TRUTH]), "disk", device)
     sampler = PatchSampler(
         [Pool(cases, samples=2)],
         MODALITIES,

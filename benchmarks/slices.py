@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from remodal.settings import AugmentationSettings
 from remodal.settings.sampling import PatchSettings
-from remodal.training.cases import Stored, load_cases
+from remodal.training.cases import Stored, WantedLabels, load_cases
 from remodal.training.patches import TRAINING, PatchSampler, Pool
 
 RECIPE = AugmentationSettings(
@@ -61,7 +61,7 @@ def write_case(folder: Path, edge: int) -> Stored:
 
 def our_batches(folder: Path, stored: Stored, edge: int) -> Callable[[], object]:
     device = torch.device("cpu")
-    cases = load_cases(folder, {"case": stored}, MODALITIES, [TRUTH], "disk", device)
+    cases = load_cases(folder, {"case": stored}, MODALITIES, WantedLabels([TRUTH]), "disk", device)
     sampler = PatchSampler(
         [Pool(cases, samples=BATCH)],
         MODALITIES,

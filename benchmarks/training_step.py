@@ -22,7 +22,7 @@ from steps import FixedBatch, Taken, step_taken
 from remodal.methods import build_method
 from remodal.settings import Settings
 from remodal.settings.composition import compose
-from remodal.training.cases import choose_place, load_cases
+from remodal.training.cases import WantedLabels, choose_place, load_cases
 from remodal.training.devices import make_fabric, repeatable
 from remodal.training.fitting import Fitting
 from remodal.training.patches import TRAINING, PatchSampler, Pool
@@ -75,13 +75,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, repeatable(fabric.device):
         folder = Path(name)
         usable = {"case": write_case(folder, 2 * max(patch.most))}
-        labels = settings.labels_of("nnunet")
+        labels = WantedLabels(settings.labels_of("nnunet"))
         place = choose_place(folder, usable, labels, settings.compute.cache, fabric.device)
         cases = load_cases(folder, usable, settings.data.modalities, labels, place, fabric.device)
         sampler = PatchSampler(
             [Pool(cases, settings.recipe.batch)],
             settings.data.modalities,
-            labels,
+            labels.images,
             patch=patch,
             foreground=settings.recipe.foreground,
             device=fabric.device,
