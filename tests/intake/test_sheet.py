@@ -35,9 +35,25 @@ def problems(sheet, *rows, **options) -> list[str]:
 
 
 def test_a_full_line_is_read_cell_by_cell(sheet):
-    assert sheet(("c1", "venous", "a b/c", "d.dcm", "venous", "hcc", "p1")) == [
-        Image("c1", "venous", Path("a b/c"), LabelSource((Path("d.dcm"),)), "hcc", "p1")
+    assert sheet(("c1", "venous", "a b/c", "d.dcm", "venous", "hcc", "p1", "1=Liver", "m.mha")) == [
+        Image(
+            "c1",
+            "venous",
+            Path("a b/c"),
+            LabelSource((Path("d.dcm"),), structures=((1, "Liver"),)),
+            "hcc",
+            "p1",
+            Path("m.mha"),
+        )
     ]
+
+
+def test_a_mask_is_of_the_image_of_its_line(sheet):
+    heading = ("case", "modality", "path", "mask")
+    images = sheet(("c1", "arterial", "a"), ("c1", "venous", "v", "m"), heading=heading)
+    assert [image.mask for image in images] == [None, Path("m")]
+    [found] = problems(sheet, ("c1", "arterial", "", "m"), ("c1", "venous", "v"), heading=heading)
+    assert "line 2, column `mask`: there is no image" in found
 
 
 def test_what_is_said_once_holds_for_the_case(sheet):
@@ -276,7 +292,7 @@ def test_what_is_written_is_what_is_read(cases, order, tmp_path_factory):
         label = "; ".join(f"7={mask}" for mask in masks or [])
         for modality, path in (("arterial", arterial), ("venous", venous)):
             drawn = (label, "venous") if label else ("", "")
-            cells = (case, modality, path, *drawn, "hcc", patient, "")
+            cells = (case, modality, path, *drawn, "hcc", patient, "", path)
             rows.append([_quoted(cells[index]) for index in order])
     path = tmp_path_factory.mktemp("sheet") / "samples.tsv"
     lines = ["\t".join(row) for row in (heading, *rows)]
@@ -286,6 +302,7 @@ def test_what_is_written_is_what_is_read(cases, order, tmp_path_factory):
         (case, patient) for case, *_, patient in cases for _ in range(2)
     ]
     assert [image.path for image in images] == [Path(one) for case in cases for one in case[1:3]]
+    assert [image.mask for image in images] == [image.path for image in images]
     assert [image.label for image in images[1::2]] == [
         LabelSource(tuple(map(Path, masks)), (7,) * len(masks)) if masks else None
         for _, _, _, masks, _ in cases

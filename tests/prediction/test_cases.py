@@ -154,6 +154,49 @@ def test_a_sheet_of_a_study_may_name_images_that_the_model_does_not_know(study, 
     assert (tmp_path / "out/b.nii.gz").is_file()
 
 
+def write_masked(folder: Path, study, masks: dict[str, Path | str]) -> Path:
+    """A sheet of the venous images of cases, each with its mask."""
+    lines = ["case\tmodality\tpath\tmask"]
+    for case, mask in masks.items():
+        lines.append(f"{case}\tvenous\t{study.registered / case / 'venous.nii.gz'}\t{mask}")
+    (folder / "masked.tsv").write_text("\n".join(lines) + "\n")
+    return folder / "masked.tsv"
+
+
+def test_masks_of_a_sheet_serve_as_those_of_one_patient(study, tmp_path, capsys):
+    crop = {"mask": {"label": [1]}, "margin": 20}
+    model = study.model("maml", fold=5, preprocessing={"clip": "case", "crop": crop})
+    image = study.registered / "b/venous.nii.gz"
+    venous, mask = read_volume(image), tmp_path / "mask.nii.gz"
+    inside = np.zeros(venous.array.shape, np.uint8)
+    inside[8:18, 6:14, 10:24] = 1
+    write_volume(mask, venous.with_array(inside))
+
+    with pytest.raises(UserError, match="no case has its masks: the model needs a mask of the ven"):
+        predict_cases(
+            Ensemble([model]),
+            write_masked(tmp_path, study, {"a": "", "b": ""}),
+            Wanted(tmp_path / "out"),
+        )
+    sheet = write_masked(tmp_path, study, {"a": "", "b": mask})
+    with pytest.raises(BadCase, match="1 of 2 cases could not be segmented"):
+        predict_cases(Ensemble([model]), sheet, Wanted(tmp_path / "out"))
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "remodal: a:" in line]
+    assert "needs a mask of the venous image" in line
+    assert "column `mask`" in line
+
+    predict_patient(model, {"venous": image}, tmp_path / "alone.nii.gz", {"venous": mask})
+    found = tmp_path / "out/b.nii.gz"
+    assert found.read_bytes() == (tmp_path / "alone.nii.gz").read_bytes()
+
+    inside[8:18, 6:14, 4:24] = 1
+    write_volume(mask, venous.with_array(inside))
+    with pytest.raises(BadCase):
+        predict_cases(Ensemble([model]), sheet, Wanted(tmp_path / "out"))
+    assert "0 were finished" not in capsys.readouterr().err
+    assert found.read_bytes() != (tmp_path / "alone.nii.gz").read_bytes()
+
+
 def test_dicom_is_refused_for_a_case_that_is_none_and_an_unknown_format_at_once(
     study, model, tmp_path, capsys
 ):

@@ -26,7 +26,7 @@ def predict(
         list[str] | None,
         typer.Option(
             help="A mask that the model's images are registered or cropped by, as "
-            "`venous=FILE`; repeatable."
+            "`venous=FILE`; repeatable. With --cases they are in the sheet's column `mask`."
         ),
     ] = None,
     target: Annotated[

@@ -1,8 +1,8 @@
 """The sample sheet: which file is which modality of which case, one line per image.
 
 A TSV file with a heading line. The columns `case`, `modality` and `path` are required; `label`,
-`structures`, `label_on`, `group` and `patient` are optional. Lines that are blank or begin with `#`
-are ignored. A case that lacks a modality has no line for it, or one whose `path` is empty.
+`structures`, `label_on`, `group`, `patient` and `mask` are optional. Lines that are blank or begin
+with `#` are ignored. A case that lacks a modality has no line for it, or one whose `path` is empty.
 """
 
 import codecs
@@ -18,7 +18,7 @@ from remodal.intake.label_source import LabelSource, parse_label, parse_structur
 from remodal.settings.names import PSEUDONYM
 
 REQUIRED = ("case", "modality", "path")
-COLUMNS = (*REQUIRED, "label", "label_on", "group", "patient", "structures")
+COLUMNS = (*REQUIRED, "label", "label_on", "group", "patient", "structures", "mask")
 _OF_CASE = ("group", "patient")
 _OF_LABEL = ("label", "structures")
 _LONGEST_GROUP = 64
@@ -40,7 +40,8 @@ class Image:
 
     `path` and the label's files are absolute or relative to the working directory. `label` is the
     one that was drawn on this image, whichever line of the case names it. `patient` is the case
-    itself if the sheet names none.
+    itself if the sheet names none. `mask` is what a trained model crops or registers this image by;
+    training and testing do not read it.
     """
 
     case: str
@@ -49,6 +50,7 @@ class Image:
     label: LabelSource | None
     group: str
     patient: str
+    mask: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,9 @@ def _bad_cells(row: _Row, modalities: Sequence[str]) -> Iterator[str]:
     if cells["structures"] and not cells["label"]:
         yield row.bad("structures", "there is no label", "a path in column `label`")
     yield from _bad_label(row)
-    for column in ("path", "label", "structures"):
+    if cells["mask"] and not cells["path"]:
+        yield row.bad("mask", "there is no image", "a path in column `path`, or nothing here")
+    for column in ("path", "label", "structures", "mask"):
         if not cells[column].isprintable():
             yield row.bad(column, "holds a control character", "text")
     if len(cells["group"]) > _LONGEST_GROUP or not cells["group"].isprintable():
@@ -316,6 +320,7 @@ def _image(row: _Row, of_case: list[_Row]) -> Image:
         label=parse_label(label, structures) if label else None,
         group=_given(of_case, "group"),
         patient=_given(of_case, "patient") or row.cells["case"],
+        mask=Path(row.cells["mask"]) if row.cells["mask"] else None,
     )
 
 

@@ -5,7 +5,7 @@ import json
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from remodal.prediction.formats import FORMATS
 from remodal.prediction.measuring import as_rows, failed_row, write_measurements
 from remodal.prediction.outputs import Outputs
 from remodal.prediction.patient import Patient, segment
+from remodal.prediction.placing import require_masks
 from remodal.process.progress import progress
 from remodal.results.files import read_json, write_json
 
@@ -75,12 +76,12 @@ def predict_cases(ensemble: Ensemble, sheet: Path, wanted: Wanted) -> None:
 
     Args:
         ensemble: the models.
-        sheet: sample sheet; of its columns `case`, `modality` and `path` are used, and of its lines
-            those of images that the models know.
+        sheet: sample sheet; of its columns `case`, `modality`, `path` and `mask` are used, and of
+            its lines those of images that the models know.
         wanted: what to write.
 
     Raises:
-        UserError: a wrong sheet or format, or models that need masks.
+        UserError: a wrong sheet or format, or a mask that the models need is missing in all cases.
         BadCase: after all others, if some cases could not be used.
         FaultOfOurs: after all others, if a case met one.
         EnvironmentProblem: full disk, no permission.
@@ -90,6 +91,7 @@ def predict_cases(ensemble: Ensemble, sheet: Path, wanted: Wanted) -> None:
             "unknown format", where=f"--format {wanted.format}", expected=f"{', '.join(FORMATS)}"
         )
     patients = _patients(sheet, ensemble.description, wanted.target)
+    _require_masks(ensemble, patients, sheet)
     done: list[_Done] = []
     for patient in progress(patients, "Segmenting", total=len(patients)):
         done.append(_made(ensemble, patient, wanted))
@@ -117,11 +119,37 @@ def _say(tally: Mapping[str, int], sheet: Path) -> None:
 def _patients(sheet: Path, description: Mapping[str, Any], target: str) -> list[Patient]:
     """The cases of a sheet with those of their images that the models know."""
     images: dict[str, dict[str, Path]] = {}
+    masks: dict[str, dict[str, Path]] = {}
     for image in read_sheet(sheet, description["data"]["modalities"], "image"):
         of_case = images.setdefault(image.case, {})
         if image.modality in description["modalities"]:
             of_case[image.modality] = image.path
-    return [Patient(found, target=target, name=case) for case, found in images.items()]
+            if image.mask:
+                masks.setdefault(image.case, {})[image.modality] = image.mask
+    return [Patient(found, masks.get(case, {}), target, case) for case, found in images.items()]
+
+
+def _require_masks(ensemble: Ensemble, patients: Sequence[Patient], sheet: Path) -> None:
+    """Check that some case has the masks that the models need; a case without gets its own line.
+
+    Raises:
+        UserError: no case has them, as when the sheet has no column for them.
+    """
+    missing = [_missing_mask(ensemble, patient) for patient in patients if patient.images]
+    if missing and all(missing):
+        raise UserError(
+            f"no case has its masks: {missing[0].what}",
+            where=str(sheet),
+            expected="the path of each image's mask in column `mask`",
+        )
+
+
+def _missing_mask(ensemble: Ensemble, patient: Patient) -> UserError | None:
+    try:
+        require_masks(patient.masks, patient.images, ensemble.registration, ensemble.preprocessing)
+    except UserError as error:
+        return error
+    return None
 
 
 def _made(ensemble: Ensemble, patient: Patient, wanted: Wanted) -> _Done:
@@ -161,9 +189,8 @@ def _is_finished(record: Path, outputs: Outputs, made_from: str) -> bool:
 
 
 def _made_from(ensemble: Ensemble, patient: Patient) -> str:
-    """Digest of what a case is segmented from: the models, the images, the target."""
-    states = {
-        name: [str(path), *states_of_files(path)] for name, path in sorted(patient.images.items())
-    }
+    """Digest of what a case is segmented from: the models, the images, the masks, the target."""
+    sources = patient.images | {f"mask of {name}": path for name, path in patient.masks.items()}
+    states = {name: [str(path), *states_of_files(path)] for name, path in sorted(sources.items())}
     content = json.dumps([ensemble.digest, patient.target, states])
     return hashlib.sha256(content.encode()).hexdigest()

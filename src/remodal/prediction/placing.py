@@ -1,6 +1,6 @@
 """A patient's images on one grid, and what was found there back on an image's own grid."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -102,12 +102,18 @@ def _aligned(images: "Images", modality: str, settings: RegistrationSettings) ->
 
 
 def require_masks(
-    given: Mapping[str, Volume],
+    given: Collection[str],
     modalities: Iterable[str],
     registration: RegistrationSettings,
     preprocessing: PreprocessingSettings,
 ) -> None:
     """Check that the masks which a model needs for a patient's images are given.
+
+    Args:
+        given: modalities of the images that have a mask.
+        modalities: those of all images.
+        registration: the model's.
+        preprocessing: the model's.
 
     Raises:
         UserError: one is missing.
@@ -124,7 +130,7 @@ def require_masks(
 def _require(
     wanted: MaskSettings | None,
     modalities: Iterable[str],
-    given: Mapping[str, Volume],
+    given: Collection[str],
     used: str,
 ) -> None:
     for modality in modalities if wanted else ():
@@ -133,5 +139,5 @@ def _require(
             raise UserError(
                 f"the model needs a mask of the {modality} image: {used} masks of {made_by}",
                 where="predict",
-                expected=f"--mask {modality}=FILE",
+                expected=f"--mask {modality}=FILE, or its path in column `mask` of a sheet",
             )
