@@ -63,7 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "exchange": {
         *("inference", "intake", "methods", "models", "prediction", "preprocessing", "process"),
-        *("registration", "results", "settings"),
+        *("registration", "results", "settings", "splits"),
     },
     "identity": {"intake", "process"},
     "sharing": {"intake", "process", "results", "settings"},

@@ -39,17 +39,21 @@ def make(
     study = folder / "results/studies" / settings.study_id
     write_settings(study / "settings.yaml", settings)
     cases = sorted({case for fold in folds for part in fold.values() for case in part})
+    present = {
+        case: [name for name in ("t1", "t2") if (lacking or {}).get(case) != name] for case in cases
+    }
     content = {
         "folds": [{part: list(fold.get(part, ())) for part in PARTS} for fold in folds],
         "patients": {case: f"p-{case}" for case in cases},
         "groups": dict.fromkeys(cases, "hgg"),
         "quarantined": {},
+        "modalities": present,
+        "labels": {case: ["t2"] for case in cases},
     }
     write_json(study / "splits.json", content)
     for seed, case in enumerate(cases):
         place = folder / "results/data" / settings.data_id / "registered" / case
-        there = [name for name in ("t1", "t2") if (lacking or {}).get(case) != name]
-        _write_case(place, case, there, np.random.default_rng(seed))
+        _write_case(place, case, present[case], np.random.default_rng(seed))
     return study
 
 
@@ -100,7 +104,8 @@ def _write_case(folder: Path, case: str, there: list[str], rng: np.random.Genera
         array = rng.normal(100, 20, GRID.shape).astype(np.float32)
         write_volume(folder / f"{name}.nii.gz", Volume(array, GRID))
     write_volume(folder / "label-t2.nii.gz", Volume(label(), GRID))
-    details = {"modalities": there, "fixed": "t2", "labels": ["t2"]}
+    acquired = {name: {"modality": "MR", "range": [40.0, 160.0]} for name in there}
+    details = {"modalities": there, "fixed": "t2", "labels": ["t2"], "acquired": acquired}
     write_record(folder / "registration.json", Record(case=case, stage="register", details=details))
 
 

@@ -16,7 +16,9 @@ from remodal.exchange.bids_export import export_bids
 from remodal.exchange.bids_images import image_names
 from remodal.intake.datasets import cases_of
 from remodal.intake.nifti import read_volume
-from remodal.settings.composition import read_settings
+from remodal.results.files import read_json, write_json
+from remodal.settings import ScenarioSettings
+from remodal.settings.composition import read_settings, write_settings
 
 HELD_OUT = {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}
 
@@ -90,16 +92,48 @@ def test_modalities_are_called_as_bids_calls_them_and_none_fits_another(
 ):
     settings = read_settings(study / "settings.yaml")
     data = settings.data.model_copy(update={"modalities": modalities})
-    registration = settings.registration.model_copy(update={"body_threshold": -300 if ct else None})
-    changed = settings.model_copy(update={"data": data, "registration": registration})
-    assert " ".join(map(str, image_names(changed, {}).values())) == names
+    changed = settings.model_copy(update={"data": data})
+    kinds = dict.fromkeys(modalities, "CT" if ct else "MR")
+    assert " ".join(map(str, image_names(changed, {}, kinds).values())) == names
+
+
+def test_copies_are_not_exported_and_what_was_predicted_of_them_lies_on_their_originals(
+    study, tmp_path
+):
+    path = study / "settings.yaml"
+    settings = read_settings(path)
+    copied = {"modalities": ["t1", "t2", "t2_again"], "copies": {"t2_again": "t2"}}
+    data = settings.data.model_copy(update=copied | {"truth": "image"})
+    chosen = {"both": ScenarioSettings(present=["t1", "t2_again"], target="t2_again")}
+    methods = {"nnunet": settings.methods["nnunet"].model_copy(update={"scenarios": ["both"]})}
+    changes = {"data": data, "scenarios": chosen, "methods": methods}
+    write_settings(path, settings.model_copy(update=changes))
+    splits = read_json(study / "splits.json")
+    for case in splits["patients"]:
+        splits["modalities"][case] = ["t1", "t2", "t2_again"]
+        splits["labels"][case] = ["t2", "t2_again"]
+    write_json(study / "splits.json", splits)
+    export_bids(study, tmp_path / "out", predictions=["nnunet"])
+    assert sorted(path.name for path in (tmp_path / "out").rglob("sub-pd*.nii.gz")) == [
+        *("sub-pd_T1w.nii.gz", "sub-pd_T2w.nii.gz"),
+        *(f"sub-pd_space-T2w_desc-{made}_dseg.nii.gz" for made in ("manual", "prediction")),
+    ]
+
+
+def test_a_prediction_lies_on_the_image_that_its_case_has(study, tmp_path):
+    splits = read_json(study / "splits.json")
+    splits["modalities"]["d"], splits["labels"]["d"] = ["t1"], []
+    write_json(study / "splits.json", splits)
+    export_bids(study, tmp_path / "out", predictions=["nnunet"])
+    [found] = (tmp_path / "out/derivatives").rglob("*desc-prediction_dseg.nii.gz")
+    assert found.name == "sub-pd_space-T1w_desc-prediction_dseg.nii.gz"
 
 
 def test_mistakes_are_told_in_one_line(study, tmp_path):
     settings = read_settings(study / "settings.yaml")
     odd = settings.data.model_copy(update={"modalities": ["t1", "spir"]})
     with pytest.raises(UserError, match="`spir` are called is not said; expected `--image spir="):
-        image_names(settings.model_copy(update={"data": odd}), {})
+        image_names(settings.model_copy(update={"data": odd}), {}, {"t1": "MR", "spir": "MR"})
     for options, said in (
         ({"images": {"t3": "T1w"}}, "--image: no modality `t3`; expected t1, t2"),
         ({"images": {"t1": "T1 w"}}, "--image t1: `T1 w` is no name of BIDS"),

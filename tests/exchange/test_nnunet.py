@@ -20,7 +20,7 @@ from remodal.exchange.nnunet_splits import raw_split
 from remodal.intake.convert import convert_image, convert_label
 from remodal.intake.datasets import cases_of
 from remodal.intake.nifti import read_volume
-from remodal.results.files import read_json
+from remodal.results.files import read_json, write_json
 from remodal.settings.composition import compose, read_settings
 from remodal.splits.imported import imported
 
@@ -65,6 +65,22 @@ def test_the_listing_says_what_nnunet_asks_for(study, tmp_path):
     assert listing["channel_names"] == {"0": "t1", "1": "t2"}
     assert listing["labels"] == {"background": 0, "necrosis": 1, "oedema": 2, "enhancing": 3}
     assert (listing["numTraining"], listing["file_ending"]) == (3, ".nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("modality", "lowest", "called"),
+    [("CT", -200.0, "CT"), ("MR", -900.0, "t2"), ("", -900.0, "CT"), ("", 0.0, "t2")],
+)
+def test_a_channel_is_ct_if_its_files_say_so_or_else_if_it_shows_air(
+    study, tmp_path, modality, lowest, called
+):
+    for path in tmp_path.glob("results/data/brains/registered/*/registration.json"):
+        record = read_json(path)
+        record["details"]["acquired"]["t2"] = {"modality": modality, "range": [lowest, 300.0]}
+        write_json(path, record)
+    export_nnunet(study, tmp_path, 7)
+    listing = read_json(tmp_path / "nnUNet_raw/Dataset007_brains/dataset.json")
+    assert listing["channel_names"] == {"0": "t1", "1": called}
 
 
 def test_images_are_the_registered_ones_and_labels_class_indices(study, tmp_path):

@@ -176,7 +176,7 @@ def test_in_bids_masks_of_several_structures_are_one_label(folder):
 def test_a_scan_in_dicom_says_what_it_is(folder, monkeypatch):
     from remodal.own_study import survey
 
-    monkeypatch.setattr(survey, "_judged", lambda volume: pytest.fail("the file says it"))
+    monkeypatch.setattr(survey, "judged_kind", lambda values: pytest.fail("the file says it"))
     for case in ("p1", "p2"):
         write_dicom(folder / case, mr())
         write_image(folder / f"{case}-mask.nii.gz", mask(1))

@@ -14,7 +14,7 @@ from remodal import __version__
 from remodal.counting import counted
 from remodal.errors import UserError
 from remodal.exchange.bids_images import image_names
-from remodal.exchange.registered import RegisteredStudy, read_study
+from remodal.exchange.registered import RegisteredStudy, image_kinds, read_study
 from remodal.intake.bids_names import SESSION, SUBJECT, BidsName
 from remodal.process.progress import progress
 from remodal.results.files import link_or_copy, read_json, write_json, write_text
@@ -93,7 +93,7 @@ def export_bids(
         if method not in source.settings.methods:
             known = ", ".join(source.settings.methods)
             raise UserError(f"no method `{method}`", where="--predictions", expected=known)
-    names = image_names(source.settings, images or {})
+    names = image_names(source.settings, images or {}, image_kinds(source))
     export = _Export(source, names, _entities(source.splits["patients"]), output)
     _write_description(output, source.settings.title, "raw")
     _write_top(export)
@@ -165,27 +165,35 @@ def _write_images(export: _Export, data: Path) -> int:
                 image = export.file(case, export.names[modality])
                 link_or_copy(folder / f"{modality}.nii.gz", image)
         for modality in splits["labels"][case]:
-            label = export.file(case, export.label(modality, _MANUAL), MASKS)
-            link_or_copy(folder / f"{label_name(modality)}.nii.gz", label)
-            count += 1
+            if modality in export.names:
+                label = export.file(case, export.label(modality, _MANUAL), MASKS)
+                link_or_copy(folder / f"{label_name(modality)}.nii.gz", label)
+                count += 1
     return count
 
 
 def _write_predictions(export: _Export, study: Path, method: str) -> int:
-    """Link or copy what a method predicted; the number of folders."""
+    """Link or copy what a method predicted of cases with their own images; the number of folders.
+
+    A prediction lies on the image that is segmented or, where the images of a case share one truth,
+    on the one that its registration kept.
+    """
     settings, count = export.study.settings, 0
+    present = export.study.splits["modalities"]
     for training in settings.trainings(method):
         for scenario in settings.scenarios_of(method):
             folder = prediction_folder(study, training, scenario)
-            if not (folder / "predictions.json").is_file():
+            index = folder / "predictions.json"
+            cases = read_json(index)["cases"] if index.is_file() else {}
+            if not cases:
                 continue
-            pipeline = f"{training.job}-{scenario}"
-            target = settings.target_of(scenario) or settings.registration.fixed
+            pipeline, target = f"{training.job}-{scenario}", settings.target_of(scenario)
             made = export.folder / "derivatives" / pipeline
             _write_description(made, f"{method}, {training.run}, {scenario}", "derivative")
             _write_classes(made, _PREDICTED, dict(enumerate(settings.data.classes, 1)))
-            for case in read_json(folder / "predictions.json")["cases"]:
-                name = export.label(target, _PREDICTED)
+            for case in cases:
+                image = target or settings.registration.reference(present[case])
+                name = export.label(settings.data.original(image), _PREDICTED)
                 link_or_copy(prediction_file(folder, case), export.file(case, name, pipeline))
             count += 1
     return count

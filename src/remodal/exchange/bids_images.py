@@ -18,12 +18,15 @@ _BY_NAME = (
 _CT = "ct"
 
 
-def image_names(settings: Settings, given: Mapping[str, str]) -> dict[str, BidsName]:
+def image_names(
+    settings: Settings, given: Mapping[str, str], kinds: Mapping[str, str]
+) -> dict[str, BidsName]:
     """The name of each modality's images without subject and session, none fitting another's.
 
     Args:
         settings: the study.
         given: names by modality, as `acq-spir_T2w`.
+        kinds: what made the images of each modality, as `image_kinds` tells.
 
     Raises:
         UserError: a name that is none of BIDS, a modality that the study does not have, or one of
@@ -33,7 +36,7 @@ def image_names(settings: Settings, given: Mapping[str, str]) -> dict[str, BidsN
         if modality not in settings.data.originals:
             known = ", ".join(settings.data.originals)
             raise UserError(f"no modality `{modality}`", where="--image", expected=known)
-    names = {name: _name(name, given, settings) for name in settings.data.originals}
+    names = {name: _name(name, given, kinds[name]) for name in settings.data.originals}
     for modality, name in names.items():
         if any(other.fits(name) for key, other in names.items() if key != modality):
             entities = {"acq": re.sub(r"[^A-Za-z0-9]", "", modality), **name.entities}
@@ -41,7 +44,7 @@ def image_names(settings: Settings, given: Mapping[str, str]) -> dict[str, BidsN
     return names
 
 
-def _name(modality: str, given: Mapping[str, str], settings: Settings) -> BidsName:
+def _name(modality: str, given: Mapping[str, str], kind: str) -> BidsName:
     try:
         if modality in given:
             return parse_name(given[modality])
@@ -49,7 +52,7 @@ def _name(modality: str, given: Mapping[str, str], settings: Settings) -> BidsNa
         raise UserError(str(error), where=f"--image {modality}") from error
     if known := _BY_NAME.get(modality.casefold()):
         return parse_name(known)
-    if settings.registration.body_threshold is not None:
+    if kind == "CT":
         acquisition = re.sub(r"[^A-Za-z0-9]", "", modality)
         return parse_name(f"acq-{acquisition}_{_CT}")
     raise UserError(

@@ -17,6 +17,7 @@ from remodal.exchange.registered import (
     RegisteredStudy,
     chosen_modalities,
     exportable,
+    image_kinds,
     image_of_truth,
     read_study,
 )
@@ -119,9 +120,10 @@ def _listing(
     any other by the image's own.
     """
     settings, exported = source.settings, [*split.training, *split.test]
-    in_ct = settings.registration.body_threshold is not None
+    kinds = image_kinds(source)
+    called = ["CT" if kinds[name] == "CT" else name for name in channels]
     return {
-        "channel_names": {str(i): "CT" if in_ct else name for i, name in enumerate(channels)},
+        "channel_names": dict(zip(map(str, range(len(channels))), called)),
         **labels,
         "numTraining": len(split.training),
         "file_ending": _ENDING,

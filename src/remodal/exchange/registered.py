@@ -1,12 +1,13 @@
 """The registered cases of a study as another program gets them: images and truth on one grid."""
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from remodal.errors import UserError
-from remodal.results.files import read_json
+from remodal.intake.acquisition import judged_kind
 from remodal.results.paths import (
     data_of,
     registered_cases,
@@ -17,6 +18,7 @@ from remodal.results.records import read_record
 from remodal.settings import Settings
 from remodal.settings.composition import read_settings
 from remodal.settings.names import label_name, require_known
+from remodal.splits import read_splits
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def read_study(folder: Path) -> RegisteredStudy:
             f"preset={settings.preset} {splits_file(folder)}`",
         )
     cases = registered_cases(data_of(folder, settings.data_id))
-    return RegisteredStudy(settings, read_json(splits_file(folder)), cases)
+    return RegisteredStudy(settings, read_splits(splits_file(folder)), cases)
 
 
 def chosen_modalities(settings: Settings, wanted: Sequence[str]) -> list[str]:
@@ -81,6 +83,19 @@ def chosen_modalities(settings: Settings, wanted: Sequence[str]) -> list[str]:
     except ValueError as error:
         raise UserError(str(error)) from error
     return list(wanted) or list(settings.data.modalities)
+
+
+def image_kinds(study: RegisteredStudy) -> dict[str, str]:
+    """What made the images of each modality: `CT`, `MR` ..., as of most of the usable cases.
+
+    An image that does not say so is judged by its values.
+    """
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for case in study.splits["patients"]:
+        record = read_record(study.cases / case / "registration.json")
+        for modality, acquired in record.details["acquired"].items():
+            found[modality][acquired["modality"] or judged_kind(acquired["range"])] += 1
+    return {modality: kinds.most_common(1)[0][0] for modality, kinds in found.items()}
 
 
 def image_of_truth(settings: Settings, modalities: Sequence[str]) -> str:

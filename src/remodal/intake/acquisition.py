@@ -1,6 +1,6 @@
 """An image's modality and intensity range, compared with those a model was trained on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,19 @@ _PERCENTILES = (0.5, 99.5)
 _VOXELS = 1 << 17
 #: Share of the training range by which an image's own range may lie outside it.
 _LOWER_BY, _UPPER_BY = 0.25, 1.0
+#: Air is -1000 HU. No MR image that is not normalised goes as low.
+_AIR = -500.0
 
 
 def intensity_range(array: np.ndarray) -> list[float]:
     """The 0.5th and 99.5th percentile of an image, of evenly spaced voxels."""
     sample = array.ravel()[:: max(1, array.size // _VOXELS)]
     return [float(value) for value in np.percentile(sample, _PERCENTILES)]
+
+
+def judged_kind(values: Sequence[float]) -> str:
+    """`CT` or `MR`, for an image that does not say what made it, by its `intensity_range`."""
+    return "CT" if values[0] <= _AIR else "MR"
 
 
 def acquisition(details: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from remodal.errors import BadCase, UserError
 from remodal.geometry.orientation import Orientation
 from remodal.geometry.volume import Geometry, Volume
-from remodal.intake.acquisition import intensity_range
+from remodal.intake.acquisition import intensity_range, judged_kind
 from remodal.intake.datasets import CaseSource
 from remodal.intake.dicom import read_series
 from remodal.intake.headers import is_dicom
@@ -21,9 +21,6 @@ from remodal.process.progress import progress
 
 #: Cases that are opened: enough for what a study is about, few enough to wait for.
 _CASES = 6
-
-#: Air is -1000 HU. No MR image that is not normalised goes as low.
-_AIR = -500.0
 
 
 @dataclass(frozen=True)
@@ -101,9 +98,8 @@ def _seen(case: CaseSource) -> SeenCase:
     images, values, names = {}, set(), {}
     for modality, source in case.images.items():
         volume, kind, numbers = _read(source)
-        images[modality] = SeenImage(
-            kind or _judged(volume), bool(kind), volume.geometry, _kept(volume.array)
-        )
+        judged = kind or judged_kind(intensity_range(volume.array))
+        images[modality] = SeenImage(judged, bool(kind), volume.geometry, _kept(volume.array))
         if modality in case.labels:
             label = read_label(case.labels[modality], volume.geometry, numbers)
             values |= set(np.unique(label.volume.array).tolist()) - {0}
@@ -120,10 +116,6 @@ def _read(source: Path) -> tuple[Volume, str, str]:
         series = read_series(source)
         return series.volume, str(series.tags.get("Modality", "")), series.numbers
     return read_image(source)[0], "", ""
-
-
-def _judged(volume: Volume) -> str:
-    return "CT" if intensity_range(volume.array)[0] <= _AIR else "MR"
 
 
 def _kept(array: np.ndarray) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from math import isfinite
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from remodal.errors import UserError
 from remodal.settings import Selection
@@ -33,7 +33,6 @@ class Key(NamedTuple):
 
 COLUMNS = (*Key._fields, "mean", "sd", "spread", "reproducibility", "source")
 
-Reproducibility = Literal["A", "B", "C"]
 REPRODUCIBILITY: dict[str, str] = {
     "A": "Class A: the published numbers follow exactly, without data.",
     "B": "Class B: the paper's data are public, so retraining on them gives numbers that can be "

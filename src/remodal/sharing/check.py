@@ -20,7 +20,6 @@ from remodal.sharing.contents import (
 from remodal.sharing.records import SharedResult
 
 CHANGED = "changed by hand since it was made"
-MADE_AGAIN = "made again here since it was shared"
 NOT_HERE = "not here"
 BAD_COPY = "its copy in DVC's cache is damaged"
 NO_COPY = "DVC's remote has no sound copy of it"
