@@ -1,4 +1,4 @@
-"""The prediction's largest component: by hand, beside skimage, and in the metrics that name it."""
+"""Connected parts of a mask, and the largest: by hand, beside skimage, and in metrics."""
 
 from math import isnan, sqrt
 
@@ -11,7 +11,7 @@ from scipy import ndimage
 from skimage.measure import label
 
 from remodal.errors import UserError
-from remodal.geometry.components import largest_component
+from remodal.geometry.components import connected_parts, largest_component
 from remodal.metrics import pair as pairs
 from remodal.metrics.pair import MaskPair
 from remodal.metrics.registry import require_case_metric
@@ -22,6 +22,15 @@ EMPTY = np.zeros((4, 6, 9), bool)
 
 def measured(name: str, prediction: np.ndarray, truth: np.ndarray) -> float:
     return require_case_metric(name, "test").measure(MaskPair(prediction, truth, SPACING))
+
+
+@settings(deadline=None, max_examples=200)
+@given(arrays(bool, (4, 5, 6), elements=st.sampled_from([True, False, False, False])))
+def test_parts_are_numbered_as_by_skimage(mask) -> None:
+    parts, count = connected_parts(mask)
+    expected, expected_count = label(mask, return_num=True)
+    np.testing.assert_array_equal(parts, expected)
+    assert count == expected_count
 
 
 @settings(deadline=None, max_examples=200)

@@ -1,14 +1,29 @@
-"""The largest connected part of a mask."""
+"""The connected parts of a mask: voxels that share a corner belong together."""
 
 import numpy as np
 from scipy import ndimage
 
 
-def largest_component(mask: np.ndarray) -> np.ndarray:
-    """The connected component with the most voxels; an empty mask stays as it is.
+def connected_parts(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """Number the connected parts of a mask.
 
-    Voxels that share a corner are connected (26 neighbours in 3-D), and of components of one size
-    it is the first in array order, as where yulequan/UA-MT and others use `skimage.measure.label`.
+    Voxels that share a corner are connected (26 neighbours in 3-D).
+
+    Args:
+        mask: boolean, of any number of dimensions.
+
+    Returns:
+        Number of its part at each voxel, from 1 on in array order, 0 outside the mask (int32, the
+        same shape); and how many parts there are.
+    """
+    return ndimage.label(mask, structure=np.ones((3,) * mask.ndim, dtype=bool))
+
+
+def largest_component(mask: np.ndarray) -> np.ndarray:
+    """The connected part with the most voxels; an empty mask stays as it is.
+
+    Of parts of one size it is the first in array order, as where yulequan/UA-MT and others use
+    `skimage.measure.label`.
 
     Args:
         mask: boolean, of any number of dimensions.
@@ -16,9 +31,8 @@ def largest_component(mask: np.ndarray) -> np.ndarray:
     Returns:
         Boolean, the same shape.
     """
-    everywhere = np.ones((3,) * mask.ndim, dtype=bool)
-    components, count = ndimage.label(mask, structure=everywhere)
+    parts, count = connected_parts(mask)
     if count < 2:
         return mask
-    sizes = np.bincount(components.ravel())
-    return components == 1 + int(np.argmax(sizes[1:]))
+    sizes = np.bincount(parts.ravel())
+    return parts == 1 + int(np.argmax(sizes[1:]))

@@ -14,8 +14,9 @@ prediction and truth swaps recall and precision. A lesion that nothing touches i
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 from scipy.sparse import coo_array
+
+from remodal.geometry.components import connected_parts
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,8 @@ def count_lesions(prediction: np.ndarray, truth: np.ndarray, threshold: float) -
         truth: true mask.
         threshold: least intersection over union, 0 to 1, at which lesions match.
     """
-    everywhere = np.ones((3,) * truth.ndim, dtype=bool)
-    predicted, n_predicted = ndimage.label(prediction, structure=everywhere)
-    true, n_true = ndimage.label(truth, structure=everywhere)
+    predicted, n_predicted = connected_parts(prediction)
+    true, n_true = connected_parts(truth)
     both = prediction & truth
     ones = np.ones(np.count_nonzero(both), dtype=np.int64)
     shared = coo_array((ones, (true[both] - 1, predicted[both] - 1)), shape=(n_true, n_predicted))

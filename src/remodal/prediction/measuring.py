@@ -12,6 +12,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
+from remodal.geometry.components import connected_parts
 from remodal.geometry.volume import Volume
 from remodal.results.files import write_text
 from remodal.settings.data import DataSettings
@@ -74,7 +75,7 @@ def _measured(name: str, mask: np.ndarray, spacing: tuple[float, float, float]) 
     found = ndimage.find_objects(mask.view(np.uint8))
     if not found:
         return Measurement(name, 0.0, 0, 0.0, 0.0)
-    parts, count = ndimage.label(mask[found[0]], structure=np.ones((3, 3, 3), bool))
+    parts, count = connected_parts(mask[found[0]])
     sizes = np.bincount(parts.ravel())[1:]
     largest = int(sizes.argmax())
     box = ndimage.find_objects(parts)[largest]
