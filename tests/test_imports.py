@@ -13,6 +13,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "extensions": set(),
     "counting": set(),
+    "templates": set(),
     "geometry": set(),
     "process": set(),
     "results": set(),
@@ -69,7 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sharing": {"intake", "process", "results", "settings"},
 }
 
-EVERYBODY = {"errors", "extensions", "counting", "__version__"}
+EVERYBODY = {"errors", "extensions", "counting", "templates", "__version__"}
 
 #: Above all others.
 TOP = {"cli", "__main__"}

@@ -9,13 +9,13 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from remodal.geometry.orientation import Orientation
 from remodal.geometry.volume import Volume
 from remodal.prediction.measuring import Measurement
 from remodal.report.slices import OUTLINES, Panel, box_around, draw, grey_range, slice_of_most
 from remodal.results.files import write_text
+from remodal.templates import templates_in
 
 _TEMPLATE = "page.html.j2"
 _LEAST_SIDE = 220.0  # mm, of what is shown of a slice
@@ -55,14 +55,8 @@ def write_page(path: Path, findings: Findings) -> None:
     Raises:
         EnvironmentProblem: full disk, no permission.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template(_TEMPLATE).render(
+    template = templates_in(Path(__file__).parent).get_template(_TEMPLATE)
+    page = template.render(
         found=findings,
         rows=list(_rows(findings)),
         legend=dict(zip(findings.classes, cycle(OUTLINES.values()))),

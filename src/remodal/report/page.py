@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from remodal.cluster.usage import uses
 from remodal.metrics.averages import with_averages
@@ -64,6 +64,7 @@ from remodal.results.records import case_records
 from remodal.settings import Settings
 from remodal.settings.stages import settings_digest
 from remodal.splits import converted_files, read_splits, unlabelled_cases
+from remodal.templates import templates_in
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0", "": ""}
@@ -101,13 +102,7 @@ def write_report(settings: Settings, study: Path, data: Path, output: Path) -> N
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_in(_TEMPLATES)
     environment.filters |= {
         "with_code": with_code,
         "arrow": _ARROWS.__getitem__,

@@ -7,12 +7,11 @@ and slices, but no path, date or UID.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from remodal.results.files import write_text
 from remodal.scan.cases import ScannedCase
 from remodal.scan.grouping import Volume
 from remodal.scan.ranking import RULE
+from remodal.templates import templates_in
 
 _TEMPLATE = "contact_sheet.html.j2"
 _LONGEST = 120
@@ -34,18 +33,9 @@ def write_contact_sheet(
         pictures: data URI by case and image; empty where the slice cannot be read.
         counted: lines on what was found.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     rows = [_row(case, names, pictures) for case in cases]
-    page = environment.get_template(_TEMPLATE).render(
-        rows=rows, names=names, counted=counted, rule=RULE
-    )
-    write_text(output, page)
+    template = templates_in(Path(__file__).parent).get_template(_TEMPLATE)
+    write_text(output, template.render(rows=rows, names=names, counted=counted, rule=RULE))
 
 
 def _row(

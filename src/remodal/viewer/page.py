@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from remodal.geometry.volume import Geometry
 from remodal.intake.nifti import read_geometry, read_volume
 from remodal.process.progress import progress
 from remodal.report.slices import grey_range
 from remodal.results.files import atomic_path
+from remodal.templates import templates_in
 from remodal.viewer.bundle import VERSION
 from remodal.viewer.cut import Cut, cut_of
 from remodal.viewer.embedded import Embedded, centre_of, cut_note, embed, packed, read_segmentation
@@ -59,22 +58,12 @@ def write_page(
         # An HTML parser ends a script there, whatever the language says.
         "script": script.replace("</script", "<\\/script"),
     }
-    template = _environment().get_template(_TEMPLATE)
+    template = templates_in(Path(__file__).parent).get_template(_TEMPLATE)
     with atomic_path(output) as temporary:
         with open(temporary, "w", encoding="utf-8") as file:
             file.writelines(template.generate(content))
         size = temporary.stat().st_size
     return Page(size, len(shown.images), len(shown.segmentations), content["note"])
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _volumes(shown: Shown, cut: Cut, grid: Geometry) -> Iterator[Embedded]:
