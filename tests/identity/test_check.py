@@ -1,10 +1,15 @@
 """What identifies a patient is found wherever it was planted, and is never printed."""
 
 import base64
+import bz2
 import gzip
+import io
 import json
+import lzma
+import pickle
 import sqlite3
 import struct
+import tarfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -22,7 +27,9 @@ import remodal.errors
 from remodal.errors import UserError
 from remodal.geometry.volume import Geometry, Volume
 from remodal.identity.check import check_identity
+from remodal.identity.parts import Unread
 from remodal.identity.search import Index
+from remodal.identity.texts import texts_of
 from remodal.intake.nifti import write_volume
 
 UID = "1.2.826.0.1.3680043.8.498.12345"
@@ -96,13 +103,57 @@ def database(path, text):
     made.close()
 
 
+def run_in(path, command):
+    with sqlite3.connect(path) as made:
+        made.execute("PRAGMA secure_delete = OFF")
+        made.execute(command)
+    made.close()
+
+
 def archive(path, name, text):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr(name, text)
 
 
+def zipped(name, text):
+    made = io.BytesIO()
+    archive(made, name, text)
+    return made.getvalue()
+
+
+def tar(path, folder, content, name="a.nii.gz"):
+    (folder / name).write_bytes(content)
+    with tarfile.open(path, "w:gz") as made:
+        made.add(folder / name, name)
+    (folder / name).unlink()
+
+
+def pickled(text, protocol):
+    """With so many texts before it that what stands for its number is a letter, as is its end."""
+    return pickle.dumps([*(f"weight{n}" for n in range(70)), text, "bias"], protocol)
+
+
+def pair_header(folder, extension):
+    whole = gzip.decompress(nifti(folder, extension=extension))
+    return whole[:108] + bytes(4) + whole[112:344] + b"ni1" + whole[347:]
+
+
+def private_dicom(path, value):
+    dataset = pydicom.Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, "1.2.3"
+    dataset.add_new(0x00090010, "LO", "REMODAL TEST")
+    dataset.add_new(0x00091001, "UN", value)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def coded(content):
+    return base64.b64encode(content).decode()
+
+
 def in_html(content):
-    return f'<img src="data:image/png;base64,{base64.b64encode(content).decode()}">'
+    return f'<img src="data:image/png;base64,{coded(content)}">'
 
 
 NAME = "Müller-Lüdenscheidt"
@@ -161,6 +212,122 @@ PLANTED = {
         "NRRD header: AccessionNumber",
     ),
     "name of a file": (lambda f: (f / "Brinkmann.txt").touch(), "***: its name: ReferringPhys"),
+    "page's table": (
+        lambda f: (f / "b.html").write_text(
+            f'<a href="data:text/csv;charset=utf-8;base64,{coded(b"case;H-998877")}">'
+        ),
+        "embedded text: PatientID",
+    ),
+    "page's volume": (
+        lambda f: (f / "b.html").write_text(
+            f"<script>{coded(nifti(f, extension=b'RAD-2021-88731'))}</script>"
+        ),
+        "embedded NIfTI extension: AccessionNumber",
+    ),
+    "LaTeX": (
+        lambda f: (f / "t.tex").write_text(r"M\"uller--L{\"u}denscheidt, A."),
+        "text: PatientName",
+    ),
+    "address": (
+        lambda f: (f / "a.yaml").write_text("file:///M%C3%BCller-L%C3%BCdenscheidt"),
+        "ame",
+    ),
+    "MHA's data file": (
+        lambda f: (f / "a.mhd").write_bytes(b"NDims = 3\nElementDataFile = 0047110815.raw\n"),
+        "text: PatientID",
+    ),
+    "NRRD of Windows": (
+        lambda f: (f / "a.nrrd").write_bytes(b"NRRD0004\r\n# H-998877\r\n\r\n" + bytes(9)),
+        "NRRD header: PatientID",
+    ),
+    "NIfTI header in a file of its own": (
+        lambda f: (f / "a.hdr").write_bytes(pair_header(f, b"RAD-2021-88731")),
+        "binary: AccessionNumber",
+    ),
+    "PNG's Exif": (
+        lambda f: (f / "a.png").write_bytes(png((b"eXIf", b"II" + NAME.encode("utf-16-le")))),
+        "PNG eXIf: PatientName",
+    ),
+    "behind a PNG": (
+        lambda f: (f / "a.png").write_bytes(png() + b"Klinikum rechts der Donau"),
+        "text: InstitutionName",
+    ),
+    "checkpoint": (
+        lambda f: archive(f / "a.ckpt", "archive/data.pkl", pickled(f"case {UID}", 2)),
+        "archived pickle: StudyInstanceUID",
+    ),
+    "new pickle": (
+        lambda f: (f / "a.pkl").write_bytes(pickled("Brinkmann, Klaus", 5) + b"\0H-998877"),
+        "pickle: ReferringPhysicianName",
+    ),
+    "after a pickle": (
+        lambda f: (f / "a.pkl").write_bytes(pickled("a", 5) * 2 + b"\0H-998877"),
+        "binary: PatientID",
+    ),
+    "array of text": (
+        lambda f: np.save(f / "a.npy", np.array(["case1", "Brinkmann"])),
+        "NumPy array text: ReferringPhysicianName",
+    ),
+    "array of objects": (
+        lambda f: np.savez(f / "a.npz", cases=np.array(["H-998877", None], object)),
+        "archived NumPy array pickle: PatientID",
+    ),
+    "tar": (
+        lambda f: tar(f / "a.tgz", f / "case1", nifti(f, b"H-998877")),
+        "NIfTI descrip: PatientID",
+    ),
+    "tar's names": (
+        lambda f: tar(f / "a.tgz", f / "case1", b"", "0047110815.txt"),
+        "names in the archive: PatientID",
+    ),
+    "bzip2": (lambda f: (f / "a.bz2").write_bytes(bz2.compress(b"H-998877")), "text: PatientID"),
+    "xz": (lambda f: (f / "a.xz").write_bytes(lzma.compress(b"H-998877")), "text: PatientID"),
+    "zip in a zip": (
+        lambda f: archive(f / "a.zip", "b.zip", zipped("c.txt", "H-998877")),
+        "archived archived text: PatientID",
+    ),
+    "deleted row": (
+        lambda f: (
+            database(f / "mlflow.db", "of Klinikum Rechts der Donau"),
+            run_in(f / "mlflow.db", "DELETE FROM params"),
+        ),
+        "binary: InstitutionName",
+    ),
+    "database's own bytes": (
+        lambda f: database(f / "mlflow.db", gzip.compress(b"H-998877")),
+        "table params, value text: PatientID",
+    ),
+    "database in a zip": (
+        lambda f: (
+            database(f / "a", "H-998877"),
+            archive(f / "a.zip", "mlflow.db", (f / "a").read_bytes()),
+            (f / "a").unlink(),
+        ),
+        "archived table params, value: PatientID",
+    ),
+    "name of a table": (
+        lambda f: (
+            database(f / "a.db", "H-998877"),
+            run_in(f / "a.db", "ALTER TABLE params RENAME TO Anneliese"),
+        ),
+        "a.db: ***: PatientID",
+    ),
+    "UTF-16 in another file": (
+        lambda f: (f / "a.bin").write_bytes(bytes(9) + NAME.encode("utf-16-be")),
+        "binary: PatientName",
+    ),
+    "text beside its length": (
+        lambda f: (f / "events").write_bytes(b"\0\x12\x2a" + b"7" + UID.encode() + b"B\0"),
+        "binary: StudyInstanceUID",
+    ),
+    "one letter that is no UTF-8": (
+        lambda f: (f / "a.txt").write_bytes(f"{NAME} 37°".encode() + b"\xb0\n"),
+        "text: PatientName",
+    ),
+    "private DICOM": (
+        lambda f: private_dicom(f / "a.dcm", b"Klinikum Rechts der Donau"),
+        "DICOM (0009,1001): InstitutionName",
+    ),
     "pickle": (
         lambda f: (f / "a.pkl").write_bytes(b"\x80\0\0\x8c" + b"Klinikum Rechts der Donau\x94"),
         "binary: InstitutionName",
@@ -220,6 +387,114 @@ def test_a_damaged_file_ends_in_no_traceback(source, shared, start, end):
         check_identity([shared], [source])
 
 
+def cut(content):
+    return content[: len(content) * 2 // 3]
+
+
+def encrypted(name, text):
+    """A zip that says so; the directory at its end counts."""
+    made = bytearray(zipped(name, text))
+    made[made.index(b"PK\1\2") + 8] |= 1
+    return bytes(made)
+
+
+LONG = " ".join(map(str, range(5000))).encode()
+#: What cannot be searched, and how that is said.
+UNREAD = {
+    "gzip": (cut(gzip.compress(LONG)), "content: is damaged"),
+    "bzip2": (cut(bz2.compress(LONG)), "content: is damaged"),
+    "xz": (cut(lzma.compress(LONG)), "content: is damaged"),
+    "zip": (cut(zipped("a.txt", LONG)), "content: is damaged"),
+    "file in a zip": (
+        zipped("a.txt", LONG).replace(zipped("a.txt", LONG)[200:220], bytes(20)),
+        "file 1 of the archive: is damaged",
+    ),
+    "gzip in a zip": (zipped("a.gz", cut(gzip.compress(LONG))), "archived content: is damaged"),
+    "password": (encrypted("a.txt", "x"), "file 1 of the archive: is encrypted"),
+    "PNG": (png()[:-14], "PNG: is cut short"),
+    "PNG's text": (png((b"zTXt", b"Title\0\0" + b"0047")), "PNG zTXt: is damaged"),
+    "PNG's cut text": (
+        png((b"iTXt", b"Title\0\1\0\0\0" + cut(zlib.compress(LONG)))),
+        "PNG iTXt: is cut short, or too long",
+    ),
+    "database": (b"SQLite format 3\0" + bytes(100), "content: is damaged"),
+    "pickle": (cut(pickle.dumps(["a" * 99] * 2, 2)), "content: is damaged"),
+    "PDF": (b"%PDF-1.7 ...", "packed parts: PDF is not unpacked"),
+    "HDF5": (b"\x89HDF\r\n\x1a\n", "packed parts: HDF5 is not unpacked"),
+    "DICOM": (
+        bytes(128) + b"DICM\x02\0\x10\0UI\x06\0" + b"1.2.3\0" + b"\x08\0\x05\0SQ\0\0\x09\0\0\0abc",
+        "DICOM header: is damaged",
+    ),
+    "deep": (
+        gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(b"x"))))),
+        "content: is packed more than 4 times",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNREAD)
+def test_what_cannot_be_searched_is_told(source, shared, kind):
+    content, expected = UNREAD[kind]
+    (shared / "odd").write_bytes(content)
+    searched = check_identity([shared], [source])
+    assert [str(gap) for gap in searched.gaps] == [f"{shared}/odd: {expected}"]
+    assert searched.findings == []
+
+
+def test_a_file_s_other_text_is_found_where_a_part_is_damaged(source, shared):
+    (shared / "a.gz").write_bytes(cut(gzip.compress(b"H-998877 " + LONG)))
+    (shared / "b.zip").write_bytes(cut(zipped("Brinkmann.txt", LONG)))
+    searched = check_identity([shared], [source])
+    assert {finding.hit.keyword for finding in searched.findings} == {
+        "PatientID",
+        "ReferringPhysicianName",
+    }
+    assert len(searched.gaps) == 2
+
+
+def test_damage_is_told_wherever_it_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr("remodal.identity.plain._PIECE", 100)
+    packed = gzip.compress(LONG[:2000])
+    for length in range(20, len(packed), 9):
+        (tmp_path / "a.gz").write_bytes(packed[:length])
+        assert Unread("content", "is damaged") in texts_of(tmp_path / "a.gz"), length
+
+
+def test_a_file_is_searched_to_its_end_in_pieces_that_cut_no_value(tmp_path, monkeypatch):
+    """Wherever a value stands it is found; a number that holds one is not cut into it."""
+    monkeypatch.setattr("remodal.identity.plain._PIECE", 64)
+    monkeypatch.setattr("remodal.identity.plain._OVERLAP", 96)
+    monkeypatch.setattr("remodal.identity.packed._IN_MEMORY", 100)
+    index = Index({keyword: {value} for keyword, value in TAGS.items()})
+    file = tmp_path / "log"
+
+    def found(content):
+        file.write_bytes(content)
+        return [hit for one in texts_of(file) for hit in index.hits(one.text)]
+
+    for blank in (" ", "\n", "\0"):
+        for before in range(60, 200, 3):
+            text = f"{blank}Klinikum Rechts der Donau{blank}".rjust(before, "x").ljust(400, "x")
+            assert found(text.encode()), (blank, before)
+            assert found(zipped("a", text)), (blank, before)
+    for before in range(60, 200, 3):
+        assert not found(b" 147110815 0.47110815".rjust(before) * 4), before
+
+
+def test_an_embedded_file_is_not_cut(source, tmp_path, monkeypatch):
+    monkeypatch.setattr("remodal.identity.plain._PIECE", 300)
+    monkeypatch.setattr("remodal.identity.plain._OVERLAP", 100)
+    numbers = np.random.default_rng(0).integers(0, 256, 5000, np.uint8).tobytes()
+    page = in_html(png((b"IDAT", numbers), (b"tEXt", b"Title\0H-998877")))
+    (tmp_path / "a.html").write_text(f"{page}<p>Brinkmann</p>")
+    searched = check_identity([tmp_path], [source])
+    assert [(finding.place, finding.hit.keyword) for finding in searched.findings] == [
+        ("embedded PNG tEXt", "PatientID"),
+        ("text", "ReferringPhysicianName"),
+    ]
+    assert searched.gaps == []
+
+
 def test_text_in_a_damaged_database_is_found(source, shared):
     (shared / "odd").write_bytes(b"SQLite format 3\0" + bytes(100) + b" id: 0047110815 ")
     (finding,) = check_identity([shared], [source]).findings
@@ -257,11 +532,6 @@ def test_a_value_is_known_however_it_is_written(text, found):
     assert bool(index.hits(text)) == found
 
 
-def test_the_pieces_of_a_long_text_overlap():
-    index = Index({"PatientID": {"0047110815"}})
-    assert index.hits("x" * ((1 << 20) - 4) + " 0047110815 " + "x" * 9)
-
-
 def test_the_command_ends_in_one_line_and_an_exit_code(source, shared):
     clean = run_remodal("check-identity", shared, "--from", source)
     assert (clean.returncode, clean.stderr) == (0, "")
@@ -272,6 +542,14 @@ def test_the_command_ends_in_one_line_and_an_exit_code(source, shared):
     assert f"{shared}/table.csv: text: PatientName" in failed.stdout
     assert failed.stderr.count("\n") == 1
     assert NAME not in failed.stdout + failed.stderr
+
+
+def test_the_command_does_not_pass_what_it_could_not_search(source, shared):
+    (shared / "a.zip").write_bytes(encrypted("a.txt", "x"))
+    done = run_remodal("check-identity", shared, "--from", source)
+    assert done.returncode == 3
+    assert f"not searched: {shared}/a.zip: file 1 of the archive: is encrypted\n" in done.stdout
+    assert "1 place could not be searched, none found elsewhere (5 files, 10 values)" in done.stderr
 
 
 def test_without_dicom_sources_nothing_can_be_said(shared, tmp_path):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from remodal.counting import counted
-from remodal.errors import UserError
+from remodal.errors import BadCase, UserError
 
 commands = typer.Typer()
 
@@ -23,7 +23,8 @@ def check_identity(
 ) -> None:
     """Search folders for names, numbers, dates and UIDs of the DICOM files they were made from.
 
-    Prints where which kind of value was found, never the value; the exit code is 2 then.
+    Prints where which kind of value was found, never the value; the exit code is 2 then. It is 3 if
+    none was found, but not everything could be searched; what could not is printed, too.
     """
     from remodal.identity.check import check_identity as check
     from remodal.intake.datasets import cases_of
@@ -37,6 +38,8 @@ def check_identity(
     searched = check(folders, paths)
     for finding in searched.findings:
         typer.echo(finding)
+    for gap in searched.gaps:
+        typer.echo(f"not searched: {gap}")
     if searched.sources:
         typer.echo(f"not searched: {counted(searched.sources, 'file')} of the sources themselves")
     if searched.own:
@@ -49,5 +52,11 @@ def check_identity(
         raise UserError(
             f"identifying values in {counted(len(searched.findings), 'place')} ({said})",
             remedy="share none of these files before you know why",
+        )
+    if searched.gaps:
+        raise BadCase(
+            f"{counted(len(searched.gaps), 'place')} could not be searched, none found elsewhere "
+            f"({said})",
+            remedy="look at these yourself, or do not share them",
         )
     typer.echo(f"{said}: none found")

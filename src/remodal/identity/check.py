@@ -8,6 +8,7 @@ from pathlib import Path
 
 import remodal
 from remodal.errors import EnvironmentProblem, UserError
+from remodal.identity.parts import Unread
 from remodal.identity.search import Hit, Index
 from remodal.identity.texts import texts_of
 from remodal.identity.values import identifying_values
@@ -35,11 +36,24 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """A place that could not be searched: in which file, where in it, and why."""
+
+    path: str
+    place: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.place}: {self.why}"
+
+
+@dataclass(frozen=True)
 class Searched:
     """What a search found and how much it read.
 
     Attributes:
         findings: each value once for each place.
+        gaps: what could not be searched, so that nothing can be said of it.
         files: how many files were read.
         own: files of remodal itself, which a served model carries; they were not read.
         values: how many values were looked for.
@@ -48,6 +62,7 @@ class Searched:
     """
 
     findings: list[Finding]
+    gaps: list[Gap]
     files: int
     own: int
     values: int
@@ -75,10 +90,10 @@ def check_identity(folders: Sequence[Path], sources: Iterable[Path]) -> Searched
     own = {str(path_and_number(source)[0].resolve()) for source in sources}
     everything, passed = _files(folders, own)
     files = [file for file in everything if not _is_own_code(file)]
-    findings: dict[Finding, None] = {}
+    found: dict[Finding | Gap, None] = {}
     for file in progress(files, "Searching", total=len(files)):
         try:
-            findings |= dict.fromkeys(_in_file(file, index))
+            found |= dict.fromkeys(_in_file(file, index))
         except OSError as error:
             raise EnvironmentProblem(
                 f"cannot be read ({error.strerror or error})", where=_masked(file, index)
@@ -86,7 +101,9 @@ def check_identity(folders: Sequence[Path], sources: Iterable[Path]) -> Searched
     too_short = {keyword: count for keyword, count in index.too_short.items() if count}
     count = sum(map(len, values.values()))
     code = len(everything) - len(files)
-    return Searched(list(findings), len(files), code, count, passed, too_short)
+    findings = [one for one in found if isinstance(one, Finding)]
+    gaps = [one for one in found if isinstance(one, Gap)]
+    return Searched(findings, gaps, len(files), code, count, passed, too_short)
 
 
 @cache
@@ -134,12 +151,17 @@ def _is_below(place: str, sources: set[str]) -> bool:
     return place in sources or any(str(parent) in sources for parent in Path(place).parents)
 
 
-def _in_file(file: Path, index: Index) -> Iterator[Finding]:
+def _in_file(file: Path, index: Index) -> Iterator[Finding | Gap]:
     path = _masked(file, index)
     for part in file.parts:
         yield from (Finding(path, "its name", hit) for hit in sorted(index.hits(part)))
-    for place, text in texts_of(file):
-        yield from (Finding(path, place, hit) for hit in sorted(index.hits(text)))
+    for one in texts_of(file):
+        # A table may be called by a value.
+        place = "***" if index.hits(one.place) else one.place
+        if isinstance(one, Unread):
+            yield Gap(path, place, one.why)
+        else:
+            yield from (Finding(path, place, hit) for hit in sorted(index.hits(one.text)))
 
 
 def _masked(file: Path, index: Index) -> str:

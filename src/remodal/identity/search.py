@@ -11,8 +11,6 @@ from remodal.identity.variants import Words, normal, variants
 _WORD = re.compile(r"[^\W_]+")
 #: The next word, after at most three other characters on the same line.
 _NEXT = re.compile(r"(?:(?!\n)[\W_]){1,3}([^\W_]+)")
-#: Text is searched piece by piece; pieces overlap by what a value may be long.
-_PIECE, _OVERLAP = 1 << 20, 512
 
 
 class Hit(NamedTuple):
@@ -43,12 +41,9 @@ class Index:
 
     def hits(self, text: str) -> set[Hit]:
         """Which values a text holds."""
-        found: set[Hit] = set()
-        for start in range(0, max(len(text), 1), _PIECE):
-            found |= set(self._in_piece(normal(text[start : start + _PIECE + _OVERLAP])))
-        return found
+        return set(self._found_in(normal(text)))
 
-    def _in_piece(self, text: str) -> Iterator[Hit]:
+    def _found_in(self, text: str) -> Iterator[Hit]:
         for word in _WORD.finditer(text):
             for words, hit in self._ways.get(word[0], {}).items():
                 end = _end_of(words, text, word.end())
