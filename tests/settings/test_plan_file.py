@@ -105,6 +105,33 @@ def test_pools_say_how_large_a_batch_is(tmp_path):
     assert (settings.recipe.batch, settings.recipe.patch.most) == (4, (20, 64, 48))
 
 
+@pytest.mark.parametrize("part", ["strides", "kernels", "patch", "batch"])
+@pytest.mark.parametrize("where", ["study", "config", "preset"])
+def test_what_a_plan_says_is_not_ignored_where_it_is_said_beside_it(tmp_path, part, where):
+    section = "network" if part in PLAN["network"] else "recipe"
+    said = {section: {part: PLAN[section][part]}}
+    content = {"extends": "liver", "network": {"plan": "auto"}}
+    if where == "study":
+        content[section] = content.get(section, {}) | said[section]
+    elif where == "preset":
+        content["presets"] = {"paper": said}
+    write(tmp_path / "studies/ours.yaml", content)
+    config = {"study": "ours", "preset": "paper"} | (said if where == "config" else {})
+    if part == "strides" and where != "study":  # says all of a network anew
+        assert not compose(config, tmp_path).network.unplanned
+    else:
+        with pytest.raises(UserError, match=f"`{section}.{part}` is said here, but the plan"):
+            compose(config, tmp_path)
+
+
+def test_a_study_that_says_strides_wants_no_plan_of_the_one_it_extends(tmp_path):
+    write(tmp_path / "studies/planned.yaml", {"extends": "liver", "network": {"plan": "auto"}})
+    own = {"strides": [[2, 2, 2]]}
+    write(tmp_path / "studies/ours.yaml", {"extends": "planned", "network": own})
+    settings = compose({"study": "ours", "preset": "paper"}, tmp_path)
+    assert (settings.network.plan, settings.network.strides) == (None, [(2, 2, 2)])
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

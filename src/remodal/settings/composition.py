@@ -16,7 +16,13 @@ from remodal.results.paths import plan_file
 from remodal.settings import Settings
 from remodal.settings.merging import merge, problems, without
 from remodal.settings.places import CONFIG, known_names, named_files, shipped_file
-from remodal.settings.plan_file import PlanFile, plan_of, with_plan
+from remodal.settings.plan_file import (
+    PlanFile,
+    named_plan,
+    plan_of,
+    require_planned_unsaid,
+    with_plan,
+)
 from remodal.settings.section import Section
 
 
@@ -102,12 +108,15 @@ def compose(
     """
     config = merge(config, overrides or {})
     study = _study(folder, str(config.get("study", "")))
-    preset = read_yaml(_named(folder, "presets", str(config.get("preset", "")))[0])
+    preset_file = _named(folder, "presets", str(config.get("preset", "")))[0]
     of_preset = (study.pop("presets", None) or {}).get(config["preset"], {})
     content = study
-    for layer in (preset, of_preset, config):
-        content = _without_plan(content, layer)
-        content = merge(_without_recipe(content, layer.get("recipe") or {}), layer)
+    for where, layer in (
+        (str(preset_file), read_yaml(preset_file)),
+        (f"study `{config['study']}`, presets.{config['preset']}", of_preset),
+        ("config.yaml or the command line", config),
+    ):
+        content = _on_top(_without_recipe(content, layer.get("recipe") or {}), layer, where)
     content = _with_files(_with_preset(_left(content), str(config["preset"])))
     content = _with_named_plan(content)
     return validated(content, f"study `{config['study']}`, preset `{config['preset']}`")
@@ -149,6 +158,17 @@ def _without_recipe(content: dict[str, Any], recipe: dict[str, Any]) -> dict[str
     return content | {"methods": methods}
 
 
+def _on_top(content: dict[str, Any], layer: dict[str, Any], where: str) -> dict[str, Any]:
+    """A layer of settings on top of the content.
+
+    Raises:
+        UserError: the layer says what a plan says too.
+    """
+    content = merge(_without_plan(content, layer), layer)
+    require_planned_unsaid(layer, content, where)
+    return content
+
+
 def _without_plan(content: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
     """The content without its plan, if the layer says the strides itself."""
     network, above = content.get("network"), layer.get("network")
@@ -164,9 +184,8 @@ def _with_named_plan(content: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: the file cannot be read, or is no plan.
     """
-    network = content.get("network")
-    named = network.get("plan") if isinstance(network, dict) else network
-    if not isinstance(named, str) or named == "auto":
+    named = named_plan(content)
+    if named in ("", "auto"):
         return content
     return with_plan(content, read_plan(shipped_file(Path(named))))
 
@@ -210,9 +229,8 @@ def _study(folder: Path, name: str, extending: tuple[Path, ...] = ()) -> dict[st
         )
     content = read_yaml(left[0])
     parent = content.pop("extends", None)
-    if not parent:
-        return content
-    return merge(_study(folder, parent, (*extending, left[0])), content)
+    below = _study(folder, parent, (*extending, left[0])) if parent else {}
+    return _on_top(below, content, str(left[0]))
 
 
 def names_in(folder: Path, kind: str) -> list[str]:

@@ -9,6 +9,14 @@ from remodal.settings.merging import merge, problems
 from remodal.settings.network import Triple
 from remodal.settings.section import Section
 
+#: The parts of a plan that a study may say instead, by section and key.
+_PLANNED = (
+    ("network", "strides"),
+    ("network", "kernels"),
+    ("recipe", "patch"),
+    ("recipe", "batch"),
+)
+
 
 class PlannedPreparation(Section):
     """Of `preprocessing`."""
@@ -73,11 +81,47 @@ def with_plan(content: dict[str, Any], plan: PlanFile) -> dict[str, Any]:
     return merge(content | {"network": left}, planned)
 
 
+def named_plan(content: dict[str, Any]) -> str:
+    """What `network.plan` of a study's settings says; empty: no plan is wanted."""
+    network = content.get("network")
+    said = network.get("plan") if isinstance(network, dict) else network
+    return said if isinstance(said, str) else ""
+
+
+def require_planned_unsaid(layer: dict[str, Any], content: dict[str, Any], where: str) -> None:
+    """Check that one layer of settings does not say what a plan says too and would overrule.
+
+    What a layer below the plan's says is replaced by the plan.
+
+    Args:
+        layer: of the settings, such as a study's file.
+        content: the settings with this layer on top.
+        where: names the layer.
+
+    Raises:
+        UserError: it says a part of the plan.
+    """
+    if not named_plan(content):
+        return
+    recipe = content.get("recipe") or {}
+    for section, key in _PLANNED:
+        said = layer.get(section)
+        if not isinstance(said, dict) or said.get(key) is None:
+            continue
+        if key != "batch" or not recipe.get("pools"):
+            raise UserError(
+                f"`{section}.{key}` is said here, but the plan of the networks says it",
+                where=where,
+                expected="one of both",
+                remedy="leave it out; or say network.strides, network.kernels, recipe.patch and "
+                "recipe.batch, and no plan",
+            )
+
+
 def with_planned_spacing(content: Any) -> Any:
     """A study's settings, whose target spacing is the plan's if one is wanted and they say none."""
-    network = content.get("network") if isinstance(content, dict) else None
-    plan = network.get("plan") if isinstance(network, dict) else network
-    preparation = content.get("preprocessing") or {} if plan == "auto" else None
+    wanted = isinstance(content, dict) and named_plan(content) == "auto"
+    preparation = content.get("preprocessing") or {} if wanted else None
     if not isinstance(preparation, dict) or preparation.get("spacing") is not None:
         return content
     return content | {"preprocessing": preparation | {"spacing": "plan"}}
