@@ -35,3 +35,11 @@ def test_another_order_of_axes_changes_no_voxel(orientation):
     np.testing.assert_array_equal(on_grid(orientation.store(mask), OWN), mask.array)
     stored = orientation.store(mask)
     np.testing.assert_array_equal(on_grid(mask, stored.geometry), stored.array)
+
+
+def test_a_mask_ends_with_its_outermost_voxels_not_at_their_centres():
+    whole = Volume(np.ones((2, 2, 2), bool), Geometry((2, 2, 2), (4.0, 4.0, 4.0)))
+    finer = Geometry((12, 12, 12), (1.0, 1.0, 1.0), (-3.5, -3.5, -3.5))
+    expected = np.zeros(finer.shape, bool)
+    expected[2:10, 2:10, 2:10] = True  # from -2 to 6 mm
+    np.testing.assert_array_equal(on_grid(whole, finer), expected)

@@ -256,3 +256,5 @@ def test_of_a_tilted_gantry_the_original_slices_are_drawn_on(tmp_path, ending):
     expected = inside(np.stack([pixels @ plane for plane in planes]))
     found = on_slices(label, slices).astype(bool)
     assert (found != expected).sum() < 0.1 * expected.sum()  # it is 16 pixels wide
+    everything = volume.with_array(np.ones(volume.array.shape, np.uint8))
+    assert on_slices(everything, slices).all()  # the outermost slices and rows too

@@ -65,6 +65,7 @@ def resampled_label(array: np.ndarray, own: Geometry, grid: Geometry) -> np.ndar
     steps = np.linalg.inv(to_grid)
     offset = steps[:3, :3] @ first + steps[:3, 3]
     strongest = np.zeros([part.stop - part.start for part in box], np.float32)
+    # `constant` would be background from the centres of the outermost voxels on.
     for value in [0, *np.unique(array[array != 0]).tolist()]:
         share = affine_transform(
             (array == value).astype(np.float32),
@@ -72,7 +73,7 @@ def resampled_label(array: np.ndarray, own: Geometry, grid: Geometry) -> np.ndar
             offset[::-1],
             output_shape=strongest.shape,
             order=1,
-            mode="constant",
+            mode="grid-constant",
             cval=float(value == 0),
         )
         wins = share >= strongest - 1e-5

@@ -27,5 +27,6 @@ def on_grid(mask: Volume, grid: Geometry) -> np.ndarray:
         steps[:3, 3][::-1],
         output_shape=grid.shape,
         order=0,
+        mode="grid-constant",  # whole voxels at the border too; `constant` ends at their centres
     )
     return found.astype(bool)

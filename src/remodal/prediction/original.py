@@ -175,6 +175,7 @@ def _sample(segmentation: Volume, plane: Geometry, pixels: np.ndarray) -> None:
             pixels[:] = segmentation.array[index]
         return
     matrix, offset = to_grid[:3, :3][::-1, ::-1], to_grid[:3, 3][::-1]
+    # `grid-constant` has whole voxels at the border too; `constant` ends at their centres.
     pixels[:] = affine_transform(
-        segmentation.array, matrix, offset, output_shape=plane.shape, order=0, mode="constant"
+        segmentation.array, matrix, offset, output_shape=plane.shape, order=0, mode="grid-constant"
     )[0]
