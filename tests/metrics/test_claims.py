@@ -191,6 +191,12 @@ def test_the_noise_floor_of_several_cells_is_their_mean():
     assert noise_floor([one, two], DICE) == NoiseFloor(pytest.approx(3), trainings=2, folds=1)
 
 
+def test_the_noise_floor_of_a_signed_metric_is_of_its_size():
+    """Trainings that are too large by 10 % and too small by 12 % differ by 2 in size, not by 22."""
+    rows = of_seeds({("a", 0): 10.0, ("a", 1): -12.0}).rename(columns={"dice": "rvd"})
+    assert noise_floor([rows], require_case_metric("rvd", "a test")).value == pytest.approx(2)
+
+
 DICE = require_case_metric("dice", "a test")
 
 

@@ -1,12 +1,14 @@
 """What was found on the fixed grid lies in the moving image where its transform took it from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.orientations import rotation, tilted
 
 from remodal.geometry.volume import Geometry, Volume
 from remodal.registration.inverse import carried_back
-from remodal.registration.transforms import displacement, warp_image
+from remodal.registration.transforms import displacement, translation, warp_image
 
 from .test_transforms import affine, rigid, spline
 
@@ -57,3 +59,16 @@ def test_what_the_fixed_grid_does_not_reach_is_outside():
     image = Volume(np.ones(FIXED.shape, np.float32), FIXED)
     for chain in ([], [rigid(FIXED)]):
         assert not carried_back(image, apart, chain, outside=0).array.any()
+
+
+def test_the_outermost_voxels_of_the_fixed_grid_are_known():
+    """A translation lays each voxel of the one grid on one of the other."""
+    shift = (7.0, -4.0, 11.0)
+    grid = replace(FIXED, origin=tuple(at + by for at, by in zip(FIXED.origin, shift)))
+    image = Volume(np.random.default_rng(2).random(FIXED.shape, np.float32), FIXED)
+    back = carried_back(image, grid, [translation(shift, FIXED, 0)], outside=-1.0)
+    np.testing.assert_allclose(back.array, image.array, atol=1e-3)
+    further = replace(grid, origin=tuple(np.array(grid.origin) - 0.6 * np.array(FIXED.spacing)))
+    border = carried_back(image, further, [translation(shift, FIXED, 0)], outside=-1.0).array
+    assert (border[0] == -1).all()
+    assert (border[1:, 1:, 1:] >= 0).all()

@@ -193,18 +193,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, p * (len(order) - step)))
         corrected[index] = largest
     return corrected
-
-
-def jaccard_agrees(mean_dice: float, mean_jaccard: float, tolerance: float = 0.02) -> bool:
-    """Whether a table's mean Jaccard is possible beside its mean Dice (both in percent).
-
-    J = D / (2 - D) is convex, so the mean Jaccard is at least the Jaccard of the mean Dice, and
-    never above the mean Dice itself. This holds in every row of the papers' tables.
-
-    Args:
-        mean_dice: in percent.
-        mean_jaccard: in percent, over the same cases.
-        tolerance: allowance for rounding, in percent.
-    """
-    least = 100.0 * mean_dice / (200.0 - mean_dice)
-    return least - tolerance <= mean_jaccard <= mean_dice + tolerance
