@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 import pickle
+import shutil
 import sqlite3
 import struct
 import tarfile
@@ -398,6 +399,10 @@ def encrypted(name, text):
     return bytes(made)
 
 
+#: It says that it is DICOM, but its first element makes no sense.
+DAMAGED_DICOM = (
+    bytes(128) + b"DICM\x02\0\x10\0UI\x06\0" + b"1.2.3\0" + b"\x08\0\x05\0SQ\0\0\x09\0\0\0abc"
+)
 LONG = " ".join(map(str, range(5000))).encode()
 #: What cannot be searched, and how that is said.
 UNREAD = {
@@ -421,10 +426,7 @@ UNREAD = {
     "pickle": (cut(pickle.dumps(["a" * 99] * 2, 2)), "content: is damaged"),
     "PDF": (b"%PDF-1.7 ...", "packed parts: PDF is not unpacked"),
     "HDF5": (b"\x89HDF\r\n\x1a\n", "packed parts: HDF5 is not unpacked"),
-    "DICOM": (
-        bytes(128) + b"DICM\x02\0\x10\0UI\x06\0" + b"1.2.3\0" + b"\x08\0\x05\0SQ\0\0\x09\0\0\0abc",
-        "DICOM header: is damaged",
-    ),
+    "DICOM": (DAMAGED_DICOM, "DICOM header: is damaged"),
     "deep": (
         gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(b"x"))))),
         "content: is packed more than 4 times",
@@ -549,7 +551,34 @@ def test_the_command_does_not_pass_what_it_could_not_search(source, shared):
     done = run_remodal("check-identity", shared, "--from", source)
     assert done.returncode == 3
     assert f"not searched: {shared}/a.zip: file 1 of the archive: is encrypted\n" in done.stdout
-    assert "1 place could not be searched, none found elsewhere (5 files, 10 values)" in done.stderr
+    assert "none found, but not everything could be searched" in done.stderr
+
+
+def test_sources_that_could_not_be_read_are_told(source, shared, tmp_path):
+    """What they say is not known, so it was not searched for."""
+    sources = tmp_path / "Brinkmann"
+    shutil.copytree(source, sources)
+    (sources / "2.dcm").write_bytes(DAMAGED_DICOM)
+    (tmp_path / "empty").mkdir()
+    named = [sources, tmp_path / "gone", tmp_path / "empty"]
+    searched = check_identity([shared], named)
+    assert searched.unread_sources == [f"{tmp_path}/***/2.dcm"]
+    assert (searched.missing_sources, searched.findings, searched.is_whole) == (2, [], False)
+    done = run_remodal("check-identity", shared, "--from", sources, "--from", tmp_path / "gone")
+    assert done.returncode == 3
+    assert f"tags of 1 source file could not be read: {tmp_path}/***/2.dcm\n" in done.stdout
+    assert "not there: 1 source\n" in done.stdout
+
+
+def test_sources_without_dicom_s_mark_are_read_as_a_conversion_reads_them(source, shared, tmp_path):
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    (folder / "slice").write_bytes((source / "1.dcm").read_bytes()[132:])
+    (folder / "notes.txt").write_text("no DICOM")
+    (shared / "table.csv").write_text("H-998877")
+    searched = check_identity([shared], [folder])
+    assert len(searched.findings) == 1
+    assert searched.is_whole
 
 
 def test_without_dicom_sources_nothing_can_be_said(shared, tmp_path):

@@ -10,6 +10,9 @@ from remodal.errors import BadCase, UserError
 
 commands = typer.Typer()
 
+#: How many of the sources that could not be read are named.
+_SHOWN = 3
+
 
 @commands.command("check-identity")
 def check_identity(
@@ -47,16 +50,21 @@ def check_identity(
     if searched.too_short:
         counts = ", ".join(f"{keyword} ({n})" for keyword, n in searched.too_short.items())
         typer.echo(f"too short to be searched for: {counts}")
+    if unread := searched.unread_sources:
+        several = counted(len(unread), "source file")
+        some = ", ".join(unread[:_SHOWN]) + (" ..." if len(unread) > _SHOWN else "")
+        typer.echo(f"tags of {several} could not be read: {some}")
+    if searched.missing_sources:
+        typer.echo(f"not there: {counted(searched.missing_sources, 'source')}")
     said = f"{counted(searched.files, 'file')}, {counted(searched.values, 'value')}"
     if searched.findings:
         raise UserError(
             f"identifying values in {counted(len(searched.findings), 'place')} ({said})",
             remedy="share none of these files before you know why",
         )
-    if searched.gaps:
+    if not searched.is_whole:
         raise BadCase(
-            f"{counted(len(searched.gaps), 'place')} could not be searched, none found elsewhere "
-            f"({said})",
-            remedy="look at these yourself, or do not share them",
+            f"none found, but not everything could be searched or searched for ({said})",
+            remedy="look yourself at what is named above, or do not share it",
         )
     typer.echo(f"{said}: none found")

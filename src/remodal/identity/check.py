@@ -59,6 +59,8 @@ class Searched:
         values: how many values were looked for.
         sources: files of the sources that lie in the folders, which were not read.
         too_short: how many values of an attribute are too short to be looked for.
+        unread_sources: DICOM files of the sources whose tags could not all be read.
+        missing_sources: how many sources are not there, or are empty folders.
     """
 
     findings: list[Finding]
@@ -68,6 +70,13 @@ class Searched:
     values: int
     sources: int
     too_short: dict[str, int]
+    unread_sources: list[str]
+    missing_sources: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all was searched for, in all places."""
+        return not (self.gaps or self.unread_sources or self.missing_sources)
 
 
 def check_identity(folders: Sequence[Path], sources: Iterable[Path]) -> Searched:
@@ -85,8 +94,8 @@ def check_identity(folders: Sequence[Path], sources: Iterable[Path]) -> Searched
         if not folder.exists():
             raise UserError("is not there", where=str(folder), expected="what is to be shared")
     sources = list(sources)
-    values = identifying_values(sources)
-    index = Index(values)
+    known = identifying_values(sources)
+    index = Index(known.values)
     own = {str(path_and_number(source)[0].resolve()) for source in sources}
     everything, passed = _files(folders, own)
     files = [file for file in everything if not _is_own_code(file)]
@@ -98,12 +107,17 @@ def check_identity(folders: Sequence[Path], sources: Iterable[Path]) -> Searched
             raise EnvironmentProblem(
                 f"cannot be read ({error.strerror or error})", where=_masked(file, index)
             ) from error
-    too_short = {keyword: count for keyword, count in index.too_short.items() if count}
-    count = sum(map(len, values.values()))
-    code = len(everything) - len(files)
-    findings = [one for one in found if isinstance(one, Finding)]
-    gaps = [one for one in found if isinstance(one, Gap)]
-    return Searched(findings, gaps, len(files), code, count, passed, too_short)
+    return Searched(
+        findings=[one for one in found if isinstance(one, Finding)],
+        gaps=[one for one in found if isinstance(one, Gap)],
+        files=len(files),
+        own=len(everything) - len(files),
+        values=sum(map(len, known.values.values())),
+        sources=passed,
+        too_short={keyword: count for keyword, count in index.too_short.items() if count},
+        unread_sources=[_masked(source, index) for source in known.unread],
+        missing_sources=len(known.missing),
+    )
 
 
 @cache

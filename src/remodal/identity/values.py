@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remodal.errors import UserError
-from remodal.intake.headers import is_dicom, quiet_pydicom
+from remodal.errors import BadCase, UserError
+from remodal.intake.headers import is_dicom, looks_like_dicom, quiet_pydicom
 from remodal.intake.source_files import files_of, is_there, path_and_number
 from remodal.process.progress import progress
 
@@ -51,51 +52,96 @@ KINDS = {
     "PatientAddress": TEXT,
     "StationName": TEXT,
 }
-_SEQUENCES = ("OtherPatientIDsSequence",)
+_SEQUENCES = ("OtherPatientIDsSequence", "DirectoryRecordSequence")
+_TELL_DICOM = ("SOPClassUID", "Modality", "Rows")
 
 #: Values by attribute.
 Values = dict[str, set[str]]
 
 
-def identifying_values(sources: Iterable[Path]) -> Values:
-    """What the DICOM files of the sources say about whose they are, by attribute.
+@dataclass(frozen=True)
+class Known:
+    """What the sources say about whose they are.
 
-    Other files than DICOM have no such attributes and are passed over, as are sources that are not
-    there.
+    Attributes:
+        values: the identifying values.
+        unread: DICOM files whose tags could not be read, or not all of them.
+        missing: sources that are not there, or are empty folders.
+    """
+
+    values: Values
+    unread: list[Path]
+    missing: list[Path]
+
+
+def identifying_values(sources: Iterable[Path]) -> Known:
+    """What the DICOM files of the sources say about whose they are.
+
+    Other files than DICOM have no such attributes and are passed over.
 
     Raises:
         UserError: no DICOM file is there, so that nothing could be searched for.
     """
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
-    found: Values = defaultdict(set)
-    files = list(dict.fromkeys(_files(sources)))
-    for file in progress(files, "Reading tags", total=len(files)):
+    values: Values = defaultdict(set)
+    files: dict[Path, None] = {}
+    unread, missing = [], []
+    for source in sources:
         try:
-            with quiet_pydicom():
-                dataset = pydicom.dcmread(
-                    file, stop_before_pixels=True, specific_tags=[*KINDS, *_SEQUENCES]
-                )
-                for keyword, value in _values(dataset):
-                    found[keyword].add(value)
-        except (InvalidDicomError, OSError, ValueError, KeyError, NotImplementedError):
-            # A damaged header: what it still says cannot have got into any result either.
-            continue
-    if not any(found.values()):
+            files |= dict.fromkeys(_files(source))
+        except BadCase:
+            missing.append(source)
+    for file in progress(list(files), "Reading tags", total=len(files)):
+        try:
+            for keyword, value in _values_of_file(file):
+                values[keyword].add(value)
+        except Exception:
+            # Damage can make pydicom raise anything.
+            unread.append(file)
+    if not any(values.values()):
         raise UserError(
             "no DICOM file with identifying tags is among the sources",
             expected="the files that the study was made of",
             remedy="name a folder of them with --from",
         )
-    return dict(found)
+    return Known(dict(values), unread, missing)
 
 
-def _files(sources: Iterable[Path]) -> Iterator[Path]:
-    for source in sources:
-        if is_there(source):
-            folder = path_and_number(source)[0]
-            yield from (f for f in files_of(folder) if f.is_file() and is_dicom(f))
+def _files(source: Path) -> Iterator[Path]:
+    """The files of a source that may be DICOM; in a folder also such as do not say so.
+
+    Raises:
+        BadCase: there are none.
+    """
+    if not is_there(source):
+        raise BadCase("is not there", where=str(source))
+    folder = path_and_number(source)[0]
+    for file in files_of(folder):
+        if file.is_file() and (folder.is_dir() or is_dicom(file)):
+            yield file
+
+
+def _values_of_file(file: Path) -> Iterator[tuple[str, str]]:
+    """The values of a file; none, if it is no DICOM.
+
+    Raises:
+        Exception: it is DICOM, but damaged.
+    """
+    import pydicom
+
+    wanted = [*KINDS, *_SEQUENCES, *_TELL_DICOM]
+    with quiet_pydicom():
+        declared = is_dicom(file)
+        try:
+            dataset = pydicom.dcmread(
+                file, stop_before_pixels=True, specific_tags=wanted, force=True
+            )
+            recognised = declared or looks_like_dicom(dataset)
+        except Exception as error:
+            if declared or (isinstance(error, OSError) and error.errno is not None):
+                raise
+            return
+        if recognised:
+            yield from _values(dataset)
 
 
 def _values(dataset: "Dataset") -> Iterator[tuple[str, str]]:

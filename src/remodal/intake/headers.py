@@ -178,7 +178,7 @@ def _read_by_pydicom(stream: BinaryIO, declared: bool, wanted: Wanted) -> Header
                 stream, stop_before_pixels=True, specific_tags=list(wanted), force=not declared
             )
             header = Header(elements, *_pixels_at(stream, elements.file_meta))
-            recognised = declared or _looks_like_dicom(elements)
+            recognised = declared or looks_like_dicom(elements)
         except Exception as error:
             # Damage, or a file of another kind, can make pydicom raise anything.
             if not declared:
@@ -187,7 +187,7 @@ def _read_by_pydicom(stream: BinaryIO, declared: bool, wanted: Wanted) -> Header
     return header if recognised else None
 
 
-def _looks_like_dicom(elements: Mapping[str, Any]) -> bool:
+def looks_like_dicom(elements: Mapping[str, Any]) -> bool:
     """Whether what pydicom read makes sense, for a file that is not marked as DICOM."""
     has_image = "Rows" in elements and bool(elements.get("Modality"))
     return has_image or str(elements.get("SOPClassUID", "")).startswith(_STORAGE)
