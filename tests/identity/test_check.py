@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import pickle
 import shutil
 import sqlite3
@@ -25,7 +26,7 @@ from safetensors.numpy import save_file
 from tests.test_cli import remodal as run_remodal
 
 import remodal.errors
-from remodal.errors import UserError
+from remodal.errors import EnvironmentProblem, UserError
 from remodal.geometry.volume import Geometry, Volume
 from remodal.identity.check import check_identity
 from remodal.identity.parts import Unread
@@ -501,6 +502,51 @@ def test_text_in_a_damaged_database_is_found(source, shared):
     (shared / "odd").write_bytes(b"SQLite format 3\0" + bytes(100) + b" id: 0047110815 ")
     (finding,) = check_identity([shared], [source]).findings
     assert str(finding).endswith("odd: damaged file: PatientID")
+
+
+def test_what_is_no_file_is_told_and_its_name_searched(source, shared, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (shared / "here").symlink_to(shared / "case1")
+    (shared / "away").symlink_to(elsewhere)
+    (shared / "Anneliese").symlink_to(tmp_path / "nowhere")
+    (shared / "table2.csv").symlink_to(shared / "table.csv")
+    (shared / "table3.csv").symlink_to("../Brinkmann.csv")
+    (tmp_path / "Brinkmann.csv").write_text("H-998877")
+    os.mkfifo(shared / "pipe")
+    searched = check_identity([shared], [source])
+    assert sorted(map(str, searched.gaps)) == [
+        f"{shared}/***: itself: leads nowhere",
+        f"{shared}/away: itself: leads to a folder elsewhere: name that, too",
+        f"{shared}/pipe: itself: is no file",
+    ]
+    assert {(finding.path.rpartition("/")[2], finding.place) for finding in searched.findings} == {
+        ("***", "its name"),
+        ("table3.csv", "its link"),
+        ("table3.csv", "text"),
+    }
+
+
+def test_a_single_file_is_searched(source, shared):
+    (shared / "a.txt").write_text("H-998877")
+    searched = check_identity([shared / "a.txt", shared], [source])
+    assert (searched.files, len(searched.findings), searched.is_whole) == (5, 1, True)
+
+
+def test_git_s_history_is_said_to_be_passed_over(source, shared):
+    (shared / ".git").mkdir()
+    (shared / ".git/HEAD").write_text(NAME)
+    searched = check_identity([shared], [source])
+    assert (searched.findings, searched.histories, searched.is_whole) == ([], 1, True)
+
+
+def test_a_folder_that_cannot_be_listed_stops_the_search(source, shared, monkeypatch):
+    def refused(folder):
+        raise PermissionError(13, "Permission denied", str(folder / "Brinkmann"))
+
+    monkeypatch.setattr(os, "scandir", lambda folder: refused(Path(folder)))
+    with pytest.raises(EnvironmentProblem, match=r"/\*\*\*: cannot be read \(Permission denied"):
+        check_identity([shared], [source / "1.dcm"])
 
 
 def test_the_sources_themselves_are_not_searched(source):

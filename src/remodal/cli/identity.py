@@ -47,6 +47,8 @@ def check_identity(
         typer.echo(f"not searched: {counted(searched.sources, 'file')} of the sources themselves")
     if searched.own:
         typer.echo(f"not searched: {counted(searched.own, 'file')} of remodal's own code")
+    if searched.histories:
+        typer.echo(f"not searched: {counted(searched.histories, 'folder')} `.git`")
     if searched.too_short:
         counts = ", ".join(f"{keyword} ({n})" for keyword, n in searched.too_short.items())
         typer.echo(f"too short to be searched for: {counts}")

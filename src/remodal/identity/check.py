@@ -2,21 +2,20 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import remodal
 from remodal.errors import EnvironmentProblem, UserError
+from remodal.identity.listing import listing_of
 from remodal.identity.parts import Unread
 from remodal.identity.search import Hit, Index
 from remodal.identity.texts import texts_of
 from remodal.identity.values import identifying_values
 from remodal.intake.source_files import path_and_number
 from remodal.process.progress import progress
-
-#: Git's own files: their content is packed, and the working tree has it too.
-_PASSED_OVER = {".git"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class Searched:
         own: files of remodal itself, which a served model carries; they were not read.
         values: how many values were looked for.
         sources: files of the sources that lie in the folders, which were not read.
+        histories: folders `.git`, which were not read.
         too_short: how many values of an attribute are too short to be looked for.
         unread_sources: DICOM files of the sources whose tags could not all be read.
         missing_sources: how many sources are not there, or are empty folders.
@@ -69,6 +69,7 @@ class Searched:
     own: int
     values: int
     sources: int
+    histories: int
     too_short: dict[str, int]
     unread_sources: list[str]
     missing_sources: int
@@ -97,23 +98,24 @@ def check_identity(folders: Sequence[Path], sources: Iterable[Path]) -> Searched
     known = identifying_values(sources)
     index = Index(known.values)
     own = {str(path_and_number(source)[0].resolve()) for source in sources}
-    everything, passed = _files(folders, own)
-    files = [file for file in everything if not _is_own_code(file)]
     found: dict[Finding | Gap, None] = {}
+    with _named(index):
+        listing = listing_of(folders, own)
+        files = [file for file in listing.files if not _is_own_code(file)]
+    for path, why in listing.odd.items():
+        found |= dict.fromkeys(_in_names(path, index))
+        found[Gap(_masked(path, index), "itself", why)] = None
     for file in progress(files, "Searching", total=len(files)):
-        try:
+        with _named(index, file):
             found |= dict.fromkeys(_in_file(file, index))
-        except OSError as error:
-            raise EnvironmentProblem(
-                f"cannot be read ({error.strerror or error})", where=_masked(file, index)
-            ) from error
     return Searched(
         findings=[one for one in found if isinstance(one, Finding)],
         gaps=[one for one in found if isinstance(one, Gap)],
         files=len(files),
-        own=len(everything) - len(files),
+        own=len(listing.files) - len(files),
         values=sum(map(len, known.values.values())),
-        sources=passed,
+        sources=listing.sources,
+        histories=listing.histories,
         too_short={keyword: count for keyword, count in index.too_short.items() if count},
         unread_sources=[_masked(source, index) for source in known.unread],
         missing_sources=len(known.missing),
@@ -140,35 +142,9 @@ def _is_own_code(file: Path) -> bool:
     return known is not None and known == file.read_bytes()
 
 
-def _files(folders: Sequence[Path], sources: set[str]) -> tuple[list[Path], int]:
-    """All files of folders but the sources', and how many of the sources' there are."""
-    found: dict[Path, None] = {}
-    passed = 0
-    for folder in folders:
-        if folder.is_file():
-            found[folder] = None
-        for place, inner, names in os.walk(folder):
-            inner[:] = sorted(set(inner) - _PASSED_OVER)
-            if _is_below(os.path.realpath(place), sources):
-                passed += len(names)
-                continue
-            for name in sorted(names):
-                path = Path(place, name)
-                if str(path.resolve()) in sources:
-                    passed += 1
-                elif path.is_file():
-                    found[path] = None
-    return list(found), passed
-
-
-def _is_below(place: str, sources: set[str]) -> bool:
-    return place in sources or any(str(parent) in sources for parent in Path(place).parents)
-
-
 def _in_file(file: Path, index: Index) -> Iterator[Finding | Gap]:
     path = _masked(file, index)
-    for part in file.parts:
-        yield from (Finding(path, "its name", hit) for hit in sorted(index.hits(part)))
+    yield from _in_names(file, index)
     for one in texts_of(file):
         # A table may be called by a value.
         place = "***" if index.hits(one.place) else one.place
@@ -176,6 +152,33 @@ def _in_file(file: Path, index: Index) -> Iterator[Finding | Gap]:
             yield Gap(path, place, one.why)
         else:
             yield from (Finding(path, place, hit) for hit in sorted(index.hits(one.text)))
+
+
+def _in_names(path: Path, index: Index) -> Iterator[Finding]:
+    """What the parts of a path hold, and of the path that it leads to if it is a link."""
+    masked = _masked(path, index)
+    for part in path.parts:
+        yield from (Finding(masked, "its name", hit) for hit in sorted(index.hits(part)))
+    if path.is_symlink():
+        for part in Path(os.readlink(path)).parts:
+            yield from (Finding(masked, "its link", hit) for hit in sorted(index.hits(part)))
+
+
+@contextmanager
+def _named(index: Index, file: Path | None = None) -> Iterator[None]:
+    """Say which file or folder cannot be read, without the values in its path.
+
+    Raises:
+        EnvironmentProblem: the operating system refused one.
+    """
+    try:
+        yield
+    except OSError as error:
+        refused = error.filename or file
+        where = _masked(Path(refused), index) if refused else ""
+        raise EnvironmentProblem(
+            f"cannot be read ({error.strerror or error})", where=where
+        ) from error
 
 
 def _masked(file: Path, index: Index) -> str:
