@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,8 @@ import pytest
 from remodal.errors import UserError
 from remodal.extensions import OURS, Extension, available, load, require
 
-METHOD = """
+METHOD = """'''A U-Net of theirs.'''
+
 from remodal.methods.nnunet import NNUNet
 
 
@@ -60,8 +62,19 @@ def test_a_method_of_an_installed_package_is_listed_with_its_origin(tmp_path):
     install(tmp_path, "their_package", points, mine=METHOD)
     done = run(tmp_path, "-m", "remodal", "methods")
     assert done.returncode == 0, done.stderr
-    assert "mine (their_package 1.5)" in done.stdout
-    assert "maml (remodal)" in done.stdout
+    listed = dict(re.split("  +", line, maxsplit=1) for line in done.stdout.splitlines())
+    assert listed["mine (their_package 1.5)"] == "A U-Net of theirs."
+    assert listed["maml (remodal)"] == "MAML: modality-aware mutual learning."
+
+
+def test_the_options_of_a_method_are_shown_with_its_name(tmp_path):
+    points = "[remodal.methods]\nmine = their_package.mine\n"
+    install(tmp_path, "their_package", points, mine=METHOD)
+    done = run(tmp_path, "-m", "remodal", "methods", "mine")
+    first, *options = done.stdout.splitlines()
+    assert re.fullmatch(r"mine \(their_package 1.5\) +A U-Net of theirs\.", first)
+    assert any(line.startswith("  missing = refused: ") for line in options)
+    assert run(tmp_path, "-m", "remodal", "methods", "yours").returncode == 2
 
 
 def test_a_changed_file_of_another_package_changes_the_digest_of_its_method(tmp_path):

@@ -10,9 +10,11 @@ form as those of the folder:
 Nothing is imported to list them.
 """
 
+import ast
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -81,6 +83,24 @@ def require(group: str, name: str, what: str, where: str = "", remedy: str = "")
     raise UserError(
         f"unknown {what} `{name}`", where=where, expected=f"one of {known}", remedy=remedy
     )
+
+
+def summary(extension: Extension) -> str:
+    """First line of the text at the head of an extension's module, which is read, not imported.
+
+    Raises:
+        UserError: as `load`.
+    """
+    try:
+        found = find_spec(extension.module)
+        if found is None or found.origin is None:
+            raise ImportError(f"there is no module {extension.module}")
+        text = ast.get_docstring(ast.parse(Path(found.origin).read_bytes()))
+    except (ImportError, SyntaxError) as error:
+        raise UserError(
+            f"cannot be imported ({error})", where=f"{extension.module} of {extension.origin}"
+        ) from error
+    return text.splitlines()[0] if text else ""
 
 
 def load(extension: Extension, holds: str) -> ModuleType:

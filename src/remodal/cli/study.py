@@ -99,13 +99,20 @@ def check(
 
 
 @commands.command()
-def methods() -> None:
-    """List the methods, the packages that they come from, and their options."""
-    from remodal.methods import method_options, method_origins
+def methods(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Methods whose options are shown too.")
+    ] = None,
+) -> None:
+    """List the methods and the packages that they come from; of those named the options too."""
+    from remodal.methods import method_options, method_origins, method_summary
 
-    for name, origin in method_origins().items():
-        typer.echo(f"{name} ({origin})")
-        for option in method_options(name):
+    headings = {name: f"{name} ({origin})" for name, origin in method_origins().items()}
+    width = max(map(len, headings.values()))
+    for name in names or headings:
+        summary = method_summary(name)
+        typer.echo(f"{headings[name]:{width}}  {summary}")
+        for option in method_options(name) if names else ():
             typer.echo(f"  {option.name} = {option.default}: {option.description}")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from remodal.errors import UserError
-from remodal.extensions import Extension, available, load, require
+from remodal.extensions import Extension, available, load, require, summary
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -30,6 +30,15 @@ def require_method(name: str) -> None:
         UserError: unknown method.
     """
     _required(name)
+
+
+def method_summary(name: str) -> str:
+    """What a method is, in the first line of its file, without importing it.
+
+    Raises:
+        UserError: unknown method.
+    """
+    return summary(_required(name))
 
 
 class Option(NamedTuple):
