@@ -88,7 +88,14 @@ def test_a_compressed_file_is_scanned():
 
 @pytest.mark.parametrize(
     ("charset", "text"),
-    [("ISO_IR 100", "Röntgen"), ("ISO_IR 192", "动脉期"), ("GB18030", "动脉期"), ("", "abc")],
+    [
+        ("ISO_IR 100", "Röntgen"),
+        ("ISO_IR 192", "动脉期"),
+        ("GB18030", "动脉期"),
+        (["", "ISO 2022 IR 87"], "動脈相"),
+        (["", "ISO 2022 IR 149"], "동맥기"),
+        ("", "abc"),
+    ],
 )
 def test_free_text_is_read_in_the_file_s_language(
     charset, text, image, write_series, tmp_path, monkeypatch

@@ -119,7 +119,7 @@ def test_cases_without_a_label_are_counted(tmp_path):
     data = {"source": "sheet", "sheet": str(sheet), "simulated": False}
     change = {"study": "liver", "preset": "smoke", "data": data}
     said = check_study(compose(change, folder=ROOT / "config"))
-    counted = "(1 without every modality; 2 unlabelled, left out)"
+    counted = "(1 lacks an image; 2 unlabelled, left out)"
     assert said == f"5 cases of 5 patients {counted}, 7 methods: ok"
 
 

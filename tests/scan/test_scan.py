@@ -218,6 +218,24 @@ def test_what_is_no_image_is_listed_and_never_fatal(tmp_path, write, scanned, sh
     assert len(read_sheet(sheet, PHASES)) == 2
 
 
+def test_what_an_earlier_scan_wrote_in_the_export_is_no_part_of_it(tmp_path, write, scanned):
+    two_phases(write)
+    alone = scanned()
+    earlier = tmp_path / "export" / "sorted.tsv"
+    list(scan(tmp_path / "export", earlier, parse_modalities("arterial,venous"), 1))
+    shutil.rmtree(tmp_path / "out")
+    # The earlier sheet itself lies in the export, too.
+    assert scanned()[1:] == alone[1:]
+    assert "21 files: 20 images, 1 not DICOM" in scanned()[0]
+
+
+def test_a_folder_without_dicom_images_is_named_with_the_remedy(tmp_path, scanned):
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "scan.nii.gz").write_bytes(b"no DICOM")
+    with pytest.raises(UserError, match=r"no DICOM image.*NIfTI.*need no scan"):
+        scanned()
+
+
 def test_hostile_values_stay_text(tmp_path, write, scanned, sheet):
     nasty = {
         "PatientID": "../../x",

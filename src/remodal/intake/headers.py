@@ -154,7 +154,8 @@ def _decoded(value: bytes, kind: str, found: Mapping[str, Any]) -> Any:
 
 def _text(value: bytes, charsets: tuple[str, ...]) -> str:
     """Text in the languages that a file names; ASCII if it names none."""
-    if value.isascii():
+    # Bytes of ISO 2022 are all ASCII too: escape sequences say what they mean.
+    if value.isascii() and b"\x1b" not in value:
         return value.decode("ascii").strip(" \0")
     from pydicom.charset import decode_bytes
 

@@ -38,7 +38,7 @@ def init(name: str, source: Path | None, folder: Path = Path()) -> Iterator[str]
         folder: the one to work in; its config/ gets the study.
 
     Yields:
-        What was written and found, and the next command.
+        What was written and found, and the next commands.
 
     Raises:
         UserError: a name that is none, a source that is neither, a wrong sheet, or too few cases.
@@ -76,7 +76,8 @@ def _next(name: str) -> str:
     return (
         "Look it over, then:\n"
         f'  remodal settings --config "{chosen}" -o settings.yaml\n'
-        "  remodal check --settings settings.yaml"
+        "  remodal check --settings settings.yaml\n"
+        f"  snakemake --cores 2 --config study={name} preset=smoke"
     )
 
 

@@ -38,16 +38,16 @@ def at_a_glance(
         runs: the trained models.
         claims: as evaluated.
         stopped: number of quarantined cases.
-        incomplete: cases without every modality, or without the label of each image.
+        incomplete: cases that lack an image, or the label of one.
     """
     verdicts = [claim["verdict"] for claim in claims]
     patients = set(splits["patients"].values())
     tested = {case for fold in splits["folds"] for case in fold["test"]}
     used = counted(len(splits["patients"]), "case")
     if lacking := sum(bool(case.images) for case in incomplete):
-        used += f", {lacking} without every modality"
+        used += f", {counted(lacking, 'lacks an image', 'lack an image')}"
     if lacking := sum(bool(case.labels) for case in incomplete):
-        used += f", {lacking} without every label"
+        used += f", {counted(lacking, 'lacks a label of an image', 'lack a label of an image')}"
     if unlabelled := unlabelled_cases(splits):
         used += f", {len(unlabelled)} without a label"
     items = [

@@ -66,9 +66,10 @@ def check_study(settings: Settings) -> str:
     said = f"{counted(len(cases), 'case')} of {counted(len(patients), 'patient')}"
     unlabelled = sum(not case.labels for case in cases)
     use = "for training only" if settings.data.unlabelled == "train" else "left out"
-    lack = {"without every modality": incomplete, f"unlabelled, {use}": unlabelled}
-    if any(lack.values()):
-        said += f" ({'; '.join(f'{count} {what}' for what, count in lack.items() if count)})"
+    lack = [counted(incomplete, "lacks an image", "lack an image")] if incomplete else []
+    lack += [f"{unlabelled} unlabelled, {use}"] if unlabelled else []
+    if lack:
+        said += f" ({'; '.join(lack)})"
     return f"{said}, {counted(len(settings.methods), 'method')}: ok"
 
 

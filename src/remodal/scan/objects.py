@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pydicom.uid import UID
+
 from remodal.errors import BadCase
 from remodal.intake.encoding import damaged
 from remodal.intake.headers import quiet_pydicom, read_header
@@ -24,7 +26,7 @@ class Found:
     Attributes:
         kind: an image, a label (SEG or RTSTRUCT), another DICOM object (such as a dose report), a
             DICOMDIR, or no use.
-        said: why it is of no use.
+        said: why it is of no use, or what object it is.
         elements: those of `tags.SCANNED` that it has, as text.
         positions: of each frame of a multi-frame image, in mm.
         drawn_on: UIDs of the series and frames of reference that a label names.
@@ -67,7 +69,7 @@ def _looked_at(path: Path) -> Found:
     if "Rows" not in elements or "Columns" not in elements:
         if elements.get("SOPClassUID") in WITH_PIXELS:
             raise damaged()
-        return Found("object", elements=elements)
+        return Found("object", _name_of_class(elements), elements=elements)
     if header.pixels_at is not None:
         missing = header.pixels_at + header.pixel_bytes - path.stat().st_size
         if missing > 0:
@@ -75,6 +77,12 @@ def _looked_at(path: Path) -> Found:
     if elements.get("NumberOfFrames", "1") in ("0", "1"):
         return Found("image", elements=elements)
     return _several_frames(path, elements)
+
+
+def _name_of_class(elements: dict[str, str]) -> str:
+    """What kind of object it is, as the standard calls it: `X-Ray Radiation Dose SR Storage`."""
+    name = UID(elements.get("SOPClassUID", "")).name
+    return name if name.endswith("Storage") else ""
 
 
 def _several_frames(path: Path, elements: dict[str, str]) -> Found:

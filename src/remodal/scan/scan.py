@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from remodal.counting import counted
+from remodal.errors import UserError
 from remodal.results.files import write_text
 from remodal.scan.cases import ScannedCase, notes_of
 from remodal.scan.choosing import choose, unsure_of_phase
@@ -18,7 +19,7 @@ from remodal.scan.parallel import in_parallel
 from remodal.scan.pictures import picture
 from remodal.scan.pseudonyms import pseudonyms, read_key
 from remodal.scan.sheet import cell, write_choices, write_sheet
-from remodal.scan.walking import walk
+from remodal.scan.walking import INDEX, SUFFIX, walk
 
 #: One and several files of a kind.
 _KINDS = {
@@ -52,19 +53,20 @@ def scan(
         What was found, in a few lines.
 
     Raises:
-        UserError: there is no such folder, or no usable key.
+        UserError: there is no such folder, no DICOM image in it, or no usable key.
         EnvironmentProblem: something cannot be written.
     """
     secret = read_key(key) if key else None
-    beside = output.with_suffix(".scan")
+    beside = output.with_suffix(SUFFIX)
     listed = walk(folder, beside)
     # Paths and PatientIDs must not get into a repository by mistake.
     write_text(beside / ".gitignore", "*\n")
-    files = index_files(listed.files, beside / "index.jsonl", workers)
+    files = index_files(listed.files, beside / INDEX, workers)
     said = [_of_kinds(files, len(listed.refused))]
     yield said[0]
     found = examinations(files)
     _write_left_out(beside / "files.tsv", files, listed.refused, found)
+    _require_images(files, folder)
     names = pseudonyms(found, beside / "pseudonyms.json", secret)
     cases = _scanned_cases(found, names, wanted, workers)
     written = write_sheet(output, beside, cases)
@@ -132,6 +134,17 @@ def _of_kinds(files: Sequence[Indexed], refused: int) -> str:
     kinds["unreadable"] += refused
     parts = [counted(count, *_KINDS[kind]) for kind, count in kinds.most_common() if count]
     return f"{counted(len(files) + refused, 'file')}: {', '.join(parts)}"
+
+
+def _require_images(files: Sequence[Indexed], folder: Path) -> None:
+    if not any(one.kind == "image" for one in files):
+        raise UserError(
+            "there is no DICOM image in it",
+            where=str(folder),
+            expected="an export of a PACS",
+            remedy="other images (NIfTI, NRRD, MHA) need no scan: write their paths into a sample "
+            "sheet, which `remodal init NAME` begins",
+        )
 
 
 def _write_left_out(

@@ -8,6 +8,9 @@ from pathlib import Path
 from remodal.errors import UserError
 from remodal.intake.source_files import entries_of
 
+#: What is written beside a sheet lies in a folder whose name ends so, which holds this index.
+SUFFIX, INDEX = ".scan", "index.jsonl"
+
 
 @dataclass(frozen=True)
 class File:
@@ -34,7 +37,8 @@ def walk(folder: Path, own: Path) -> Walk:
 
     Args:
         folder: the export.
-        own: folder that the scan itself writes, which is passed over if it lies in the export.
+        own: folder that the scan itself writes, which is passed over if it lies in the export, as
+            are those of other scans: their links lead to files of the export.
 
     Raises:
         UserError: there is no such folder.
@@ -45,9 +49,9 @@ def walk(folder: Path, own: Path) -> Walk:
         )
     found = Walk([], [])
     listed = entries_of(folder, lambda error: found.refused.append(_said(error)))
-    beginning = os.path.join(os.path.abspath(own), "")
+    of_scans: dict[str, bool] = {os.path.abspath(own): True}
     for entry in listed:
-        if os.path.abspath(entry.path).startswith(beginning):
+        if _in_scan(os.path.dirname(os.path.abspath(entry.path)), of_scans):
             continue
         try:
             state = entry.stat()
@@ -59,6 +63,16 @@ def walk(folder: Path, own: Path) -> Walk:
         else:
             found.refused.append((entry.path, "is no plain file"))
     return found
+
+
+def _in_scan(folder: str, known: dict[str, bool]) -> bool:
+    """Whether a folder is one that a scan wrote beside its sheet, or lies in one."""
+    if folder not in known:
+        parent = os.path.dirname(folder)
+        known[folder] = (
+            folder.endswith(SUFFIX) and os.path.isfile(os.path.join(folder, INDEX))
+        ) or (parent != folder and _in_scan(parent, known))
+    return known[folder]
 
 
 def _said(error: OSError) -> tuple[str, str]:
