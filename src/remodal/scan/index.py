@@ -19,7 +19,7 @@ from remodal.scan.parallel import in_parallel
 from remodal.scan.tags import OWN
 from remodal.scan.walking import File
 
-_HEAD = ["remodal scan", 2]
+_HEAD = ["remodal scan", 3]
 _AT_ONCE = 64
 
 
