@@ -4,7 +4,15 @@ import os
 import pytest
 
 from remodal.errors import EnvironmentProblem
-from remodal.results.files import atomic_path, explain, link_or_copy, read_json, sha256, write_json
+from remodal.results.files import (
+    atomic_path,
+    explain,
+    link_or_copy,
+    read_json,
+    require_writable,
+    sha256,
+    write_json,
+)
 
 
 def fail_half_way(path):
@@ -47,6 +55,21 @@ def test_two_writers_leave_one_whole_file(tmp_path):
 def test_a_refusal_of_the_machine_is_explained(tmp_path, number, said):
     with pytest.raises(EnvironmentProblem, match=said), atomic_path(tmp_path / "file"):
         raise OSError(number, os.strerror(number))
+
+
+def test_a_folder_is_tried_before_a_run_without_making_it(tmp_path, monkeypatch):
+    require_writable(tmp_path / "results" / "studies")
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "results").write_text("")
+    with pytest.raises(EnvironmentProblem, match=r"results/studies: a file stands where"):
+        require_writable(tmp_path / "results" / "studies")
+
+    def refuse(**_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(EnvironmentProblem, match="read-only; choose a folder on a writable disk"):
+        require_writable(tmp_path)
 
 
 def test_any_other_error_stays_itself(tmp_path):

@@ -2,11 +2,13 @@
 
 import signal
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from remodal.errors import RemodalError
 from remodal.results import paths
+from remodal.results.files import require_writable
 from remodal.results.rule_names import module_of
 from remodal.run.check import check_names
 from remodal.run.needed import ask_as_profile, config_of
@@ -24,6 +26,8 @@ try:
     SETTINGS = compose(config)
     PLAN = plan_of(SETTINGS)
     if workflow.is_main_process:
+        for folder in (Path(".snakemake"), paths.RESULTS):
+            require_writable(folder)
         check_names(SETTINGS)
         require_enough_patients(SETTINGS, PLAN.cases.values())
         require_possible_recipes(SETTINGS, PLAN.cases.values())

@@ -31,6 +31,20 @@ def explain(error: OSError, path: Path) -> Exception:
     return EnvironmentProblem(what, where=str(path), remedy=remedy)
 
 
+def require_writable(folder: Path) -> None:
+    """Check that files can be written into a folder, or into the one that it would be made in.
+
+    Raises:
+        EnvironmentProblem: full disk, no permission or read-only file system.
+    """
+    present = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=present):
+            pass
+    except OSError as error:
+        raise explain(error, folder) from error
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block succeeds.
