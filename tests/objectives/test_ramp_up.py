@@ -28,6 +28,11 @@ def test_a_shorter_training_rises_alike():
     assert rises[0] == rises[1] == rises[2]
 
 
+def test_rounding_costs_no_stair():
+    """12 of 0.1 * 192 iterations are 25 of 40 stairs, and 24.999999999999996 in floats."""
+    assert ramp_up(at(12, 192), share=0.1) == ramp_up(at(25, 40))
+
+
 def test_a_share_of_the_training_and_no_stairs():
     assert ramp_up(at(500, 1000), share=0.5) == 1
     assert ramp_up(at(0, 1000), share=0) == 1

@@ -109,6 +109,11 @@ def test_smooth_noise_has_unit_variance_and_a_gaussian_correlation():
     np.testing.assert_allclose(covariance, np.exp(-(distance**2) / (4 * sigma**2)), atol=0.01)
 
 
+def test_smooth_noise_is_made_of_as_many_knots_before_an_axis_as_behind_it():
+    weights = smoothing(61, 6.0)
+    np.testing.assert_allclose(weights, weights.flip((0, 1)), atol=1e-6)
+
+
 def test_a_displacement_is_as_strong_and_smooth_as_filtered_white_noise():
     """The legacy trainer filters noise at every voxel: the same spread, the same neighbours."""
     rng, sigma, alpha = np.random.default_rng(0), 5.0, 300.0

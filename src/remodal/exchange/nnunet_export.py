@@ -77,9 +77,10 @@ def export_nnunet(
     shutil.rmtree(part, ignore_errors=True)
     _write_cases(part, usable, split, source, copy=copy)
     write_json(part / LISTING, _listing(source, channels, split, labels))
-    part.rename(target)
+    # The folds first: without them nnU-Net would make its own, without a word.
     splits = output / PREPROCESSED / dataset / NAME
     write_json(splits, split.folds)
+    part.rename(target)
     return _told(source, channels, cases, split, target, splits)
 
 
