@@ -154,6 +154,22 @@ def test_a_sheet_that_was_edited_is_not_overwritten(write, scanned, sheet):
     assert sheet.read_text() == edited
 
 
+def test_paths_of_an_edited_sheet_that_lead_to_other_images_after_a_scan_are_named(
+    write, scanned, sheet
+):
+    two_phases(write)
+    write(12, SeriesNumber=4, SeriesDescription="Abdomen art", step=5)
+    scanned()
+    images = sheet.parent / "samples.scan" / "images" / "case0001"
+    (other,) = images.glob("other*")
+    edited = sheet.read_text().replace(str(images / "venous"), str(other))
+    sheet.write_bytes(edited.encode("utf-16"))  # "Unicode text" of a spreadsheet
+    assert not [line for line in scanned() if "other files" in line]
+    write(SeriesNumber=0, SeriesDescription="Abdomen art", folder="0", step=1.0, slices=20)
+    assert scanned()[-2] == f"1 path in it leads to other files now: {images / 'arterial'}"
+    assert not [line for line in scanned() if "other files" in line]  # as before
+
+
 def test_an_interrupted_scan_goes_on_and_reads_no_file_twice(
     tmp_path, write, scanned, sheet, monkeypatch
 ):

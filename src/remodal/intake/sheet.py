@@ -115,7 +115,7 @@ def modalities_of_sheet(path: Path) -> list[str]:
 
 
 def _read_rows(path: Path) -> tuple[list[_Row], list[str]]:
-    text = _text(path)
+    text = text_of_sheet(path)
     lines = [
         (number, line)
         for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1)
@@ -140,7 +140,7 @@ def _read_rows(path: Path) -> tuple[list[_Row], list[str]]:
     return rows, problems
 
 
-def _text(path: Path) -> str:
+def text_of_sheet(path: Path) -> str:
     """The sheet's text: UTF-8, or what Excel calls Unicode text (UTF-16).
 
     Raises:

@@ -52,8 +52,9 @@ def _data(facts: Facts) -> Iterator[str]:
         without = counted(facts.unlabelled, "case has", "cases have")
         yield f"  # {without} no label: left out, and listed."
         yield "  unlabelled: quarantine"
-    yield "  # One class for each value in the labels. Name them: the report does too. Values that"
-    yield "  # belong together go into one class; those that are named nowhere are background."
+    yield "  # One class for each value in the labels that were opened. Name them: the report does"
+    yield "  # too. Values that belong together go into one class; those that are named nowhere are"
+    yield "  # background."
     yield "  classes:"
     for name, values in facts.classes().items():
         yield f"    {name}: {_flow(values)}"

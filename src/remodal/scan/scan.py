@@ -32,6 +32,9 @@ _KINDS = {
     "unreadable": ("unreadable", "unreadable"),
 }
 
+#: How many paths are named in a line.
+_SHOWN = 5
+
 
 def scan(
     folder: Path,
@@ -76,9 +79,14 @@ def scan(
     page = beside / "contact-sheet.html"
     modalities = [one.name for one in wanted]
     write_contact_sheet(page, cases, modalities, _pictures(cases, workers), said)
-    if written != output:
+    if written.path != output:
         yield f"{output} was edited, and stays as it is"
-    yield f"{written}: look it over beside {page}"
+    if moved := written.moved:
+        words = "path in it leads", "paths in it lead"
+        more = f" and {len(moved) - _SHOWN} more" if moved[_SHOWN:] else ""
+        shown = ", ".join(moved[:_SHOWN]) + more
+        yield f"{counted(len(moved), *words)} to other files now: {shown}"
+    yield f"{written.path}: look it over beside {page}"
 
 
 def _scanned_cases(

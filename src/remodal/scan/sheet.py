@@ -4,7 +4,9 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from remodal.intake.sheet import text_of_sheet
 from remodal.results.files import explain, write_text
 from remodal.scan.cases import ScannedCase
 from remodal.scan.choosing import Choice
@@ -22,7 +24,19 @@ _HEAD = """\
 """
 
 
-def write_sheet(output: Path, folder: Path, cases: Sequence[ScannedCase]) -> Path:
+class WrittenSheet(NamedTuple):
+    """What became of the sample sheet.
+
+    Attributes:
+        path: the sheet that was written: beside one that was edited, which stays as it is.
+        moved: paths in the edited sheet that lead to other files than before.
+    """
+
+    path: Path
+    moved: list[str]
+
+
+def write_sheet(output: Path, folder: Path, cases: Sequence[ScannedCase]) -> WrittenSheet:
     """Write the sample sheet, and a folder of links for each image, taken or not, and each label.
 
     Images of low sureness are in the sheet as comments, with the reason. A sheet that was edited
@@ -33,13 +47,13 @@ def write_sheet(output: Path, folder: Path, cases: Sequence[ScannedCase]) -> Pat
         folder: folder of the scan's files, which gets `images`, replaced as a whole.
         cases: all examinations.
 
-    Returns:
-        The sheet that was written.
-
     Raises:
+        UserError: a sheet that was edited is no text.
         EnvironmentProblem: something cannot be written.
     """
-    images = folder / "images"
+    images, last = folder / "images", folder / "sheet.tsv"
+    edited = output.exists() and not (last.exists() and output.read_bytes() == last.read_bytes())
+    named = {path: _targets(path) for path in _paths_in(output, images)} if edited else {}
     lines = [_HEAD + "\t".join(_COLUMNS)]
     try:
         if images.exists():
@@ -53,12 +67,28 @@ def write_sheet(output: Path, folder: Path, cases: Sequence[ScannedCase]) -> Pat
                 _link_files(_place_of_other(folder, case, place), choice)
     except OSError as error:
         raise explain(error, images) from error
-    text, last = "\n".join(lines) + "\n", folder / "sheet.tsv"
-    if output.exists() and not (last.exists() and output.read_bytes() == last.read_bytes()):
-        output = output.with_suffix(f".new{output.suffix}")
-    write_text(output, text)
+    text, written = "\n".join(lines) + "\n", output
+    if edited:
+        written = output.with_suffix(f".new{output.suffix}")
+    write_text(written, text)
     write_text(last, text)
-    return output
+    return WrittenSheet(
+        written, [str(path) for path, targets in named.items() if _targets(path) != targets]
+    )
+
+
+def _paths_in(sheet: Path, images: Path) -> list[Path]:
+    """The paths in a sheet that lead to links of a scan."""
+    cells = (
+        cell.strip() for line in text_of_sheet(sheet).splitlines() for cell in line.split("\t")
+    )
+    return [Path(cell) for cell in dict.fromkeys(cells) if cell.startswith(f"{images}{os.sep}")]
+
+
+def _targets(path: Path) -> list[str]:
+    """Where the links of an image's folder lead, in the order of its slices; or a label's link."""
+    links = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [os.readlink(link) for link in links if link.is_symlink()]
 
 
 def _lines(case: ScannedCase, choice: Choice, path: Path, label: Path | None) -> Iterable[str]:
