@@ -40,10 +40,11 @@ def read_drawn(
 
     from remodal.intake.contours import read_structures
     from remodal.intake.segments import read_segments
+    from remodal.intake.unknown_vr import with_known_vrs
 
     try:
         with quiet_pydicom():
-            dataset = pydicom.dcmread(BytesIO(_plain(path, grid)))
+            dataset = with_known_vrs(pydicom.dcmread(BytesIO(_plain(path, grid))), nested=True)
             found = dataset.get("SOPClassUID")
             if found in _SEGMENTATIONS:
                 return "DICOM SEG", *read_segments(dataset, grid, wanted, move)

@@ -173,12 +173,14 @@ def _encodings(charsets: tuple[str, ...]) -> list[str]:
 def _read_by_pydicom(stream: BinaryIO, declared: bool, wanted: Wanted) -> Header | None:
     import pydicom
 
+    from remodal.intake.unknown_vr import with_known_vrs
+
     with quiet_pydicom():
         try:
             elements = pydicom.dcmread(
                 stream, stop_before_pixels=True, specific_tags=list(wanted), force=not declared
             )
-            header = Header(elements, *_pixels_at(stream, elements.file_meta))
+            header = Header(with_known_vrs(elements), *_pixels_at(stream, elements.file_meta))
             recognised = declared or looks_like_dicom(elements)
         except Exception as error:
             # Damage, or a file of another kind, can make pydicom raise anything.

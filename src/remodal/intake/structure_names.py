@@ -57,9 +57,11 @@ def _of_dicom(file: Path) -> dict[int, str]:
     """Names of the segments of a SEG or the ROIs of an RTSTRUCT, by their numbers."""
     import pydicom
 
+    from remodal.intake.unknown_vr import with_known_vrs
+
     try:
         with quiet_pydicom():
-            dataset: Any = pydicom.dcmread(file, stop_before_pixels=True)
+            dataset: Any = with_known_vrs(pydicom.dcmread(file, stop_before_pixels=True))
             segments = dataset.get("SegmentSequence") or []
             rois = dataset.get("StructureSetROISequence") or []
             named = {int(one.SegmentNumber): one.get("SegmentLabel", "") for one in segments}
