@@ -58,6 +58,14 @@ def test_equal_numbers_are_said_to_be_equal(study, kept):
     assert compared(study(), kept) == f"The tables equal those of {kept}: all 5 numbers."
 
 
+def test_how_long_training_took_is_not_compared(study, tmp_path):
+    keep_tables(study(numbers=NUMBERS | {"table1.maml.both.hours": 0.5}), tmp_path / "clocked")
+    slower = study(numbers=NUMBERS | {"table1.maml.both.hours": 0.7})
+    assert compared(slower, tmp_path / "clocked").endswith(
+        "all 5 numbers, except how long training took."
+    )
+
+
 def test_what_differs_is_said_with_its_size_and_what_the_runs_were_unlike_in(study, kept):
     numbers = NUMBERS | {"table1.maml.both.dice": 41.5, "table1.maml.both.dice.sd": 4.0}
     assert compared(study(numbers=numbers, instructions="AVX2"), kept) == (

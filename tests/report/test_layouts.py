@@ -430,6 +430,17 @@ def test_a_cell_is_compared_with_its_reference_wherever_the_methods_stand(study)
     assert "| Fusion, T1: Whole | Fusion: Dice [%] | −5.00 |" in to_markdown(table)
 
 
+def test_a_row_with_a_label_of_its_own_is_compared_under_that_label(study):
+    measured = {
+        (method, "t1", 0, 0): {(case, "whole"): base + i for i, case in enumerate(CASES)}
+        for method, base in (("fusion", 70.0), ("ours", 75.0))
+    }
+    rows = [{"method": "fusion", "label": "Fusion (few labels)"}, {"method": "ours"}]
+    columns = [{"scenario": "t1", "region": "whole", "metric": "dice"}]
+    table = study({"rows": rows, "columns": columns, "reference": {"t1": "ours"}}, measured)
+    assert "| Fusion (few labels) | T1: Whole: Dice [%] | −5.00 |" in to_markdown(table)
+
+
 OTHER = {"method": "ours", "scenario": "t2"}
 
 

@@ -92,6 +92,16 @@ def test_a_printed_bound_is_shown_as_one_without_a_difference(table_of):
     assert not isnan(table.difference(entry))
 
 
+@pytest.mark.parametrize("simulated", [True, False])
+def test_public_data_are_not_taken_for_simulated_ones(table_of, simulated):
+    table = table_of(data={"simulated": simulated})
+    row, entry = next((row, one) for row, one in table.entries if one.published)
+    public = replace(entry, published=replace(entry.published, reproducibility="B"))
+    said = " ".join(notes(replace(table, rows=(replace(row, entries=(public,)),))))
+    assert "Class B: the paper's data are public" in said
+    assert ("This run's are simulated." in said) == simulated
+
+
 def test_one_model_a_row_means_that_the_spread_over_seeds_is_unknown(table_of):
     assert any("spread over seeds is not known" in note for note in notes(table_of()))
 

@@ -45,3 +45,18 @@ def test_the_repositorys_recipe_holds_in_every_preset(preset):
     assert (augmentation.rotation_degrees, augmentation.scale) == (30, (0.7, 1.4))
     assert augmentation.low_resolution_probability == 0.25
     assert augmentation.elastic_probability == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "heading"),
+    [
+        ("flair", "FLAIR"),
+        ("t1ce_flair", "T1ce FLAIR"),
+        ("pv", "PV"),
+        ("a1_with_b2", "A1 with B2"),
+        ("enhancing_tumour", "Enhancing tumour"),
+        ("myFLAIR", "MyFLAIR"),
+    ],
+)
+def test_names_are_headed_as_a_reader_spells_them(name, heading):
+    assert study("brats").heading_of(name) == heading

@@ -9,7 +9,6 @@ from remodal.metrics.cases import cases_of_cell
 from remodal.metrics.registry import Metric, StudyMetric, require_metric
 from remodal.metrics.statistics import Summary, case_values, summarise
 from remodal.report.charts import Box, box_plots
-from remodal.report.comparison import heading
 from remodal.settings import Settings
 
 _OF_STUDY = ("dice_global",)
@@ -146,16 +145,20 @@ def distributions(settings: Settings, cases: pd.DataFrame) -> Iterator[Chart]:
         base_is_drawn = (region, metric.variant_of) in shown
         if isinstance(metric, StudyMetric) or not of_region or base_is_drawn:
             continue
-        title = f"{heading(region)}: {metric.title}" if len(regions) > 1 else metric.title
-        yield Chart(title, box_plots(_panels(of_region, name), title), _caption(of_region, name))
+        title = (
+            f"{settings.heading_of(region)}: {metric.title}" if len(regions) > 1 else metric.title
+        )
+        yield Chart(
+            title, box_plots(_panels(settings, of_region, name), title), _caption(of_region, name)
+        )
 
 
-def _panels(cells: list[CellOfStudy], metric: str) -> dict[str, list[Box]]:
+def _panels(settings: Settings, cells: list[CellOfStudy], metric: str) -> dict[str, list[Box]]:
     panels: dict[str, list[Box]] = {}
     for cell in cells:
         values = case_values(cell.cases, metric) if metric in cell.cases else []
         box = Box(cell.label, list(values), cell.reference)
-        panels.setdefault(heading(cell.scenario), []).append(box)
+        panels.setdefault(settings.heading_of(cell.scenario), []).append(box)
     return panels
 
 

@@ -169,6 +169,8 @@ class Row:
     label: str
     heading: str
     entries: tuple[Entry, ...]
+    #: Whether the row selects a method, so that its label names one.
+    names_method: bool = False
 
     @property
     def is_reference(self) -> bool:

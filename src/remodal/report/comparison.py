@@ -1,6 +1,5 @@
 """A table beside the paper's: published value, ours, difference and paired statistics."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -172,27 +171,16 @@ def _name(settings: Settings, chosen: Selection) -> str:
     """What a row or a column selects, for a reader."""
     parts = [
         settings.title_of(chosen.method) if chosen.method else "",
-        heading(chosen.scenario),
-        heading(chosen.region),
+        settings.heading_of(chosen.scenario),
+        settings.heading_of(chosen.region),
         chosen.group,
         require_metric(chosen.metric).title if chosen.metric else "",
         record_title(chosen.record) if chosen.record else "",
-        f"minus {heading(chosen.minus)}" if chosen.minus else "",
+        f"minus {settings.heading_of(chosen.minus)}" if chosen.minus else "",
     ]
     if isinstance(chosen, ColumnSettings):
-        parts.insert(0, heading(chosen.variant))
+        parts.insert(0, settings.heading_of(chosen.variant))
     return ": ".join(filter(None, parts))
-
-
-def heading(name: str) -> str:
-    """A key of the settings as a reader's heading; one of two letters is short for something.
-
-    So is a letter with a digit wherever it stands: `a1_with_b2` is A1 with B2.
-    """
-    if len(name) <= 2:
-        return name.upper()
-    words = name.replace("_", " ").capitalize()
-    return re.sub(r"\b[a-z]\d\b", lambda word: word[0].upper(), words)
 
 
 def _row(
@@ -213,7 +201,8 @@ def _row(
             entries.append(Entry(column, cell, None, None, found, frozenset(), 0, published))
         else:
             entries.append(_measured(sources.cases, column, cell, published, reference))
-    return Row(row.name, _label(settings, row), row.heading, tuple(entries))
+    label = _label(settings, row)
+    return Row(row.name, label, row.heading, tuple(entries), names_method=bool(row.method))
 
 
 def _label(settings: Settings, row: RowSettings) -> str:

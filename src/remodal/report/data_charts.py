@@ -7,7 +7,6 @@ import pandas as pd
 
 from remodal.report.breakdowns import Chart
 from remodal.report.charts import Box, box_plots, histograms
-from remodal.report.comparison import heading
 from remodal.report.data_numbers import ImageNumbers, LabelNumbers
 from remodal.results.records import Record
 from remodal.settings import Settings
@@ -40,7 +39,9 @@ def image_charts(
         "Dark (0.5th percentile)": _boxes(settings, images, "lower"),
         "Bright (99.5th percentile)": _boxes(settings, images, "upper"),
     }
-    means = [Box(heading(name), values) for name, values in _means(settings, records).items()]
+    means = [
+        Box(settings.heading_of(name), values) for name, values in _means(settings, records).items()
+    ]
     panels |= {"Mean of what is normalised": means} if means else {}
     if any(box.values for boxes in panels.values() for box in boxes):
         yield Chart(
@@ -58,7 +59,7 @@ def _boxes(settings: Settings, images: Sequence[ImageNumbers], what: str) -> lis
         for name in settings.data.originals
     }
     return [
-        Box(heading(name), [value for value in found if isfinite(value)])
+        Box(settings.heading_of(name), [value for value in found if isfinite(value)])
         for name, found in values.items()
         if found
     ]
@@ -117,7 +118,9 @@ def label_charts(
 
 def _of_label(settings: Settings, region: str, image: str) -> str:
     """A region and, where each image has a truth of its own, the image."""
-    return heading(region) + (f" in {heading(image)}" if settings.data.truth == "image" else "")
+    return settings.heading_of(region) + (
+        f" in {settings.heading_of(image)}" if settings.data.truth == "image" else ""
+    )
 
 
 def _by_group(labels: Sequence[LabelNumbers], groups: Mapping[str, str]) -> list[Box]:

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from remodal.report.breakdowns import Chart
-from remodal.report.comparison import heading
 from remodal.report.data_charts import image_charts, label_charts
 from remodal.report.data_numbers import (
     ImageNumbers,
@@ -122,7 +121,7 @@ def _image_rows(
         if found:
             numbers = [spread(getattr(one, what) for one in found) for what in _COLUMNS.values()]
             numbers += [foreground.get(name, Spread(DASH))] if foreground else []
-            rows.append(ImageRow(heading(name), len(found), _scanners(found), numbers))
+            rows.append(ImageRow(settings.heading_of(name), len(found), _scanners(found), numbers))
     return columns, rows
 
 

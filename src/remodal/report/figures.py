@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from remodal.report.comparison import heading
 from remodal.report.measured import Measured, measured
 from remodal.report.slices import Panel, read_axial
 from remodal.report.views import Source, View, written
@@ -112,7 +111,7 @@ def _attention_example(
             outlines=output,
             note=f"Dice {run.dice:.1f} %",
         )
-        rows.append(Row(heading(name), [view.image_panel(modality), panel, shown]))
+        rows.append(Row(settings.heading_of(name), [view.image_panel(modality), panel, shown]))
     group = f", {run.group}" if run.group else ""
     title = source.settings.title_of(method)
     kinds = {_kind(settings, *item) for item in values.items()}
@@ -130,14 +129,15 @@ def _map_panels(view: View, settings: Settings, maps: Mapping[str, np.ndarray]) 
         shown = np.concatenate([view.crop(array).ravel() for array in alike])
         if kind == "signed":
             limit = float(np.percentile(abs(shown), 99))
-            text = f"{heading(name)}, red below zero and blue above it, with the true outline"
+            named = settings.heading_of(name)
+            text = f"{named}, red below zero and blue above it, with the true outline"
             modality = _image_of(settings, name)
             panels[name] = view.signed_panel(values, limit, modality, "Level set", text)
         else:
             limits = (float(np.percentile(shown, 1)), float(np.percentile(shown, 99)))
             title, text = "Attention map", f"attention map of the {name} image"
             if kind == "named":
-                title, text = "Map", f"map: {heading(name).lower()}"
+                title, text = "Map", f"map: {settings.heading_of(name).lower()}"
             panels[name] = view.map_panel(values, limits, title, text)
     return panels
 
@@ -232,7 +232,9 @@ def _failure_example(
         f"{_alone(source.settings, scenario)}{first} reaches a Dice of {failed.dice:.1f} % and "
         f"{second} {chosen.dice:.1f} %: the largest gain of all test cases."
     )
-    return Example(scenario, f"{heading(scenario)}: case {chosen.case}{group}", text, rows)
+    return Example(
+        scenario, f"{source.settings.heading_of(scenario)}: case {chosen.case}{group}", text, rows
+    )
 
 
 def _failure_row(
@@ -263,7 +265,7 @@ def _failure_row(
         panels.append(
             view.panel(modality, name, f"outline predicted by {name}", outlines=masks, note=note)
         )
-    return Row(heading(scenario), panels)
+    return Row(source.settings.heading_of(scenario), panels)
 
 
 def _dice_of(cases: pd.DataFrame, method: str, scenario: str, chosen: Measured) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from remodal.errors import UserError
 from remodal.metrics.registry import METRICS
+from remodal.report.records import CLOCKED
 from remodal.results.files import read_json, write_json
 
 _SUMMARY, _MADE = "summary.json", "made-with.json"
@@ -42,10 +43,12 @@ def compared(study: Path, kept: Path) -> str:
     if not (kept / _SUMMARY).is_file():
         return f"No tables are kept in {kept} to compare with."
     theirs = _summary(kept)
-    differing = [key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)]
+    numbers = {key for key in ours.keys() | theirs.keys() if key.split(".")[-1] not in CLOCKED}
+    differing = [key for key in numbers if ours.get(key) != theirs.get(key)]
     if not differing:
-        return f"The tables equal those of {kept}: all {len(ours)} numbers."
-    said = f"{len(differing)} of {len(ours)} numbers differ from {kept}"
+        apart = ", except how long training took" if numbers < ours.keys() else ""
+        return f"The tables equal those of {kept}: all {len(numbers)} numbers{apart}."
+    said = f"{len(differing)} of {len(numbers)} numbers differ from {kept}"
     largest = _largest(ours, theirs)
     if largest:
         said += f" (means by at most {', '.join(largest)})"

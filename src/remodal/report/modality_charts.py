@@ -8,7 +8,6 @@ from remodal.metrics.cases import cases_of_cell
 from remodal.metrics.statistics import case_values
 from remodal.report.breakdowns import Chart
 from remodal.report.charts import Line, lines
-from remodal.report.comparison import heading
 from remodal.settings import Settings
 
 #: Fewer numbers of modalities than these make no curve.
@@ -36,7 +35,7 @@ def modality_charts(settings: Settings, cases: pd.DataFrame) -> Iterator[Chart]:
     for region in settings.data.regions:
         of_region = cases[cases["region"] == region]
         found = [_line(settings, of_region, method) for method in settings.methods]
-        panels[heading(region)] = [line for line in found if line.numbers]
+        panels[settings.heading_of(region)] = [line for line in found if line.numbers]
     if any(len(line.numbers) >= _FEWEST for drawn in panels.values() for line in drawn):
         yield Chart(
             "Dice against the number of modalities",

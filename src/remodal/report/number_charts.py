@@ -12,7 +12,6 @@ from remodal.metrics.registry import require_case_metric
 from remodal.metrics.statistics import case_values
 from remodal.report.breakdowns import Chart
 from remodal.report.charts import Points, scatter
-from remodal.report.comparison import heading
 from remodal.report.views import Source
 from remodal.settings import Cell
 from remodal.settings.figures import AgainstSettings
@@ -46,6 +45,7 @@ def number_charts(source: Source, cases: pd.DataFrame) -> Iterator[Chart]:
 
 
 def _title(source: Source, cell: Cell) -> str:
+    heading = source.settings.heading_of
     about = [heading(cell.scenario), heading(cell.region), cell.group]
     return f"{source.settings.title_of(cell.method)}\n{', '.join(filter(None, about))}"
 

@@ -24,7 +24,7 @@ from remodal.report.breakdowns import (
 )
 from remodal.report.cells import Table
 from remodal.report.choices import made_choices, with_code
-from remodal.report.comparison import SIMULATED, build_tables, heading
+from remodal.report.comparison import SIMULATED, build_tables
 from remodal.report.curve_charts import curve_charts
 from remodal.report.data_section import data_section
 from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
@@ -96,12 +96,12 @@ def write_report(settings: Settings, study: Path, data: Path, output: Path) -> N
     Raises:
         UserError: nothing has been measured, or there are no splits.
     """
-    environment = _environment()
+    environment = _environment(settings)
     content = _content(settings, study, data, environment)
     write_text(output, environment.get_template("page.html.j2").render(content))
 
 
-def _environment() -> Environment:
+def _environment(settings: Settings) -> Environment:
     environment = templates_in(_TEMPLATES)
     environment.filters |= {
         "with_code": with_code,
@@ -118,7 +118,7 @@ def _environment() -> Environment:
         "shown_parts": _shown_parts,
         "headings": _headings,
         "training_cases": training_cases,
-        "heading": heading,
+        "heading": settings.heading_of,
     }
     return environment
 
@@ -293,7 +293,8 @@ def _outlines(settings: Settings) -> str:
     if len(settings.data.regions) == 1:
         return "Outlines are red"
     colours = zip(settings.data.regions, cycle(OUTLINES))
-    return f"Outlines: {', '.join(f'{heading(name)} {colour}' for name, colour in colours)}"
+    said = (f"{name.replace('_', ' ')} {colour}" for name, colour in colours)
+    return f"Outlines: {', '.join(said)}"
 
 
 def _provenance(

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from remodal.report.comparison import heading
 from remodal.report.figures import Example, Row
 from remodal.report.measured import Measured, measured
 from remodal.report.sections import PLANES, Sections
@@ -50,7 +49,8 @@ def _figure(source: Source, cases: pd.DataFrame, wanted: PredictionSettings) -> 
             run = of_cell[case]
             others = [truths[name] for name in _others(source.settings, cell) if name in truths]
             outlines = [_predicted(source, cell, run, region), truths[target], *others]
-            title = f"{source.settings.title_of(cell.method)}: {heading(cell.scenario)}"
+            method = source.settings.title_of(cell.method)
+            title = f"{method}: {source.settings.heading_of(cell.scenario)}"
             note = f"Dice {run.dice:.1f} %"
             panels.append(
                 sections.panel(plane, target, outlines, title, f"predicted by {title}", note)

@@ -67,6 +67,10 @@ NUMBERS = {
 }
 
 
+#: Records of how long something took, which no other run repeats.
+CLOCKED = frozenset({"hours"})
+
+
 def record_title(name: str) -> str:
     """A record's heading.
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from remodal.metrics.registry import require_metric
 from remodal.report.choices import DEFAULT, MadeChoice, in_words, made_choice
-from remodal.report.comparison import heading
 from remodal.report.paper_notes import Choice, PaperNotes, RowNote, printed_numbers, read_notes
 from remodal.report.published import Key, Published
 from remodal.report.records import in_full, is_number, record_title
@@ -124,7 +123,9 @@ def _measure(settings: Settings, cell: Key | Selection) -> str:
     if cell.record:
         return record_title(cell.record)
     title = require_metric(cell.metric).title
-    return title if len(settings.data.regions) == 1 else f"{heading(cell.region)}: {title}"
+    return (
+        title if len(settings.data.regions) == 1 else f"{settings.heading_of(cell.region)}: {title}"
+    )
 
 
 def _is_about(choice: Choice, row: RowNote) -> bool:

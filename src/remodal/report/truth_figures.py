@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from remodal.report.comparison import heading
 from remodal.report.figures import Example, Row
 from remodal.report.sections import PLANES, Sections
 from remodal.report.slices import OUTLINES, read_axial
 from remodal.report.views import Source, written
 from remodal.results.paths import splits_file
+from remodal.settings import Settings
 from remodal.settings.figures import TruthSettings
 from remodal.splits import read_splits
 
@@ -27,18 +27,19 @@ def _figure(source: Source, wanted: TruthSettings) -> Example | None:
         source.settings.truth_of(name): truth_mask(source, case, name, region)
         for name in wanted.images
     }
-    sections = Sections(source, case, wanted.images, list(truths.values()))
+    masks, heading_of = list(truths.values()), source.settings.heading_of
+    sections = Sections(source, case, wanted.images, masks)
     rows = [
         Row(
             plane.name,
             [
-                sections.panel(plane, name, list(truths.values()), heading(name), "true outlines")
+                sections.panel(plane, name, masks, heading_of(name), "true outlines")
                 for name in wanted.images
             ],
         )
         for plane in PLANES
     ]
-    text = f"{_legend(truths, region)}."
+    text = f"{_legend(source.settings, truths, region)}."
     if wanted.most:
         called = source.settings.figures.name_of(wanted.most)
         text += f" {called}: {source.number(case, wanted.most):.1f}, the largest of all cases."
@@ -46,12 +47,12 @@ def _figure(source: Source, wanted: TruthSettings) -> Example | None:
     return Example("", title, text, rows)
 
 
-def _legend(truths: dict[str, np.ndarray], region: str) -> str:
+def _legend(settings: Settings, truths: dict[str, np.ndarray], region: str) -> str:
     """Which colour is the truth of which image."""
     named = region.replace("_", " ")
     if len(truths) == 1:
         return f"The {next(iter(OUTLINES))} line is the {named}"
-    said = (f"{colour} in {heading(name)}" for colour, name in zip(OUTLINES, truths))
+    said = (f"{colour} in {settings.heading_of(name)}" for colour, name in zip(OUTLINES, truths))
     return f"Outlines of the {named}: {', '.join(said)}"
 
 

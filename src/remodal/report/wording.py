@@ -159,7 +159,8 @@ def _reproducibility_notes(table: Table) -> list[str]:
     lines = []
     for kind, titles in kinds.items():
         under = f" Here: {', '.join(titles)}." if len(kinds) > 1 else ""
-        lines.append(REPRODUCIBILITY[kind] + under)
+        other = " This run's are simulated." if table.simulated and kind == "B" else ""
+        lines.append(REPRODUCIBILITY[kind] + other + under)
     counted = [
         (row.label, entry.is_exact, entry.published)
         for row, entry in table.entries
@@ -294,7 +295,7 @@ def compared_texts(table: Table, row: Row, entry: Entry) -> list[str]:
     found = entry.comparison
     assert found is not None
     named = [table.labels[entry.cell.method], row.heading]
-    if entry.column.variant:
+    if row.names_method or entry.column.variant:
         named[0] = row.label
     elif row.label not in named:
         named.insert(1, row.label)

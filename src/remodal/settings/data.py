@@ -44,6 +44,11 @@ class DataSettings(Section):
     description: str = Field("", description="One sentence for the report's banner.")
     details: str = Field("", description="More of it, folded away in the report's banner.")
     modalities: list[str] = Field(min_length=1, description="The modalities of a case, in order.")
+    spellings: dict[str, str] = Field(
+        {"adc": "ADC", "dwi": "DWI", "flair": "FLAIR", "pet": "PET", "swi": "SWI"},
+        description="Words in the names of modalities, scenarios and regions, and how the report "
+        "spells them, where a capital letter at the start is not enough.",
+    )
     copies: dict[str, str] = Field(
         default_factory=dict,
         description="Modalities that are another one's image once more, to be registered in "

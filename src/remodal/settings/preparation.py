@@ -263,6 +263,13 @@ class SplitSettings(Section):
     file: Path | None = Field(None, description="Split file to import, for scheme `file`.")
 
     @property
+    def stratifies_tests(self) -> bool:
+        """Whether each test set has its share of each group; an imported file may have any."""
+        return self.stratify and (
+            self.scheme == "holdout" or (self.scheme == "kfold" and self.order == "hash")
+        )
+
+    @property
     def fold_count(self) -> int:
         """Number of folds that the scheme trains (1 for a hold-out)."""
         return 1 if self.scheme == "holdout" else self.folds
