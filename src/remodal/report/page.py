@@ -96,12 +96,12 @@ def write_report(settings: Settings, study: Path, data: Path, output: Path) -> N
     Raises:
         UserError: nothing has been measured, or there are no splits.
     """
-    environment = _environment(settings)
+    environment = _environment()
     content = _content(settings, study, data, environment)
     write_text(output, environment.get_template("page.html.j2").render(content))
 
 
-def _environment(settings: Settings) -> Environment:
+def _environment() -> Environment:
     environment = templates_in(_TEMPLATES)
     environment.filters |= {
         "with_code": with_code,
@@ -118,7 +118,6 @@ def _environment(settings: Settings) -> Environment:
         "shown_parts": _shown_parts,
         "headings": _headings,
         "training_cases": training_cases,
-        "heading": settings.heading_of,
     }
     return environment
 
