@@ -63,6 +63,12 @@ def test_a_cubic_polynomial_is_reproduced_exactly() -> None:
     np.testing.assert_allclose(result[inside], expected[inside], atol=1e-3)
 
 
+def test_hundreds_of_patients_of_other_sizes_do_not_fill_the_memory() -> None:
+    for length in range(100, 300):
+        axis_matrix(length, 50, LINEAR)
+    assert axis_matrix.cache_info().currsize <= 64
+
+
 def test_an_unchanged_shape_is_the_identity() -> None:
     image = noise((5, 6, 7))
     np.testing.assert_array_equal(resample(image, image.shape, (CUBIC,) * 3), image)

@@ -10,7 +10,7 @@ values along it are not mixed but taken from the nearest slice.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
@@ -27,6 +27,8 @@ CUBIC, LINEAR, NEAREST = 3, 1, 0
 _ANISOTROPY = 3.0
 #: Weights of a cubic spline below this do not change a float32 sum.
 _NEGLIGIBLE = 1e-7
+#: Matrices that are kept, a megabyte each at most: those of a few cases, whose images share them.
+_KEPT = 64
 #: Rows of a matrix multiplied at once: fewer mean a narrower band of columns, but more products.
 _BLOCK = 64
 
@@ -184,7 +186,7 @@ def _matrices(old: Shape, new: Shape, axis_orders: Sequence[int]) -> list[np.nda
     return [axis_matrix(*axis) for axis in zip(old, new, axis_orders)]
 
 
-@cache
+@lru_cache(_KEPT)
 def axis_matrix(old: int, new: int, order: int) -> np.ndarray:
     """Matrix (new, old) of the interpolating spline along one axis.
 
