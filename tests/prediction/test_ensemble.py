@@ -200,3 +200,13 @@ def test_doubt_is_0_where_one_class_is_certain_and_1_where_all_are_equal():
     assert found[1, 1, 1] == pytest.approx(np.log(2) / np.log(3))
     assert found[0, 1, 0] == 0
     assert segmentation(sums, placed, "ct").array[0, 1, 0] == 1
+
+
+def test_of_equally_probable_classes_the_lower_one_wins_by_one_model_and_by_several():
+    probabilities = np.zeros((3, 2, 1, 1))
+    probabilities[:, 0, 0, 0] = (0.5, 0.5, 0)
+    probabilities[:, 1, 0, 0] = (0, 0.5, 0.5)
+    placed, one = placed_and_sums(probabilities)
+    several = [*placed_and_sums(probabilities)[1], *placed_and_sums(probabilities)[1]]
+    for sums in (one, several):
+        assert segmentation(sums, placed, "ct").array.ravel().tolist() == [0, 1]

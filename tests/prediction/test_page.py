@@ -7,6 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import read_volume
 from remodal.prediction.cases import Wanted, predict_cases
 from remodal.prediction.ensemble import Ensemble
@@ -69,6 +70,22 @@ def test_a_patient_in_whom_nothing_is_found_has_a_page_too(study, model, tmp_pat
     assert pictures(page) == 1
     assert "<script" not in page
     assert "<i>" not in page
+
+
+def test_slices_are_counted_from_the_feet_however_they_are_stored(tmp_path):
+    from remodal.prediction.page import Findings, write_page
+
+    for turned, stored in ((1.0, 3), (-1.0, 8)):  # the second from head to foot
+        grid = Geometry(
+            (12, 8, 8), (1.0, 1.0, 2.0), direction=(1, 0, 0, 0, turned, 0, 0, 0, turned)
+        )
+        array = np.zeros(grid.shape, np.uint8)
+        array[stored, 2:5, 2:5] = 1
+        image = Volume(np.random.default_rng(0).normal(size=grid.shape).astype(np.float32), grid)
+        found = Findings("b", ["a"], Volume(array, grid), {"ct": image}, [], None, [], {}, [])
+        write_page(tmp_path / "page.html", found)
+        captions = re.findall(r"<figcaption[^>]*>([^<]*)<", (tmp_path / "page.html").read_text())
+        assert captions == ["slice 4 of 12 from the feet"]
 
 
 def test_a_sheet_gets_a_folder_of_pages(study, model, tmp_path):

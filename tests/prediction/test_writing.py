@@ -1,6 +1,7 @@
 """Segmentations as DICOM SEG and RTSTRUCT: valid, and at the places of the NIfTI file."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import highdicom
 import numpy as np
@@ -131,6 +132,15 @@ def test_a_volume_on_another_grid_than_the_slices_is_sampled_at_their_pixels(tmp
     found = read_drawn(written(tmp_path, series, label, ending), series)
     places = np.round((np.arange(slices.shape[0]) * 2) + 0.25).astype(int)
     np.testing.assert_array_equal(found, fine[places][:, 4:-4, 4:-4])
+
+
+def test_slices_are_as_thick_as_most_are_apart_in_whatever_order_they_are():
+    slices = [
+        SimpleNamespace(orientation=(1, 0, 0, 0, 1, 0), position=(7.0, 8.0, z))
+        for z in (10.0, 0.0, 5.0, 30.0)
+    ]
+    assert OriginalSeries(slices, []).thickness == 5
+    assert OriginalSeries(slices[:1], []).thickness == 1
 
 
 def write_multi_frame(folder: Path, grid: Geometry) -> Path:
