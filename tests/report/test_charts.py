@@ -2,8 +2,10 @@
 
 import re
 from math import nan
+from random import Random
 from xml.etree import ElementTree
 
+import kiwisolver
 import pytest
 
 from remodal.report.charts import Box, Curve, Line, box_plots, histograms, lines, training_curves
@@ -42,6 +44,23 @@ def test_a_chart_is_well_formed_svg_without_placeholders_or_links(name):
 @pytest.mark.parametrize("name", CHARTS)
 def test_the_same_numbers_give_the_same_bytes(name):
     assert CHARTS[name]() == CHARTS[name]()
+
+
+def test_where_variables_lie_in_memory_does_not_change_a_chart(monkeypatch):
+    boxes = [Box(f"method {number}", [10.0, 20.0 + number]) for number in range(7)]
+    panels = dict.fromkeys(("Both phases", "Arterial only", "Venous only"), boxes)
+    before = box_plots(panels, "Dice [%]")
+    variable, random, kept = kiwisolver.Variable, Random(1), []
+
+    def scattered(*given):
+        others = [variable() for _ in range(200)]
+        random.shuffle(others)
+        kept.extend(others[:100])
+        del others
+        return variable(*given)
+
+    monkeypatch.setattr(kiwisolver, "Variable", scattered)
+    assert {box_plots(panels, "Dice [%]") for _ in range(6)} == {before}
 
 
 def test_two_charts_of_a_page_share_no_id():

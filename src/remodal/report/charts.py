@@ -310,9 +310,21 @@ def _inline(document: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     for placeholder, colour in _CSS.items():
         svg = svg.replace(placeholder, colour)
-    prefix = "c" + hashlib.sha256(svg.encode()).hexdigest()[:8] + "-"
-    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}", svg)
+    svg = _with_own_ids(svg)
     svg = re.sub(r'(<svg [^>]*?) ?width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg [^>]*?) ?height="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r"font-family: [^;\"]*", "font-family: var(--sans)", svg)
     return svg.replace("<svg ", '<svg aria-hidden="true" ', 1)
+
+
+def _with_own_ids(svg: str) -> str:
+    """Number the ids, after a prefix that no other chart has.
+
+    Matplotlib derives some from coordinates that are not rounded, whose last bits depend on where
+    the variables of the layout's solver happen to lie in memory.
+    """
+    numbers = {name: str(number) for number, name in enumerate(re.findall(r' id="([^"]+)', svg))}
+    places = re.compile(r'( id="|url\(#|href="#)([^")]+)')
+    svg = places.sub(lambda place: place[1] + numbers[place[2]], svg)
+    prefix = "c" + hashlib.sha256(svg.encode()).hexdigest()[:8] + "-"
+    return places.sub(rf"\g<1>{prefix}\g<2>", svg)
