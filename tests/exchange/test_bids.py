@@ -12,6 +12,7 @@ from tests.exchange.registered_study import CLASSES, label
 from tests.miniature import study as study_of
 
 from remodal.errors import UserError
+from remodal.exchange import bids_export
 from remodal.exchange.bids_export import export_bids
 from remodal.exchange.bids_images import image_names
 from remodal.intake.datasets import cases_of
@@ -127,6 +128,20 @@ def test_a_prediction_lies_on_the_image_that_its_case_has(study, tmp_path):
     export_bids(study, tmp_path / "out", predictions=["nnunet"])
     [found] = (tmp_path / "out/derivatives").rglob("*desc-prediction_dseg.nii.gz")
     assert found.name == "sub-pd_space-T1w_desc-prediction_dseg.nii.gz"
+
+
+def test_an_export_that_was_interrupted_leaves_no_folder_and_may_be_given_again(
+    study, tmp_path, monkeypatch
+):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bids_export, "link_or_copy", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export_bids(study, tmp_path / "out")
+    monkeypatch.undo()
+    assert not (tmp_path / "out").exists()
+    export_bids(study, tmp_path / "out")
 
 
 def test_mistakes_are_told_in_one_line(study, tmp_path):

@@ -9,6 +9,7 @@ from remodal.results.files import (
     explain,
     link_or_copy,
     read_json,
+    removed_if_unfinished,
     require_writable,
     sha256,
     write_json,
@@ -27,6 +28,18 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         fail_half_way(temporary)
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["table.csv"]
+
+
+@pytest.mark.parametrize("end", [RuntimeError, KeyboardInterrupt])
+def test_a_folder_that_was_not_finished_is_removed(tmp_path, end):
+    @removed_if_unfinished(tmp_path / "export")
+    def write():
+        (tmp_path / "export").mkdir()
+        raise end
+
+    with pytest.raises(end):
+        write()
+    assert not os.listdir(tmp_path)
 
 
 def test_the_temporary_name_keeps_every_suffix(tmp_path):

@@ -17,7 +17,13 @@ from remodal.exchange.bids_images import image_names
 from remodal.exchange.registered import RegisteredStudy, image_kinds, read_study
 from remodal.intake.bids_names import SESSION, SUBJECT, BidsName
 from remodal.process.progress import progress
-from remodal.results.files import link_or_copy, read_json, write_json, write_text
+from remodal.results.files import (
+    link_or_copy,
+    read_json,
+    removed_if_unfinished,
+    write_json,
+    write_text,
+)
 from remodal.results.paths import (
     converted_folder,
     data_of,
@@ -95,10 +101,11 @@ def export_bids(
             raise UserError(f"no method `{method}`", where="--predictions", expected=known)
     names = image_names(source.settings, images or {}, image_kinds(source))
     export = _Export(source, names, _entities(source.splits["patients"]), output)
-    _write_description(output, source.settings.title, "raw")
-    _write_top(export)
-    count = _write_images(export, data_of(study, source.settings.data_id))
-    made = [_write_predictions(export, study, method) for method in predictions]
+    with removed_if_unfinished(output):
+        _write_description(output, source.settings.title, "raw")
+        _write_top(export)
+        count = _write_images(export, data_of(study, source.settings.data_id))
+        made = [_write_predictions(export, study, method) for method in predictions]
     lines = [f"{output}: {counted(len(export.entities), 'case')}, {counted(count, 'label')}"]
     for method, folders in zip(predictions, made):
         lines.append(f"{counted(folders, 'folder')} of predictions of {method}")

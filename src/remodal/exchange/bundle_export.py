@@ -20,7 +20,7 @@ from remodal.methods.base import Method
 from remodal.models.model_files import load_model
 from remodal.prediction.reading import chosen_target
 from remodal.registration.ways import masked_images
-from remodal.results.files import write_json, write_text
+from remodal.results.files import removed_if_unfinished, write_json, write_text
 from remodal.settings import InferenceSettings, RegistrationSettings
 from remodal.settings.sampling import PatchSettings
 
@@ -89,15 +89,16 @@ def export_bundle(
     patch = PatchSettings.model_validate(description["recipe"]["patch"]).most
     seen = [side + 2 * more for side, more in zip(patch, method.context)]
     network = _traced(_Network(method, order, answer).eval(), len(order), seen)
-    (output / NETWORK).parent.mkdir(parents=True, exist_ok=True)
-    torch.jit.save(network, str(output / NETWORK))
-    write_json(output / DESCRIPTION, description)
-    write_json(output / "configs/metadata.json", metadata(description, order, seen))
     configured = inference(settings, order, answer, patch, method.context)
-    write_json(output / "configs/inference.json", configured)
     command = _command(order)
-    write_text(output / "docs/README.md", _readme(description, order, command))
-    _copy_code(output)
+    with removed_if_unfinished(output):
+        (output / NETWORK).parent.mkdir(parents=True, exist_ok=True)
+        torch.jit.save(network, str(output / NETWORK))
+        write_json(output / DESCRIPTION, description)
+        write_json(output / "configs/metadata.json", metadata(description, order, seen))
+        write_json(output / "configs/inference.json", configured)
+        write_text(output / "docs/README.md", _readme(description, order, command))
+        _copy_code(output)
     return [
         f"{output}: {description['label']}, from {' and '.join(order)}",
         "run it there:",

@@ -1,11 +1,11 @@
 """The simulate stage: makes one case of a data set, by the simulation of the data source."""
 
-import shutil
 from importlib import import_module
 from pathlib import Path
 
 from remodal.errors import UserError
 from remodal.intake.simulation import require_simulation, simulation_options
+from remodal.results.files import removed_if_unfinished
 from remodal.results.records import Record, with_quarantine
 from remodal.settings import Settings
 
@@ -29,11 +29,8 @@ def simulate(
     module = import_module(require_simulation(settings).module)
 
     def work() -> Record:
-        try:
+        with removed_if_unfinished(output):
             return module.simulate_case(options, case, output, source)
-        except Exception:
-            shutil.rmtree(output, ignore_errors=True)  # half a patient is of no use
-            raise
 
     blank = Record(case=case, stage="simulate")
     return with_quarantine(work, output / "record.json", blank, [], wanted=quarantine)

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +73,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def removed_if_unfinished(folder: Path) -> Iterator[None]:
+    """Remove a folder if what writes it does not come to its end, by an error or by Ctrl-C."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -106,8 +117,6 @@ def sha256(path: Path) -> str:
 
 def link_or_copy(source: Path, target: Path) -> None:
     """Give `target` the content of `source`, by a hard link if the file system allows it."""
-    import shutil
-
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(target) as temporary:
