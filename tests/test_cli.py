@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,58 @@ def test_a_full_disk_ends_in_one_line_and_leaves_no_half_file(full_disk):
     assert failed.stderr.count("\n") == 1
     assert "disk is full" in failed.stderr
     assert os.listdir(full_disk) == ["filler"]
+
+
+INTERRUPTED = """
+import importlib, sys, time
+from remodal.cli import main
+module, function = sys.argv[1:3]
+sys.argv[1:] = sys.argv[3:]
+
+def work(*_, **__):
+    print("at work", flush=True)
+    time.sleep(60)
+
+setattr(importlib.import_module(module), function, work)
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("work", "command", "said"),
+    [
+        ("remodal.scan.scan scan", "scan . -o s.tsv", "what was read is kept; the same command "),
+        (
+            "remodal.settings.composition read_planned",
+            "train --settings s --method m --fold 0 --seed 0 --preprocessed p --splits s "
+            "--fingerprint f --checkpoints c -o o",
+            "what was saved is kept; the same command continues from there",
+        ),
+        (
+            "remodal.settings.composition compose",
+            "settings -o s.yaml",
+            "nothing half-written is left; the same command starts anew",
+        ),
+    ],
+)
+def test_what_is_interrupted_says_what_is_kept_and_how_to_go_on(
+    tmp_path, number, work, command, said
+):
+    running = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, *work.split(), *command.split()],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout.readline() == "at work\n"
+    os.kill(running.pid, number)
+    told = running.communicate(timeout=60)[1]
+    assert running.returncode == 130
+    assert told.count("\n") == 1
+    assert told.startswith("remodal: interrupted; ")
+    assert said in told
 
 
 def test_settings_are_written_with_the_command_lines_changes(tmp_path):

@@ -76,6 +76,12 @@ class OutOfMemory(EnvironmentProblem):
     """Memory ran out, of the process, its job, the machine or the GPU."""
 
 
+class Interrupted(RemodalError):
+    """Stopped by Ctrl-C, or by SIGTERM where that does not mean to save first."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
 class Preempted(RemodalError):
     """Stopped by a signal after saving: the same command continues from there."""
 

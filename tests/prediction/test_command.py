@@ -4,6 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from remodal.cli import app
+from remodal.errors import ExitCode
 from remodal.intake.nifti import read_volume
 
 
@@ -46,3 +47,14 @@ def test_one_patient_or_a_sheet_with_all_that_may_be_written(study, model, tmp_p
 def test_a_wrong_command_is_one_clear_line(model, tmp_path, arguments, said):
     done = run("--model", model, "-o", tmp_path / "found.nii.gz", *arguments)
     assert said in str(done.exception)
+
+
+def test_a_sheet_that_was_interrupted_goes_on(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("remodal.prediction.ensemble.Ensemble", lambda models: None)
+    monkeypatch.setattr("remodal.prediction.cases.predict_cases", interrupted)
+    done = run("--model", "m", "--cases", tmp_path / "sheet.tsv", "-o", tmp_path / "all")
+    assert done.exception.exit_code == ExitCode.INTERRUPTED
+    assert "what was finished is kept; the same command continues" in str(done.exception)

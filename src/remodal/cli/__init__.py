@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from remodal.cli import exchange, identity, own_data, prediction, sharing, stages, study, viewing
+from remodal.cli.interruption import starts_anew
 from remodal.errors import ExitCode, RemodalError, ran_out_of_memory
 from remodal.process import memory
 from remodal.process.stage_log import peak_megabytes, stage_log
@@ -70,12 +71,13 @@ def _exit_code() -> int:
         memory.require_room_to_start()
         app()
     except SystemExit as end:  # typer ends every command with a SystemExit
+        if end.code == ExitCode.INTERRUPTED:
+            return _told(starts_anew())
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     except RemodalError as error:
         return _told(error)
     except KeyboardInterrupt:
-        print("remodal: interrupted; the same command continues", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+        return _told(starts_anew())
     except Exception as error:
         explained = _explained(error)
         if explained is None:

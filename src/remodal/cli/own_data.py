@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from remodal.cli.arguments import Output
+from remodal.cli.interruption import goes_on
 
 commands = typer.Typer()
 
 
 @commands.command()
+@goes_on("what was read")
 def scan(
     folder: Annotated[Path, typer.Argument(help="Export of a PACS: any nesting, any names.")],
     output: Output,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from remodal.cli.arguments import Output
+from remodal.cli.interruption import goes_on
 from remodal.errors import UserError
 
 commands = typer.Typer()
@@ -83,7 +84,8 @@ def predict(
     from remodal.prediction.ensemble import Ensemble
 
     wanted = Wanted(output, file_format, target, uncertainty, report, measurements)
-    predict_cases(Ensemble(model), cases, wanted)
+    with goes_on("what was finished"):
+        predict_cases(Ensemble(model), cases, wanted)
 
 
 def _modality_options(arguments: list[str]) -> dict[str, Path]:

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from remodal.cli.arguments import (
-    SettingsFile,
-)
+from remodal.cli.arguments import SettingsFile
+from remodal.cli.interruption import goes_on
 
 commands = typer.Typer()
 
@@ -37,6 +36,7 @@ def record(stage: Annotated[str, typer.Argument(help="Stage of dvc.yaml.")]) -> 
 
 
 @commands.command()
+@goes_on("what was transferred")
 def share(
     push: Annotated[bool, typer.Option(help="Also push to DVC's remote.")] = True,
 ) -> None:
@@ -48,6 +48,7 @@ def share(
 
 
 @commands.command()
+@goes_on("what was transferred")
 def pull(
     stages: Annotated[list[str] | None, typer.Argument(help="Stages of dvc.yaml; all.")] = None,
 ) -> None:

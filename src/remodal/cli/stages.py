@@ -19,6 +19,7 @@ from remodal.cli.arguments import (
     Studies,
     Threads,
 )
+from remodal.cli.interruption import goes_on
 from remodal.results.paths import STUDIES
 
 commands = typer.Typer()
@@ -242,6 +243,7 @@ def inventory(
 
 
 @commands.command()
+@goes_on("what was saved")
 def train(
     settings: SettingsFile,
     method: Annotated[str, typer.Option(help="Key of the study's `methods`.")],
