@@ -158,7 +158,7 @@ def test_the_two_studies_of_lesions_in_livers_of_ones_own_are_valid(tmp_path):
 
 
 def test_the_data_sets_that_the_docs_describe_are_valid():
-    """Each is a section of a study, for a source that exists."""
+    """Each is a section of a study, for a source that exists; one is of the page's own source."""
     parts = [yaml.safe_load_all(block) for block in blocks(ROOT / "docs/add-a-data-set.md", "yaml")]
     described = [one for part in parts for one in part]
     found = [
@@ -166,7 +166,38 @@ def test_the_data_sets_that_the_docs_describe_are_valid():
         for one in described
         if "extends" not in one and {"source", "classes"} <= set(one.get("data", ()))
     ]
-    assert {"left_atrium", "msd", "chaos"} <= {data.source for data in found} <= set(sources())
+    named = {data.source for data in found}
+    assert {"left_atrium", "msd", "chaos"} <= named <= {*sources(), "prostates"}
+
+
+def test_the_example_of_a_data_source_reads_such_a_folder(tmp_path):
+    from remodal.settings.composition import compose
+
+    page = ROOT / "docs/add-a-data-set.md"
+    (source,) = blocks(page, "python")
+    (tmp_path / "prostates.py").write_text(source)
+    (study,) = (block for block in blocks(page, "yaml") if "source: prostates" in block)
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    (tmp_path / "config/studies/zones.yaml").write_text(study.replace("/data", str(tmp_path)))
+    settings = compose({"study": "zones", "preset": "smoke"}, tmp_path / "config")
+    names = {
+        "raw/subj-01_visit2": ["T2.mha", "DWI.mha", "ADC.mha"],
+        "raw/subj-02_visit1": ["DWI.mha", "T2.mha"],
+        "raw/subj-03_visit1": [],
+        "annotations": ["01_2.nii.gz", "02_1.nii.gz"],
+    }
+    for folder, files in names.items():
+        (tmp_path / "prostates" / folder).mkdir(parents=True)
+        for name in files:
+            (tmp_path / "prostates" / folder / name).touch()
+    found = runpy.run_path(str(tmp_path / "prostates.py"))["cases"](settings)
+    assert [(one.case, one.patient) for one in found] == [
+        *(("s01v2", "s01"), ("s02v1", "s02"), ("s03v1", "s03"))
+    ]
+    assert [list(one.images) for one in found] == [
+        *(["t2", "dwi", "adc"], ["t2", "dwi"], ["t2", "dwi", "adc"])
+    ]
+    assert [list(one.labels) for one in found] == [["t2"], ["t2"], []]
 
 
 def test_every_link_between_the_pages_leads_somewhere():
