@@ -158,11 +158,18 @@ def test_settings_are_written_with_the_command_lines_changes(tmp_path):
     assert "epochs: 7" in target.read_text()
 
 
-def test_methods_are_listed_with_their_options():
+def test_methods_are_listed_and_those_named_with_their_options():
     shown = remodal("methods")
     assert shown.returncode == 0
     assert "maml" in shown.stdout
-    assert "lambda" in shown.stdout
+    assert "lambda" not in shown.stdout
+    assert "lambda" in remodal("methods", "maml").stdout
+
+
+def test_help_begins_with_what_a_user_needs_first_and_ends_with_the_exit_codes():
+    shown = remodal("--help", COLUMNS="200").stdout
+    order = ["Your own data", " studies ", " check ", " predict ", "Stages, as", "Exit codes"]
+    assert [*sorted(order, key=shown.index)] == order
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ from remodal.process.stage_log import peak_megabytes, stage_log
 app = typer.Typer(
     name="remodal",
     help="Reproducible multi-modal segmentation: from hospital scans to a paper's tables.",
+    epilog="Exit codes: 0 done; 1 a fault of ours; 2 a mistake in command, settings or sheet; 3 a "
+    "bad case; 4 the machine refuses (disk, permission, memory); 75 preempted after saving; 130 "
+    "Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -24,9 +27,9 @@ app = typer.Typer(
 )
 for panel, part in (
     ("Your own data", own_data),
-    ("Studies and patients", study),
-    ("Studies and patients", prediction),
-    ("Studies and patients", viewing),
+    ("Studies", study),
+    ("Patients", prediction),
+    ("Patients", viewing),
     ("Stages, as the workflow calls them", stages),
     ("Sharing", sharing),
     ("Sharing", identity),
@@ -41,12 +44,7 @@ for panel, part in (
 def version(
     show: Annotated[bool, typer.Option("--version", help="Show the version and stop.")] = False,
 ) -> None:
-    """Reproducible multi-modal segmentation: from hospital scans to a paper's tables.
-
-    Exit codes: 0 done, 1 a fault of ours, 2 a mistake in command, settings or sheet, 3 a bad case
-    (see --quarantine), 4 the machine refuses (disk, permission, memory), 75 preempted after saving,
-    130 Ctrl-C.
-    """
+    """Show the version, if that is asked for."""
     if show:
         from remodal import __version__
 

@@ -95,7 +95,9 @@ def stage_log(arguments: Sequence[str]) -> Iterator[list[int]]:
     stage = arguments[0] if arguments else ""
     codes: list[int] = []
     # If several processes train together, the first one writes.
-    if stage not in STAGES or not _writes_into_a_file() or os.environ.get("LOCAL_RANK", "0") != "0":
+    asks = {"--help", "-h"} & set(arguments)
+    first = os.environ.get("LOCAL_RANK", "0") == "0"
+    if stage not in STAGES or asks or not first or not _writes_into_a_file():
         yield codes
         return
     start = time.time()
