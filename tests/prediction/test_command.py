@@ -41,6 +41,13 @@ def test_one_patient_or_a_sheet_with_all_that_may_be_written(study, model, tmp_p
     [
         (["--cases", "sheet.tsv", "--venous", "scan"], "the sheet names the images"),
         (["--venous"], "`--venous` has no path"),
+        (["--venous", "one", "--venous=other"], "`--venous` is there twice"),
+        (["--venous", "scan", "--mask", "mask.nii.gz"], "--mask: `mask.nii.gz`; expected a name"),
+        (
+            ["--venous", "scan", "--mask", "venous=a", "--mask", "venous=b"],
+            "`venous` is there twice",
+        ),
+        (["--venous", "scan", "--format", ".nrrd"], "--format .nrrd: the output's name says"),
         (["--venous", "scan", "--uncertainty", "map.dcm"], "map.dcm: unknown image format"),
     ],
 )

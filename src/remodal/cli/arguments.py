@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from remodal.errors import UserError
+
 SettingsFile = Annotated[
     Path, typer.Option("--settings", help="Effective settings of the study (settings.yaml).")
 ]
@@ -24,3 +26,20 @@ Studies = Annotated[
 ]
 Preprocessed = Annotated[Path, typer.Option(help="Folder of the fold's preprocessed cases.")]
 Registered = Annotated[Path, typer.Option(help="Folder of the data set's registered cases.")]
+
+
+def named_values(texts: list[str], where: str) -> dict[str, str]:
+    """The values of `name=value` texts, as a repeatable option takes them.
+
+    Raises:
+        UserError: a text without a name or a value, or a name twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if not name or not value:
+            raise UserError(f"`{text}`", where=where, expected="a name and a value: `name=value`")
+        if name in found:
+            raise UserError(f"`{name}` is there twice", where=where, expected="each name once")
+        found[name] = value
+    return found

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from remodal.cli.arguments import Output
-from remodal.errors import UserError
+from remodal.cli.arguments import Output, named_values
 
 commands = typer.Typer()
 exports = typer.Typer(no_args_is_help=True)
@@ -22,14 +21,6 @@ Modalities = Annotated[
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _pairs(texts: list[str], where: str) -> dict[str, str]:
-    parts = [text.partition("=") for text in texts]
-    for name, _, value in parts:
-        if not name or not value:
-            raise UserError(f"`{name}`", where=where, expected="a name and a value: `name=value`")
-    return {name: value for name, _, value in parts}
 
 
 @exports.command("nnunet")
@@ -70,7 +61,7 @@ def export_bids(
     """Write a study's images, masks and predictions as a data set in BIDS."""
     from remodal.exchange.bids_export import export_bids as export
 
-    images = _pairs(image or [], "--image")
+    images = named_values(image or [], "--image")
     for line in export(study, output, images=images, predictions=_names(predictions)):
         typer.echo(line)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from remodal.cli.arguments import Output
+from remodal.cli.arguments import Output, named_values
 from remodal.cli.interruption import goes_on
 from remodal.errors import UserError
 
@@ -39,12 +39,13 @@ def predict(
         typer.Option(help="A sample sheet: segment all its cases; the output is a folder."),
     ] = None,
     file_format: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--format",
-            help="With --cases: .nii.gz, .nii, .nrrd, .mha, .dcm (DICOM SEG), .rtstruct.dcm.",
+            help="With --cases: .nii.gz (the default), .nii, .nrrd, .mha, .dcm (DICOM SEG), "
+            ".rtstruct.dcm.",
         ),
-    ] = ".nii.gz",
+    ] = None,
     uncertainty: Annotated[
         Path | None,
         typer.Option(help="Map of the normalised entropy, 0 to 1; with --cases a folder of maps."),
@@ -64,8 +65,14 @@ def predict(
     .nrrd, .mha, .dcm (DICOM SEG) or .rtstruct.dcm (RTSTRUCT).
     """
     images = _modality_options(context.args)
-    masks = {name: Path(path) for name, _, path in (one.partition("=") for one in mask or [])}
+    masks = {name: Path(path) for name, path in named_values(mask or [], "--mask").items()}
     if cases is None:
+        if file_format is not None:
+            raise UserError(
+                "the output's name says its format",
+                where=f"--format {file_format}",
+                expected="it beside --cases",
+            )
         from remodal.prediction.ensemble import Ensemble
         from remodal.prediction.formats import name_of
         from remodal.prediction.outputs import Outputs
@@ -83,7 +90,7 @@ def predict(
     from remodal.prediction.cases import Wanted, predict_cases
     from remodal.prediction.ensemble import Ensemble
 
-    wanted = Wanted(output, file_format, target, uncertainty, report, measurements)
+    wanted = Wanted(output, file_format or ".nii.gz", target, uncertainty, report, measurements)
     with goes_on("what was finished"):
         predict_cases(Ensemble(model), cases, wanted)
 
@@ -104,5 +111,8 @@ def _modality_options(arguments: list[str]) -> dict[str, Path]:
             if not rest:
                 raise UserError(f"`{option}` has no path", expected="a DICOM folder or image file")
             value = rest.pop(0)
-        images[option.removeprefix("--")] = Path(value)
+        name = option.removeprefix("--")
+        if name in images:
+            raise UserError(f"`{option}` is there twice", expected="one image of each modality")
+        images[name] = Path(value)
     return images
