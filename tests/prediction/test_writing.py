@@ -140,7 +140,7 @@ def test_a_volume_of_larger_voxels_covers_the_pixels_to_its_borders(tmp_path):
     series = original_series(write_patient(tmp_path / "series", slices), "venous")
     x, y, z = slices.spacing
     shape = (slices.shape[0], slices.shape[1] // 2, slices.shape[2] // 2)
-    corner = np.array(slices.origin) + (x / 2, y / 2, 0)
+    corner = np.array(slices.origin) + np.array([x / 2, y / 2, 0])
     whole = Volume(np.ones(shape, np.uint8), Geometry(shape, (2 * x, 2 * y, z), tuple(corner)))
     found = on_slices(whole, series)
     rows, columns = 2 * shape[1], 2 * shape[2]
