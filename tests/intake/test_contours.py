@@ -127,6 +127,25 @@ def test_points_and_empty_rois_are_left_out_and_told():
     ]
 
 
+def test_an_roi_that_is_named_and_not_drawn_is_told():
+    whole = _structures({1: [_square(2.5, 12.5, 1)]})
+    whole.StructureSetROISequence = [pydicom.Dataset(), pydicom.Dataset()]
+    for number, roi in enumerate(whole.StructureSetROISequence, 1):
+        roi.ROINumber, roi.ROIName = number, "liver"
+    assert read_structures(whole, GRID)[1] == ["left out: ROIs without a closed contour (1)"]
+    del whole.ROIContourSequence
+    with pytest.raises(BadCase, match="has no contours"):
+        read_structures(whole, GRID)
+
+
+def test_contours_of_one_roi_in_two_places_are_both_filled():
+    whole = _structures({1: [_square(2.5, 5.5, 1)]})
+    whole.ROIContourSequence += _structures({1: [_square(7.5, 9.5, 2)]}).ROIContourSequence
+    array, _ = read_structures(whole, GRID)
+    assert array[1].sum() == 9
+    assert array[2].sum() == 4
+
+
 @pytest.mark.parametrize(
     ("polygon", "reason"),
     [

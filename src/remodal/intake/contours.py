@@ -27,22 +27,23 @@ def read_structures(
         uint8 array (z, y, x) of the grid's shape, warnings.
 
     Raises:
-        BadCase: a wanted ROI is missing, contours lie between or outside the image's slices, or ROI
-            numbers are above 255.
+        BadCase: a wanted ROI is missing, contours lie between or outside the image's slices, ROI
+            numbers are above 255, or the contours are missing.
     """
     painted = np.zeros(grid.shape, np.uint8)
     left_out: Counter[str] = Counter()
     to_indices = np.linalg.inv(grid.affine)
-    rois = {int(roi.ReferencedROINumber): roi for roi in dataset.get("ROIContourSequence") or []}
+    rois = _contours_of(dataset)
     names = {
         int(roi.ROINumber): str(roi.get("ROIName", ""))
         for roi in dataset.get("StructureSetROISequence") or []
     }
-    values = values_of(names if wanted else dict.fromkeys(rois, ""), wanted)
+    if "ROIContourSequence" not in dataset:
+        raise BadCase("the RTSTRUCT has no contours", remedy="export the label again")
+    values = values_of(names if wanted else dict.fromkeys([*rois, *names], ""), wanted)
     for number, value in sorted(values.items(), key=lambda pair: pair[1]):
-        roi = rois.get(number, Dataset())
         slices = defaultdict(list)
-        for contour in roi.get("ContourSequence") or []:
+        for contour in rois.get(number, []):
             if contour.ContourGeometricType not in _CLOSED:
                 left_out["contours that are points or open lines"] += 1
                 continue
@@ -53,6 +54,14 @@ def read_structures(
         for index, polygons in slices.items():
             painted[index][filled(polygons, grid.shape[1:])] = as_byte(value)
     return painted, [f"left out: {what} ({count})" for what, count in sorted(left_out.items())]
+
+
+def _contours_of(dataset: Dataset) -> dict[int, list[Dataset]]:
+    """The contours of each ROI, by its number."""
+    found: dict[int, list[Dataset]] = defaultdict(list)
+    for roi in dataset.get("ROIContourSequence") or []:
+        found[int(roi.ReferencedROINumber)] += roi.get("ContourSequence") or []
+    return found
 
 
 def _on_slice(

@@ -2,19 +2,24 @@
 
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry
-from remodal.intake.encoding import DEFLATED, inflated, syntax_and_end
+from remodal.intake.encoding import DEFLATED, UNDEFINED, inflated, syntax_and_end
 from remodal.intake.headers import quiet_pydicom
 from remodal.intake.structures import Move, Wanted, unmoved
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _STRUCTURES = "1.2.840.10008.5.1.4.1.1.481.3"
 #: Storage classes of what this module reads.
 DRAWN = (*_SEGMENTATIONS, _STRUCTURES)
+_PIXELS = 0x7FE00010
 _STRUCTURES_OF_A_VOXEL = 16  # that overlap in each voxel of a deflated label, at most
 _LONGEST_HEADER = 1 << 26  # bytes
 
@@ -44,7 +49,10 @@ def read_drawn(
 
     try:
         with quiet_pydicom():
-            dataset = with_known_vrs(pydicom.dcmread(BytesIO(_plain(path, grid))), nested=True)
+            dataset = pydicom.dcmread(BytesIO(_plain(path, grid)))
+            if _is_cut(dataset):
+                raise BadCase("the DICOM label is cut short", remedy="export the label again")
+            dataset = with_known_vrs(dataset, nested=True)
             found = dataset.get("SOPClassUID")
             if found in _SEGMENTATIONS:
                 return "DICOM SEG", *read_segments(dataset, grid, wanted, move)
@@ -60,6 +68,21 @@ def read_drawn(
             "the DICOM label is damaged or incomplete", remedy="export the label again"
         ) from error
     raise BadCase("the DICOM file holds no label", expected="a SEG or an RTSTRUCT")
+
+
+def _is_cut(dataset: "Dataset") -> bool:
+    """Whether an element but the pixels holds less than it says, in the items of sequences too.
+
+    pydicom passes over what is missing at the end, whole structures among it.
+    """
+    for tag in list(dataset.keys()):
+        element = dataset.get_item(tag)
+        told = getattr(element, "length", UNDEFINED)  # only of elements as they were read
+        if tag != _PIXELS and told != UNDEFINED and len(element.value or b"") < told:
+            return True
+        if element.VR == "SQ" and any(_is_cut(item) for item in dataset[tag].value):
+            return True
+    return False
 
 
 def _plain(path: Path, grid: Geometry) -> bytes:

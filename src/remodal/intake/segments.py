@@ -27,13 +27,19 @@ def read_segments(
         uint8 array (z, y, x) of the grid's shape, warnings.
 
     Raises:
-        BadCase: a wanted segment is missing, frames do not lie on the image's slices, or segment
-            numbers are above 255.
+        BadCase: a wanted segment is missing, frames do not lie on the image's slices or anywhere,
+            or segment numbers are above 255.
     """
     kind = str(dataset.get("SegmentationType", ""))
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
     frames = [[frame, shared] for frame in dataset.get("PerFrameFunctionalGroupsSequence") or []]
     frames = frames or [[shared]]
+    promised = int(dataset.get("NumberOfFrames") or len(frames))
+    if promised != len(frames):
+        raise BadCase(
+            f"the segmentation has {promised} frames, but says of {len(frames)} where they lie",
+            remedy="export the label again",
+        )
     read_frame = _frame_reader(dataset, len(frames), grid)
     painted = np.zeros(grid.shape, np.uint8)
     labelmap = kind == "LABELMAP"
