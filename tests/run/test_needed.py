@@ -88,7 +88,7 @@ def test_what_a_profile_asks_for_holds_for_the_rules_of_needed_studies():
 
 #: Two modules of one file, as `workflow/rules/needed.smk` has.
 SNAKEFILE = """
-from remodal.run.needed import ask_as_profile
+from remodal.run.needed import ask_as_profile, group_as_profile
 
 ask_as_profile(["one__", "two__"], workflow.resource_settings)
 for part in ("one__", "two__"):
@@ -97,28 +97,52 @@ for part in ("one__", "two__"):
         snakefile: "part.smk"
         config: {"output": part}
     use rule * from part as part*
+group_as_profile(workflow)
 
 rule all:
     default_target: True
-    input: "one__", "two__"
+    input: [f"{part}{case}" for part in ("one__", "two__") for case in "abc"]
 """
 PART = """
 rule train:
-    output: config["output"]
+    output: config["output"] + "{case}"
     threads: 1
     resources: mem_mb=5
     shell: "{output} {threads} {resources.mem_mb}"
 """
 
 
-def test_snakemake_asks_for_the_rules_of_every_module_what_the_profile_says(tmp_path):
+@pytest.fixture
+def workspace(tmp_path):
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
     (tmp_path / "part.smk").write_text(PART)
+    return tmp_path
+
+
+def test_snakemake_asks_for_the_rules_of_every_module_what_the_profile_says(workspace):
     command = [str(Path(sys.executable).parent / "snakemake"), "--cores", "4", "-n", "-p"]
     command += ["--set-threads", "train=3", "--set-resources", "train:mem_mb=70"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=workspace, capture_output=True, text=True)
     for part in ("one__", "two__"):
-        assert f"{part} 3 70" in done.stdout, done.stderr
+        assert f"{part}a 3 70" in done.stdout, done.stderr
+
+
+PLANNED = """
+import sys
+from remodal.cluster.planned import planned_submissions
+for one in planned_submissions(sys.argv[1:]):
+    print(one.name, len(one.jobs))
+"""
+
+
+def test_jobs_of_every_module_travel_in_groups_of_its_own_of_the_profile_s_size(workspace):
+    (workspace / "workflow/rules").mkdir(parents=True)
+    command = [sys.executable, "-c", PLANNED, "--cores", "4", "--groups", "train=short"]
+    command += ["--group-components", "short=2"]
+    done = subprocess.run(command, cwd=workspace, capture_output=True, text=True)
+    found = sorted(line for line in done.stdout.splitlines() if "short" in line)
+    expected = [f"{part}short {count}" for part in ("one__", "two__") for count in (1, 2)]
+    assert found == expected, done.stderr
 
 
 def test_a_stage_is_known_whichever_study_its_rule_belongs_to():

@@ -11,7 +11,7 @@ from remodal.results import paths
 from remodal.results.files import require_writable
 from remodal.results.rule_names import module_of
 from remodal.run.check import check_names
-from remodal.run.needed import ask_as_profile, config_of
+from remodal.run.needed import ask_as_profile, config_of, group_as_profile
 from remodal.run.plan import plan_of, taking_wildcards
 from remodal.settings.composition import compose, write_settings
 from remodal.settings.places import hidden

@@ -13,3 +13,5 @@ if workflow.modifier.is_main_snakefile():
                 config_of(needed)
 
         use rule * from part as part*
+
+    group_as_profile(workflow)

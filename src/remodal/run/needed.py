@@ -5,6 +5,7 @@ a profile asks for by the name of a rule holds for the rules of modules too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,33 @@ def ask_as_profile(modules: Sequence[str], resources: Any) -> None:
     """
     resources.overwrite_resources = _repeated(resources.overwrite_resources, modules)
     resources.overwrite_threads = _repeated(resources.overwrite_threads, modules)
+
+
+def group_as_profile(workflow: Any) -> None:
+    """Let the jobs of modules travel in groups as a profile says for the same rules.
+
+    Each module has groups of its own: a group of two studies would wait for itself where one study
+    needs what the other predicts. Snakemake knows the profile's groups only after the last rule, so
+    each rule gets a function.
+
+    Args:
+        workflow: Snakemake's, with all rules.
+    """
+    for rule in workflow.rules:
+        stays = rule.norun or rule.name in workflow._localrules  # `is_local` counts only later
+        if MARK in rule.name and not stays:
+            rule.group = partial(_group_of, workflow, rule.name)
+
+
+def _group_of(workflow: Any, rule: str, wildcards: Any) -> str | None:
+    """Group of a rule of a module; the size of the groups is that of the study's own."""
+    module, _, stage = rule.rpartition(MARK)
+    group = workflow.group_settings.overwrite_groups.get(stage)
+    if group is None:
+        return None
+    own = f"{module}{MARK}{group}"
+    workflow.parent_groupids[own] = group
+    return own
 
 
 def _repeated(asked: Mapping[str, Any], modules: Sequence[str]) -> dict[str, Any]:
