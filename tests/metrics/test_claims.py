@@ -4,6 +4,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from remodal.errors import UserError
 from remodal.metrics.claim_kinds import KINDS
@@ -195,6 +196,27 @@ def test_the_noise_floor_of_a_signed_metric_is_of_its_size():
     """Trainings that are too large by 10 % and too small by 12 % differ by 2 in size, not by 22."""
     rows = of_seeds({("a", 0): 10.0, ("a", 1): -12.0}).rename(columns={"dice": "rvd"})
     assert noise_floor([rows], require_case_metric("rvd", "a test")).value == pytest.approx(2)
+
+
+@pytest.mark.parametrize("mean", [0.4, -0.4, 1.2, 1.6, -1.6, 3.0, -3.0])
+def test_within_noise_is_tested_as_by_scipys_one_sided_t_tests(mean):
+    """Inside the floor of 1.5 both ends must be ruled out, beyond it only the nearer one."""
+    differences = np.random.default_rng(4).normal(0, 1, 12)
+    differences += mean - differences.mean()
+    second = of_seeds({("b", 0): 80.0})
+    first = second.assign(method="a", dice=second["dice"] + differences)
+    repeats = of_seeds({("c", 0): 80.0, ("c", 1): 81.5})
+    found = KINDS["within_noise"].measure([first, second], DICE, [repeats])
+
+    def one_sided(end, side):
+        return stats.ttest_1samp(differences, end, alternative=side).pvalue
+
+    if abs(mean) < 1.5:
+        p = max(one_sided(1.5, "less"), one_sided(-1.5, "greater"))
+    else:
+        p = one_sided(1.5, "greater") if mean > 0 else one_sided(-1.5, "less")
+    assert found.p == pytest.approx(2 * p, rel=1e-6)
+    assert found.estimate == pytest.approx(1.5 - abs(mean))
 
 
 DICE = require_case_metric("dice", "a test")

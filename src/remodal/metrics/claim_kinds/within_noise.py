@@ -37,19 +37,10 @@ def _measure(
 def _p(found: Contrast, floor: float) -> float:
     """Two-sided p of the test that the difference is on the side of the floor where it seems to be.
 
-    Inside, both ends must be ruled out (two one-sided tests, Schuirmann 1987); beyond, only the
-    nearer one.
+    The nearer end decides. Inside, both must be ruled out, and the nearer one is the harder (two
+    one-sided tests, Schuirmann 1987); beyond, a difference that has passed it leaves no other.
     """
-    upper = _one_sided(found, floor)
-    lower = _one_sided(found, -floor)
-    if abs(found.estimate) < floor:
-        return min(1.0, 2 * max(upper, lower))
-    return min(1.0, 2 * min(upper, lower))
-
-
-def _one_sided(found: Contrast, value: float) -> float:
-    """One-sided p of the test that the difference is on its estimate's side of a value."""
-    return student(found.estimate - value, found.sources)[2] / 2
+    return student(abs(found.estimate) - floor, found.sources)[2]
 
 
 KIND = Kind(1, "difference below the noise floor by", _measure)
