@@ -262,6 +262,9 @@ def test_a_listing_that_names_each_file_is_read(tmp_path):
         ({"file_ending": ".png"}, "`file_ending` is `.png`; expected .*no voxel size"),
         ({"labels": {"background": 0, "x": 1, "ignore": 2}}, "have parts to be ignored"),
         ({"labels": None}, "is no listing of nnU-Net; expected `channel_names`"),
+        ({"dataset": "prostate"}, "is no listing of nnU-Net; .* a label and an image of each"),
+        ({"dataset": {"x": {"label": "x.nii.gz"}}}, "is no listing of nnU-Net"),
+        ({"dataset": {"x": {"images": [], "label": "x.nii.gz"}}}, "is no listing of nnU-Net"),
     ],
 )
 def test_a_data_set_that_no_study_can_use_is_told_in_one_line(tmp_path, changes, said):

@@ -81,20 +81,19 @@ def read_dataset(folder: Path) -> RawDataset:
         values = _values(listing["labels"])
         classes, regions = _classes(values, ours.get("classes", {}))
         ending = str(listing.get("file_ending", ".nii.gz"))
-        listed = listing.get("dataset")
+        listed = _listed(folder, listing["dataset"], len(channels)) if "dataset" in listing else []
         patients, groups = (dict(ours.get(key, {})) for key in ("patients", "groups"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             "is no listing of nnU-Net",
             where=str(path),
-            expected="`channel_names` (version 1: `modality`) and `labels`",
+            expected="`channel_names` (version 1: `modality`) and `labels`; in `dataset`, if it is "
+            "there, a label and an image of each channel for each case",
         ) from error
     _require_usable(path, ending, values)
     with reading_folders():
         test = _cases(folder, "Ts", len(channels), ending)
-        training = (
-            _listed(folder, listed) if listed else _cases(folder, "Tr", len(channels), ending)
-        )
+        training = listed or _cases(folder, "Tr", len(channels), ending)
     return RawDataset(folder, channels, in_ct, classes, regions, training, test, patients, groups)
 
 
@@ -188,9 +187,17 @@ def _files(folder: Path, ending: str) -> list[Path]:
     return [p for p in folder.iterdir() if p.name.endswith(ending) and p.name[0] != "."]
 
 
-def _listed(folder: Path, listed: Mapping[str, Mapping[str, Any]]) -> list[RawCase]:
-    """The training cases of a listing that names each file (`dataset`)."""
-    return [
+def _listed(folder: Path, listed: Mapping[str, Mapping[str, Any]], channels: int) -> list[RawCase]:
+    """The training cases of a listing that names each file (`dataset`).
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: it is not such, or a case has fewer images
+            than there are channels, or more.
+    """
+    cases = [
         RawCase(name, [folder / image for image in one["images"]], folder / one["label"])
         for name, one in sorted(listed.items())
     ]
+    if any(len(case.images) != channels for case in cases):
+        raise ValueError("a case has not one image of each channel")
+    return cases
