@@ -154,6 +154,21 @@ def test_each_row_is_compared_with_its_scenarios_reference(make):
     assert entry(tables, "table1", "maml", "both").comparison is None
 
 
+def test_signed_errors_are_compared_by_their_size(tmp_path, make_settings, make_splits, case_row):
+    """10 % too large or 10 % too small is as bad; 12 % is worse by 2."""
+    values = {"maml": [10.0, -10, 10, -10, 10, -10], "nnunet": [-12.0, 12, -12, 12, 12, -12]}
+    for method, errors in values.items():
+        rows = [case_row(case, rvd=error) for case, error in zip(CASES, errors)]
+        write_cases(tmp_path / method / "fold0-seed0/both.csv", ["rvd"], rows)
+    rows = [{"method": method, "scenario": "both"} for method in values]
+    table = {"title": "Table", "metrics": ["rvd"], "rows": rows, "reference": {"both": "maml"}}
+    settings = make_settings(tables={"table1": table}, metrics={"names": ["rvd"]})
+    tables = build_tables(settings, study_cases(settings, tmp_path), make_splits([]), tmp_path)
+    found = entry(tables, "table1", "nnunet", "both", "rvd")
+    assert found.comparison.estimate == pytest.approx(2)
+    assert found.p == pytest.approx(2 / 64)  # the most extreme of 64 patterns of signs, both ways
+
+
 def test_p_is_corrected_over_all_comparisons_of_a_table(make):
     ours = [80.0, 82, 84, 86, 88, 90, 92, 95]
     rival = [value - 5 - i for i, value in enumerate(ours)]

@@ -50,6 +50,15 @@ def test_what_lies_a_little_beside_the_others_is_not_named():
     assert found(many(spacing=(0.82, 0.82, 5.5), ends=(-1010, 350))) == []
 
 
+@pytest.mark.parametrize(("value", "named"), [(1850, False), (1950, True)])
+def test_what_is_unlike_lies_three_distances_of_the_quartiles_beyond_them(value, named):
+    """The quartiles are 1100 and 1300, so from 1900 on; a quarter of the contrast is 550 or so."""
+    ends = (1000, 1000, 1100, 1100, 1200, 1200, 1300, 1300, value)
+    records = [scanned(f"c{number}", ends=(-1000, end)) for number, end in enumerate(ends)]
+    names = [(case, what) for case, _, what, _ in found(records)]
+    assert names == ([("c8", f"bright voxels at {value} (99.5 %)")] if named else [])
+
+
 def test_two_protocols_of_the_same_size_are_not_unlike_each_other():
     records = [
         scanned(f"c{n}", spacing=(0.8, 0.8, 1.25 if n % 2 else 5.0), slices=160 if n % 2 else 40)
