@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from remodal.methods import build_method
-from remodal.methods.base import layout_of
+from remodal.methods.bases.layouts import layout_of
 from remodal.networks.discriminators import MapDiscriminator
 from remodal.networks.vnet import VNet
 from remodal.objectives.batch import Step

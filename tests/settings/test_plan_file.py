@@ -158,7 +158,7 @@ def test_kernels_are_odd():
 
 
 def test_networks_have_the_planned_kernels():
-    from remodal.methods.base import layout_of, reduced_layout
+    from remodal.methods.bases.layouts import layout_of, reduced_layout
 
     network = NetworkSettings(strides=[(1, 2, 2), (2, 2, 2)], kernels=PLAN["network"]["kernels"])
     assert layout_of(network).kernels == ((1, 3, 3), (3, 3, 3), (3, 3, 3))

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from remodal.methods.base import layout_of
+from remodal.methods.bases.layouts import layout_of
 from remodal.methods.bases.optimisation import Optimisation, minimised_together
 from remodal.methods.vnet import GrowingOptions, VNetMethod, with_growing
 from remodal.networks.perturbation import channel_dropout, feature_noise, strongest_dropout

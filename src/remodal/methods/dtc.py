@@ -15,7 +15,8 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from remodal.errors import UserError
-from remodal.methods.base import Method, layout_of
+from remodal.methods.base import Method
+from remodal.methods.bases.layouts import layout_of
 from remodal.methods.vnet import GrowingOptions
 from remodal.networks.vnet import VNet
 from remodal.objectives.batch import Batch, Step

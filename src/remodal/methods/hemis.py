@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from pydantic import Field
 from torch import Tensor
 
-from remodal.methods.base import LossOptions, Method, reduced_layout, some_of
+from remodal.methods.base import LossOptions, Method, some_of
+from remodal.methods.bases.layouts import reduced_layout
 from remodal.networks.hemis import UHemis
 from remodal.networks.unet import Layout
 from remodal.objectives.batch import Batch, Step

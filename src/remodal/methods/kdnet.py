@@ -16,7 +16,8 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from remodal.errors import UserError
-from remodal.methods.base import START, Method, layout_of, listed, named_modality
+from remodal.methods.base import START, Method, listed, named_modality
+from remodal.methods.bases.layouts import layout_of
 from remodal.methods.nnunet import NNUNet
 from remodal.networks.unet import UNet
 from remodal.objectives.batch import Batch, Step

@@ -11,8 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from remodal.methods.base import layout_of
 from remodal.methods.bases.deeply_supervised import training_weights
+from remodal.methods.bases.layouts import layout_of
 from remodal.methods.ms_ma import MSMA, ModalityAwareOptions, at_width
 from remodal.networks.maml import ModalityAwareNet
 from remodal.objectives.batch import Batch, Step

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from remodal.methods import rfnet
-from remodal.methods.base import reduced_layout
+from remodal.methods.bases.layouts import reduced_layout
 from remodal.networks.mmformer import MMFormer
 from remodal.networks.residual_encoder import SeparateDecoder, resized
 from remodal.networks.unet import Layout

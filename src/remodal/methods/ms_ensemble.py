@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from remodal.errors import UserError
-from remodal.methods.base import Method, layout_of, listed, some_of
+from remodal.methods.base import Method, listed, some_of
 from remodal.methods.bases.deeply_supervised import DeeplySupervisedMethod, DeepSupervisionOptions
+from remodal.methods.bases.layouts import layout_of
 from remodal.methods.nnunet import NNUNet
 from remodal.networks.ensemble import Ensemble
 from remodal.objectives.segmentation import log_probabilities

@@ -10,7 +10,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.methods.base import LossOptions, Method, layout_of
+from remodal.methods.base import LossOptions, Method
+from remodal.methods.bases.layouts import layout_of
 from remodal.networks.maml import ModalityAwareNet
 from remodal.objectives.batch import Batch, Step
 from remodal.objectives.segmentation import log_probabilities, segmentation_loss

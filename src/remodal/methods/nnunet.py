@@ -10,8 +10,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.methods.base import layout_of, some_of
+from remodal.methods.base import some_of
 from remodal.methods.bases.deeply_supervised import DeeplySupervisedMethod, DeepSupervisionOptions
+from remodal.methods.bases.layouts import layout_of
 from remodal.networks.unet import UNet
 from remodal.objectives.segmentation import log_probabilities
 from remodal.settings import NetworkSettings

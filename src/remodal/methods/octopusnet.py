@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from remodal.methods.base import layout_of
 from remodal.methods.bases.deeply_supervised import DeeplySupervisedMethod
+from remodal.methods.bases.layouts import layout_of
 from remodal.networks.octopus import OctopusNet
 from remodal.objectives.segmentation import log_probabilities
 from remodal.settings import NetworkSettings

@@ -19,7 +19,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from remodal.methods.base import reduced_layout, some_of
+from remodal.methods.base import some_of
+from remodal.methods.bases.layouts import reduced_layout
 from remodal.methods.bases.mask import (
     MaskMethod,
     drawn_first,

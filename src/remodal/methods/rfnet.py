@@ -13,7 +13,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from remodal.methods.base import Method, reduced_layout, some_of
+from remodal.methods.base import Method, some_of
+from remodal.methods.bases.layouts import reduced_layout
 from remodal.methods.bases.optimisation import Optimisation, minimised_together
 from remodal.networks.residual_encoder import SeparateDecoder, initialise
 from remodal.networks.rfnet import RFNet

@@ -11,7 +11,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.methods.base import Method, layout_of
+from remodal.methods.base import Method
+from remodal.methods.bases.layouts import layout_of
 from remodal.networks.vnet import VNet
 from remodal.objectives.batch import Batch, Step
 from remodal.objectives.ramp_up import ramp_up

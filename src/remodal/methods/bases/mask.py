@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from remodal.errors import UserError
-from remodal.methods.base import Method, layout_of
+from remodal.methods.base import Method
+from remodal.methods.bases.layouts import layout_of
 from remodal.networks.genesis import GenesisUNet, from_released, is_released
 from remodal.objectives.batch import Batch
 from remodal.settings import NetworkSettings
