@@ -72,10 +72,20 @@ class MSMA(Method):
         if set(images) != set(self.modalities):
             return {}
         gates = self.network.gates(self.in_order(images))
-        return {
-            name: gate.mean(1, keepdim=True, dtype=torch.float32)
-            for name, gate in zip(self.modalities, gates)
-        }
+        return dict(zip(self.modalities, map(_shown, gates)))
+
+    def with_attention(
+        self, images: Mapping[str, Tensor], target: str
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Both of one pass."""
+        self.require_support(images)
+        joint, shown = self.network.with_gates(self.in_order(images), _shown)
+        return log_probabilities(joint).exp(), dict(zip(self.modalities, shown))
+
+
+def _shown(gate: Tensor) -> Tensor:
+    """A_i averaged over channels, (B, 1, Z, Y, X)."""
+    return gate.mean(1, keepdim=True, dtype=torch.float32)
 
 
 def at_width(network: NetworkSettings, width: Literal["full", "half"]) -> NetworkSettings:

@@ -4,7 +4,7 @@ Source: MAML paper, 2.1 and 2.2 (eq. 1 and 2); YaoZhang93/MAML, generic_MAML.py,
 paper leaves open.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -77,7 +77,10 @@ class ModalityAwareModule(nn.Module):
 
     def forward(self, features: Sequence[Tensor | None]) -> Tensor:
         """F_att (B, C, Z, Y, X) from the F_i of that shape; None where one is missing."""
-        gates = self.gates(features)
+        return self.weighted(features, self.gates(features))
+
+    def weighted(self, features: Sequence[Tensor | None], gates: Iterator[Tensor]) -> Tensor:
+        """F_att of the F_i and what `gates` gives of them."""
         first, *others = (own for own in features if own is not None)
         total = next(gates) * first
         for gate, own in zip(gates, others):
@@ -140,6 +143,22 @@ class ModalityAwareNet(nn.Module):
 
     def gates(self, images: Sequence[Tensor]) -> Iterator[Tensor]:
         """A_i (B, C, Z, Y, X) of each image, one at a time."""
-        return self.fusion.gates(
-            [model.features(image)[0] for model, image in zip(self.models, images)]
-        )
+        return self.fusion.gates(self._features(images))
+
+    def with_gates(
+        self, images: Sequence[Tensor], shown: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Joint logits as by `forward`, and what `shown` makes of each A_i, in one pass."""
+        features = self._features(images)
+        kept = []
+
+        def gates() -> Iterator[Tensor]:
+            for gate in self.fusion.gates(features):
+                kept.append(shown(gate))
+                yield gate
+
+        return self.joint(self.fusion.weighted(features, gates())), kept
+
+    def _features(self, images: Sequence[Tensor]) -> list[Tensor]:
+        """F_i of each image."""
+        return [model.features(image)[0] for model, image in zip(self.models, images)]
