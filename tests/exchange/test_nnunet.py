@@ -83,6 +83,13 @@ def test_a_channel_is_ct_if_its_files_say_so_or_else_if_it_shows_air(
     assert listing["channel_names"] == {"0": "t1", "1": called}
 
 
+def test_a_fold_without_validation_cases_is_validated_on_its_training_cases():
+    """nnU-Net has no fold without `val`."""
+    split = raw_split([{"train": ["a", "b"], "validation": [], "test": ["c"]}], ["a", "b", "c"])
+    assert split.folds == [{"train": ["a", "b"], "val": ["a", "b"]}]
+    assert (split.training, split.test, split.notes) == (["a", "b"], ["c"], [])
+
+
 def test_images_are_the_registered_ones_and_labels_class_indices(study, tmp_path):
     export_nnunet(study, tmp_path, 7)
     folder = tmp_path / "nnUNet_raw/Dataset007_brains"

@@ -125,6 +125,24 @@ def test_a_chain_moves_points_and_images_as_transformix_does(tmp_path):
     assert close.mean() > 0.995
 
 
+@pytest.mark.parametrize("zyx", [False, True])
+def test_a_rotation_is_that_of_itk_in_either_order_of_its_axes(zyx):
+    parameters = rigid(FIXED) | {"ComputeZYX": (str(zyx).lower(),)}
+    theirs = sitk.Euler3DTransform()
+    theirs.SetComputeZYX(zyx)
+    values, centre = (
+        [float(value) for value in parameters[key]]
+        for key in ("TransformParameters", "CenterOfRotationPoint")
+    )
+    theirs.SetCenter(centre)
+    theirs.SetParameters(values)
+    moved = displacement([parameters], FIXED)
+    for index in ((0, 0, 0), (3, 5, 2), (7, 1, 6)):
+        at = FIXED.affine[:3] @ [*index[::-1], 1]
+        expected = np.subtract(theirs.TransformPoint(at.tolist()), at)
+        np.testing.assert_allclose(moved[:, *index], expected, atol=1e-4)
+
+
 def test_transform_files_name_each_other_without_folders(tmp_path):
     paths = [tmp_path / f"transform-arterial-{n}.txt" for n in range(2)]
     write_chain([rigid(FIXED), wavy(FIXED)], paths)

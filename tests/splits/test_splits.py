@@ -109,6 +109,13 @@ def assert_shares(drawn: set[str], group: dict[str, str], fraction: float) -> No
         assert abs(in_drawn[name] - fraction * count) < 1
 
 
+@pytest.mark.parametrize(("patients", "tested"), [(11, 2), (12, 2), (13, 3), (14, 3), (15, 3)])
+def test_a_share_is_rounded_to_the_nearest_number_of_patients(patients, tested):
+    cases = [SplitCase(f"{n:03d}", f"p{n:03d}") for n in range(patients)]
+    [fold] = make_splits(cases, SplitSettings(test_fraction=0.2, validation_fraction=0))["folds"]
+    assert (len(fold["test"]), len(fold["train"])) == (tested, patients - tested)
+
+
 def test_the_papers_patients_give_65_for_test_and_262_for_training() -> None:
     cases = [SplitCase(f"{n:03d}", f"p{n:03d}") for n in range(327)]
     (fold,) = make_splits(cases, SplitSettings(validation_fraction=0))["folds"]
