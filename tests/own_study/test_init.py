@@ -205,6 +205,14 @@ def write_dicom(path, array):
     locale.setlocale(locale.LC_ALL, "")  # ITK's DICOM writer leaves the process in another one
 
 
+def test_rows_of_a_scenario_are_compared_with_the_method_that_all_have(folder):
+    list(init("ours", two_phases(folder)))
+    study = yaml.safe_load((folder / "config/studies/ours.yaml").read_text())
+    (table,) = study["tables"].values()
+    assert table["reference"] == dict.fromkeys(["all", "arterial", "venous"], "maml")
+    assert {row["method"] for row in table["rows"]} == set(study["methods"])
+
+
 def test_nothing_is_overwritten_and_the_folder_is_ready_to_run(folder):
     sheet = two_phases(folder)
     first = list(init("ours", sheet))

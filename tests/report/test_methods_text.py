@@ -206,9 +206,19 @@ def test_a_use_of_test_cases_labels_is_named(make_settings, overrides, uses):
     assert label_use(make_settings(**overrides)) == uses
 
 
+def test_tests_are_described_where_rows_are_compared_and_nowhere_else(text_of, make_settings):
+    assert "with the Wilcoxon signed-rank test [4]" in text_of()
+    settings = make_settings()
+    for table in settings.tables.values():
+        table.reference.clear()
+    text = methods_text(templates(), settings, SPLITS, NOTHING, versions())
+    assert "No test compared the methods." in text
+    assert "signed-rank test [4]" not in text
+
+
 def test_folds_of_scikit_learn_are_said_to_be_such(text_of):
     splits = {"scheme": "kfold", "folds": 3}
-    said = "each patient in turn (3-fold cross-validation)"
+    said = "each fold of the patients in turn (3-fold cross-validation)"
     assert f"{said}: " in text_of(splits=splits)
     text = text_of(splits=splits | {"order": "scikit-learn", "seed": 12345})
     assert f"{said} in the folds of scikit-learn's KFold (shuffled, seed 12345): " in text

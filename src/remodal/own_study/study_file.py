@@ -138,8 +138,7 @@ def _methods(facts: Facts) -> Iterator[tuple[str, tuple[dict[str, Any], list[str
         yield "nnunet", ({"type": "nnunet", "label": "nnU-Net"}, ["all"])
     for name in names:
         own = {} if len(names) == 1 else {"modalities": [name]}
-        label = "nnU-Net" if len(names) == 1 else f"nnU-Net, {name}"
-        yield f"nnunet_{name}", ({"type": "nnunet", "label": label} | own, [name])
+        yield f"nnunet_{name}", ({"type": "nnunet", "label": "nnU-Net"} | own, [name])
     if fused:
         tested = ["all", *names]
         yield "maml", ({"type": "maml", "label": "MAML", "scenarios": tested}, tested)
@@ -172,6 +171,10 @@ def _table(methods: dict[str, Any]) -> Iterator[str]:
     yield "  methods:"
     yield "    title: The methods"
     yield "    metrics: [dice, hd95_mm, assd_mm]"
+    if "maml" in methods:
+        _, tested = methods["maml"]
+        yield "    # What the other rows of a scenario are compared with, patient by patient."
+        yield f"    reference: {_flow(dict.fromkeys(tested, 'maml'))}"
     yield "    rows:"
     rows = [(scenario, name) for name, (_, tested) in methods.items() for scenario in tested]
     for scenario, name in _in_order(rows):

@@ -51,7 +51,7 @@ _AUGMENTED = {
 }
 _SPLIT = {
     "holdout": "{fraction} % of the patients",
-    "kfold": "each patient in turn ({folds}-fold cross-validation)",
+    "kfold": "each fold of the patients in turn ({folds}-fold cross-validation)",
     "file": "the patients of a shared split file ({folds} folds)",
 }
 
@@ -95,6 +95,7 @@ def methods_text(
             checkpoint_sentence(settings.recipe),
         ),
         exact_pairs=MOST_EXACT,
+        compared=any(table.compares for table in settings.tables.values()),
         native_sentence=_native_sentence(settings),
         evaluation_sentence=evaluation_sentence(settings),
         interval_sentence=_interval_sentence(settings),

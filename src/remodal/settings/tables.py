@@ -151,6 +151,11 @@ class TableSettings(Section):
         description="For each scenario, the method that the others are compared with.",
     )
 
+    @property
+    def compares(self) -> bool:
+        """Whether rows are compared with a reference."""
+        return bool(self.reference) or any(row.reference for row in self.rows)
+
     @model_validator(mode="after")
     def _one_reference(self) -> "TableSettings":
         rows = [row.label or row.name for row in self.rows if row.reference]
