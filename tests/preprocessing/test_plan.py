@@ -2,8 +2,10 @@
 
 import pytest
 import yaml
+from tests.orientations import BY_CODE
 
 from remodal.errors import UserError
+from remodal.intake.nifti import read_volume, write_volume
 from remodal.planning.plan import plan
 from remodal.preprocessing.plan import plan_study
 from remodal.results.records import Record, write_record
@@ -32,6 +34,17 @@ def test_training_cases_are_planned_for_as_they_are_after_the_crop(registered, s
     cropped, text = plan_study(settings, splits, registered)
     assert "10 x 12 x 14 (z, y, x)" in text
     assert cropped.recipe.patch == (10, 12, 14)
+
+
+@pytest.mark.parametrize("crop", ["none", "body"])
+def test_the_plan_hangs_not_on_how_the_images_are_stored(registered, splits, crop):
+    """Coronal, sagittal or from head to foot: the same plan."""
+    settings = study(preprocessing={"crop": crop})
+    expected, _ = plan_study(settings, splits, registered)
+    for case, code in (("a", "LSA"), ("b", "PIR")):
+        for path in (registered / case).glob("*.nii.gz"):
+            write_volume(path, BY_CODE[code].store(read_volume(path)))
+    assert plan_study(settings, splits, registered)[0] == expected
 
 
 def test_a_spacing_of_the_study_s_own_is_planned_with(registered, splits):
