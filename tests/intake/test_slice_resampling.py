@@ -194,6 +194,19 @@ def test_a_label_whose_header_leans_lands_on_the_slices(dcm2niix_files, tmp_path
     assert _dice(array, series.volume.array > 0) > 0.95
 
 
+@pytest.mark.parametrize(("name", "angle"), [("tilted forwards", 15), ("tilted backwards", 20)])
+def test_a_file_that_leans_is_refused_since_its_slices_are_closer_than_they_were(
+    name, angle, dcm2niix_files, tmp_path
+):
+    write_slices(tmp_path / "dicom", ODD[name])
+    (file,) = [one for one in dcm2niix_files(tmp_path / "dicom") if "_Tilt" not in one.name]
+    # The slices were 5 mm apart along the patient, as the header's third axis runs.
+    along = read_image(file, sheared=True)[0].geometry.affine[:3, 2]
+    assert along == pytest.approx([0, 0, 5 * np.cos(np.radians(angle))], abs=1e-4)
+    with pytest.raises(BadCase, match=f"slices lean by {angle}.0 degrees .*name the DICOM series"):
+        convert_image(file, tmp_path / "a.nii", tmp_path / "a.json", case="c", modality="v")
+
+
 def test_the_check_says_that_a_series_will_be_resampled(tmp_path):
     write_slices(tmp_path / "scan", ODD["thin in the middle"])
     case = CaseSource("c1", "c1", "", {"venous": tmp_path / "scan"}, {})

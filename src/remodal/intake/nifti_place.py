@@ -52,16 +52,30 @@ def place_of(header: np.void, shape: tuple[int, int, int]) -> tuple[Geometry, li
 def require_perpendicular(geometry: Geometry) -> None:
     """Check that a grid has right angles.
 
+    Slices that lean in a file are not resampled as those of a DICOM series are: dcm2niix, which
+    writes most of such files, stores the distance along the normal as the length of the leaning
+    axis, so that the slices are closer in the header than they were.
+
     Raises:
         BadCase: it has not.
     """
     direction = np.reshape(geometry.direction, (3, 3))
-    if np.abs(direction.T @ direction - np.eye(3)).max() > _SHEAR:
+    cosines = np.abs(direction.T @ direction - np.eye(3))
+    if cosines.max() <= _SHEAR:
+        return
+    if cosines[0, 1] <= _SHEAR:
+        angle = np.degrees(np.arcsin(min(1.0, float(np.linalg.norm(cosines[:2, 2])))))
         raise BadCase(
-            "the axes are sheared",
+            f"the axes are sheared: the slices lean by {angle:.1f} degrees (tilted gantry), and a "
+            "header that leans does not tell surely how far they are apart",
             expected="perpendicular axes",
-            remedy="resample the image onto a rectangular grid, or name its DICOM series",
+            remedy="name the DICOM series, which is resampled",
         )
+    raise BadCase(
+        "the axes are sheared",
+        expected="perpendicular axes",
+        remedy="resample the image onto a rectangular grid, or name its DICOM series",
+    )
 
 
 def _grid(matrix: np.ndarray, shape: tuple[int, int, int]) -> Geometry:
