@@ -145,10 +145,11 @@ def test_a_multi_frame_file_is_a_volume(found, write_enhanced):
     assert picture(volume).startswith("data:image/jpeg")
 
 
-def test_several_volumes_in_one_file_cannot_be_taken_apart(found, write_enhanced):
+def test_several_volumes_in_one_file_are_numbered_as_intake_numbers_them(found, write_enhanced):
     write_enhanced(places=[2.0 * (index % 12) for index in range(24)])
     (examination,) = found()
     assert sizes(examination) == [12, 12]
-    assert {judge(one).said for one in examination.volumes} == {
-        "one of several volumes in one file"
-    }
+    assert [one.part for one in examination.volumes] == [1, 2]
+    for one in examination.volumes:
+        assert judge(one).usable == "scan"
+        assert f"image {one.part} of 2 in one file" in one.notes

@@ -11,14 +11,19 @@ import sys
 from html.parser import HTMLParser
 from io import BytesIO
 
+import numpy as np
 import pydicom
 import pytest
 from PIL import Image
 from pydicom.data import get_testdata_files
+from tests.known_body import multi_frame
 
 from remodal.errors import ExitCode, UserError
+from remodal.intake.convert import convert_image
+from remodal.intake.datasets.phantom import PhantomOptions
 from remodal.intake.dicom import read_series
 from remodal.intake.inspection import _inspect
+from remodal.intake.nifti import read_volume
 from remodal.intake.sheet import read_sheet
 from remodal.phantom.dual_phase import simulate_patient
 from remodal.scan import index
@@ -57,8 +62,6 @@ def two_phases(write, **values):
 
 
 def test_a_simulated_export_shuffled_into_any_names_and_folders(tmp_path, scanned, sheet):
-    from remodal.intake.datasets.phantom import PhantomOptions
-
     options = PhantomOptions(
         cases=2, matrix=40, slices=(14, 14), slice_spacing=14, layouts=["axial", "coronal"]
     )
@@ -126,6 +129,38 @@ def test_another_series_can_be_put_into_the_sheet(write, scanned, sheet):
     sheet.write_text(sheet.read_text().replace(images["arterial"], other["path"]))
     (arterial, _) = read_sheet(sheet, PHASES)
     assert read_series(arterial.path).volume.geometry.shape[0] == 12
+
+
+def test_phases_in_one_file_are_in_the_sheet_by_their_numbers_and_convert(tmp_path, scanned, sheet):
+    """An enhanced CT whose phases nothing but aorta and liver tell apart, the later one first."""
+    options = PhantomOptions(
+        cases=2, layouts=["axial"], lesions=(1, 1), matrix=144, slices=(24, 24), slice_spacing=7.5
+    )
+    simulate_patient(options, 0, tmp_path / "simulated")
+    series = {name: slices_of(tmp_path / "simulated" / name) for name in ("venous", "arterial")}
+    for one, other in zip(series["arterial"], series["venous"], strict=True):
+        one.ImagePositionPatient = other.ImagePositionPatient
+    whole = multi_frame([*series["venous"], *series["arterial"]])
+    whole.SeriesDescription = "Abdomen"
+    (tmp_path / "export").mkdir()
+    whole.save_as(tmp_path / "export/one", enforce_file_format=True)
+    scanned()
+    found = {one.modality: one for one in read_sheet(sheet, PHASES)}
+    assert {name: str(one.path)[-3:] for name, one in found.items()} == {
+        "arterial": "#.2",
+        "venous": "#.1",
+    }
+    for name, one in found.items():
+        image, record = tmp_path / f"{name}.nii", tmp_path / f"{name}.json"
+        assert convert_image(one.path, image, record, case=one.case, modality=name).ok
+        expected = read_series(tmp_path / "simulated" / name).volume
+        np.testing.assert_array_equal(read_volume(image).array, expected.array)
+
+
+def slices_of(folder):
+    """The slices of a series from the feet to the head."""
+    slices = [pydicom.dcmread(file) for file in folder.iterdir()]
+    return sorted(slices, key=lambda one: one.ImagePositionPatient[2])
 
 
 def test_pseudonyms_stay_when_patients_are_added(write, scanned, sheet):

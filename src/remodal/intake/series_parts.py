@@ -102,6 +102,13 @@ def one_image(slices: list[Slice], source: Path) -> tuple[list[Slice], list[str]
     return parts[wanted - 1], [f"image {wanted} of {told}"]
 
 
+def image_numbers(slices: list[Slice]) -> list[int]:
+    """The number of the image that each slice of a series is of, as behind `#.`; 1 if it is one."""
+    parts, _ = _parts_of(slices)
+    numbers = {id(one): number for number, part in enumerate(parts, 1) for one in part}
+    return [numbers[id(one)] for one in slices]
+
+
 def _named(parts: list[list[Slice]], by: Sequence[str]) -> str:
     """The number of each image, its slices and, where these are harmless, what tells it apart."""
     shown = [element for element in by if element in _SHOWN]

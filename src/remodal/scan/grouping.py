@@ -7,7 +7,7 @@ places: parts of a series whose places interleave are different volumes.
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -42,6 +42,7 @@ class Instance:
     columns: int | None
     spacing: tuple[float, ...] | None
     orientation: tuple[float, ...] | None
+    frame: int = 0
 
     @property
     def instance(self) -> int | None:
@@ -61,6 +62,8 @@ class Volume:
         problem: why they are not; empty if they are.
         notes: how the volume was told from others of its series, and copies that were left out.
         whole_files: whether no file holds images of another volume.
+        part: its number among the images of its only file, as behind `#.` in a sheet; None if the
+            file holds no other.
     """
 
     instances: tuple[Instance, ...]
@@ -69,6 +72,7 @@ class Volume:
     problem: str
     notes: tuple[str, ...] = ()
     whole_files: bool = True
+    part: int | None = None
 
     def get(self, keyword: str) -> str:
         """Text of an element of the first image; empty if it is missing."""
@@ -93,8 +97,11 @@ class Volume:
     def acquired(self) -> float | None:
         """When the first image was acquired, in seconds of the day; None if unknown.
 
-        Trigger times count from there: some scanners give all phases of a series one time.
+        Trigger times count from there: some scanners give all phases of a series one time. The time
+        of a file that holds several images is that of none of them.
         """
+        if self.part is not None:
+            return None
         triggers = [numbers(one.file.get("TriggerTime"), 1) for one in self.instances]
         trigger = min((one[0] / 1000 for one in triggers if one), default=0.0)
         for keyword in ("AcquisitionTime", "AcquisitionDateTime", "ContentTime"):
@@ -165,7 +172,9 @@ def _volumes(files: list[Indexed], study: str) -> list[Volume]:
     copies = len(files) - len(once)
     words = counted(copies, "copy of its files is", "copies of its files are")
     noted = [f"{words} left out"] if copies else []
-    parts = [([one for file in once for one in _instances(file)], noted)]
+    of_parts = [file for file in once if file.parts]
+    parts = [([one for file in once if not file.parts for one in _instances(file)], noted)]
+    parts = [(part, notes) for part, notes in parts if part]
     for element in ("size", "orientation"):
         parts = [(new, notes) for part, notes in parts for new in _parted(part, element)]
     for element, name in PARTING.items():
@@ -175,9 +184,24 @@ def _volumes(files: list[Indexed], study: str) -> list[Volume]:
     for index, (part, _) in enumerate(parts):
         for one in part:
             of_file[one.file.path].add(index)
-    return [
+    volumes = [
         _volume(part, study, notes, all(len(of_file[one.file.path]) == 1 for one in part))
         for part, notes in parts
+    ]
+    return [*volumes, *(volume for file in of_parts for volume in _parts_of(file, study, noted))]
+
+
+def _parts_of(file: Indexed, study: str, notes: list[str]) -> list[Volume]:
+    """The images of a file that holds several, as intake tells them apart."""
+    of_part = defaultdict(list)
+    for instance in _instances(file):
+        of_part[file.parts[instance.frame]].append(instance)
+    return [
+        replace(
+            _volume(part, study, [*notes, f"image {number} of {len(of_part)} in one file"], True),
+            part=number,
+        )
+        for number, part in sorted(of_part.items())
     ]
 
 
@@ -194,8 +218,8 @@ def _instances(file: Indexed) -> list[Instance]:
     spacing = numbers(file.get("PixelSpacing"), 2)
     orientation = numbers(file.get("ImageOrientationPatient"), 6)
     return [
-        Instance(file, place and tuple(place), traits, rows, columns, spacing, orientation)
-        for place in places
+        Instance(file, place and tuple(place), traits, rows, columns, spacing, orientation, frame)
+        for frame, place in enumerate(places)
     ]
 
 

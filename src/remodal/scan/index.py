@@ -33,6 +33,7 @@ class Indexed:
     own: dict[str, str]
     shared: dict[str, str]
     positions: list[tuple[float, ...]]
+    parts: list[int]
     drawn_on: list[str]
     images: list[str]
 
@@ -97,7 +98,8 @@ def _line(known: _Known, file: File, found: Found) -> str:
     own = {keyword: text for keyword, text in found.elements.items() if keyword in OWN}
     shared = {keyword: text for keyword, text in found.elements.items() if keyword not in OWN}
     number, is_new = known.number(shared)
-    rest = [found.kind, found.said, own, found.positions, found.drawn_on, found.images]
+    placed = [found.positions, found.parts]
+    rest = [found.kind, found.said, own, *placed, found.drawn_on, found.images]
     _take(known, file, number, rest)
     lines = [[shared]] if is_new else []
     lines.append([file.path, file.size, file.modified, number, *rest])
@@ -106,9 +108,9 @@ def _line(known: _Known, file: File, found: Found) -> str:
 
 
 def _take(known: _Known, file: File, number: int, rest: list[Any]) -> None:
-    kind, said, own, positions, drawn_on, images = rest
+    kind, said, own, *placed_and_named = rest
     known.files[_key(file)] = Indexed(
-        file.path, kind, said, own, known.shared[number], positions, drawn_on, images
+        file.path, kind, said, own, known.shared[number], *placed_and_named
     )
 
 

@@ -11,6 +11,8 @@ def drawn_on(volume: Volume, labels: Sequence[Indexed]) -> list[str]:
 
     A label that also names images was drawn on these: a series may hold several volumes.
 
+    Nor does a label tell which of several images in one file it was drawn on.
+
     A label that names no series, but only a frame of reference, is nobody's: arterial and venous
     images share theirs.
     """
@@ -19,7 +21,10 @@ def drawn_on(volume: Volume, labels: Sequence[Indexed]) -> list[str]:
     found = {
         one.get("SOPInstanceUID") or one.path: one.path
         for one in labels
-        if series and series in one.drawn_on and not (one.images and images.isdisjoint(one.images))
+        if series
+        and volume.part is None
+        and series in one.drawn_on
+        and not (one.images and images.isdisjoint(one.images))
     }
     return list(found.values())
 

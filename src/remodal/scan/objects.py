@@ -11,6 +11,7 @@ from pydicom.uid import UID
 from remodal.errors import BadCase
 from remodal.intake.encoding import damaged
 from remodal.intake.headers import quiet_pydicom, read_header
+from remodal.intake.series_parts import image_numbers
 from remodal.intake.slices import WITH_PIXELS, read_slices
 from remodal.scan.tags import REFERENCES, SCANNED, texts_of
 
@@ -28,7 +29,9 @@ class Found:
             DICOMDIR, or no use.
         said: why it is of no use, or what object it is.
         elements: those of `tags.SCANNED` that it has, as text.
-        positions: of each frame of a multi-frame image, in mm.
+        positions: of each frame of a multi-frame file, in mm; empty if one of them has none.
+        parts: number of the image that each of these frames is of, if there are several in the
+            file: what intake takes for `#.2`.
         drawn_on: UIDs of the series and frames of reference that a label names.
         images: UIDs of the images that it names: of one volume, where a series holds several.
     """
@@ -37,6 +40,7 @@ class Found:
     said: str = ""
     elements: dict[str, str] = field(default_factory=dict)
     positions: list[tuple[float, ...]] = field(default_factory=list)
+    parts: list[int] = field(default_factory=list)
     drawn_on: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
 
@@ -98,7 +102,15 @@ def _several_frames(path: Path, elements: dict[str, str]) -> Found:
         if values is not None:
             elements[keyword] = "\\".join(f"{value:.12g}" for value in values)
     positions = [one.position for one in frames if one.position is not None]
-    return Found("image", elements=elements, positions=positions)
+    if len(positions) < len(frames):
+        return Found("image", elements=elements)
+    parts = image_numbers(frames)
+    return Found(
+        "image",
+        elements=elements,
+        positions=positions,
+        parts=parts if max(parts) > 1 else [],
+    )
 
 
 def _drawn_on(path: Path) -> tuple[list[str], list[str]]:

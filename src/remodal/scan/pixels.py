@@ -41,8 +41,6 @@ def read_planes(volume: Volume, indices: Sequence[int]) -> np.ndarray:
 
 def _slice_of(instance: Instance, slices: Sequence[Slice]) -> Slice:
     for one in slices:
-        if str(one.file) == instance.file.path and (
-            one.frames == 1 or np.allclose(one.position, instance.position)
-        ):
+        if str(one.file) == instance.file.path and one.frame == instance.frame:
             return one
     raise BadCase("a slice is gone", remedy="scan again")

@@ -108,10 +108,16 @@ def _link(folder: Path, choice: Choice) -> tuple[Path, Path | None]:
     image = folder / choice.verdict.name
     _link_files(image, choice)
     if not choice.label:
-        return image, None
+        return _named(image, choice), None
     label = folder / f"{label_name(choice.verdict.name)}.dcm"
     label.symlink_to(os.path.abspath(choice.label))
-    return image, label
+    return _named(image, choice), label
+
+
+def _named(folder: Path, choice: Choice) -> Path:
+    """What a sheet calls the volume that is linked in a folder: the folder, or an image in it."""
+    part = choice.volume.part
+    return folder if part is None else folder.with_name(f"{folder.name}#.{part}")
 
 
 def _link_files(folder: Path, choice: Choice) -> None:
@@ -141,9 +147,9 @@ def write_choices(folder: Path, cases: Sequence[ScannedCase]) -> None:
         for place, choice in enumerate(case.choices, 1):
             path = ""
             if choice.taken:
-                path = str(folder / "images" / case.case / choice.verdict.name)
+                path = str(_named(folder / "images" / case.case / choice.verdict.name, choice))
             elif place in others:
-                path = str(_place_of_other(folder, case, place))
+                path = str(_named(_place_of_other(folder, case, place), choice))
             lines.append("\t".join(map(cell, _described(case.case, choice, path))))
     write_text(folder / "choices.tsv", "\n".join(lines) + "\n")
 
