@@ -154,6 +154,17 @@ def test_a_sheet_of_a_study_may_name_images_that_the_model_does_not_know(study, 
     assert (tmp_path / "out/b.nii.gz").is_file()
 
 
+def test_an_image_of_the_sheet_serves_as_its_copy_too(study, tmp_path, capsys):
+    """A study's sheet does not name copies."""
+    data = study.settings.data.model_dump(mode="json") | {"copies": {"arterial": "venous"}}
+    unregistered = study.settings.registration.model_copy(update={"method": "none"})
+    registration = unregistered.model_dump(mode="json")
+    model = study.model("maml", fold=8, data=data, registration=registration)
+    sheet = write_masked(tmp_path, study, {"b": ""})
+    predict_cases(Ensemble([model]), sheet, Wanted(tmp_path / "out"))
+    assert "b: segmented from arterial + venous by the joint head" in capsys.readouterr().err
+
+
 def write_masked(folder: Path, study, masks: dict[str, Path | str]) -> Path:
     """A sheet of the venous images of cases, each with its mask."""
     lines = ["case\tmodality\tpath\tmask"]

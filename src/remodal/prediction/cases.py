@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from remodal.errors import BadCase, FaultOfOurs, UserError, concerns_one_case
-from remodal.intake.sheet import read_sheet
+from remodal.intake.sheet import Image, read_sheet
 from remodal.intake.source_files import states_of_files
 from remodal.prediction.ensemble import Ensemble
 from remodal.prediction.formats import FORMATS
@@ -118,15 +118,22 @@ def _say(tally: Mapping[str, int], sheet: Path) -> None:
 
 def _patients(sheet: Path, description: Mapping[str, Any], target: str) -> list[Patient]:
     """The cases of a sheet with those of their images that the models know."""
-    images: dict[str, dict[str, Path]] = {}
-    masks: dict[str, dict[str, Path]] = {}
+    images: dict[str, dict[str, Image]] = {}
     for image in read_sheet(sheet, description["data"]["modalities"], "image"):
-        of_case = images.setdefault(image.case, {})
-        if image.modality in description["modalities"]:
-            of_case[image.modality] = image.path
-            if image.mask:
-                masks.setdefault(image.case, {})[image.modality] = image.mask
-    return [Patient(found, masks.get(case, {}), target, case) for case, found in images.items()]
+        images.setdefault(image.case, {})[image.modality] = image
+    # A sheet names no image twice: copies of images are those that they are copies of.
+    copies = description["data"].get("copies") or {}
+    patients = []
+    for case, found in images.items():
+        known = {
+            name: found.get(name) or found.get(copies.get(name, name))
+            for name in description["modalities"]
+        }
+        there = {name: image for name, image in known.items() if image}
+        masks = {name: image.mask for name, image in there.items() if image.mask}
+        paths = {name: image.path for name, image in there.items()}
+        patients.append(Patient(paths, masks, target, case))
+    return patients
 
 
 def _require_masks(ensemble: Ensemble, patients: Sequence[Patient], sheet: Path) -> None:
