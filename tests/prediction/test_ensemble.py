@@ -19,7 +19,7 @@ from remodal.prediction.patient import Patient, segment
 from remodal.prediction.placing import Placed
 from remodal.prediction.restoring import entropy, segmentation
 from remodal.preprocessing import prepare
-from remodal.results.files import read_json
+from remodal.results.files import read_json, write_json
 
 
 def training(study, folder: Path, seed: int, **changes) -> Path:
@@ -210,3 +210,15 @@ def test_of_equally_probable_classes_the_lower_one_wins_by_one_model_and_by_seve
     several = [*placed_and_sums(probabilities)[1], *placed_and_sums(probabilities)[1]]
     for sums in (one, several):
         assert segmentation(sums, placed, "ct").array.ravel().tolist() == [0, 1]
+
+
+def test_a_page_says_what_planned_the_networks(study):
+    model = study.model("maml", fold=7)
+    assert "planned" not in Ensemble([model]).facts
+    description = read_json(model / "model.json")
+    planned = {"cases": 22, "gpu_memory": 24.0, "file": "plan.yaml"}
+    description["network"]["planned"] = planned
+    write_json(model / "model.json", description)
+    patch = " x ".join(map(str, description["recipe"]["patch"]))
+    said = f"patches of {patch} voxels (z, y, x), as by nnU-Net v2 for 24 GB (plan.yaml)"
+    assert Ensemble([model]).facts["planned"] == said

@@ -22,12 +22,23 @@ def study(**changes):
 def test_training_cases_are_planned_for_as_they_are_after_the_crop(registered, splits):
     made, text = plan_study(study(preprocessing={"crop": "none"}), splits, registered)
     # Cases a and b train; see conftest.
-    expected = plan([[2.0, 1.0, 1.0], [1.9, 1.0, 1.1]], [[20, 24, 28]] * 2, classes=1)
+    demand = made.network.planned
+    assert (demand.cases, demand.gpu_memory) == (2, 8.0)
+    assert 2 < demand.times < 3
+    expected = plan(
+        [[2.0, 1.0, 1.0], [1.9, 1.0, 1.1]],
+        [[20, 24, 28]] * 2,
+        classes=1,
+        gpu_memory=8 / demand.times,
+    )
     assert made.recipe.patch == expected.patch
     assert (made.recipe.batch, made.network.strides) == (expected.batch, list(expected.strides))
     assert made.preprocessing.spacing == pytest.approx((1.95, 1.0, 1.05))
     assert plan_of(yaml.safe_load(text), "the file") == made
     assert "from 2 training cases" in text
+    assert (
+        f"8 GB, of which {demand.method} needs {demand.times:g} times what one U-Net does" in text
+    )
     crop = {"crop": {"mask": {"label": [1, 2]}}}
     native = {"arterial_native": {"space": "registered"}}  # has no mask to crop by
     settings = study(preprocessing=crop, scenarios=native)
@@ -70,3 +81,15 @@ def test_a_smaller_gpu_gets_a_smaller_plan(registered, splits):
     small, _ = plan_study(study(network=network), splits, registered)
     usual, _ = plan_study(study(), splits, registered)
     assert small.recipe.patch < usual.recipe.patch
+
+
+def test_a_study_of_single_u_nets_gets_what_nnu_net_plans(registered, splits):
+    settings = study(preprocessing={"crop": "none"}, network={"plan": "auto", "gpu_memory": 0.02})
+    one = {"nnunet": settings.methods["nnunet"]}
+    made, text = plan_study(settings.model_copy(update={"methods": one}), splits, registered)
+    spacings, shapes = [[2.0, 1.0, 1.0], [1.9, 1.0, 1.1]], [[20, 24, 28]] * 2
+    expected = plan(spacings, shapes, classes=1, gpu_memory=0.02)
+    assert (made.recipe.patch, made.network.kernels) == (expected.patch, list(expected.kernels))
+    assert "one U-Net does" not in text
+    with_all, _ = plan_study(settings, splits, registered)
+    assert with_all.recipe.patch < expected.patch

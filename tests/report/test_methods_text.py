@@ -249,3 +249,19 @@ def test_an_image_that_is_registered_twice_is_named_once(make_settings):
     settings = settings.model_copy(update={"data": data})
     text = methods_text(templates(), settings, SPLITS, NOTHING, versions())
     assert "with arterial and venous images were used" in text
+
+
+def test_a_planned_network_is_named_with_what_it_was_planned_for(text_of):
+    assert "nnU-Net v2" not in text_of()
+    network = {
+        "strides": [[1, 2, 2], [2, 2, 2]],
+        "kernels": [[1, 3, 3], [3, 3, 3], [3, 3, 3]],
+        "planned": {"cases": 22, "gpu_memory": 24, "file": "plan.yaml"},
+    }
+    text = text_of(network=network)
+    assert "are the plan of plan.yaml, made as by nnU-Net v2 [3] from 22 training cases" in text
+    assert "for 24 GB of GPU memory: strides 1x2x2, 2x2x2 and kernels 1x3x3, 3x3x3, 3x3x3" in text
+    network["planned"] |= {"method": "maml", "times": 2.6}
+    assert "memory, of which MAML needs 2.6 times what one U-Net does: str" in text_of(
+        network=network
+    )

@@ -98,6 +98,19 @@ def test_a_plan_changes_no_study_that_wants_none(tmp_path):
         read_unplanned(path)
 
 
+def test_what_a_plan_was_made_from_is_kept_for_the_report_and_reruns_nothing(tmp_path):
+    basis = {"cases": 12, "gpu_memory": 24.0, "method": "maml", "times": 2.6}
+    told = PLAN | {"network": PLAN["network"] | {"planned": basis}}
+    named = study(network=str(write(tmp_path / "our_plan.yaml", told)))
+    assert named.network.planned.model_dump() == basis | {"file": "our_plan.yaml"}
+    by_hand = study(**PLAN)
+    assert depends_on(named, "train", "maml") == depends_on(by_hand, "train", "maml")
+    path = tmp_path / "settings.yaml"
+    write_settings(path, study(network="auto"))
+    write(plan_file(tmp_path), told)
+    assert read_planned(path).network.planned.file == "plan.yaml"
+
+
 def test_pools_say_how_large_a_batch_is(tmp_path):
     pools = [{"cases": "labelled", "samples": 2}, {"cases": "unlabelled", "samples": 2}]
     file = write(tmp_path / "plan.yaml", PLAN)

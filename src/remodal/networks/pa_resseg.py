@@ -83,7 +83,9 @@ def likeness(features: Tensor, others: Tensor) -> Tensor:
         features: (B, C, Y, X), whose channels are the rows.
         others: (B, C, Y, X), whose channels are the columns.
     """
-    with torch.autocast(features.device.type, enabled=False):
+    # Autocast knows no tensors without values, of which only sizes are asked.
+    device = "cpu" if features.is_meta else features.device.type
+    with torch.autocast(device, enabled=False):
         energy = features.float().flatten(2) @ others.float().flatten(2).transpose(1, 2)
         return torch.softmax(energy.amax(-1, keepdim=True) - energy, dim=-1)
 

@@ -142,7 +142,17 @@ class Ensemble:
             "model": f"{self.label}, {mean}{trainings}",
             "study": f"{first['study']}, preset {first['preset']}",
             "weights": f"SHA-256 {self.origin.weights[:16]}",
-        }
+        } | self._plan
+
+    @property
+    def _plan(self) -> dict[str, str]:
+        """What planned the networks, if something did; the models of a study share it."""
+        plan = self.description["network"].get("planned")
+        if not plan:
+            return {}
+        patch = " x ".join(map(str, self.description["recipe"]["patch"]))
+        made = f"as by nnU-Net v2 for {plan['gpu_memory']:g} GB ({plan['file']})"
+        return {"planned": f"patches of {patch} voxels (z, y, x), {made}"}
 
     def warnings(self, case: str) -> list[str]:
         """What a reader should know of the models.

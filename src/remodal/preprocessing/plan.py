@@ -12,6 +12,7 @@ from remodal.geometry.orientation import Orientation
 from remodal.geometry.volume import Vector
 from remodal.intake.nifti import read_geometry
 from remodal.planning.plan import Plan, plan
+from remodal.preprocessing.demand import most_demanding
 from remodal.preprocessing.resampling import Shape
 from remodal.preprocessing.source import read_source
 from remodal.process.progress import progress
@@ -19,11 +20,13 @@ from remodal.results.files import read_json
 from remodal.results.paths import STUDIES
 from remodal.results.records import read_record
 from remodal.settings import Settings
+from remodal.settings.network import Planned
 from remodal.settings.plan_file import PlanFile, plan_of
 
 _HEAD = """\
 # Planned as by nnU-Net v2 from {cases}, whose median shape at this spacing is
-# {shape} (z, y, x), for {memory:g} GB: {elements:,} values in the feature maps of a patch.
+# {shape} (z, y, x), for {memory:g} GB{demand}:
+# {elements:,} values in a U-Net's feature maps of a patch.
 # To change it, copy it into config/ and name the copy in the study: `network: config/plan.yaml`.
 """
 
@@ -60,20 +63,26 @@ def plan_study(
     if not shapes:
         raise UserError("no training case can be used", where=str(splits), expected="one at least")
     given = settings.preprocessing.spacing
+    demand = most_demanding(settings)
+    memory = settings.network.gpu_memory
     made = plan(
         spacings,
         shapes,
         len(settings.data.classes),
-        settings.network.gpu_memory,
+        memory / demand.times,
         None if given == "plan" else given,
         settings.network.base_width,
         settings.network.max_width,
     )
-    content = _content(made)
+    basis = Planned(cases=len(shapes), gpu_memory=memory, method=demand.method, times=demand.times)
+    content = _content(made, basis)
     head = _HEAD.format(
         cases=counted(len(shapes), "training case"),
         shape=" x ".join(f"{side:g}" for side in made.shape),
-        memory=settings.network.gpu_memory,
+        memory=memory,
+        demand=f", of which {demand.method} needs {demand.times:g} times what one U-Net does"
+        if demand.times > 1
+        else "",
         elements=made.elements,
     )
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None)
@@ -96,10 +105,14 @@ def _measured(settings: Settings, folder: Path, studies: Path) -> tuple[Vector, 
     return orientation.spacing(geometry), orientation.shape(geometry)
 
 
-def _content(made: Plan) -> dict:
+def _content(made: Plan, basis: Planned) -> dict:
     return {
         "preprocessing": {"spacing": _rounded(made.spacing)},
-        "network": {"strides": _lists(made.strides), "kernels": _lists(made.kernels)},
+        "network": {
+            "strides": _lists(made.strides),
+            "kernels": _lists(made.kernels),
+            "planned": basis.model_dump(exclude={"file"}),
+        },
         "recipe": {"patch": list(made.patch), "batch": made.batch},
     }
 

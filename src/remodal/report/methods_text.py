@@ -14,6 +14,7 @@ from remodal.report.recipe_text import (
     checkpoint_sentence,
     clipping_words,
     optimiser_words,
+    plan_sentence,
     samples_sentence,
     schedule_words,
     start_sentence,
@@ -84,6 +85,7 @@ def methods_text(
         clipping=clipping_words(settings.recipe),
         windows=window_words(settings.inference),
         training_sentences=_sentences(
+            plan_sentence(settings),
             samples_sentence(settings.recipe),
             loss_sentence(trained),
             options_sentence(trained),

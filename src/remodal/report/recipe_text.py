@@ -1,6 +1,9 @@
 """What the methods paragraph says about the study's recipe, and about how its models predict."""
 
-from remodal.settings import InferenceSettings, RecipeSettings
+from collections.abc import Sequence
+
+from remodal.counting import counted
+from remodal.settings import InferenceSettings, RecipeSettings, Settings
 
 
 def optimiser_words(recipe: RecipeSettings) -> str:
@@ -27,6 +30,28 @@ def schedule_words(recipe: RecipeSettings) -> str:
             f"{recipe.decay_every} {recipe.schedule_in}"
         )
     return "a constant learning rate"
+
+
+def plan_sentence(settings: Settings) -> str:
+    """What planned the network, from what and for which memory; empty if it was set by hand."""
+    network, plan = settings.network, settings.network.planned
+    if plan is None:
+        return ""
+    demand = ""
+    if plan.times > 1:
+        needing = settings.title_of(plan.method) if plan.method in settings.methods else plan.method
+        demand = f", of which {needing} needs {plan.times:g} times what one U-Net does"
+    strides, kernels = (_stages(network.strides), _stages(network.kernels or []))
+    cases = counted(plan.cases, "training case")
+    return (
+        f"Spacing, patch, batch, strides and kernels are the plan of {plan.file}, made as by "
+        f"nnU-Net v2 [3] from {cases} for {plan.gpu_memory:g} GB of GPU memory{demand}: "
+        f"strides {strides} and kernels {kernels} (z x y x x, stage by stage)."
+    )
+
+
+def _stages(triples: Sequence[tuple[int, int, int]]) -> str:
+    return ", ".join("x".join(map(str, triple)) for triple in triples)
 
 
 def clipping_words(recipe: RecipeSettings) -> str:

@@ -187,7 +187,7 @@ def _with_named_plan(content: dict[str, Any]) -> dict[str, Any]:
     named = named_plan(content)
     if named in ("", "auto"):
         return content
-    return with_plan(content, read_plan(shipped_file(Path(named))))
+    return with_plan(content, read_plan(shipped_file(Path(named))), Path(named).name)
 
 
 def read_plan(path: Path) -> PlanFile:
@@ -309,7 +309,8 @@ def planned(settings: Settings, plan: PlanFile) -> Settings:
     """The settings with a plan, if one is wanted that they do not hold yet."""
     if not settings.network.unplanned:
         return settings
-    return validated(with_plan(settings.model_dump(mode="json"), plan), settings.study_id)
+    content = with_plan(settings.model_dump(mode="json"), plan, plan_file(Path()).name)
+    return validated(content, settings.study_id)
 
 
 def read_planned(path: Path) -> Settings:

@@ -12,6 +12,16 @@ from remodal.settings.section import Section
 Triple = tuple[int, int, int]
 
 
+class Planned(Section):
+    """What a plan was made from."""
+
+    cases: int = Field(ge=1, description="Number of training cases.")
+    gpu_memory: float = Field(gt=0, description="GB that it was made for.")
+    method: str = Field("", description="The method that needs the most memory for a patch.")
+    times: float = Field(1.0, ge=1, description="How many times that of one U-Net.")
+    file: str = Field("", description="Name of the plan's file.")
+
+
 class NetworkSettings(Section):
     """Size of the networks (the same for every method); `auto` is short for `{plan: auto}`."""
 
@@ -25,8 +35,13 @@ class NetworkSettings(Section):
     gpu_memory: float = Field(
         8.0,
         gt=0,
-        description="GB that one U-Net may use, for a plan. A method with a U-Net for each image "
-        "uses as many times more.",
+        description="GB of the GPU, for a plan: the study's most demanding method trains within "
+        "it.",
+    )
+    planned: Planned | None = Field(
+        None,
+        description="What the plan was made from; remodal writes it, and nothing reads it "
+        "but the report.",
     )
     base_width: int = Field(32, ge=1, description="Channels of the first stage.")
     max_width: int = Field(320, ge=1, description="Cap of the doubling.")
@@ -79,6 +94,7 @@ class NetworkSettings(Section):
         content = dump(self)
         unused = ["kernels"] if self.kernels is None else []
         unused += ["plan", "gpu_memory"] if self.plan is None else []
+        unused += ["planned"] if self.planned is None else []
         return {key: value for key, value in content.items() if key not in unused}
 
     @property

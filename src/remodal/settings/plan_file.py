@@ -6,7 +6,7 @@ from pydantic import Field, ValidationError
 
 from remodal.errors import UserError
 from remodal.settings.merging import merge, problems
-from remodal.settings.network import Triple
+from remodal.settings.network import Planned, Triple
 from remodal.settings.section import Section
 
 #: The parts of a plan that a study may say instead, by section and key.
@@ -29,6 +29,7 @@ class PlannedNetwork(Section):
 
     strides: list[Triple] = Field(min_length=1)
     kernels: list[Triple]
+    planned: Planned | None = None
 
 
 class PlannedRecipe(Section):
@@ -62,7 +63,7 @@ def plan_of(content: dict[str, Any], where: str) -> PlanFile:
         ) from error
 
 
-def with_plan(content: dict[str, Any], plan: PlanFile) -> dict[str, Any]:
+def with_plan(content: dict[str, Any], plan: PlanFile, file: str) -> dict[str, Any]:
     """Settings on top of which a plan was laid.
 
     Pools say how many samples a batch has, so where there are any the batch stays.
@@ -70,14 +71,21 @@ def with_plan(content: dict[str, Any], plan: PlanFile) -> dict[str, Any]:
     Args:
         content: of a study; its `network` may be a word.
         plan: the plan.
+        file: name of its file, for the report.
     """
     network = content.get("network")
     own = network if isinstance(network, dict) else {}
     recipe = content.get("recipe") or {}
     planned = plan.model_dump(mode="json")
+    if plan.network.planned is None:
+        del planned["network"]["planned"]
+    else:
+        planned["network"]["planned"]["file"] = file
     if recipe.get("pools"):
         del planned["recipe"]["batch"]
-    left = {key: value for key, value in own.items() if key not in ("plan", "gpu_memory")}
+    left = {
+        key: value for key, value in own.items() if key not in ("plan", "gpu_memory", "planned")
+    }
     return merge(content | {"network": left}, planned)
 
 

@@ -41,7 +41,14 @@ STAGES = {
         chosen=("remodal.registration", lambda settings: settings.registration.ways),
     ),
     "split": Stage("remodal.splits", ("splits", "data.name", "data.truth", "data.unlabelled")),
-    "plan-network": Stage("remodal.preprocessing.plan", ("preprocessing", "network", *_DATA)),
+    "plan-network": Stage(
+        "remodal.preprocessing.plan",
+        ("preprocessing", "network", "methods", *_DATA),
+        chosen=(
+            "remodal.methods",
+            lambda settings: sorted({method.type for method in settings.methods.values()}),
+        ),
+    ),
     "fingerprint": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
     "preprocess": Stage("remodal.preprocessing", ("preprocessing", *_DATA)),
     "inventory": Stage("remodal.preprocessing.inventory"),
@@ -125,6 +132,7 @@ def _read(settings: Settings, key: str) -> Any:
     value["registration"]["options"] = {w: options.get(w, {}) for w in settings.registration.ways}
     if key == "*":
         return value
+    value["network"].pop("planned", None)  # told in the report, and changes nothing
     for part in key.split("."):
         value = value[part]
     return value
