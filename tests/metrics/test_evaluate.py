@@ -10,6 +10,7 @@ from remodal.intake.nifti import read_volume, write_volume
 from remodal.metrics import evaluate as evaluate_module
 from remodal.metrics.cases import failed_cases, read_cases
 from remodal.metrics.evaluate import evaluate_predictions
+from remodal.metrics.lesion_table import read_lesions
 from remodal.metrics.statistics import summarise
 from remodal.results.files import write_json
 from remodal.settings import DataSettings
@@ -96,6 +97,7 @@ def evaluate(study, settings=None, name="maml/fold0-seed0/both.csv", **options):
         study / "registered",
         study / "splits.json",
         output,
+        output.parent / "lesions" / output.name,
         **options,
     )
     return output
@@ -113,6 +115,16 @@ def test_measures_the_region_that_the_settings_map(study):
     assert (row["assd_voxel"], row["assd_mm"]) == (0.5, 0.25)
     assert (row["intersection"], row["prediction_voxels"], row["truth_voxels"]) == (4, 8, 8)
     assert (row["lesions"], row["lesions_found"], row["missed"]) == (1, 1, 0)
+
+
+def test_each_true_lesion_of_a_case_has_a_row(study):
+    evaluate(study)
+    (row,) = read_lesions(study / "metrics").to_dict("records")
+    assert (row["method"], row["fold"], row["seed"]) == ("maml", 0, 0)
+    assert (row["scenario"], row["case"], row["patient"]) == ("both", "p1", "patient7")
+    assert (row["group"], row["region"], row["lesion"]) == ("HCC", "tumour", 1)
+    # 2 x 2 x 2 voxels of 0.5 mm^3, half of them predicted.
+    assert (row["volume_ml"], row["found"], row["dice"]) == (0.004, 1, 0.5)
 
 
 def test_each_class_is_a_region_unless_regions_are_named(study):

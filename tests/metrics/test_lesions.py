@@ -2,11 +2,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from remodal.metrics.lesions import LesionCounts, count_lesions
+from remodal.metrics.lesions import LesionCounts, count_lesions, match_lesions
 
 
 def row(text):
@@ -57,6 +57,7 @@ def test_empty_masks():
     assert count_lesions(row("#.#"), row("..."), 0.1) == LesionCounts(0, 0, 2, 2)
 
 
+@settings(deadline=None)
 @given(arrays(bool, (3, 4, 4)), arrays(bool, (3, 4, 4)), st.floats(0, 1))
 def test_exchanging_prediction_and_truth_exchanges_recall_and_precision(first, second, threshold):
     there = count_lesions(first, second, threshold)
@@ -120,3 +121,24 @@ def test_pieces_and_merged_lesions_count_unlike_in_panoptica():
     assert ours == LesionCounts(lesions=5, found=2, predicted=6, false=3)
     found, false, missed = PANOPTICA[0.5]
     assert (ours.found - found, false - ours.false, missed) == (0, 1, 3)
+
+
+def test_each_true_lesion_has_its_volume_and_the_dice_of_what_finds_it():
+    truth = row("####..##..#...")
+    prediction = row("####..######..")
+    whole, half, specks = match_lesions(prediction, truth, 0.25).true_lesions(voxel=500.0)
+    assert (whole.volume, whole.found, whole.dice) == (2.0, True, 1.0)
+    # Two of the six voxels that touch it: intersection over union 1/3, Dice 2 * 2 / (2 + 6).
+    assert (half.volume, half.found, half.dice) == (1.0, True, pytest.approx(0.5))
+    assert (specks.volume, specks.found) == (0.5, False)
+    assert np.isnan(specks.dice)
+
+
+@settings(deadline=None)
+@given(arrays(bool, (3, 4, 4)), arrays(bool, (3, 4, 4)), st.floats(0, 1))
+def test_true_lesions_are_those_that_are_counted(prediction, truth, threshold):
+    matched = match_lesions(prediction, truth, threshold)
+    lesions = matched.true_lesions(voxel=1000.0)
+    assert len(lesions) == matched.counts.lesions
+    assert sum(one.found for one in lesions) == matched.counts.found
+    assert sum(one.volume for one in lesions) == truth.sum()

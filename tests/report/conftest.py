@@ -13,6 +13,8 @@ import pytest
 from remodal.geometry.volume import Geometry, Volume
 from remodal.intake.nifti import write_volume
 from remodal.metrics.cases import write_cases
+from remodal.metrics.lesion_table import lesion_rows, write_lesions
+from remodal.metrics.lesions import TrueLesion
 from remodal.results.curves import curve_row, write_curves
 from remodal.results.files import write_json
 from remodal.results.records import Record, write_record
@@ -133,6 +135,14 @@ def write_metrics(metrics: Path, cases: list[str], seeds=(0,)) -> None:
             dice = np.clip(centre + difficulty + generator.normal(0, 5, len(cases)), 0, 97)
             rows = [_drawn_row(i, case, dice[i], generator) for i, case in enumerate(cases)]
             write_table(metrics, method, scenario, rows, seed=seed)
+            write_lesions(
+                metrics / method / f"fold0-seed{seed}/lesions/{scenario}.csv",
+                [
+                    {"case": row["case"], "region": "tumour", "group": row["group"]} | lesion
+                    for row in rows
+                    for lesion in lesion_rows([TrueLesion(2.5, not row["missed"], 0.7)])
+                ],
+            )
 
 
 def _drawn_row(index: int, case: str, dice: float, generator) -> dict:

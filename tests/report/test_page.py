@@ -104,6 +104,15 @@ def test_tables_show_the_published_value_ours_and_the_difference(page):
     assert "Class C: the paper's data are private" in text
 
 
+def test_lesions_are_told_by_size(page):
+    (table,) = re.findall(r"Lesions found by size.*?</table>", page, re.DOTALL)
+    # Lesions of 2.5 ml are as large as a ball of 16.8 mm.
+    cells = re.findall(r"<td>(.*?)</td>", table.partition("<tbody>")[2])
+    assert set(cells[::3]) == set(cells[2::3]) == {"–"}
+    assert all(re.match(r"\d+ of \d+", cell) for cell in cells[1::3])
+    assert "Each point is a lesion" in page
+
+
 def test_downloads_are_the_tables_files(page, whole_study, tmp_path):
     settings, study, _ = whole_study
     tabulate(settings, study, tmp_path)

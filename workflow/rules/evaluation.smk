@@ -6,7 +6,8 @@ rule evaluate:
         splits=SPLITS,
         predictions=PREDICTIONS,
     output:
-        METRICS,
+        metrics=METRICS,
+        lesions=LESIONS,
     log:
         paths.log_file(STUDY, "evaluate", TRAINING.job, "{scenario}"),
     benchmark:
@@ -21,4 +22,4 @@ rule evaluate:
     shell:
         "remodal evaluate --settings {params.settings} --predictions {input.predictions}"
         " --registered {params.registered} --splits {input.splits} {params.quarantine}"
-        " --output {output} > {log} 2>&1"
+        " --output {output.metrics} --lesions {output.lesions} > {log} 2>&1"

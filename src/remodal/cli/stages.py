@@ -336,14 +336,21 @@ def evaluate(
     registered: Registered,
     splits: Splits,
     output: Output,
+    lesions: Annotated[Path, typer.Option(help="Table of the true lesions.")],
     quarantine: Quarantine = False,
 ) -> None:
-    """Measure one model's predictions, case by case."""
+    """Measure one model's predictions, case by case and lesion by lesion."""
     from remodal.metrics.evaluate import evaluate_predictions
     from remodal.settings.composition import read_settings
 
     evaluate_predictions(
-        read_settings(settings), predictions, registered, splits, output, quarantine=quarantine
+        read_settings(settings),
+        predictions,
+        registered,
+        splits,
+        output,
+        lesions,
+        quarantine=quarantine,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from remodal.errors import BadCase, FaultOfOurs, UserError
 from remodal.intake.nifti import read_volume
 from remodal.metrics.cases import COUNTS, FAILED, FOREIGN, write_cases
+from remodal.metrics.lesion_table import lesion_rows, write_lesions
 from remodal.metrics.pair import MaskPair
 from remodal.metrics.registry import CaseMetric, require_case_metric
 from remodal.process.progress import progress
@@ -27,6 +28,7 @@ def evaluate_predictions(
     registered: Path,
     splits: Path,
     output: Path,
+    lesions: Path | None = None,
     *,
     quarantine: bool = False,
 ) -> None:
@@ -43,6 +45,7 @@ def evaluate_predictions(
             values.
         splits: splits.json, for the cases' patients and groups.
         output: per-case CSV (see `remodal.metrics.cases`); equal inputs give equal bytes.
+        lesions: CSV of the true lesions (see `remodal.metrics.lesion_table`), likewise; None: none.
         quarantine: go on after a fault of ours in a case, unless it is in every case.
 
     Raises:
@@ -56,27 +59,36 @@ def evaluate_predictions(
     predicted, failed = sorted({*said["cases"], *said["pairs"]}), said["failed"]
     label = settings.label_file(said["target"] or settings.registration.fixed)
     measured: dict[str, list[Row]] = {}
+    found: dict[str, list[Row]] = {}
     faults: dict[str, str] = {}
     for case in progress(predicted, "measuring"):
         # A fault in every case is not put down to one case, so that of an only case is raised.
         with noting_faults(case, faults, wanted=quarantine and len(predicted) > 1):
-            measured[case] = [
-                keys | {"region": name} | measure(pair, metrics, settings.metrics.lesion_overlap)
-                for keys, path in _files(predictions, said["pairs"], case)
-                for name, pair in _pairs(settings, case, path, registered / case / label)
-            ]
+            rows, of_lesions = [], []
+            for keys, path in _files(predictions, said["pairs"], case):
+                for name, pair in _pairs(settings, case, path, registered / case / label):
+                    named = keys | {"region": name}
+                    rows.append(named | measure(pair, metrics, settings.metrics.lesion_overlap))
+                    true = pair.true_lesions(settings.metrics.lesion_overlap)
+                    of_lesions += [named | row for row in lesion_rows(true)]
+            measured[case], found[case] = rows, of_lesions
     if predicted and not measured:
         raise FaultOfOurs("every case met a fault of ours; the tracebacks are above")
     for case, reason in (failed | faults).items():
         measured[case] = [
             {"region": name, FAILED: reason} | undefined(metrics) for name in settings.data.regions
         ]
-    rows = [
-        {"case": case, "patient": patients[case], "group": groups.get(case) or ""} | row
-        for case in sorted(measured)
-        for row in measured[case]
-    ]
-    write_cases(output, [metric.name for metric in metrics], rows)
+
+    def of_all(cases: Mapping[str, list[Row]]) -> list[Row]:
+        return [
+            {"case": case, "patient": patients[case], "group": groups.get(case) or ""} | row
+            for case in sorted(cases)
+            for row in cases[case]
+        ]
+
+    if lesions is not None:
+        write_lesions(lesions, of_all(found))
+    write_cases(output, [metric.name for metric in metrics], of_all(measured))
 
 
 def undefined(metrics: Sequence[CaseMetric]) -> Row:

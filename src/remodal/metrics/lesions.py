@@ -12,11 +12,28 @@ prediction and truth swaps recall and precision. A lesion that nothing touches i
 """
 
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 from scipy.sparse import coo_array
 
 from remodal.geometry.components import connected_parts
+
+
+@dataclass(frozen=True)
+class TrueLesion:
+    """A lesion of the truth.
+
+    Attributes:
+        volume: in ml.
+        found: whether the prediction finds it.
+        dice: of the lesion and what finds it, one predicted lesion or all that touch it, whichever
+            fits better; NaN if it is not found.
+    """
+
+    volume: float
+    found: bool
+    dice: float
 
 
 @dataclass(frozen=True)
@@ -29,8 +46,43 @@ class LesionCounts:
     false: int
 
 
+@dataclass(frozen=True)
+class MatchedLesions:
+    """Lesions of one case beside each other.
+
+    Attributes:
+        counts: how many there are.
+        sizes: of the true ones, in voxels, in the order of the first voxel of each (z, y, x).
+        overlap: of each, its intersection over union with what fits it best; 0 if nothing touches
+            it.
+        found: of each, whether that is enough.
+    """
+
+    counts: LesionCounts
+    sizes: np.ndarray
+    overlap: np.ndarray
+    found: np.ndarray
+
+    def true_lesions(self, voxel: float) -> list[TrueLesion]:
+        """The lesions of the truth.
+
+        Args:
+            voxel: volume of a voxel in mm^3.
+        """
+        dice = 2 * self.overlap / (1 + self.overlap)
+        return [
+            TrueLesion(float(size) * voxel / 1000, bool(found), float(own) if found else nan)
+            for size, found, own in zip(self.sizes, self.found, dice)
+        ]
+
+
 def count_lesions(prediction: np.ndarray, truth: np.ndarray, threshold: float) -> LesionCounts:
-    """Count lesions in two boolean masks of equal shape.
+    """Count lesions in two boolean masks of equal shape; see `match_lesions`."""
+    return match_lesions(prediction, truth, threshold).counts
+
+
+def match_lesions(prediction: np.ndarray, truth: np.ndarray, threshold: float) -> MatchedLesions:
+    """Lay the lesions of two boolean masks of equal shape beside each other.
 
     Memory is needed for two label maps and for the pairs of lesions that touch, so a prediction of
     ten thousand specks costs no more than one of two.
@@ -49,15 +101,25 @@ def count_lesions(prediction: np.ndarray, truth: np.ndarray, threshold: float) -
     sizes_true = np.bincount(true[truth], minlength=n_true + 1)[1:]
     sizes_predicted = np.bincount(predicted[prediction], minlength=n_predicted + 1)[1:]
 
-    found = int(np.count_nonzero(_matched(shared, sizes_true, sizes_predicted, threshold)))
-    right = int(np.count_nonzero(_matched(shared.T, sizes_predicted, sizes_true, threshold)))
-    return LesionCounts(n_true, found, n_predicted, n_predicted - right)
+    overlap = _overlap(shared, sizes_true, sizes_predicted)
+    found = _is_enough(overlap, threshold)
+    right = _is_enough(_overlap(shared.T, sizes_predicted, sizes_true), threshold)
+    counts = LesionCounts(
+        n_true,
+        int(np.count_nonzero(found)),
+        n_predicted,
+        n_predicted - int(np.count_nonzero(right)),
+    )
+    return MatchedLesions(counts, sizes_true, overlap, found)
 
 
-def _matched(
-    shared: coo_array, sizes: np.ndarray, other_sizes: np.ndarray, threshold: float
-) -> np.ndarray:
-    """Which lesions match: `shared` (lesions, other lesions) counts the common voxels."""
+def _is_enough(overlap: np.ndarray, threshold: float) -> np.ndarray:
+    """Whether lesions match; one that nothing touches does not, whatever the threshold."""
+    return (overlap > 0) & (overlap >= threshold)
+
+
+def _overlap(shared: coo_array, sizes: np.ndarray, other_sizes: np.ndarray) -> np.ndarray:
+    """Best overlap of each lesion: `shared` (lesions, other lesions) counts the common voxels."""
     own, other = shared.coords
     common = shared.data
     single = common / (sizes[own] + other_sizes[other] - common)
@@ -66,4 +128,4 @@ def _matched(
     total = np.bincount(own, weights=common, minlength=len(sizes))
     touching = np.bincount(own, weights=other_sizes[other], minlength=len(sizes))
     together = total / (sizes + touching - total)
-    return (total > 0) & (np.maximum(best, together) >= threshold)
+    return np.maximum(best, together)

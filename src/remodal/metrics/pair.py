@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
 from remodal.geometry.components import largest_component
-from remodal.metrics.lesions import LesionCounts, count_lesions
+from remodal.metrics.lesions import LesionCounts, MatchedLesions, TrueLesion, match_lesions
 from remodal.metrics.overlap import Overlap, overlap
 from remodal.metrics.surface import SurfaceDistances, surface, surface_distances
 
@@ -30,6 +31,7 @@ class MaskPair:
         self.prediction = np.ascontiguousarray(prediction[box], dtype=bool)
         self.truth = np.ascontiguousarray(truth[box], dtype=bool)
         self.spacing = tuple(float(length) for length in spacing)
+        self._matched: dict[float, MatchedLesions] = {}
 
     @cached_property
     def overlap(self) -> Overlap:
@@ -62,7 +64,16 @@ class MaskPair:
 
     def lesions(self, threshold: float) -> LesionCounts:
         """Lesion-wise detection at an intersection over union of `threshold`."""
-        return count_lesions(self.prediction, self.truth, threshold)
+        return self._match(threshold).counts
+
+    def true_lesions(self, threshold: float) -> list[TrueLesion]:
+        """The lesions of the truth, and which of them were found."""
+        return self._match(threshold).true_lesions(prod(self.spacing))
+
+    def _match(self, threshold: float) -> MatchedLesions:
+        if threshold not in self._matched:
+            self._matched[threshold] = match_lesions(self.prediction, self.truth, threshold)
+        return self._matched[threshold]
 
 
 def _union_box(first: np.ndarray, second: np.ndarray) -> tuple[slice, slice, slice]:

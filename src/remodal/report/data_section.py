@@ -19,6 +19,7 @@ from remodal.report.data_numbers import (
     spread,
 )
 from remodal.report.data_outliers import FEWEST, Outlier, outliers
+from remodal.report.lesion_sizes import size_chart, study_lesions
 from remodal.report.wording import DASH
 from remodal.results.files import read_json
 from remodal.results.paths import fingerprint_file
@@ -98,12 +99,13 @@ def data_section(
     groups = sorted({group for group in splits["groups"].values() if group})
     columns, rows = _image_rows(settings, study, images)
     drawn = label_charts(settings, labels, cases, splits["groups"])
+    lesions = size_chart(settings, study_lesions(settings, study), splits["groups"])
     return DataSection(
         columns,
         rows,
         groups,
         _set_rows(splits, groups),
-        [*image_charts(settings, images, records), *drawn],
+        [*image_charts(settings, images, records), *drawn, *lesions],
         outliers(images, labels),
         max((row.count for row in rows), default=0) >= FEWEST,
     )

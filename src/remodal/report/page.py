@@ -31,6 +31,7 @@ from remodal.report.figures import attention_examples, failure_examples, single_
 from remodal.report.formats import FORMATS
 from remodal.report.incomplete import incomplete_cases, training_cases
 from remodal.report.intervals import interval_drawing
+from remodal.report.lesion_sizes import SIZES, by_size, study_lesions
 from remodal.report.methods_text import methods_text
 from remodal.report.modality_charts import modality_charts
 from remodal.report.number_charts import number_charts
@@ -178,6 +179,7 @@ def _content(
         "truths": truth_figures(source),
         "number_charts": list(number_charts(source, measured)),
         **_breakdowns(settings, cases, measured),
+        **_lesions(settings, study, cases),
         **pictures,
     }
 
@@ -253,6 +255,12 @@ def _breakdowns(settings: Settings, cases: pd.DataFrame, measured: pd.DataFrame)
         "group_rows": group_rows,
         "case_files": [download("metrics.csv", "all per-case rows (CSV)", cases_csv(cases))],
     }
+
+
+def _lesions(settings: Settings, study: Path, cases: pd.DataFrame) -> dict[str, Any]:
+    """Lesions by their size."""
+    cells = measured_cells(settings, cases, settings.scenarios)
+    return {"sizes": list(SIZES), "size_rows": by_size(cells, study_lesions(settings, study))}
 
 
 def _pictures(source: Source, cases: pd.DataFrame) -> dict[str, Any]:

@@ -140,6 +140,11 @@ def metrics_file(study: Path, training: Training, scenario: str) -> Path:
     return study / "metrics" / training.folder / f"{scenario}.csv"
 
 
+def lesions_file(study: Path, training: Training, scenario: str) -> Path:
+    """The true lesions in those predictions."""
+    return study / "metrics" / training.folder / "lesions" / f"{scenario}.csv"
+
+
 def view_file(study: Path, case: str) -> Path:
     """A page to look at one case, made on demand."""
     return study / "views" / f"{case}.html"
