@@ -20,6 +20,7 @@ class Pacs:
     """A running Orthanc, by DICOM and by REST."""
 
     def __init__(self, dicom_port: int, http_port: int) -> None:
+        self.dicom_port = dicom_port
         self._dicom, self._http = str(dicom_port), f"http://127.0.0.1:{http_port}"
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 

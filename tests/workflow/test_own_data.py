@@ -19,6 +19,7 @@ import SimpleITK as sitk
 from remodal.errors import EnvironmentProblem
 from remodal.results.files import read_json
 from remodal.viewer.bundle import bundle
+from tests.prediction.orthanc import PROGRAMS, running
 from tests.workflow.test_bad_input import (
     body,
     constant_image,
@@ -119,8 +120,25 @@ def write_sheet(folder, name, of_page):
 
 
 @pytest.fixture(scope="module")
-def walk(tmp_path_factory):
-    """The workspace after the page's last command, and what each command said, by its beginning."""
+def pacs(tmp_path_factory):
+    """A PACS; None where its programs are not installed."""
+    if any(map(lacks, PROGRAMS)):
+        yield None
+        return
+    with running(tmp_path_factory.mktemp("orthanc")) as server:
+        yield server
+
+
+def lacks(program):
+    return shutil.which(program) is None
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory, pacs):
+    """The workspace after the page's last command, and what each command said, by its beginning.
+
+    Only the port of the PACS is another one, and without a PACS nothing is sent there.
+    """
     workspace = Workspace(tmp_path_factory.mktemp("own-data"))
     sheet = blocks(WALKED, "tsv")[0]
     name, *lines = sheet.splitlines()
@@ -128,6 +146,12 @@ def walk(tmp_path_factory):
     workspace.break_stage("register", FAULTY, "remodal.registration.case:draw_pairs")
     said = {}
     for command in "".join(blocks(WALKED, "sh")).splitlines():
+        if command.startswith("storescu"):
+            if pacs is None:
+                continue
+            pacs.store(*(workspace.folder / "scans/c004/venous").iterdir())
+            assert " 4242 " in command
+            command = command.replace(" 4242 ", f" {pacs.dicom_port} ")
         output = command.partition(" -o ")[2].partition(" ")[0]
         done = workspace.run("bash", "-c", command, check=False)
         said[f"predict {output}" if "predict" in command else " ".join(command.split()[:2])] = done
@@ -143,7 +167,7 @@ def code_of_view():
     return 0
 
 
-def test_every_command_of_the_page_does_what_it_says(walk):
+def test_every_command_of_the_page_does_what_it_says(walk, pacs):
     codes = {name: done.returncode for name, done in walk.said.items()}
     assert codes == {
         "remodal scan": 0,
@@ -157,6 +181,7 @@ def test_every_command_of_the_page_does_what_it_says(walk):
         "predict venous-only.nii.gz": 0,
         "predict c004.dcm": 0,
         "predict predicted": 3,  # not every case can be used
+        **({"storescu -R": 0} if pacs else {}),
     }, walk.said["snakemake --cores"].stderr[-3000:]
     for done in walk.said.values():
         assert "Traceback" not in done.stdout + done.stderr
@@ -244,3 +269,17 @@ def test_a_seg_lies_on_the_series_that_it_was_made_from(walk):
     }
     assert (walk.folder / "c004.html").is_file()
     assert sitk.ReadImage(str(walk.folder / "c004-uncertainty.nii.gz")).GetSize() == (40, 40, 20)
+
+
+@pytest.mark.skipif(any(map(lacks, PROGRAMS)), reason=f"needs {', '.join(PROGRAMS)}")
+def test_the_walk_ends_in_the_pacs_beside_the_series(walk, pacs):
+    import pydicom
+
+    (study,) = pacs.json("/studies?expand")
+    series = [pacs.json(f"/series/{key}") for key in study["Series"]]
+    by_kind = {one["MainDicomTags"]["Modality"]: one for one in series}
+    assert set(by_kind) == {"CT", "SEG"}
+    assert len(by_kind["CT"]["Instances"]) == 20
+    (instance,) = by_kind["SEG"]["Instances"]
+    (walk.folder / "back.dcm").write_bytes(pacs.get(f"/instances/{instance}/file"))
+    assert pydicom.dcmread(walk.folder / "back.dcm") == pydicom.dcmread(walk.folder / "c004.dcm")
