@@ -10,7 +10,6 @@ import pandas as pd
 from remodal.metrics.lesion_table import read_lesions
 from remodal.report.breakdowns import CellOfStudy, Chart
 from remodal.report.charts import Box, box_plots
-from remodal.report.comparison import heading
 from remodal.settings import Settings
 
 #: Sizes in words, each with the diameter in mm below which it ends: that of a ball as large as the
@@ -98,7 +97,9 @@ def size_chart(
     panels = {}
     for region in settings.data.regions:
         for target, rows in once[once["region"] == region].groupby("target"):
-            title = heading(region) + (f" in {heading(str(target))}" if of_image else "")
+            title = settings.heading_of(region) + (
+                f" in {settings.heading_of(str(target))}" if of_image else ""
+            )
             panels[title] = _boxes(rows, groups)
     if panels:
         yield Chart(
