@@ -4,20 +4,26 @@ Patient and study are those of the series that it refers to, as a viewer needs t
 says who the patient is.
 """
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import generate_uid
 from pydicom.valuerep import DSfloat
 
 from remodal import __version__
 from remodal.geometry.volume import Volume
 from remodal.intake.headers import quiet_pydicom
 from remodal.prediction.concepts import concept_of
+from remodal.prediction.dicom_object import (
+    DESCRIPTION,
+    LABEL,
+    MANUFACTURER,
+    MODEL_NAME,
+    new_uids,
+    serial_number,
+)
 from remodal.prediction.original import (
     OriginalSeries,
     copy_patient,
@@ -33,7 +39,6 @@ if TYPE_CHECKING:
 
 #: Of the series of segmentations: higher than those that a scanner counts.
 SERIES_NUMBER = 9001
-DESCRIPTION = "Segmentation, research only"
 _REFERRED_BY = (
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"),
     "FrameOfReferenceUID",
@@ -65,8 +70,7 @@ def write_seg(path: Path, segmentation: Volume, origin: "Origin", series: Origin
     import highdicom
 
     pixels = on_slices(segmentation, series)
-    content = hashlib.sha256(pixels).hexdigest()
-    made_of = [series.headers[0].SeriesInstanceUID, origin.weights, content]
+    uids = new_uids(pixels, origin, series)
     dataset = highdicom.seg.Segmentation(
         source_images=_sources(series),
         pixel_array=_of_all_frames(pixels, series) if series.multi_frame else pixels,
@@ -74,16 +78,16 @@ def write_seg(path: Path, segmentation: Volume, origin: "Origin", series: Origin
         segment_descriptions=[
             _segment(number, name, origin) for number, name in enumerate(origin.classes, 1)
         ],
-        series_instance_uid=generate_uid(entropy_srcs=["series", *made_of]),
+        series_instance_uid=uids.series,
         series_number=SERIES_NUMBER,
-        sop_instance_uid=generate_uid(entropy_srcs=["instance", *made_of]),
+        sop_instance_uid=uids.instance,
         instance_number=1,
-        manufacturer="remodal",
-        manufacturer_model_name="remodal predict",
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MODEL_NAME,
         software_versions=__version__,
-        device_serial_number=origin.weights[:16],
+        device_serial_number=serial_number(origin),
         content_description=DESCRIPTION,
-        content_label="SEGMENTATION",
+        content_label=LABEL,
         series_description=DESCRIPTION,
     )
     copy_patient(series.headers[0], dataset)
@@ -138,7 +142,7 @@ def _segment(number: int, name: str, origin: "Origin") -> "highdicom.seg.Segment
         algorithm_identification=highdicom.AlgorithmIdentificationSequence(
             name=origin.method[:64],
             family=codes.DCM.ArtificialIntelligence,
-            version=origin.weights[:16],
+            version=serial_number(origin),
         ),
         display_color=highdicom.color.CIELabColor.from_string(colours[(number - 1) % len(colours)]),
     )

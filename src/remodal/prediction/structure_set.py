@@ -4,7 +4,6 @@ Patient and study are those of the series that it refers to, as a viewer needs t
 says who the patient is.
 """
 
-import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import cycle
@@ -15,12 +14,21 @@ import numpy as np
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.tag import Tag
-from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_uid
+from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 
 from remodal import __version__
 from remodal.geometry.volume import Volume
 from remodal.intake.headers import quiet_pydicom
 from remodal.prediction.contours import contours_of
+from remodal.prediction.dicom_object import (
+    DESCRIPTION,
+    LABEL,
+    MANUFACTURER,
+    MODEL_NAME,
+    Uids,
+    new_uids,
+    serial_number,
+)
 from remodal.prediction.original import (
     OriginalSeries,
     copy_patient,
@@ -58,9 +66,8 @@ def write_rtstruct(
         EnvironmentProblem: full disk, no permission.
     """
     pixels = on_slices(segmentation, series)
-    content = hashlib.sha256(pixels).hexdigest()
-    made_of = [series.headers[0].SeriesInstanceUID, origin.weights, content, "RTSTRUCT"]
-    dataset = _described(series, origin, datetime.now(), made_of)
+    uids = new_uids(pixels, origin, series, "RTSTRUCT")
+    dataset = _described(series, origin, datetime.now(), uids)
     for number, (name, colour) in enumerate(zip(origin.classes, cycle(OUTLINES.values())), 1):
         contours = list(_contours(pixels == number, series))
         _add_roi(dataset, number, name, colour, contours, series)
@@ -68,13 +75,11 @@ def write_rtstruct(
         dataset.save_as(temporary, enforce_file_format=True)
 
 
-def _described(
-    series: OriginalSeries, origin: "Origin", now: datetime, made_of: list[str]
-) -> FileDataset:
+def _described(series: OriginalSeries, origin: "Origin", now: datetime, uids: Uids) -> FileDataset:
     """All but the ROIs."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = RTStructureSetStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["instance", *made_of])
+    meta.MediaStorageSOPInstanceUID = uids.instance
     # In explicit syntaxes, the points of a contour may take 64 KB at most.
     meta.TransferSyntaxUID = ImplicitVRLittleEndian
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
@@ -84,22 +89,22 @@ def _described(
     with_values(
         dataset,
         SOPClassUID=RTStructureSetStorage,
-        SOPInstanceUID=meta.MediaStorageSOPInstanceUID,
+        SOPInstanceUID=uids.instance,
         InstanceCreationDate=day,
         InstanceCreationTime=time,
         Modality="RTSTRUCT",
-        SeriesInstanceUID=generate_uid(entropy_srcs=["series", *made_of]),
+        SeriesInstanceUID=uids.series,
         SeriesNumber=SERIES_NUMBER,
-        SeriesDescription="Segmentation, research only",
+        SeriesDescription=DESCRIPTION,
         OperatorsName="",
-        Manufacturer="remodal",
-        ManufacturerModelName="remodal predict",
+        Manufacturer=MANUFACTURER,
+        ManufacturerModelName=MODEL_NAME,
         SoftwareVersions=__version__,
-        DeviceSerialNumber=origin.weights[:16],
+        DeviceSerialNumber=serial_number(origin),
         InstanceNumber=1,
         FrameOfReferenceUID=header.FrameOfReferenceUID,
         PositionReferenceIndicator=header.get("PositionReferenceIndicator", ""),
-        StructureSetLabel="SEGMENTATION",
+        StructureSetLabel=LABEL,
         StructureSetDate=day,
         StructureSetTime=time,
         ReferencedFrameOfReferenceSequence=[_frame_of_reference(series)],
