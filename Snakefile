@@ -32,6 +32,13 @@ onstart:
         write_settings(file, content)
 
 
+# `make demo` says where the report is even if there was nothing to do.
+onsuccess:
+    page = (PLAN.study / "report/index.html").absolute()
+    if page.is_file() and "REMODAL_COMMAND" not in os.environ:
+        print(f"Report: {page}", file=sys.stderr)
+
+
 # What each target makes, coarse to fine; dvc.yaml runs the same ones.
 rule all:
     default_target: True

@@ -46,7 +46,8 @@ def test_a_finished_study_has_nothing_left_to_do(smoke_study):
 
 
 def test_the_same_study_run_twice_gives_the_same_bytes(smoke_study, workspace):
-    workspace.snakemake("--config", "preset=smoke")
+    said = workspace.snakemake("--config", "preset=smoke")
+    assert re.search(rf"^Report: /.*/{STUDY}/report/index.html$", said.stderr, re.MULTILINE)
     for pattern in ("tables/*", "models/*/*/model.safetensors", "metrics/**/*.csv"):
         first, second = (w.files(f"{STUDY}/{pattern}") for w in (smoke_study, workspace))
         assert first

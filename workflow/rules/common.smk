@@ -1,5 +1,6 @@
 # The study, its plan and its checks; names that the rules' paths are made of.
 
+import os
 import signal
 import sys
 from pathlib import Path
