@@ -83,6 +83,16 @@ def test_a_channel_is_ct_if_its_files_say_so_or_else_if_it_shows_air(
     assert listing["channel_names"] == {"0": "t1", "1": called}
 
 
+def test_a_channel_is_called_as_most_of_its_images_are(study, tmp_path):
+    path = tmp_path / "results/data/brains/registered/a/registration.json"
+    record = read_json(path)
+    record["details"]["acquired"]["t2"] = {"modality": "CT", "range": [-1000.0, 300.0]}
+    write_json(path, record)
+    export_nnunet(study, tmp_path, 7)
+    listing = read_json(tmp_path / "nnUNet_raw/Dataset007_brains/dataset.json")
+    assert listing["channel_names"] == {"0": "t1", "1": "t2"}  # three others are MR
+
+
 def test_a_fold_without_validation_cases_is_validated_on_its_training_cases():
     """nnU-Net has no fold without `val`."""
     split = raw_split([{"train": ["a", "b"], "validation": [], "test": ["c"]}], ["a", "b", "c"])

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import statistics
 import subprocess
 
 import pytest
@@ -76,6 +77,26 @@ def test_the_csv_holds_published_ours_and_the_comparison(tables):
     assert arterial["difference_to_published"] == ""  # of simulated data it would mean nothing
     assert float(arterial["interval_low"]) < float(arterial["difference_to_reference"])
     assert float(arterial["p_holm"]) >= float(arterial["p"])
+
+
+def test_each_spread_in_the_csv_is_over_what_its_column_says(
+    make_settings, tmp_path, write_cell, case_row, make_splits
+):
+    """Two folds of two cases and two seeds; by hand, with no two spreads alike."""
+    folds = {0: {"a": 60.0, "b": 70.0}, 1: {"c": 80.0, "d": 96.0}}
+    for fold, dice in folds.items():
+        for seed, more in ((0, 0.0), (1, 4.0)):
+            rows = [case_row(case, dice=value + more) for case, value in dice.items()]
+            write_cell(tmp_path / "metrics", "maml", "both", rows, fold=fold, seed=seed)
+    write_splits(tmp_path / "splits.json", make_splits([]))
+    kfold = {"scheme": "kfold", "folds": 2}
+    tabulate(make_settings(seeds=[0, 1], splits=kfold), tmp_path, tmp_path)
+    table = read_csv(tmp_path / "table1.csv")
+    [found] = [row for row in table if (row["method"], row["metric"]) == ("maml", "dice")]
+    assert float(found["mean"]) == pytest.approx(78.5)  # of 62, 72, 82 and 98
+    assert float(found["case_sd"]) == pytest.approx(statistics.stdev([62, 72, 82, 98]), abs=1e-5)
+    assert float(found["seed_sd"]) == pytest.approx(statistics.stdev([76.5, 80.5]), abs=1e-5)
+    assert float(found["fold_sd"]) == pytest.approx(statistics.stdev([67, 90]), abs=1e-5)
 
 
 def test_latex_marks_the_best_escapes_and_balances(tables):
@@ -168,6 +189,14 @@ def test_each_row_of_a_table_is_a_row_of_dvcs_metrics(
     shown = json.loads((tmp_path / "rows/table1.maml.both.json").read_text())
     assert shown == {"dice": 65.0, "assd_voxel": None, "masd_voxel": None, "missed": 0}
     assert json.loads((tmp_path / "rows/table1.nnunet.both.json").read_text()) == {}
+
+
+def test_a_row_counts_each_missed_case_once(settings, tmp_path, write_cell, case_row, no_tests):
+    """Its columns are metrics of the same cases."""
+    rows = [case_row("a", dice=0.0, missed=1), case_row("b", dice=70.0)]
+    write_cell(tmp_path / "metrics", "maml", "both", rows)
+    tabulate(settings, tmp_path, tmp_path)
+    assert json.loads((tmp_path / "rows/table1.maml.both.json").read_text())["missed"] == 1
 
 
 def test_all_per_case_rows_are_kept(whole_study, tables):
