@@ -12,6 +12,7 @@ from remodal.results.files import (
     removed_if_unfinished,
     require_writable,
     sha256,
+    write_csv,
     write_json,
 )
 
@@ -28,6 +29,11 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         fail_half_way(temporary)
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_a_table_has_its_columns_in_their_order_and_empty_cells_where_a_row_has_none(tmp_path):
+    write_csv(tmp_path / "t.csv", ["b", "a"], [{"a": 1, "b": "x, y"}, {"a": 2}])
+    assert (tmp_path / "t.csv").read_bytes() == b'b,a\n"x, y",1\n,2\n'
 
 
 @pytest.mark.parametrize("end", [RuntimeError, KeyboardInterrupt])

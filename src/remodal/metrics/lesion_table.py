@@ -1,7 +1,5 @@
 """The table of true lesions: one CSV for each model and scenario, one row per lesion and region."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from math import isnan
 from pathlib import Path
@@ -9,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from remodal.metrics.cases import FOREIGN, KEYS
 from remodal.metrics.lesions import TrueLesion
-from remodal.results.files import write_text
+from remodal.results.files import write_csv
 from remodal.results.paths import training_of
 
 if TYPE_CHECKING:
@@ -38,11 +36,7 @@ def write_lesions(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         EnvironmentProblem: full disk, no permission.
     """
-    text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_text(path, text.getvalue())
+    write_csv(path, COLUMNS, rows)
 
 
 def read_lesions(metrics: Path) -> "pd.DataFrame":

@@ -1,7 +1,5 @@
 """Volumes, counts and sizes of what was found in a patient, and their table."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -14,7 +12,7 @@ from scipy.spatial.distance import pdist
 
 from remodal.geometry.components import connected_parts
 from remodal.geometry.volume import Volume
-from remodal.results.files import write_text
+from remodal.results.files import write_csv
 from remodal.settings.data import DataSettings
 
 #: Column with the reason why a case has no measurements.
@@ -118,8 +116,4 @@ def write_measurements(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         EnvironmentProblem: full disk, no permission.
     """
-    text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_text(path, text.getvalue())
+    write_csv(path, COLUMNS, rows)

@@ -1,11 +1,9 @@
 """Curves of a training: one row per epoch. They hold no times: equal runs give equal bytes."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from remodal.results.files import write_text
+from remodal.results.files import write_csv
 
 Row = dict[str, float | int | None]
 
@@ -40,12 +38,8 @@ def curve_row(
 def write_curves(path: Path, rows: Sequence[Row]) -> None:
     """Write the rows as CSV; missing columns and undefined values are left empty."""
     columns = list(dict.fromkeys(name for row in rows for name in row)) or ["epoch"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: shown_value(value) for name, value in row.items()})
-    write_text(path, text.getvalue())
+    shown = [{name: shown_value(value) for name, value in row.items()} for row in rows]
+    write_csv(path, columns, shown)
 
 
 def shown_value(value: float | int | None) -> str:

@@ -1,12 +1,14 @@
 """Files that are either complete or absent: written under a temporary name, then renamed."""
 
+import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,20 @@ def write_json(path: Path, content: Any) -> None:
         ValueError: the content holds NaN or infinity, which JSON cannot express; use None.
     """
     write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a table as CSV atomically; a cell that a row lacks is left empty.
+
+    Raises:
+        ValueError: a row has a cell of no column.
+        EnvironmentProblem: full disk, no permission.
+    """
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def read_json(path: Path) -> Any:
