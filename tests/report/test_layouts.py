@@ -441,6 +441,16 @@ def test_a_row_with_a_label_of_its_own_is_compared_under_that_label(study):
     assert "| Fusion (few labels) | T1: Whole: Dice [%] | −5.00 |" in to_markdown(table)
 
 
+def test_rows_of_one_method_under_one_heading_are_told_apart_by_what_they_select(study):
+    measured = {("ours", name, 0, 0): {("a", "whole"): 70.0} for name in ("t1", "t2")}
+    rows = [{"method": "ours", "scenario": name, "region": "whole"} for name in ("t1", "t2")]
+    table = study({"rows": rows, "metrics": ["dice"]}, measured)
+    assert [row.label for row in table.rows] == ["Ours: T1: Whole", "Ours: T2: Whole"]
+    parted = [row | {"heading": row["scenario"]} for row in rows]
+    table = study({"rows": parted, "metrics": ["dice"]}, measured)
+    assert [row.label for row in table.rows] == ["Ours", "Ours"]
+
+
 OTHER = {"method": "ours", "scenario": "t2"}
 
 

@@ -120,7 +120,7 @@ def _references(
 ) -> list[list[Reference | None]]:
     """What each cell is compared with: the reference row's cell, or the reference method's."""
     chosen = [of_row for row, of_row in zip(table.rows, cells) if row.reference]
-    label = next((_label(settings, row) for row in table.rows if row.reference), "")
+    label = next((_label(settings, table, row) for row in table.rows if row.reference), "")
 
     def reference_of(cell: Selection, position: int) -> Reference | None:
         if chosen:
@@ -201,13 +201,18 @@ def _row(
             entries.append(Entry(column, cell, None, None, found, frozenset(), 0, published))
         else:
             entries.append(_measured(sources.cases, column, cell, published, reference))
-    label = _label(settings, row)
+    label = _label(settings, settings.tables[table_name], row)
     return Row(row.name, label, row.heading, tuple(entries), names_method=bool(row.method))
 
 
-def _label(settings: Settings, row: RowSettings) -> str:
-    """What a row is called."""
-    return row.label or (settings.title_of(row.method) if row.method else _name(settings, row))
+def _label(settings: Settings, table: TableSettings, row: RowSettings) -> str:
+    """What a row is called: its method, and what else it selects if others have that method too."""
+    if row.label:
+        return row.label
+    called = [(one.heading, one.method) for one in table.rows if not one.label]
+    if row.method and called.count((row.heading, row.method)) == 1:
+        return settings.title_of(row.method)
+    return _name(settings, row)
 
 
 def _measured(
