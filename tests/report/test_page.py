@@ -279,10 +279,13 @@ def test_nothing_measured_is_the_users_error(own_study, tmp_path):
 def test_a_study_without_a_paper_has_no_published_columns(own_study, make_settings, tmp_path):
     _, study, data = own_study
     settings = make_settings(published="", citation="", data={"simulated": False}, claims=[])
-    text = text_of(made(settings, study, data, tmp_path))
+    page = made(settings, study, data, tmp_path)
+    text = text_of(page)
     assert "Published" not in text
     assert "simulated data" not in text
-    assert "This study states no claims" in text
+    assert "claims, tested" not in text
+    assert "Where the paper is silent" not in text
+    assert set(re.findall(r'href="#(\w+)"', page)) <= set(re.findall(r'id="(\w+)"', page))
 
 
 def test_neither_tables_nor_report_import_torch():

@@ -195,7 +195,7 @@ def _sections(
     surfaces += [("shown", "Images and predictions")] if shown else []
     return [
         *((table.name, table.title.split(".")[0]) for table in tables),
-        ("claims", "Claims"),
+        *([("claims", "Claims")] if settings.claims else []),
         ("spread", "Spread over cases"),
         ("metrics", "All metrics, lesions"),
         *surfaces,
@@ -205,7 +205,7 @@ def _sections(
         ("data", "The data"),
         ("cases", "Cases and quarantine"),
         ("registration", "Registration"),
-        ("choices", "Where the paper is silent"),
+        *([("choices", "Where the paper is silent")] if settings.published else []),
         ("methods", "Methods, ready to paste"),
         ("provenance", "Provenance"),
     ]
