@@ -51,7 +51,7 @@ def test_the_repositorys_recipe_holds_in_every_preset(preset):
     ("name", "heading"),
     [
         ("flair", "FLAIR"),
-        ("t1ce_flair", "T1ce FLAIR"),
+        ("t1_t1ce_flair", "T1 T1ce FLAIR"),
         ("pv", "PV"),
         ("a1_with_b2", "A1 with B2"),
         ("enhancing_tumour", "Enhancing tumour"),

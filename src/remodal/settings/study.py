@@ -122,15 +122,15 @@ class Settings(Section):
     def heading_of(self, name: str) -> str:
         """A key of the settings (a modality, scenario, region) as a reader's heading.
 
-        A key of two letters is short for something, and so is a letter with a digit wherever it
-        stands: `a1_with_b2` is A1 with B2. Capitals stay, and words of another spelling are in
+        A key of two letters is short for something, and so is a word that begins with a letter and
+        a digit: `a1_with_b2c` is A1 with B2c. Capitals stay, and words of another spelling are in
         `data.spellings`.
         """
         if len(name) <= 2:
             return name.upper()
         first, *others = [self.data.spellings.get(word, word) for word in name.split("_")]
         words = [first[:1].upper() + first[1:], *others]
-        return re.sub(r"\b[a-z]\d\b", lambda word: word[0].upper(), " ".join(words))
+        return re.sub(r"\b[a-z]\d", lambda start: start[0].upper(), " ".join(words))
 
     def modalities_of(self, method: str) -> list[str]:
         """The modalities that a method takes; a training case must have all of them."""
