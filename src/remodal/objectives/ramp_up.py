@@ -21,5 +21,5 @@ def ramp_up(step: Step, share: float = 1.0, stairs: int | None = STAIRS) -> floa
     """
     t = step.number / (share * step.total) if share else 1.0
     if stairs is not None:
-        t = int(t * stairs + 1e-9) / stairs  # 3 / 10 * 40 is just below 12
+        t = int(t * stairs + 1e-9) / stairs  # 11 / 15 * 150 is just below 110
     return exp(-5 * (1 - min(t, 1.0)) ** 2)
