@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from remodal.cli import exchange, identity, own_data, prediction, sharing, stages, study, viewing
+from remodal.cli import (
+    data_stages,
+    exchange,
+    identity,
+    model_stages,
+    own_data,
+    prediction,
+    sharing,
+    study,
+    viewing,
+)
 from remodal.cli.interruption import starts_anew
 from remodal.errors import ExitCode, RemodalError, ran_out_of_memory
 from remodal.process import memory
@@ -30,7 +40,8 @@ for panel, part in (
     ("Studies", study),
     ("Patients", prediction),
     ("Patients", viewing),
-    ("Stages, as the workflow calls them", stages),
+    ("Stages, as the workflow calls them", data_stages),
+    ("Stages, as the workflow calls them", model_stages),
     ("Sharing", sharing),
     ("Sharing", identity),
     ("Exchange with other programs", exchange),
