@@ -13,6 +13,7 @@ from tests.exchange.registered_study import CLASSES, REGIONS, label
 from tests.workspace import ROOT
 
 from remodal.errors import UserError
+from remodal.exchange import nnunet_export
 from remodal.exchange.nnunet_export import export_nnunet
 from remodal.exchange.nnunet_import import import_nnunet
 from remodal.exchange.nnunet_labels import described_labels
@@ -81,6 +82,20 @@ def test_a_channel_is_ct_if_its_files_say_so_or_else_if_it_shows_air(
     export_nnunet(study, tmp_path, 7)
     listing = read_json(tmp_path / "nnUNet_raw/Dataset007_brains/dataset.json")
     assert listing["channel_names"] == {"0": "t1", "1": called}
+
+
+def test_an_export_that_was_interrupted_leaves_nothing_and_may_be_given_again(
+    study, tmp_path, monkeypatch
+):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nnunet_export, "class_indices", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export_nnunet(study, tmp_path / "out", 7)
+    monkeypatch.undo()
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    export_nnunet(study, tmp_path / "out", 7)
 
 
 def test_a_channel_is_called_as_most_of_its_images_are(study, tmp_path):

@@ -117,7 +117,9 @@ def test_the_segmentation_is_carried_onto_the_truth_and_measured_there(study, sc
 
     registered = scanned.data / "registered"
     output = tmp_path / "metrics.csv"
-    evaluate_predictions(study.settings, tmp_path, registered, study.splits, output)
+    evaluate_predictions(
+        study.settings, tmp_path, registered, study.splits, output, tmp_path / "l.csv"
+    )
     with open(output, encoding="utf-8") as file:
         measured = {row["case"]: float(row["dice"]) for row in csv.DictReader(file)}
     true, predicted = label.array == 2, wanted == 1

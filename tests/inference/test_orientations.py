@@ -68,7 +68,8 @@ def through_the_pipeline(
     sets = {"folds": [fold], "patients": patients, "modalities": modalities, "labels": labels}
     write_json(splits, sets)
     infer_fold(settings, study.model("maml"), "both", preprocessed, splits, 0, predictions)
-    evaluate_predictions(settings, predictions, registered, splits, folder / "metrics.csv")
+    tables = folder / "metrics.csv", folder / "lesions.csv"
+    evaluate_predictions(settings, predictions, registered, splits, *tables)
     return Outcome(
         read_geometry(converted / "venous.nii.gz"),
         read_volume(predictions / "b.nii.gz"),

@@ -5,9 +5,11 @@ import shutil
 import pandas as pd
 import pytest
 
+from remodal.report.data_charts import boxes_by_group
 from remodal.report.data_numbers import image_numbers, in_words, label_numbers, spread
 from remodal.report.data_outliers import outliers
 from remodal.report.data_section import data_section
+from remodal.report.lesion_sizes import study_lesions
 from remodal.report.page import write_report
 from remodal.results.files import write_json
 from remodal.results.records import Record, write_record
@@ -136,7 +138,9 @@ def splits_with_repeated_patients():
 def section(settings, folder, records=(), splits=None, cases=None):
     empty = pd.DataFrame(columns=["case", "scenario", "region", "lesions"])
     splits = splits or splits_with_repeated_patients()
-    return data_section(settings, folder, records, splits, empty if cases is None else cases)
+    lesions = study_lesions(settings, folder)
+    cases = empty if cases is None else cases
+    return data_section(settings, folder, records, splits, cases, lesions)
 
 
 def test_each_set_says_its_patients_its_cases_and_those_of_each_group(settings, tmp_path):
@@ -216,3 +220,11 @@ def test_lesions_are_counted_once_for_each_test_case(settings, tmp_path, monkeyp
     ]
     section(settings, tmp_path, cases=pd.DataFrame(rows))
     assert drawn == {"Tumour": [3.0, 0.0]}
+
+
+@pytest.mark.parametrize(("groups", "boxes"), [(1, 1), (2, 3), (8, 9), (9, 1)])
+def test_only_a_few_groups_have_boxes_of_their_own(groups, boxes):
+    values = [(f"case{number}", float(number)) for number in range(groups)]
+    found = boxes_by_group(values, {case: f"group of {case}" for case, _ in values})
+    assert len(found) == boxes
+    assert [value for box in found[1:] for value in box.values] == found[0].values[: len(found[1:])]

@@ -24,6 +24,8 @@ Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 Studies = Annotated[
     Path, typer.Option(help="Folder of all studies, one of which may predict masks for this one.")
 ]
+StudyResults = Annotated[Path, typer.Option("--study", help="Folder of the study's results.")]
+DataResults = Annotated[Path, typer.Option("--data", help="Folder of the data set's results.")]
 Preprocessed = Annotated[Path, typer.Option(help="Folder of the fold's preprocessed cases.")]
 Registered = Annotated[Path, typer.Option(help="Folder of the data set's registered cases.")]
 

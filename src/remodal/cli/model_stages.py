@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from remodal.cli.arguments import (
+    DataResults,
     Fold,
     Output,
     Preprocessed,
@@ -13,7 +14,9 @@ from remodal.cli.arguments import (
     Registered,
     SettingsFile,
     Splits,
+    StudyResults,
     Threads,
+    named_values,
 )
 from remodal.cli.interruption import goes_on
 
@@ -50,9 +53,7 @@ def train(
     # The job's threads are shared by its processes, one a device.
     torch.set_num_threads(max(1, threads // configured.compute.devices))
 
-    inputs = {
-        role: Path(folder) for role, _, folder in (pair.partition("=") for pair in start or [])
-    }
+    inputs = {role: Path(folder) for role, folder in named_values(start or [], "--input").items()}
     train_model(
         configured,
         method,
@@ -135,7 +136,7 @@ def evaluate(
 @commands.command()
 def tabulate(
     settings: SettingsFile,
-    study: Annotated[Path, typer.Option(help="Folder of the study's results.")],
+    study: StudyResults,
     output: Output,
 ) -> None:
     """Make the paper's tables from the per-case metrics and the models' records."""
@@ -148,8 +149,8 @@ def tabulate(
 @commands.command()
 def report(
     settings: SettingsFile,
-    study: Annotated[Path, typer.Option(help="Folder of the study's results.")],
-    data: Annotated[Path, typer.Option(help="Folder of the data set's results.")],
+    study: StudyResults,
+    data: DataResults,
     output: Output,
 ) -> None:
     """Write the report: one HTML file that opens offline."""
@@ -162,8 +163,8 @@ def report(
 @commands.command()
 def faults(
     settings: SettingsFile,
-    study: Annotated[Path, typer.Option(help="Folder of the study's results.")],
-    data: Annotated[Path, typer.Option(help="Folder of the data set's results.")],
+    study: StudyResults,
+    data: DataResults,
     output: Output,
 ) -> None:
     """Say which cases are missing by a fault of ours; fail if there is one, so that it is seen."""
@@ -176,7 +177,7 @@ def faults(
 @commands.command()
 def track(
     settings: SettingsFile,
-    study: Annotated[Path, typer.Option(help="Folder of the study's results.")],
+    study: StudyResults,
     output: Output,
 ) -> None:
     """Merge a study's models and metrics into MLflow; safe to run twice."""

@@ -25,7 +25,7 @@ from remodal.intake.nifti import read_volume, write_volume
 from remodal.intake.nnunet import LISTING
 from remodal.preprocessing.labels import class_indices
 from remodal.process.progress import progress
-from remodal.results.files import link_or_copy, write_json
+from remodal.results.files import link_or_copy, removed_if_unfinished, write_json
 
 RAW, PREPROCESSED = "nnUNet_raw", "nnUNet_preprocessed"
 _ENDING = ".nii.gz"
@@ -75,12 +75,13 @@ def export_nnunet(
         raise UserError("no case has all of the images and a label", where=str(study))
     part = target.with_name(f".{dataset}.part")
     shutil.rmtree(part, ignore_errors=True)
-    _write_cases(part, usable, split, source, copy=copy)
-    write_json(part / LISTING, _listing(source, channels, split, labels))
-    # The folds first: without them nnU-Net would make its own, without a word.
-    splits = output / PREPROCESSED / dataset / NAME
-    write_json(splits, split.folds)
-    part.rename(target)
+    with removed_if_unfinished(part):
+        _write_cases(part, usable, split, source, copy=copy)
+        write_json(part / LISTING, _listing(source, channels, split, labels))
+        # The folds first: without them nnU-Net would make its own, without a word.
+        splits = output / PREPROCESSED / dataset / NAME
+        write_json(splits, split.folds)
+        part.rename(target)
     return _told(source, channels, cases, split, target, splits)
 
 

@@ -28,7 +28,7 @@ def evaluate_predictions(
     registered: Path,
     splits: Path,
     output: Path,
-    lesions: Path | None = None,
+    lesions: Path,
     *,
     quarantine: bool = False,
 ) -> None:
@@ -45,7 +45,7 @@ def evaluate_predictions(
             values.
         splits: splits.json, for the cases' patients and groups.
         output: per-case CSV (see `remodal.metrics.cases`); equal inputs give equal bytes.
-        lesions: CSV of the true lesions (see `remodal.metrics.lesion_table`), likewise; None: none.
+        lesions: CSV of the true lesions (see `remodal.metrics.lesion_table`), likewise.
         quarantine: go on after a fault of ours in a case, unless it is in every case.
 
     Raises:
@@ -86,8 +86,7 @@ def evaluate_predictions(
             for row in cases[case]
         ]
 
-    if lesions is not None:
-        write_lesions(lesions, of_all(found))
+    write_lesions(lesions, of_all(found))
     write_cases(output, [metric.name for metric in metrics], of_all(measured))
 
 

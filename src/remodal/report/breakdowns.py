@@ -145,12 +145,9 @@ def distributions(settings: Settings, cases: pd.DataFrame) -> Iterator[Chart]:
         base_is_drawn = (region, metric.variant_of) in shown
         if isinstance(metric, StudyMetric) or not of_region or base_is_drawn:
             continue
-        title = (
-            f"{settings.heading_of(region)}: {metric.title}" if len(regions) > 1 else metric.title
-        )
-        yield Chart(
-            title, box_plots(_panels(settings, of_region, name), title), _caption(of_region, name)
-        )
+        of_several = f"{settings.heading_of(region)}: " if len(regions) > 1 else ""
+        title, panels = of_several + metric.title, _panels(settings, of_region, name)
+        yield Chart(title, box_plots(panels, title), _caption(of_region, name))
 
 
 def _panels(settings: Settings, cells: list[CellOfStudy], metric: str) -> dict[str, list[Box]]:

@@ -100,7 +100,9 @@ def label_charts(
         panels = {}
         for region, name in dict.fromkeys((one.region, one.image) for one in drawn):
             found = [one for one in drawn if (one.region, one.image) == (region, name)]
-            panels[_of_label(settings, region, name)] = _by_group(found, groups)
+            panels[label_title(settings, region, name)] = boxes_by_group(
+                [(one.case, one.volume) for one in found], groups
+            )
         yield Chart(
             "Volumes",
             box_plots(panels, "ml", logarithmic=True),
@@ -116,20 +118,19 @@ def label_charts(
         )
 
 
-def _of_label(settings: Settings, region: str, image: str) -> str:
+def label_title(settings: Settings, region: str, image: str) -> str:
     """A region and, where each image has a truth of its own, the image."""
-    return settings.heading_of(region) + (
-        f" in {settings.heading_of(image)}" if settings.data.truth == "image" else ""
-    )
+    title = settings.heading_of(region)
+    return f"{title} in {settings.heading_of(image)}" if settings.data.truth == "image" else title
 
 
-def _by_group(labels: Sequence[LabelNumbers], groups: Mapping[str, str]) -> list[Box]:
-    """All labels of a region, and those of each group if there are some groups."""
-    boxes = [Box("All", [one.volume for one in labels], highlighted=True)]
-    names = sorted({groups.get(one.case, "") for one in labels} - {""})
+def boxes_by_group(values: Sequence[tuple[str, float]], groups: Mapping[str, str]) -> list[Box]:
+    """All values, each with its case, and those of each group if there are a few groups."""
+    boxes = [Box("All", [value for _, value in values], highlighted=True)]
+    names = sorted({groups.get(case, "") for case, _ in values} - {""})
     if 1 < len(names) <= _MOST_GROUPS:
         boxes += [
-            Box(name, [one.volume for one in labels if groups.get(one.case) == name])
+            Box(name, [value for case, value in values if groups.get(case) == name])
             for name in names
         ]
     return boxes
@@ -145,7 +146,7 @@ def _lesions(settings: Settings, cases: pd.DataFrame) -> dict[str, list[float]]:
         of_region = told[told["region"] == region]
         for target, rows in of_region.groupby("target"):
             found = rows.dropna(subset=["lesions"]).drop_duplicates("case")
-            counts[_of_label(settings, region, str(target))] = (
+            counts[label_title(settings, region, str(target))] = (
                 found["lesions"].astype(float).tolist()
             )
     return counts

@@ -19,7 +19,7 @@ from remodal.report.data_numbers import (
     spread,
 )
 from remodal.report.data_outliers import FEWEST, Outlier, outliers
-from remodal.report.lesion_sizes import size_chart, study_lesions
+from remodal.report.lesion_sizes import size_chart
 from remodal.report.wording import DASH
 from remodal.results.files import read_json
 from remodal.results.paths import fingerprint_file
@@ -83,6 +83,7 @@ def data_section(
     records: Sequence[Record],
     splits: Mapping[str, Any],
     cases: pd.DataFrame,
+    lesions: pd.DataFrame,
 ) -> DataSection:
     """Describe the cases in use, from what the stages noted of them; no image is read.
 
@@ -92,6 +93,7 @@ def data_section(
         records: of all stages.
         splits: content of splits.json.
         cases: per-case rows of what was measured.
+        lesions: the true lesions, as `study_lesions` gives them.
     """
     used = set(splits["patients"])
     images = image_numbers(records, used)
@@ -99,13 +101,13 @@ def data_section(
     groups = sorted({group for group in splits["groups"].values() if group})
     columns, rows = _image_rows(settings, study, images)
     drawn = label_charts(settings, labels, cases, splits["groups"])
-    lesions = size_chart(settings, study_lesions(settings, study), splits["groups"])
+    sizes = size_chart(settings, lesions, splits["groups"])
     return DataSection(
         columns,
         rows,
         groups,
         _set_rows(splits, groups),
-        [*image_charts(settings, images, records), *drawn, *lesions],
+        [*image_charts(settings, images, records), *drawn, *sizes],
         outliers(images, labels),
         max((row.count for row in rows), default=0) >= FEWEST,
     )

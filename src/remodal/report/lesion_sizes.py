@@ -9,7 +9,8 @@ import pandas as pd
 
 from remodal.metrics.lesion_table import read_lesions
 from remodal.report.breakdowns import CellOfStudy, Chart
-from remodal.report.charts import Box, box_plots
+from remodal.report.charts import box_plots
+from remodal.report.data_charts import boxes_by_group, label_title
 from remodal.settings import Settings
 
 #: Sizes in words, each with the diameter in mm below which it ends: that of a ball as large as the
@@ -91,28 +92,16 @@ def size_chart(
         lesions: as `study_lesions` gives them.
         groups: of the cases; empty: of none.
     """
-    of_image = settings.data.truth == "image"
     told = lesions.assign(target=lesions["scenario"].map(settings.target_of))
     once = told.drop_duplicates(["target", "region", "case", "lesion"])
     panels = {}
     for region in settings.data.regions:
         for target, rows in once[once["region"] == region].groupby("target"):
-            title = settings.heading_of(region) + (
-                f" in {settings.heading_of(str(target))}" if of_image else ""
-            )
-            panels[title] = _boxes(rows, groups)
+            volumes = list(zip(rows["case"], rows["volume_ml"]))
+            panels[label_title(settings, region, str(target))] = boxes_by_group(volumes, groups)
     if panels:
         yield Chart(
             "Lesions",
             box_plots(panels, "ml", logarithmic=True),
             "Each point is a lesion, a connected part of the truth, in the cases that are tested.",
         )
-
-
-def _boxes(lesions: pd.DataFrame, groups: Mapping[str, str]) -> list[Box]:
-    boxes = [Box("All", lesions["volume_ml"].tolist(), highlighted=True)]
-    of_case = lesions["case"].map(lambda case: groups.get(case, ""))
-    names = sorted(set(of_case) - {""})
-    if len(names) > 1:
-        boxes += [Box(name, lesions.loc[of_case == name, "volume_ml"].tolist()) for name in names]
-    return boxes

@@ -138,6 +138,7 @@ def _content(
     found_versions = versions()
     incomplete = incomplete_cases(settings, splits, runs, cases)
     trained = what_was_trained(settings, study, runs)
+    lesions = study_lesions(settings, study)
     source = Source(settings, study, data)
     pictures = _pictures(source, cases)
     text = methods_text(environment, settings, splits, trained, found_versions)
@@ -154,7 +155,7 @@ def _content(
         "label_of": settings.title_of,
         "compared_texts": compared_texts,
         "interval": interval_drawing,
-        "data": data_section(settings, study, records, splits, cases),
+        "data": data_section(settings, study, records, splits, cases, lesions),
         "folds": splits["folds"],
         "unlabelled": unlabelled_cases(splits),
         "incomplete": incomplete,
@@ -178,8 +179,7 @@ def _content(
         ),
         "truths": truth_figures(source),
         "number_charts": list(number_charts(source, measured)),
-        **_breakdowns(settings, cases, measured),
-        **_lesions(settings, study, cases),
+        **_breakdowns(settings, cases, measured, lesions),
         **pictures,
     }
 
@@ -241,26 +241,24 @@ def download(name: str, label: str, content: str) -> Download:
     return Download(name, label, f"data:{kind};charset=utf-8;base64,{coded}")
 
 
-def _breakdowns(settings: Settings, cases: pd.DataFrame, measured: pd.DataFrame) -> dict[str, Any]:
-    """What stands behind the tables, from per-case rows without and with averages."""
+def _breakdowns(
+    settings: Settings, cases: pd.DataFrame, measured: pd.DataFrame, lesions: pd.DataFrame
+) -> dict[str, Any]:
+    """What stands behind the tables, from per-case rows without and with averages, and lesions."""
     cells = measured_cells(settings, cases, settings.scenarios)
     metrics, rows = all_metrics(settings, cells)
     groups, group_rows = by_group(cells, "dice") if "dice" in cases else ([], [])
     return {
         "charts": [*modality_charts(settings, cases), *distributions(settings, measured)],
         "detections": detections(cells),
+        "sizes": list(SIZES),
+        "size_rows": by_size(cells, lesions),
         "all_metrics": metrics,
         "all_rows": rows,
         "groups": groups,
         "group_rows": group_rows,
         "case_files": [download("metrics.csv", "all per-case rows (CSV)", cases_csv(cases))],
     }
-
-
-def _lesions(settings: Settings, study: Path, cases: pd.DataFrame) -> dict[str, Any]:
-    """Lesions by their size."""
-    cells = measured_cells(settings, cases, settings.scenarios)
-    return {"sizes": list(SIZES), "size_rows": by_size(cells, study_lesions(settings, study))}
 
 
 def _pictures(source: Source, cases: pd.DataFrame) -> dict[str, Any]:

@@ -41,12 +41,12 @@ def plan_sentence(settings: Settings) -> str:
     if plan.times > 1:
         needing = settings.title_of(plan.method) if plan.method in settings.methods else plan.method
         demand = f", of which {needing} needs {plan.times:g} times what one U-Net does"
-    strides, kernels = (_stages(network.strides), _stages(network.kernels or []))
     cases = counted(plan.cases, "training case")
     return (
         f"Spacing, patch, batch, strides and kernels are the plan of {plan.file}, made as by "
         f"nnU-Net v2 [3] from {cases} for {plan.gpu_memory:g} GB of GPU memory{demand}: "
-        f"strides {strides} and kernels {kernels} (z x y x x, stage by stage)."
+        f"strides {_stages(network.strides)} and kernels {_stages(network.kernels or [])} "
+        "(z x y x x, stage by stage)."
     )
 
 

@@ -123,9 +123,8 @@ def _measure(settings: Settings, cell: Key | Selection) -> str:
     if cell.record:
         return record_title(cell.record)
     title = require_metric(cell.metric).title
-    return (
-        title if len(settings.data.regions) == 1 else f"{settings.heading_of(cell.region)}: {title}"
-    )
+    several = len(settings.data.regions) > 1
+    return f"{settings.heading_of(cell.region)}: {title}" if several else title
 
 
 def _is_about(choice: Choice, row: RowNote) -> bool:
