@@ -227,6 +227,31 @@ def test_nothing_is_overwritten_and_the_folder_is_ready_to_run(folder):
     assert "stays as it is" in again[0]
 
 
+def test_a_structure_that_one_of_many_patients_has_is_a_class(folder):
+    sheet = two_phases(folder, cases=9)
+    write_image(folder / "c2/mask.nii.gz", mask(1, 2, 7), origin=(0, 0, 4))
+    assert made(sheet).data.classes == {"class_1": [1], "class_2": [2], "class_7": [7]}
+    lines = (folder / "config/studies/ours.yaml").read_text().splitlines()
+    assert "    class_7: [7]    # in 1 of 9 cases" in lines
+    assert "    class_2: [2]" in lines
+
+
+def test_phases_of_one_patient_that_lie_on_different_grids_are_registered(folder):
+    sheet = two_phases(folder, cases=8)
+    for case in range(7):
+        write_image(folder / f"c{case}/a.nii.gz", ct(case), origin=(0, 0, 4))
+    assert made(sheet).registration.method == "elastix"
+    assert "in 1 of 8 cases, the images lie" in (folder / "config/studies/ours.yaml").read_text()
+
+
+def test_every_case_that_cannot_be_used_is_named(folder):
+    sheet = two_phases(folder, cases=9)
+    for case in ("c1", "c4"):
+        (folder / f"{case}/a.nii.gz").write_bytes(b"no image")
+    refused = [line for line in init("ours", sheet) if line.startswith("cannot be used")]
+    assert [line[:19] for line in refused] == ["cannot be used: c1:", "cannot be used: c4:"]
+
+
 def test_links_that_lead_nowhere_are_made_anew(folder):
     (folder / "workflow").symlink_to(folder / "gone")
     list(init("ours", None))
@@ -259,7 +284,7 @@ def test_without_a_source_a_sheet_to_fill_in_is_written(folder):
         (
             "ours",
             lambda folder: [p.unlink() for p in folder.glob("c*/v.nii.gz")],
-            "none of the 3 cases that were opened can be used: c0: ",
+            "none of the 3 cases can be used: c0: ",
         ),
         ("ours", lambda folder: (folder / "Snakefile").touch(), "is not remodal's"),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from remodal.counting import counted
 from remodal.errors import UserError
 from remodal.intake.datasets import CaseSource
 from remodal.own_study.survey import SeenCase, SeenImage
@@ -22,14 +23,14 @@ _THICK = 3.0
 
 @dataclass(frozen=True)
 class Facts:
-    """A data set: its cases, what was seen of some, and how a study names it.
+    """A data set: its cases, what was seen of them, and how a study names it.
 
     Attributes:
         name: of the study and of the data set.
         source: the settings that name it, such as `{source: sheet, sheet: ...}`.
         modalities: in the order in which they appear.
         cases: all of them.
-        seen: those that were opened.
+        seen: what was seen of those that can be used.
     """
 
     name: str
@@ -106,9 +107,9 @@ class Facts:
         return float(np.median([one.kept for i in self.images.values() for one in i])) < _STRIPPED
 
     @property
-    def one_grid(self) -> bool:
-        """Whether the images of each case that was seen lie on one grid."""
-        return all(case.one_grid for case in self.seen)
+    def apart(self) -> int:
+        """Cases whose images lie on different grids."""
+        return sum(not case.one_grid for case in self.seen)
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -126,12 +127,12 @@ class Facts:
         """A class for each value of the labels, by the name in the files or else by its number.
 
         Raises:
-            UserError: no label that was opened holds any value but 0.
+            UserError: no label holds any value but 0.
         """
         values = sorted(set().union(*(case.values for case in self.seen)))
         if not values:
             raise UserError(
-                f"the labels of the {len(self.seen)} cases that were opened hold nothing",
+                f"the labels of the {counted(len(self.seen), 'case')} hold nothing",
                 where="init",
                 expected="a label of the structures to segment in some case",
                 remedy="name labels in the sheet's column `label`",
@@ -141,6 +142,11 @@ class Facts:
         for value in values:
             found.setdefault(class_name(names.get(value, ""), value), []).append(value)
         return found
+
+    def with_class(self, values: Sequence[int]) -> tuple[int, int]:
+        """How many cases have some of these values in their labels, and how many have labels."""
+        labelled = [case.values for case in self.seen if case.labelled]
+        return sum(not found.isdisjoint(values) for found in labelled), len(labelled)
 
 
 def class_name(name: str, value: int) -> str:

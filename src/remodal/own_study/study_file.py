@@ -52,23 +52,25 @@ def _data(facts: Facts) -> Iterator[str]:
         without = counted(facts.unlabelled, "case has", "cases have")
         yield f"  # {without} no label: left out, and listed."
         yield "  unlabelled: quarantine"
-    yield "  # One class for each value in the labels that were opened. Name them: the report does"
-    yield "  # too. Values that belong together go into one class; those that are named nowhere are"
-    yield "  # background."
+    yield "  # One class for each value in the labels. Name them: the report does too. Values that"
+    yield "  # belong together go into one class; those that are named nowhere are background."
     yield "  classes:"
     for name, values in facts.classes().items():
-        yield f"    {name}: {_flow(values)}"
+        some, labelled = facts.with_class(values)
+        rare = f"    # in {some} of {counted(labelled, 'case')}" if some < labelled else ""
+        yield f"    {name}: {_flow(values)}{rare}"
 
 
 def _registration(facts: Facts) -> Iterator[str]:
     if len(facts.modalities) == 1:
         way, why = "none", "there is one image per case"
-    elif facts.one_grid:
+    elif not facts.apart:
         way, why = "none", "the images of each case lie on one grid already"
     elif facts.truth == "image":
         way, why = "header", "each image has its own label, so they need not lie on each other"
     else:
-        way, why = "elastix", "the images of a case lie on different grids"
+        some = f"{facts.apart} of {counted(len(facts.seen), 'case')}"
+        way, why = "elastix", f"in {some}, the images lie on different grids"
     yield "registration:"
     yield f"  method: {way}    # {why}"
     yield f"  fixed: {facts.fixed}    # most labels were drawn on it"

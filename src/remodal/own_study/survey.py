@@ -1,11 +1,13 @@
-"""What the images and labels of some cases are: CT or MR, their grids, the labels' values."""
+"""What the images and labels of all cases are: CT or MR, their grids, the labels' values."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from remodal.counting import counted
 from remodal.errors import BadCase, UserError
 from remodal.geometry.orientation import Orientation
 from remodal.geometry.volume import Geometry, Volume
@@ -17,10 +19,10 @@ from remodal.intake.labels import read_label
 from remodal.intake.nifti import read_image
 from remodal.intake.source_files import is_there, path_and_number
 from remodal.intake.structure_names import structure_names
-from remodal.process.progress import progress
+from remodal.process.parallel import in_parallel
 
-#: Cases that are opened: enough for what a study is about, few enough to wait for.
-_CASES = 6
+#: Cases that are opened at once, at most: each holds a whole image, and they share one disk.
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,19 @@ class SeenImage:
 
 @dataclass(frozen=True)
 class SeenCase:
-    """What was seen of a case: its images, by modality, and the values and names in its labels.
+    """What was seen of a case.
 
-    `names` holds what the files call a value, where they call it anything.
+    Attributes:
+        case: its pseudonym.
+        images: by modality.
+        labelled: whether it has a label.
+        values: those in its labels, without 0.
+        names: what the files call a value, where they call it anything.
     """
 
     case: str
     images: Mapping[str, SeenImage]
+    labelled: bool
     values: frozenset[int]
     names: Mapping[int, str]
 
@@ -65,33 +73,34 @@ class SeenCase:
 
 
 def survey(cases: Sequence[CaseSource]) -> tuple[list[SeenCase], list[str]]:
-    """Open the images and labels of some cases, spread over all.
+    """Open the images and labels of all cases, with a progress bar.
 
-    Cases with a label and with most images go before others.
+    All of them, since a structure that a few patients have is a class too.
 
     Returns:
-        What was seen, and a line for each of these cases that cannot be used.
+        What was seen, and a line for each case that cannot be used.
 
     Raises:
         UserError: none of them can be used.
     """
-    most = max(len(case.images) for case in cases)
-    whole = [case for case in cases if case.labels and len(case.images) == most]
-    usual = whole or [case for case in cases if case.labels] or list(cases)
-    places = np.unique(np.linspace(0, len(usual) - 1, min(_CASES, len(usual))).round().astype(int))
-    seen, refused = [], []
-    for case in progress([usual[place] for place in places], "Looking", total=len(places)):
-        try:
-            seen.append(_seen(case))
-        except BadCase as error:
-            refused.append(f"{case.case}: {error}")
+    workers = min(len(os.sched_getaffinity(0)), _AT_ONCE)
+    found = list(in_parallel(_seen_or_refused, cases, workers, "Looking"))
+    seen = [one for one in found if isinstance(one, SeenCase)]
+    refused = [one for one in found if isinstance(one, str)]
     if not seen:
         raise UserError(
-            f"none of the {len(places)} cases that were opened can be used: {refused[0]}",
+            f"none of the {counted(len(cases), 'case')} can be used: {refused[0]}",
             where="init",
             remedy="correct the paths, or leave out what cannot be used",
         )
     return seen, refused
+
+
+def _seen_or_refused(case: CaseSource) -> SeenCase | str:
+    try:
+        return _seen(case)
+    except BadCase as error:
+        return f"{case.case}: {error}"
 
 
 def _seen(case: CaseSource) -> SeenCase:
@@ -104,7 +113,7 @@ def _seen(case: CaseSource) -> SeenCase:
             label = read_label(case.labels[modality], volume.geometry, numbers)
             values |= set(np.unique(label.volume.array).tolist()) - {0}
             names |= structure_names(case.labels[modality])
-    return SeenCase(case.case, images, frozenset(values), names)
+    return SeenCase(case.case, images, bool(case.labels), frozenset(values), names)
 
 
 def _read(source: Path) -> tuple[Volume, str, str]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from remodal.process.parallel import in_parallel
 from remodal.results.files import explain
 from remodal.scan.objects import Found, Kind, look_at
-from remodal.scan.parallel import in_parallel
 from remodal.scan.tags import OWN
 from remodal.scan.walking import File
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from remodal.counting import counted
 from remodal.errors import UserError
+from remodal.process.parallel import in_parallel
 from remodal.results.files import write_text
 from remodal.scan.cases import ScannedCase, notes_of
 from remodal.scan.choosing import choose, unsure_of_phase
@@ -15,7 +16,6 @@ from remodal.scan.grouping import Examination, examinations
 from remodal.scan.index import Indexed, index_files
 from remodal.scan.kinds import Judged, judge
 from remodal.scan.modalities import Wanted
-from remodal.scan.parallel import in_parallel
 from remodal.scan.pictures import picture
 from remodal.scan.pseudonyms import pseudonyms, read_key
 from remodal.scan.sheet import cell, write_choices, write_sheet

@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 
-from remodal.scan.parallel import in_parallel
+from remodal.process.parallel import in_parallel
 
 SCRIPT = """
 import time
-from remodal.scan.parallel import in_parallel
+from remodal.process.parallel import in_parallel
 for made in in_parallel(time.sleep, [0.01, 60, 60, 60], 2, "sleeping"):
     print("one is done", flush=True)
 """
