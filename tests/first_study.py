@@ -30,11 +30,14 @@ class FirstStudy:
         named = {"study": STUDY, "method": "nnunet", "scenario": "both"}
         return MaskSettings.model_validate(named | changes)
 
-    def predict(self, case: str, fold: int, grid: Geometry = GRID) -> np.ndarray:
-        """Write a prediction: class 2 (organ) around class 1 (tumour)."""
+    def predict(
+        self, case: str, fold: int, grid: Geometry = GRID, found: bool = True
+    ) -> np.ndarray:
+        """Write a prediction: class 2 (organ) around class 1 (tumour), or nothing."""
         array = np.zeros(grid.shape, np.uint8)
-        array[1:5, 2:7, 3:9] = 2
-        array[2:4, 3:5, 4:6] = 1
+        if found:
+            array[1:5, 2:7, 3:9] = 2
+            array[2:4, 3:5, 4:6] = 1
         folder = self.folder / f"predictions/nnunet/fold{fold}-seed0/both"
         path = folder / f"{case}.nii.gz"
         write_volume(path, Volume(array, grid))

@@ -77,3 +77,16 @@ def test_a_label_that_is_empty_there_keeps_the_body(preprocessed, registered) ->
     write_volume(path, Volume(np.minimum(label.array, 1), label.geometry))
     record = preprocessed(study_with({"label": [2]}))
     assert record.warnings[0] == "cropped to the body, since there is no mask: it is empty"
+
+
+def test_a_case_in_which_the_first_study_found_nothing_keeps_its_body(
+    preprocessed, first, registered, tmp_path
+) -> None:
+    """All of it: nothing is blanked as being outside a structure that was not found."""
+    image = read_volume(registered / "a" / "venous.nii.gz")
+    first.predict("a", 0, image.geometry, found=False)
+    record = preprocessed(study_with(outside=-70, margin=0))
+    assert record.details["cropped_by"] == "body"
+    assert record.warnings == ["cropped to the body, since there is no mask: it is empty"]
+    stored = np.load(next((tmp_path / "preprocessed").glob("*/a.npy")))
+    assert stored.min() < -900

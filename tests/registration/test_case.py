@@ -283,6 +283,20 @@ def test_a_case_without_the_fixed_image_keeps_the_grid_of_its_first(abdomen, con
     assert (output / "venous.nii.gz").stat().st_size == 0
 
 
+def test_a_case_without_the_fixed_image_is_laid_on_nothing_by_its_mask(
+    abdomen, converted, tmp_path
+):
+    draw_label(converted, label_of(abdomen.moved_liver), "arterial")
+    centroid = {"method": "centroid", "options": {"centroid": {"mask": {"label": [1, 2]}}}}
+    output = tmp_path / "out"
+    settings = settings_with(**centroid)
+    record = register_case(settings, "a", converted, output, ["arterial"], ["arterial"])
+    assert record.ok
+    assert (record.details["fixed"], record.warnings) == ("arterial", [])
+    assert (output / "arterial.nii.gz").samefile(converted / "arterial.nii.gz")
+    assert not list(output.glob("transform-*"))
+
+
 def test_a_label_of_an_image_that_the_case_lacks_is_a_users_error(converted, tmp_path):
     with pytest.raises(UserError, match="--label: unknown modality `venous`; expected one of art"):
         register_case(settings_with(), "a", converted, tmp_path, ["arterial"], ["venous"])

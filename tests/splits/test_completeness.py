@@ -122,3 +122,19 @@ def test_a_method_of_two_images_may_learn_from_the_label_of_one():
     said = "labelled patients with arterial and venous images and the label of venous, which scen.*"
     with pytest.raises(UserError, match=f"{said}: 0;"):
         require_enough_patients(study, of_both(("arterial",), ("arterial",)))
+
+
+def test_a_case_without_the_venous_phase_is_in_no_row_of_the_study_of_lesions():
+    """Each of its methods predicts on the venous image; a fold of such cases alone is refused."""
+    study = compose({"study": "mpct_fll", "preset": "smoke"}, CONFIG)
+    splits = {
+        "folds": [{"train": ["a"], "validation": [], "test": ["b", "c"]}],
+        "modalities": {"a": BOTH, "b": BOTH, "c": ["arterial"]},
+        "labels": {"a": ["venous"], "b": ["venous"], "c": ["arterial"]},
+    }
+    require_usable_folds(study, splits)
+    assert left_out(study, splits) == {"both": {"c": ["venous"]}, "venous": {"c": ["venous"]}}
+    splits["folds"][0]["test"] = ["c"]
+    with pytest.raises(UserError, match=r"no labelled case of the test set has .*venous") as raised:
+        require_usable_folds(study, splits)
+    assert "\n" not in str(raised.value)
