@@ -82,8 +82,10 @@ def _build_table(
     cells = settings.cells_of(table)
     references = _references(settings, table, cells)
     rows = [
-        _row(sources, name, row, list(zip(columns, chosen, of_row)), of_references)
-        for row, of_row, of_references in zip(table.rows, cells, references)
+        _row(sources, name, row, heading, list(zip(columns, chosen, of_row)), of_references)
+        for row, heading, of_row, of_references in zip(
+            table.rows, table.headings, cells, references
+        )
     ]
     rows = with_best(rows)
     rows, noise = with_noise(settings, _with_comparisons(rows, sources.cases), sources.cases)
@@ -196,21 +198,24 @@ def _row(
         published = sources.published.get(key_of(table_name, cell)) if chosen.published else None
         if cell == Selection():
             entries.append(Entry(column, cell, None, None, None, frozenset(), 0, None))
+    heading: str,
         elif cell.record:
             found = sources.recorded(cell, chosen.ticked)
             entries.append(Entry(column, cell, None, None, found, frozenset(), 0, published))
         else:
             entries.append(_measured(sources.cases, column, cell, published, reference))
     label = _label(settings, settings.tables[table_name], row)
-    return Row(row.name, label, row.heading, tuple(entries), names_method=bool(row.method))
+    return Row(row.name, label, heading, tuple(entries), names_method=bool(row.method))
 
 
 def _label(settings: Settings, table: TableSettings, row: RowSettings) -> str:
     """What a row is called: its method, and what else it selects if others have that method too."""
     if row.label:
         return row.label
-    called = [(one.heading, one.method) for one in table.rows if not one.label]
-    if row.method and called.count((row.heading, row.method)) == 1:
+    under = list(zip(table.headings, table.rows))
+    mine = next(heading for heading, one in under if one is row)
+    called = [(heading, one.method) for heading, one in under if not one.label]
+    if row.method and called.count((mine, row.method)) == 1:
         return settings.title_of(row.method)
     return _name(settings, row)
 

@@ -1,5 +1,6 @@
 """A study's methods, tables and claims."""
 
+from itertools import accumulate
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -69,7 +70,11 @@ class RowSettings(Selection):
     """One row of a table: what its cells share, and what differs from variant to variant."""
 
     label: str = Field("", description="Its name; empty: the method's, or else what it selects.")
-    heading: str = Field("", description="Heading above the row, such as `Arterial phase`.")
+    heading: str = Field(
+        "",
+        description="Heading above the row and those that follow it, such as `Arterial phase`; "
+        "empty: that of the row above.",
+    )
     variants: dict[str, Selection] = Field(
         default_factory=dict,
         description="What the row selects in the columns of a `variant`, such as `{specialised_t1: "
@@ -161,6 +166,11 @@ class TableSettings(Section):
         rows = [row.label or row.name for row in self.rows if row.reference]
         if len(rows) > 1:
             raise ValueError(f"rows: {' and '.join(rows)} are both the `reference`; choose one")
+    @property
+    def headings(self) -> list[str]:
+        """The heading that each row stands under: its own, or the last one above it."""
+        return list(accumulate((row.heading for row in self.rows), lambda last, own: own or last))
+
         if rows and self.reference:
             raise ValueError(f"has `reference`, and {rows[0]} as a reference; leave one of them")
         return self
