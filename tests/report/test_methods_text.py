@@ -7,6 +7,7 @@ from remodal.report.page import _environment as templates
 from remodal.report.page import versions
 from remodal.report.preparation_text import label_use
 from remodal.report.training_text import Trained
+from remodal.settings.composition import compose
 
 PHASES = ["arterial", "venous"]
 SPLITS = {
@@ -184,12 +185,12 @@ def test_images_are_said_to_be_cropped_and_by_what(text_of):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "uses"),
+    ("overrides", "said"),
     [
-        ({}, []),
+        ({}, ""),
         (
             {"preprocessing": {"crop": {"mask": {"label": [1]}}}, "scenarios": REGISTERED},
-            ["to crop the images"],
+            "Labels of test cases were used to crop the images.",
         ),
         (
             {
@@ -198,12 +199,23 @@ def test_images_are_said_to_be_cropped_and_by_what(text_of):
                     "options": {"centroid": {"mask": {"label": [2]}}},
                 }
             },
-            ["to lay the images of a case on each other"],
+            "Labels of test cases were used to lay the images of a case on each other.",
         ),
     ],
 )
-def test_a_use_of_test_cases_labels_is_named(make_settings, overrides, uses):
-    assert label_use(make_settings(**overrides)) == uses
+def test_a_use_of_test_cases_labels_is_named(make_settings, overrides, said):
+    found = label_use(make_settings(**overrides))
+    assert "".join(found[:1]) == said
+    assert "that a training does not see" not in " ".join(found)
+
+
+def test_a_use_of_labels_that_a_training_does_not_see_is_named_too():
+    withheld, all_seen = (
+        label_use(compose({"study": name, "preset": "paper"}))
+        for name in ("pancreas", "mpct_fll_oracle")
+    )
+    assert "So were labels that a training does not see." in withheld
+    assert len(all_seen) == 2
 
 
 def test_tests_are_described_where_rows_are_compared_and_nowhere_else(text_of, make_settings):

@@ -6,7 +6,8 @@ from math import isnan, nan
 import pytest
 
 from remodal.report.comparison import build_tables
-from remodal.report.latex import latex
+from remodal.report.formats import to_markdown
+from remodal.report.latex import latex, to_latex
 from remodal.report.tables import study_cases
 from remodal.report.wording import (
     count_texts,
@@ -100,6 +101,15 @@ def test_public_data_are_not_taken_for_simulated_ones(table_of, simulated):
     said = " ".join(notes(replace(table, rows=(replace(row, entries=(public,)),))))
     assert "Class B: the paper's data are public" in said
     assert ("This run's are simulated." in said) == simulated
+
+
+def test_every_copy_of_a_table_says_what_labels_of_test_cases_were_used_for(table_of):
+    crop = {"preprocessing": {"crop": {"mask": {"label": [1]}}}}
+    registered = {"scenarios": {"arterial_native": {"space": "registered"}}}
+    table, said = table_of(**crop, **registered), "Labels of test cases were used to crop"
+    assert notes(table)[0].startswith(f"{said} the images. A new patient has none")
+    assert all(said in write(table) for write in (to_markdown, to_latex))
+    assert not any(said in note for note in notes(table_of()))
 
 
 def test_one_model_a_row_means_that_the_spread_over_seeds_is_unknown(table_of):

@@ -196,6 +196,7 @@ class Table:
         left_out: for each of its scenarios, the test cases that lack an image, with what they lack.
         labels: names of the methods.
         noise: the noise floor and what it rests on, in a sentence; empty where it does not matter.
+        label_use: what labels of test cases were used for besides measuring, in sentences.
     """
 
     name: str
@@ -209,6 +210,7 @@ class Table:
     left_out: Mapping[str, Mapping[str, list[str]]]
     labels: Mapping[str, str]
     noise: str = ""
+    label_use: tuple[str, ...] = ()
 
     @property
     def caption(self) -> str:

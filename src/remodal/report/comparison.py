@@ -21,6 +21,7 @@ from remodal.report.choices import model_options
 from remodal.report.consistency import require_consistent
 from remodal.report.noise_marks import with_noise
 from remodal.report.paper_notes import printed_numbers
+from remodal.report.preparation_text import label_use
 from remodal.report.published import Key, Published, key_of
 from remodal.report.records import Recorded, is_number, record_title, recorded
 from remodal.report.runs import trained_runs
@@ -104,6 +105,7 @@ def _build_table(
         {scenario: missing[scenario] for scenario in scenarios if missing[scenario]},
         {method: settings.title_of(method) for method in settings.methods},
         noise,
+        tuple(label_use(settings)),
     )
 
 

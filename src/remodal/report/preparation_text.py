@@ -50,14 +50,22 @@ def _millimetres(spacing: Sequence[float]) -> str:
 
 
 def label_use(settings: Settings) -> list[str]:
-    """What the labels of test cases were used for besides measuring; empty if for nothing else."""
+    """What labels were used for that a new patient does not have, in sentences; empty: nothing.
+
+    These are the labels of test cases, besides measuring, and those that a recipe withholds.
+    """
     uses = []
     registering, cropping = mask_of(settings.registration), settings.preprocessing.crop.mask
     if registering and registering.label:
         uses.append("to lay the images of a case on each other")
     if cropping and cropping.label:
         uses.append("to crop the images")
-    return uses
+    if not uses:
+        return []
+    said = [f"Labels of test cases were used {' and '.join(uses)}."]
+    if any(settings.recipe_of(method).labelled is not None for method in settings.methods):
+        said.append("So were labels that a training does not see.")
+    return [*said, "A new patient has none, so the values are not what such a patient would get."]
 
 
 def _cropped(chosen: PreprocessingSettings) -> list[str]:

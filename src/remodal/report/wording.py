@@ -119,7 +119,8 @@ def notes(table: Table) -> list[str]:
     spreads = sorted({SPREADS[p.spread] for p in published} - {""})
     if spreads:
         ours += f" The published ± is taken to be over {' or '.join(spreads)}."
-    lines = [ours, *_spread_notes(table)]
+    lines = [*([" ".join(table.label_use)] if table.label_use else []), ours]
+    lines += _spread_notes(table)
     lines.append(
         "n counts cases with a defined value; missed are predictions that are empty although there "
         "was something to find; undefined are predictions without a value, which no mean includes."
