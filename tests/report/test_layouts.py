@@ -557,6 +557,61 @@ def test_what_another_scenario_costs_is_a_difference_case_by_case(study):
     assert table.columns[1].direction == ""  # a reduction is neither better nor worse by itself
 
 
+def gain(**more):
+    """A row of what `ours` gains over `fusion`."""
+    return {"method": "ours", "scenario": "t1", "minus_method": "fusion", "region": "whole"} | more
+
+
+def test_what_a_method_gains_over_another_is_a_difference_training_by_training(study):
+    """By hand: 10 and 4 with the first seed, 1 with the second, which has no b of `fusion`."""
+    measured = {
+        ("ours", "t1", 0, 0): {("a", "whole"): 70.0, ("b", "whole"): 80.0},
+        ("ours", "t1", 0, 1): {("a", "whole"): 70.0, ("b", "whole"): 99.0},
+        ("fusion", "t1", 0, 0): {("a", "whole"): 60.0, ("b", "whole"): 76.0},
+        ("fusion", "t1", 0, 1): {("a", "whole"): 69.0},
+        ("fusion", "t1_t2", 0, 0): {("a", "whole"): 30.0, ("b", "whole"): 40.0},
+    }
+    rows = [gain(label="In one"), gain(label="In another", minus="t1_t2")]
+    table = study(
+        {"rows": rows, "columns": [{"metric": "dice"}], "spread": "none"}, measured, seeds=(0, 1)
+    )
+    assert ours(table) == [[f"{((10 + 1) / 2 + 4) / 2:.2f}"], ["40.00"]]
+    assert table.columns[0].direction == ""
+    of_file = list(csv.DictReader(io.StringIO(to_csv(table))))
+    assert [line["minus"] for line in of_file] == ["fusion", "fusion.t1_t2"]
+    assert {
+        "table1.ours.t1.whole.minus-fusion.dice",
+        "table1.ours.t1.whole.minus-fusion.t1_t2.dice",
+    } <= {*summary_numbers([table], [])}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (gain(minus_method="other"), "minus_method: `other` is not one of fusion, ours"),
+        (gain(minus="t9"), "minus: `t9` is not one of flair, t1, "),
+    ],
+)
+def test_what_is_taken_off_must_be_in_the_study(study, row, said):
+    with pytest.raises(ValueError, match=said):
+        study({"rows": [row], "columns": [{"metric": "dice"}]}, {})
+
+
+def test_a_heading_stands_above_the_rows_that_follow_it_and_parts_their_best(study):
+    """Two groups of two; the best of the second is less than any of the first."""
+    dice = {"t1": 80.0, "t2": 90.0, "t1_t2": 40.0, "t1_flair": 50.0}
+    headings = {"t1": "First", "t1_t2": "Second"}
+    rows = [
+        {"method": "ours", "scenario": name, "label": name, "heading": headings.get(name, "")}
+        for name in dice
+    ]
+    measured = {("ours", name, 0, 0): {("a", "whole"): value} for name, value in dice.items()}
+    columns = [{"region": "whole", "metric": "dice"}]
+    table = study({"rows": rows, "columns": columns, "spread": "none"}, measured)
+    assert ours(table) == [["80.00"], ["**90.00**"], ["40.00"], ["**50.00**"]]
+    assert [row.heading for row in table.rows] == ["First", "First", "Second", "Second"]
+
+
 def test_a_rows_method_and_scenario_may_differ_from_column_to_column(study, tmp_path):
     """Two strategies in two variants, of which the second has only one."""
     metric = {"metric": "dice", "region": "whole"}

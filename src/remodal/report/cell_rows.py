@@ -11,14 +11,16 @@ _PREDICTION = ["fold", "seed", "case"]
 def rows_of(cases: pd.DataFrame, cell: Selection) -> pd.DataFrame:
     """The rows of a cell.
 
-    If the cell has a scenario `minus`, the metric is that in the cell's own scenario minus that in
-    the other one, prediction by prediction. Where only one of the two has foreign images, each of
-    its predictions is compared with the one of the same case and training.
+    If the cell has a scenario `minus` or a method `minus_method`, the metric is the cell's own
+    minus that of the other scenario or method, prediction by prediction (those of the same fold,
+    seed and case). Where only one of the two has foreign images, each of its predictions is
+    compared with the one of the same case and training.
     """
     rows = cases_of_cell(cases, cell.method, cell.scenario, cell.region, cell.group)
-    if not cell.minus or cell.metric not in rows:
+    if not cell.taken_off or cell.metric not in rows:
         return rows
-    taken = cases_of_cell(cases, cell.method, cell.minus, cell.region, cell.group)
+    method, scenario = cell.minus_method or cell.method, cell.minus or cell.scenario
+    taken = cases_of_cell(cases, method, scenario, cell.region, cell.group)
     keys = _PREDICTION
     if FOREIGN in cases:
         rows, taken = _matched(rows, taken), _matched(taken, rows)

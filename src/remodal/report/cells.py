@@ -96,7 +96,7 @@ class Entry:
     @property
     def difference(self) -> float:
         """What the cell says about a difference: its own value, or that to its reference."""
-        if self.cell.minus:
+        if self.cell.taken_off:
             return self.mean
         return nan if self.comparison is None else self.comparison.estimate
 

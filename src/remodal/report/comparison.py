@@ -157,7 +157,7 @@ def _column(settings: Settings, table: TableSettings, chosen: ColumnSettings) ->
         chosen.mean or table.mean,
         chosen.spread or table.spread,
         marks=bool(chosen.record) and not is_number(chosen.record),
-        ranked=not any(part.minus for part in _selections(table, chosen)),
+        ranked=not any(part.taken_off for part in _selections(table, chosen)),
         variant=chosen.variant,
     )
 
@@ -180,17 +180,25 @@ def _name(settings: Settings, chosen: Selection) -> str:
         chosen.group,
         require_metric(chosen.metric).title if chosen.metric else "",
         record_title(chosen.record) if chosen.record else "",
-        f"minus {settings.heading_of(chosen.minus)}" if chosen.minus else "",
+        _taken_off(settings, chosen),
     ]
     if isinstance(chosen, ColumnSettings):
         parts.insert(0, settings.heading_of(chosen.variant))
     return ": ".join(filter(None, parts))
 
 
+def _taken_off(settings: Settings, chosen: Selection) -> str:
+    """What is taken off, for a reader."""
+    method = settings.title_of(chosen.minus_method) if chosen.minus_method else ""
+    named = ", ".join(filter(None, [method, settings.heading_of(chosen.minus)]))
+    return f"minus {named}" if named else ""
+
+
 def _row(
     sources: _Sources,
     table_name: str,
     row: RowSettings,
+    heading: str,
     cells: Sequence[tuple[Column, ColumnSettings, Selection]],
     references: Sequence[Reference | None],
 ) -> Row:
@@ -200,7 +208,6 @@ def _row(
         published = sources.published.get(key_of(table_name, cell)) if chosen.published else None
         if cell == Selection():
             entries.append(Entry(column, cell, None, None, None, frozenset(), 0, None))
-    heading: str,
         elif cell.record:
             found = sources.recorded(cell, chosen.ticked)
             entries.append(Entry(column, cell, None, None, found, frozenset(), 0, published))
@@ -230,7 +237,7 @@ def _measured(
     reference: Reference | None,
 ) -> Entry:
     metric = require_metric(cell.metric)
-    if cell.minus:
+    if cell.taken_off:
         require_case_metric(cell.metric, f"tables, `{cell.name}`")
     of_cell = rows_of(cases, cell)
     of_models = rows_of(cases, cell.model_copy(update={"group": ""}))

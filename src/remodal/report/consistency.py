@@ -51,7 +51,8 @@ def printed_inconsistencies(table: Table) -> list[str]:
 
 def _pairs(table: Table) -> Iterator[tuple[Row, Entry, Entry]]:
     """The cells that differ only in having Dice and Jaccard, each pair with the row of its Dice."""
-    found = {(e.cell, e.column.mean): e for _, e in table.entries if e.metric and not e.cell.minus}
+    plain = [e for _, e in table.entries if e.metric and not e.cell.taken_off]
+    found = {(e.cell, e.column.mean): e for e in plain}
     for row, entry in table.entries:
         name = entry.cell.metric
         other = name.replace("dice", "jaccard", 1) if name.startswith("dice") else ""

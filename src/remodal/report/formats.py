@@ -103,7 +103,7 @@ def _csv_cells(table: Table, row: Row, entry: Entry) -> list[str]:
     )
     unit = entry.metric.unit if entry.metric else ""
     names = [table.caption, row.heading, cell.method, row.label, cell.scenario]
-    names += [cell.region, cell.group, cell.metric, cell.record, cell.minus, unit, entry.status]
+    names += [cell.region, cell.group, cell.metric, cell.record, cell.taken_off, unit, entry.status]
     names += [entry.column.mean, entry.column.spread] if entry.metric else ["", ""]
     printed: list[str | float | None] = [None] * 3
     if published:

@@ -19,7 +19,7 @@ _EQUAL = 5e-7
 
 
 class Key(NamedTuple):
-    """A table, and what a cell of it selects."""
+    """A table, and what a cell of it selects; `minus` is what the cell takes off, in one word."""
 
     table: str
     method: str
@@ -93,7 +93,7 @@ class Published:
 
 def key_of(table: str, cell: Selection) -> Key:
     """The key under which a cell's published number is found."""
-    return Key(table, *(getattr(cell, part) for part in Key._fields[1:]))
+    return Key(table, *(getattr(cell, part) for part in Key._fields[1:-1]), cell.taken_off)
 
 
 def read_published(name: str, folder: Path = FOLDER) -> dict[Key, Published]:

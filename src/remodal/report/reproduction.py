@@ -119,12 +119,25 @@ def _is_of(cell: Key | Selection, row: RowNote) -> bool:
 
 
 def _measure(settings: Settings, cell: Key | Selection) -> str:
-    """A record's title, or a metric's, after the region's name if there are several."""
+    """A record's title, or a metric's, after the region's name if there are several.
+
+    After it comes what is taken off, if anything is.
+    """
     if cell.record:
         return record_title(cell.record)
     title = require_metric(cell.metric).title
+    if taken_off := cell.minus if isinstance(cell, Key) else cell.taken_off:
+        title += f" minus {_named(settings, taken_off)}"
     several = len(settings.data.regions) > 1
     return f"{settings.heading_of(cell.region)}: {title}" if several else title
+
+
+def _named(settings: Settings, taken_off: str) -> str:
+    """What a cell takes off, for a reader: a method, a scenario, or a method in a scenario."""
+    return ", ".join(
+        settings.title_of(part) if part in settings.methods else settings.heading_of(part)
+        for part in taken_off.split(".")
+    )
 
 
 def _is_about(choice: Choice, row: RowNote) -> bool:

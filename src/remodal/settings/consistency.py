@@ -193,8 +193,11 @@ def _require_known_cells(settings: "Settings", name: str, table: TableSettings) 
         if cell.scenario:
             known = settings.shown_of(cell.method) if cell.method else settings.shown
             require_known(where, [cell.scenario], known)
-        if cell.minus:
-            require_known(f"{where}, minus", [cell.minus], settings.shown_of(cell.method))
+        if cell.minus_method:
+            require_known(f"{where}, minus_method", [cell.minus_method], settings.methods)
+        if cell.taken_off:
+            shown = settings.shown_of(cell.minus_method or cell.method)
+            require_known(f"{where}, minus", [cell.minus or cell.scenario], shown)
         if cell.region:
             require_known(where, [cell.region], settings.data.regions)
         if modality := cell.modality:

@@ -51,12 +51,22 @@ class Selection(Section):
         description="Scenario whose value is taken off, case by case: what it costs to be in that "
         "one, such as with another patient's image.",
     )
+    minus_method: str = Field(
+        "",
+        description="Method whose value is taken off, case by case: what this one gains over it. "
+        "It is that in the scenario `minus` or, without one, in the cell's own.",
+    )
+
+    @property
+    def taken_off(self) -> str:
+        """What is taken off, in one word; empty for nothing."""
+        return ".".join(filter(None, [self.minus_method, self.minus]))
 
     @property
     def name(self) -> str:
         """What is selected, in one word, for use in file names and keys."""
         said = [self.method, self.scenario, self.region, self.group, self.metric, self.record]
-        said += [f"minus-{self.minus}"] if self.minus else []
+        said += [f"minus-{self.taken_off}"] if self.taken_off else []
         return ".".join(part.replace("/", "-") for part in said if part)
 
     @property
@@ -157,6 +167,11 @@ class TableSettings(Section):
     )
 
     @property
+    def headings(self) -> list[str]:
+        """The heading that each row stands under: its own, or the last one above it."""
+        return list(accumulate((row.heading for row in self.rows), lambda last, own: own or last))
+
+    @property
     def compares(self) -> bool:
         """Whether rows are compared with a reference."""
         return bool(self.reference) or any(row.reference for row in self.rows)
@@ -166,11 +181,6 @@ class TableSettings(Section):
         rows = [row.label or row.name for row in self.rows if row.reference]
         if len(rows) > 1:
             raise ValueError(f"rows: {' and '.join(rows)} are both the `reference`; choose one")
-    @property
-    def headings(self) -> list[str]:
-        """The heading that each row stands under: its own, or the last one above it."""
-        return list(accumulate((row.heading for row in self.rows), lambda last, own: own or last))
-
         if rows and self.reference:
             raise ValueError(f"has `reference`, and {rows[0]} as a reference; leave one of them")
         return self
