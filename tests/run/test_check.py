@@ -6,7 +6,8 @@ import pytest
 
 from remodal.errors import UserError
 from remodal.methods.base import Method
-from remodal.run.check import check_names, check_study
+from remodal.run.check import check_study
+from remodal.run.start_check import check_names
 from remodal.settings import Settings
 from remodal.settings.composition import compose
 
@@ -123,13 +124,13 @@ def test_cases_without_a_label_are_counted(tmp_path):
     assert said == f"5 cases of 5 patients {counted}, 7 methods: ok"
 
 
-def test_the_snakefile_imports_no_torch_for_it():
+def test_the_snakefile_imports_neither_torch_nor_scipys_parts_for_it():
     program = (
-        "import sys; from remodal.run.check import check_names as check;"
+        "import sys; from remodal.run.start_check import check_names as check;"
         "from remodal.settings.composition import compose;"
         "check(compose({'study': 'liver', 'preset': 'smoke',"
         " 'methods': {'maml': {'options': {'ma': 'paper'}}}}));"
-        "sys.exit('torch' in sys.modules)"
+        "sys.exit('torch' in sys.modules or 'scipy.ndimage' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
@@ -201,3 +202,27 @@ def test_foreign_images_cannot_be_registered_by_masks(check):
     settings = compose({"study": "liver", "preset": "smoke"} | change, folder=ROOT / "config")
     with pytest.raises(UserError, match="by masks, which foreign ones do not have"):
         check(settings)
+
+
+def test_a_study_that_was_found_right_is_not_asked_about_again(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("remodal.run.start_check._ask", asked.append)
+    for options in ({"weights": "repo"}, {"weights": "repo"}, {"weights": "paper"}):
+        check_names(study(**options), tmp_path)
+    assert [one.methods["maml"].options["weights"] for one in asked] == ["repo", "paper"]
+
+
+def test_a_study_that_was_found_wrong_is_asked_about_again(tmp_path):
+    for _ in range(2):
+        with pytest.raises(UserError, match="option `weights`"):
+            check_names(study(weights="papre"), tmp_path)
+
+
+def test_a_check_draws_no_weight():
+    program = (
+        "import sys; from remodal.run.check import check_study;"
+        "from remodal.settings.composition import compose;"
+        "check_study(compose({'study': 'brats', 'preset': 'smoke'}));"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

@@ -11,9 +11,9 @@ from remodal.errors import RemodalError
 from remodal.results import paths
 from remodal.results.files import require_writable
 from remodal.results.rule_names import module_of
-from remodal.run.check import check_names
 from remodal.run.needed import ask_as_profile, config_of, group_as_profile
 from remodal.run.plan import plan_of, taking_wildcards
+from remodal.run.start_check import check_names
 from remodal.settings.composition import compose, write_settings
 from remodal.settings.places import hidden
 from remodal.sharing.adoption import adopt_pulled
@@ -29,7 +29,7 @@ try:
     if workflow.is_main_process:
         for folder in (Path(".snakemake"), paths.RESULTS):
             require_writable(folder)
-        check_names(SETTINGS)
+        check_names(SETTINGS, Path(".snakemake"))
         require_enough_patients(SETTINGS, PLAN.cases.values())
         require_possible_recipes(SETTINGS, PLAN.cases.values())
         print(hidden(SETTINGS.study, SETTINGS.preset), end="", file=sys.stderr)

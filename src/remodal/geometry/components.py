@@ -1,7 +1,7 @@
 """The connected parts of a mask: voxels that share a corner belong together."""
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 
 def connected_parts(mask: np.ndarray) -> tuple[np.ndarray, int]:
@@ -16,7 +16,7 @@ def connected_parts(mask: np.ndarray) -> tuple[np.ndarray, int]:
         Number of its part at each voxel, from 1 on in array order, 0 outside the mask (int32, the
         same shape); and how many parts there are.
     """
-    return ndimage.label(mask, structure=np.ones((3,) * mask.ndim, dtype=bool))
+    return scipy.ndimage.label(mask, structure=np.ones((3,) * mask.ndim, dtype=bool))
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:

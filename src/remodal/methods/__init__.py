@@ -146,11 +146,11 @@ def check_buildable(
         UserError: too few modalities, an option that does not fit them, or a scenario without an
             image that it needs, or whose target it cannot segment.
     """
-    import torch
+    from remodal.networks.unfilled import unfilled
 
     at = where
     try:
-        with torch.device("meta"):
+        with unfilled():
             method = build_method(name, modalities, classes, network, options)
         for scenario, asked in scenarios.items():
             at = f"{where}, scenario `{scenario}`"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import nan
 
 import numpy as np
-from scipy.sparse import coo_array
+import scipy
 
 from remodal.geometry.components import connected_parts
 
@@ -96,7 +96,9 @@ def match_lesions(prediction: np.ndarray, truth: np.ndarray, threshold: float) -
     true, n_true = connected_parts(truth)
     both = prediction & truth
     ones = np.ones(np.count_nonzero(both), dtype=np.int64)
-    shared = coo_array((ones, (true[both] - 1, predicted[both] - 1)), shape=(n_true, n_predicted))
+    shared = scipy.sparse.coo_array(
+        (ones, (true[both] - 1, predicted[both] - 1)), shape=(n_true, n_predicted)
+    )
     shared.sum_duplicates()
     sizes_true = np.bincount(true[truth], minlength=n_true + 1)[1:]
     sizes_predicted = np.bincount(predicted[prediction], minlength=n_predicted + 1)[1:]
@@ -118,7 +120,9 @@ def _is_enough(overlap: np.ndarray, threshold: float) -> np.ndarray:
     return (overlap > 0) & (overlap >= threshold)
 
 
-def _overlap(shared: coo_array, sizes: np.ndarray, other_sizes: np.ndarray) -> np.ndarray:
+def _overlap(
+    shared: "scipy.sparse.coo_array", sizes: np.ndarray, other_sizes: np.ndarray
+) -> np.ndarray:
     """Best overlap of each lesion: `shared` (lesions, other lesions) counts the common voxels."""
     own, other = shared.coords
     common = shared.data

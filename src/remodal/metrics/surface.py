@@ -15,8 +15,7 @@ from functools import cached_property
 from math import nan
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
-from scipy.spatial import cKDTree
+import scipy
 
 #: A query of the k-d tree costs about as much as this many voxels of a distance transform
 #: (measured: 10 for surfaces that nearly touch, 50 and more for distant ones, which are rare).
@@ -93,11 +92,11 @@ def _directed(source: np.ndarray, target: np.ndarray, spacing: Sequence[float]) 
     apart = ~target.ravel()[voxels]
     distances = np.zeros(voxels.size)
     if source.size < _VOXELS_PER_QUERY * np.count_nonzero(apart):
-        field = distance_transform_edt(~target, sampling=spacing)
+        field = scipy.ndimage.distance_transform_edt(~target, sampling=spacing)
         distances[apart] = field.ravel()[voxels[apart]]
     else:
         # An unbalanced tree is built in half the time and searched no slower on voxel grids.
-        tree = cKDTree(
+        tree = scipy.spatial.cKDTree(
             _positions(np.flatnonzero(target), target.shape, spacing),
             balanced_tree=False,
             compact_nodes=False,

@@ -1,10 +1,5 @@
 """Check of a study before anything runs: its methods, their options, its cases."""
 
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
 from remodal.counting import counted
 from remodal.errors import UserError
 from remodal.intake.datasets import cases_of
@@ -20,7 +15,6 @@ from remodal.methods import (
 from remodal.metrics.registry import require_case_metric, require_metric
 from remodal.registration.ways import check_registration, mask_of
 from remodal.settings import MethodSettings, Settings
-from remodal.settings.composition import write_settings
 from remodal.splits.completeness import lacking, require_enough_patients
 from remodal.splits.study import require_possible_recipes
 
@@ -124,47 +118,3 @@ def _asked_of(settings: Settings, method: str) -> dict[str, Asked]:
 def _patch_of(name: str, method: MethodSettings) -> str:
     """The setting that holds a method's patch."""
     return f"methods.{name}.recipe.patch" if "patch" in method.recipe else "recipe.patch"
-
-
-def check_names(settings: Settings) -> None:
-    """Check the registration and the methods that a study names, without importing a method here.
-
-    For the Snakefile.
-
-    Only a method knows its options, whether it learns from unlabelled cases and which patches it
-    takes. Asking it needs torch, which takes seconds and memory, so a process of its own does that,
-    and only where the answer is open.
-
-    Raises:
-        UserError: an unknown method, metric or way of registration, an option that it does not have
-            or take, unlabelled samples for a method that cannot use them, none for one that needs
-            them, or a patch that its network does not take.
-    """
-    check_registration(settings.registration)
-    check_foreign(settings)
-    for method in settings.methods.values():
-        require_method(method.type)
-    check_metrics(settings)
-    if not any(_must_be_asked(settings, name) for name in settings.methods):
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "settings.yaml"
-        write_settings(path, settings)
-        command = [sys.executable, "-m", "remodal", "check", "--no-files", "--settings", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["the check of the methods failed"])[-1]
-        raise UserError(last.removeprefix("remodal: "))
-
-
-def _must_be_asked(settings: Settings, name: str) -> bool:
-    """Whether only a method itself can say if its settings are right.
-
-    Not asked about here are a patch that suits `network.strides`, and a recipe that uses all labels
-    and no unlabelled case: the training says at its start if a method with other strides does not
-    take the patch, or if it needs unlabelled cases, and `remodal check` says so before.
-    """
-    recipe = settings.recipe_of(name)
-    fits = recipe.patch.fits(settings.network.factor)
-    withholds = recipe.takes_unlabelled or recipe.labelled is not None
-    return bool(settings.methods[name].options) or withholds or not fits
