@@ -1,6 +1,7 @@
 """What `remodal check` sees of a sheet's files."""
 
 import gzip
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,14 +79,36 @@ def test_every_file_that_cannot_be_used_is_named_with_its_row(scans, image, writ
     assert "slice" in said[2]
 
 
-def test_no_voxel_of_nifti_or_dicom_is_read(scans):
-    """A file whose header is whole opens, whatever its voxels are."""
-    for path in (scans / "series").iterdir():
+def test_no_voxel_is_read(scans, image):
+    """A file that is as long as it says opens, whatever its voxels are."""
+    sitk.WriteImage(to_sitk(image), str(scans / "image.nrrd"), useCompression=True)
+    for path in (*(scans / "series").iterdir(), scans / "image.nii.gz", scans / "image.nrrd"):
         content = path.read_bytes()
-        path.write_bytes(content[:-100] + bytes(100))
-    whole = gzip.decompress((scans / "image.nii.gz").read_bytes())
-    (scans / "image.nii.gz").write_bytes(gzip.compress(whole[: len(whole) // 2]))
-    assert list(check_sources(sheet_of(scans, {"a": ("series", "image.nii.gz", "image.mha")})))
+        path.write_bytes(content[:-100] + bytes(96) + content[-4:])
+    assert list(check_sources(sheet_of(scans, {"a": ("series", "image.nii.gz", "image.nrrd")})))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", ["image.mha", "image.nrrd", "image.nii", "image.nii.gz"])
+def test_a_file_that_is_cut_off_is_told(tmp_path, image, name, packed):
+    path = tmp_path / name
+    sitk.WriteImage(to_sitk(image), str(path), useCompression=packed)
+    whole = sheet_of(tmp_path, {"a": (name, name, name)})
+    assert list(check_sources(whole))[-1] == "3 images and labels: ok"
+    for left in (path.stat().st_size - 1, path.stat().st_size * 2 // 3):
+        path.write_bytes(path.read_bytes()[:left])
+        with pytest.raises(BadSources) as told:
+            list(check_sources(whole))
+        for line in str(told.value).splitlines()[1:]:
+            assert re.search(r"is cut short|more or fewer bytes than its header says", line), line
+
+
+def test_a_packed_file_of_several_parts_is_measured(scans):
+    content = gzip.decompress((scans / "image.nii.gz").read_bytes())
+    parts = [gzip.compress(content[:1000]), gzip.compress(content[1000:])]
+    (scans / "image.nii.gz").write_bytes(b"".join(parts))
+    settings = sheet_of(scans, {"a": ("image.nii.gz", "image.mha", "image.nii.gz")})
+    assert list(check_sources(settings))[-1] == "3 images and labels: ok"
 
 
 def test_what_the_index_knows_needs_not_be_on_this_machine(scans):

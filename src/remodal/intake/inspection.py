@@ -1,6 +1,7 @@
 """Look at the headers of every source of a data set: is it there, does it open, what is it?
 
-Problems that a conversion finds in voxels (a constant image, a mask without tumour) do not show.
+A file that is cut off shows by its length. Problems that a conversion finds in voxels (a damaged
+one, a constant image, a mask without tumour) do not.
 """
 
 import os
@@ -13,7 +14,7 @@ from remodal.errors import BadCase, concerns_one_case
 from remodal.geometry.volume import Geometry
 from remodal.intake.datasets import CaseSource, cases_of
 from remodal.intake.headers import is_dicom, read_header
-from remodal.intake.nifti import is_nifti, read_geometry
+from remodal.intake.nifti import geometry_of_whole, is_nifti
 from remodal.intake.picture_slices import pictures_of
 from remodal.intake.rescale import check_rescale
 from remodal.intake.selection import one_series
@@ -21,7 +22,7 @@ from remodal.intake.slices import read_slices
 from remodal.intake.source_files import files_of, is_there, path_and_number
 from remodal.intake.source_index import read_index
 from remodal.intake.stack import check_series, layout_of, same_places, sort_slices
-from remodal.intake.text_formats import known_header
+from remodal.intake.text_formats import header_of_whole
 from remodal.process.progress import progress
 from remodal.results.records import reason_of
 from remodal.settings import Settings
@@ -146,10 +147,10 @@ def _series(source: Path) -> str:
 
 def _file_geometry(source: Path, drawn: bool) -> Geometry:
     if is_nifti(path_and_number(source)[0]):
-        return read_geometry(source, sheared=drawn)
+        return geometry_of_whole(source, sheared=drawn)
     import SimpleITK as sitk
 
-    known_header(source)
+    header_of_whole(source)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(source))
     try:

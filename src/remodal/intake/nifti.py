@@ -6,7 +6,6 @@ so the common case does without it.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import SEEK_END
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from remodal.errors import BadCase, UserError
 from remodal.geometry.volume import Geometry, Volume, to_sitk
+from remodal.intake.gzip_end import ends_with_length
 from remodal.intake.nifti_header import (
     CODES,
     LONGEST,
@@ -79,12 +79,8 @@ def read_image(path: Path, *, sheared: bool = False) -> tuple[Volume, list[str]]
     return Volume(_scaled(array, header), header.geometry), [*header.warnings, *trailing]
 
 
-def read_geometry(path: Path, *, sheared: bool = False) -> Geometry:
+def read_geometry(path: Path) -> Geometry:
     """Read where a volume lies; for NIfTI, without reading its voxels.
-
-    Args:
-        path: the file.
-        sheared: whether the axes of a NIfTI file need not be perpendicular.
 
     Raises:
         BadCase: as `read_image`.
@@ -92,7 +88,23 @@ def read_geometry(path: Path, *, sheared: bool = False) -> Geometry:
     file, number = path_and_number(Path(path))
     if not is_nifti(file) or not file.is_file() or file.stat().st_size == 0:
         return read_volume(path).geometry
-    return _read_header(file, number, sheared).geometry
+    return _read_header(file, number).geometry
+
+
+def geometry_of_whole(path: Path, *, sheared: bool = False) -> Geometry:
+    """Read where a NIfTI volume lies, and see by the file's length that no voxel is missing.
+
+    Args:
+        path: the file.
+        sheared: whether its axes need not be perpendicular.
+
+    Raises:
+        BadCase: as `read_image`.
+    """
+    file, number = path_and_number(Path(path))
+    header = _read_header(file, number, sheared)
+    _require_voxels(_voxel_file(file, header), header)
+    return header.geometry
 
 
 def write_volume(path: Path, volume: Volume) -> None:
@@ -194,13 +206,7 @@ def _voxel_file(path: Path, header: NiftiHeader) -> Path:
 
 def _read_voxels(path: Path, header: NiftiHeader) -> tuple[np.ndarray, list[str]]:
     """Stored values (z, y, x) and warnings; memory is allocated once they are known to exist."""
-    expected = header.voxels_at + header.size + header.follows
-    present = _content_length(path, expected)
-    if present < expected:
-        raise BadCase(
-            f"is cut short: {max(0, present - header.voxels_at)} of {header.size} bytes of voxels",
-            where=path.name,
-        )
+    _require_voxels(path, header)
     array = np.empty(header.geometry.shape, header.number_format)
     buffer = memoryview(array).cast("B")
     with _opened(path) as file:
@@ -218,21 +224,33 @@ def _read_voxels(path: Path, header: NiftiHeader) -> tuple[np.ndarray, list[str]
     return array.astype(header.number_format.newbyteorder("="), copy=False), warnings
 
 
+def _require_voxels(path: Path, header: NiftiHeader) -> None:
+    """Require that a file is as long as its header says.
+
+    Raises:
+        BadCase: it is shorter, or damaged.
+    """
+    expected = header.voxels_at + header.size + header.follows
+    present = _content_length(path, expected)
+    if present < expected:
+        raise BadCase(
+            f"is cut short: {max(0, present - header.voxels_at)} of {header.size} bytes of voxels",
+            where=path.name,
+        )
+
+
 def _content_length(path: Path, expected: int) -> int:
     """Uncompressed length of a file, or an upper bound of it where that is below `expected`.
 
-    A gzip file ends with its content's length modulo 2^32 (RFC 1952), unless it has several parts,
-    so a file that does not end with the expected length is unpacked just to measure it.
+    A gzip file that does not end with the expected length is unpacked just to measure it.
     """
     stored = path.stat().st_size
     if not _is_gzip(path):
         return stored
     if stored * _EXPANSION < expected:
         return stored * _EXPANSION
-    with open(path, "rb") as raw:
-        raw.seek(-4, SEEK_END)
-        if expected < 1 << 32 and int.from_bytes(raw.read(), "little") == expected:
-            return expected
+    if ends_with_length(path, expected):
+        return expected
     with _opened(path) as file:
         return _skip(file, None)
 

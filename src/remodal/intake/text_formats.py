@@ -11,6 +11,7 @@ import numpy as np
 
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry, Volume, geometry_of
+from remodal.intake.gzip_end import ends_with_length
 from remodal.intake.text_headers import METAIMAGE, TEXT_SUFFIXES, TextHeader, read_text_header
 
 _PIECE = 1 << 20
@@ -112,6 +113,27 @@ def known_header(path: Path) -> TextHeader:
             expected="them beside the header",
         )
     return header
+
+
+def header_of_whole(path: Path) -> TextHeader:
+    """As `checked_header`, but a packed file whose end says that it is whole is not unpacked.
+
+    Raises:
+        BadCase: as `checked_header`.
+    """
+    header = known_header(path)
+    return header if _ends_whole(path, header) else checked_header(path)
+
+
+def _ends_whole(path: Path, header: TextHeader) -> bool:
+    """Whether a file is packed, in one piece, and says at its end or of it that nothing is cut."""
+    encoding = _encoding(path, header)
+    if encoding not in ("gzip", "gz") or len(header.data_files) > 1:
+        return False
+    if path.suffix.lower() in METAIMAGE:
+        return _states_its_end(path, header)
+    file = header.data_files[0] if header.data_files else path
+    return file.stat().st_size >= 4 and ends_with_length(file, _expected_bytes(path, header)[0])
 
 
 def checked_header(path: Path) -> TextHeader:
