@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from remodal.objectives.segmentation import log_probabilities, segmentation_loss
 from remodal.objectives.subsets import draw_subset
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
@@ -71,4 +72,6 @@ def test_the_joint_loss_is_of_a_random_subset_and_the_others_are_of_all(pair, ma
     joint, _ = free.network([batch.images[n] if n in drawn else None for n in SEQUENCES])
     p = free.probabilities({name: batch.images[name] for name in drawn})
     torch.testing.assert_close(p, joint.softmax(1))
+    of_subset = segmentation_loss(log_probabilities(joint), batch.label, "batch")
+    torch.testing.assert_close(losses["joint"], of_subset.detach())
     assert not torch.allclose(losses["joint"], fixed["joint"])

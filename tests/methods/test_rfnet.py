@@ -3,6 +3,7 @@ import torch
 
 from remodal.objectives.batch import Step
 from remodal.objectives.class_weighted import class_weighted_loss
+from remodal.objectives.subsets import draw_subset
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 
@@ -27,6 +28,26 @@ def test_every_modality_is_segmented_alone_whichever_the_fusion_sees(build, make
         found = method.objective(batch, Step(0, 0, 1, 1))["separate"]
         torch.testing.assert_close(found, expected.detach())
     assert not any("separate" in key for key in method.network.state_dict())
+
+
+@pytest.mark.parametrize(("name", "options"), [("rfnet", {}), ("mmformer", {"dropout": 0.0})])
+def test_the_fused_prediction_and_all_scales_are_of_the_subset_that_was_drawn(
+    build, make_batch, name, options
+):
+    method, batch = build(name, SEQUENCES, **options), make_batch(SEQUENCES)
+    for seed, count in ((1, 3), (2, 1), (6, 2)):
+        torch.manual_seed(seed)
+        drawn = draw_subset(SEQUENCES, "subset")
+        assert len(drawn) == count
+        images = {key: batch.images[key] for key in drawn}
+        p = method.probabilities(images)
+        _, scales = method.fused(method.network.encode([images.get(key) for key in SEQUENCES]))
+        torch.manual_seed(seed)
+        losses = method.objective(batch, Step(9, 0, 10, 1))
+        expected = class_weighted_loss(p, batch.label)
+        torch.testing.assert_close(losses["fused"], expected.detach())
+        expected = sum(class_weighted_loss(scale, batch.label) for scale in scales)
+        torch.testing.assert_close(losses["scales"], expected.detach())
 
 
 def test_mmformer_is_supervised_at_every_scale(build, make_batch):

@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from remodal.errors import UserError
-from remodal.objectives.gaussians import Gaussian, product_with_prior
+from remodal.objectives.gaussians import Gaussian, product_with_prior, subset_divergence
+from remodal.objectives.segmentation import log_probabilities, segmentation_loss
+from remodal.objectives.subsets import draw_subset
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 
@@ -16,6 +18,33 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(build, make_batch):
     assert losses["kl"] > 0
     assert losses["reconstruction"] > 0
     assert not losses["kl"].requires_grad
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_terms_by_hand(build, make_batch, seed):
+    """One sample of what the subset says is segmented, and is to reconstruct every image."""
+    method, batch = build("uhved", SEQUENCES), make_batch(SEQUENCES)
+    torch.manual_seed(seed)
+    losses = method.objective(batch, None)
+    torch.manual_seed(seed)
+    seen = [SEQUENCES.index(name) for name in draw_subset(SEQUENCES, "size")]
+    assert len(seen) < 4
+    hidden, divergences = [], []
+    for of_scale in zip(*method.network.encode([batch.images[name] for name in SEQUENCES])):
+        precisions = {n: 1 / (of_scale[n][1].exp() + 1e-7) for n in seen}
+        total = 1 + sum(precisions.values())
+        mean = sum(of_scale[n][0] * precisions[n] for n in seen) / total
+        hidden.append(mean + torch.randn_like(mean) * (1 / total + 1e-7).sqrt())
+        divergences.append(subset_divergence([Gaussian(*expert) for expert in of_scale], seen))
+    log_p = log_probabilities(method.network.decoder(hidden))
+    segmentation = segmentation_loss(log_p, batch.label, "batch")
+    torch.testing.assert_close(losses["segmentation"], segmentation.detach())
+    torch.testing.assert_close(losses["kl"], torch.stack(divergences).mean().detach())
+    squares = [
+        (decoder(hidden) - batch.images[name]).square().mean()
+        for name, decoder in zip(SEQUENCES, method.companions["reconstruction"], strict=True)
+    ]
+    torch.testing.assert_close(losses["reconstruction"], torch.stack(squares).mean().detach())
 
 
 def test_the_mean_is_decoded_of_the_product_of_those_present(build, make_batch):

@@ -153,6 +153,54 @@ def test_only_cases_that_all_cells_have_count():
     assert evaluate(better("a", "b"), cases)["patients"] == 18
 
 
+def test_a_claim_is_of_the_region_and_the_group_that_its_cells_name():
+    """Everywhere else the other method is better, and its trainings differ by more."""
+    worse = measured(a=60, b=95).assign(group="HCC")
+    better_there = measured(a=80, b=75).assign(group="ICC", region="core")
+    cases = pd.concat(
+        [
+            better_there,
+            worse,
+            worse.assign(region="core"),
+            better_there.assign(region="tumour", dice=0),
+        ]
+    )
+    cells = [Cell(method=name, scenario="both", region="core", group="ICC") for name in "ab"]
+    claim = ClaimSettings(text="t", kind="better", first=cells[:1], second=cells[1:])
+    found = evaluate(claim, cases)
+    assert found["verdict"] == HOLDS
+    assert found["estimate"] == pytest.approx(5, abs=0.6)
+
+
+def test_the_noise_floor_of_a_claim_is_that_of_its_region():
+    cases = of_seeds({(name, seed): 80.0 + (name == "b") for name in "ab" for seed in range(3)})
+    repeats = of_seeds({("r", 0): 60.0, ("r", 1): 66.0})
+    elsewhere = of_seeds({("r", 0): 60.0, ("r", 1): 90.0}).assign(region="core")
+    cells = [Cell(method=name, scenario="both", region="tumour") for name in "ab"]
+    claim = NOISE.model_copy(update={"first": cells[:1], "second": cells[1:]})
+    (found,) = evaluate_claims(
+        [claim], pd.concat([cases, elsewhere, repeats]), "trend", [("r", "both")]
+    )
+    assert found["estimate"] == pytest.approx(6 - 1)
+
+
+def test_the_mean_of_each_cell_counts_a_case_once():
+    """Cases of 70 and 90, the second of which was predicted in two trainings of three."""
+    rows = of_seeds({("a", seed): 80.0 for seed in range(3)})
+    rows = rows[rows["case"].isin(["case00", "case01"])]
+    rows = rows.assign(dice=rows["case"].map({"case00": 70.0, "case01": 90.0}))
+    rows.loc[(rows["case"] == "case01") & (rows["seed"] == 2), "dice"] = np.nan
+    found = evaluate(better("a", "b"), pd.concat([rows, rows.assign(method="b", dice=50.0)]))
+    assert [cell["mean"] for cell in found["cells"]] == [80, 50]
+    assert found["cells"][0] | {"mean": 0} == {"method": "a", "scenario": "both", "mean": 0}
+
+
+@pytest.mark.parametrize(("patients", "decided"), [(5, False), (6, True)])
+def test_six_patients_are_enough(patients, decided):
+    found = evaluate(better("a", "b"), measured(n=patients, a=90, b=10))
+    assert (found["verdict"] == HOLDS) is decided
+
+
 def test_mistakes_in_a_claim():
     with pytest.raises(UserError, match="has no value for a single case"):
         evaluate(better("a", "b", "dice_global"), measured(a=1, b=1))

@@ -57,6 +57,11 @@ def test_empty_prediction_is_zero_and_missed():
     assert nothing.missed
 
 
+def test_one_voxel_of_the_prediction_or_of_the_truth_decides_what_is_missed():
+    assert Overlap(0, 0, 1).missed
+    assert not Overlap(0, 1, 9).missed
+
+
 def test_empty_truth_is_zero_but_not_missed():
     invented = Overlap(0, 9, 0)
     assert (dice(invented), jaccard(invented), volume_overlap_error(invented)) == (0, 0, 100)

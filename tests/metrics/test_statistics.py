@@ -39,6 +39,18 @@ def test_a_case_counts_once_however_many_seeds():
     assert found.seed_sd == pytest.approx(15 / sqrt(2))  # of 75 and 90
 
 
+def test_the_mean_of_fold_means_and_that_of_pairs_by_hand():
+    """Folds of 60 and 80, and of 100; of the case that was tried with two others, pairs count."""
+    cases = rows({("a", 0): 50, ("a", 1): 70, ("b", 0): 80, ("c", 0): 100})
+    cases = cases.assign(fold=[0, 0, 0, 1], seed=0, foreign=["b", "c", "a", "d"])
+    found = summarise(cases, "dice")
+    assert (found.mean, found.n, found.cases) == (80, 3, 3)
+    assert found.fold_mean == 85
+    assert found.fold_sd == pytest.approx(15 * sqrt(2))  # of 70 and 100
+    assert found.pair_mean == 75
+    assert found.pair_sd == pytest.approx(sqrt((25**2 + 5**2 + 5**2 + 25**2) / 3))
+
+
 def test_undefined_and_missed_are_counted_and_left_out():
     cases = rows({("a", 0): 80.0, ("b", 0): nan, ("c", 0): 60.0})
     cases.loc[1, "missed"] = 1
