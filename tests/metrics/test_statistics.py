@@ -117,6 +117,16 @@ def test_zero_differences_are_ranked_but_keep_no_sign():
     assert signed_rank(with_zeros) == pytest.approx(2 * 4 / 64)
 
 
+def test_without_a_pair_there_is_no_p_and_without_a_difference_it_is_one():
+    assert isnan(signed_rank(np.empty(0)))
+    assert signed_rank(np.zeros(1)) == signed_rank(np.zeros(8)) == 1
+
+
+def test_differences_that_balance_have_a_p_of_one():
+    """Of -1 and 1, three of four patterns have a sum of ranks as small, and three as large."""
+    assert signed_rank(np.array([-1.0, 1.0])) == 1
+
+
 def test_many_zero_differences_are_repeatable():
     differences = np.append(np.arange(1.0, 20), [0.0] * 10)
     assert signed_rank(differences) == signed_rank(differences[::-1])

@@ -2,7 +2,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from remodal.networks.hemis import HemisDecoder, PreNormBlock, UHemis, mean_and_variance
+from remodal.networks.hemis import (
+    HemisDecoder,
+    HemisEncoder,
+    PreNormBlock,
+    UHemis,
+    mean_and_variance,
+)
 from remodal.networks.hved import UHved
 from remodal.networks.unet import plan_layout
 
@@ -72,6 +78,37 @@ def test_the_number_of_parameters_is_that_of_the_released_layers():
     with torch.device("meta"):
         assert parameters(UHemis(4, 4, PUBLISHED)) == 4 * encoder + decoder == 565888
         assert parameters(UHved(4, 4, PUBLISHED)) == 4 * variational + segmenter
+
+
+def test_the_way_down_and_the_way_up_written_out():
+    """Blocks between max-pooling, and between linear resizing and the skips."""
+    torch.manual_seed(0)
+    encoder, decoder = HemisEncoder(SMALL, [2, 4, 4]), HemisDecoder(3, SMALL, [4, 8, 8])
+    image = torch.randn(2, 1, 4, 8, 8)
+    one, two, three = encoder.blocks
+    first = one(F.leaky_relu(encoder.stem(image), 0.01))
+    second = two(F.max_pool3d(first, (1, 2, 2)))
+    third = three(F.max_pool3d(second, (2, 2, 2)))
+    for found, expected in zip(encoder(image), (first, second, third), strict=True):
+        torch.testing.assert_close(found, expected)
+    skips = [torch.randn(2, width, *size) for width, size in [(4, (4, 8, 8)), (8, (4, 4, 4))]]
+    deepest = torch.randn(2, 8, 2, 2, 2)
+    upper, lower = decoder.blocks
+    flow = lower(F.interpolate(deepest, (4, 4, 4), mode="trilinear"), skips[1])
+    flow = upper(F.interpolate(flow, (4, 8, 8), mode="trilinear"), skips[0])
+    torch.testing.assert_close(decoder([*skips, deepest]), decoder.head(flow))
+
+
+def test_both_modalities_features_are_fused_at_every_scale():
+    torch.manual_seed(0)
+    net = UHemis(3, 2, SMALL)
+    images = [torch.randn(1, 1, 4, 8, 8), None, torch.randn(1, 1, 4, 8, 8)]
+    of_first, of_last = net.encoders[0](images[0]), net.encoders[2](images[2])
+    fused = [
+        torch.cat([(one + other) / 2, (one - other).square() / 4], 1)
+        for one, other in zip(of_first, of_last, strict=True)
+    ]
+    torch.testing.assert_close(net(images), net.decoder(fused))
 
 
 def test_the_decoder_returns_to_the_images_resolution_whatever_the_strides():
