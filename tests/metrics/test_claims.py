@@ -195,6 +195,14 @@ def test_the_mean_of_each_cell_counts_a_case_once():
     assert found["cells"][0] | {"mean": 0} == {"method": "a", "scenario": "both", "mean": 0}
 
 
+def test_a_verdict_needs_a_p_below_five_per_cent():
+    found = [
+        evaluate(better("a", "b"), measured(a=80 + more, b=80)) for more in (0.45, 0.6, 0.75, 0.9)
+    ]
+    assert [one["p"] for one in found] == pytest.approx([0.193, 0.097, 0.053, 0.032], abs=1e-3)
+    assert [one["verdict"] for one in found] == [UNDECIDED, UNDECIDED, UNDECIDED, HOLDS]
+
+
 @pytest.mark.parametrize(("patients", "decided"), [(5, False), (6, True)])
 def test_six_patients_are_enough(patients, decided):
     found = evaluate(better("a", "b"), measured(n=patients, a=90, b=10))
@@ -265,6 +273,9 @@ def test_within_noise_is_tested_as_by_scipys_one_sided_t_tests(mean):
         p = one_sided(1.5, "greater") if mean > 0 else one_sided(-1.5, "less")
     assert found.p == pytest.approx(2 * p, rel=1e-6)
     assert found.estimate == pytest.approx(1.5 - abs(mean))
+    sizes = abs(np.linspace(*stats.ttest_1samp(differences, 0).confidence_interval(), 20_001))
+    assert found.low == pytest.approx(1.5 - sizes.max())
+    assert found.high == pytest.approx(1.5 - sizes.min(), abs=1e-4)
 
 
 DICE = require_case_metric("dice", "a test")

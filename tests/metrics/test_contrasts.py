@@ -57,6 +57,15 @@ def test_one_training_is_the_paired_t_test_of_scipy():
     assert (found.patients, found.cases, found.trainings) == (12, 12, 1)
 
 
+def test_three_trainings_of_one_method_do_not_make_up_for_a_single_one_of_the_other():
+    first, second = two_methods(trainings=3)
+    for found in (difference(first, second[:1]), difference(first[:1], second)):
+        assert found.trainings == 1
+        assert len(found.sources) == 1
+    expected = stats.ttest_rel(first.mean(axis=0), second[0])
+    assert difference(first, second[:1]).p == pytest.approx(expected.pvalue)
+
+
 def check_by_hand(found, differences, trainings):
     """Cochran and Cox: the two t quantiles, weighted by their variances.
 
