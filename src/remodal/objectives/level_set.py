@@ -29,6 +29,8 @@ def level_sets(masks: Tensor, empty: Empty) -> Tensor:
         empty: a sample without foreground is 0, as if it were all contour (`repo_zero`, the
             repository), or +1 (`plus_one`).
     """
+    if masks.is_meta:  # without values, as where only memory is measured
+        return torch.empty(masks.shape, device=masks.device)
     return torch.stack([_level_set(mask, empty) for mask in masks]) if len(masks) else masks.float()
 
 

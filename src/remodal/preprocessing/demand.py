@@ -1,24 +1,30 @@
 """How much memory the methods of a study need for a patch, as a multiple of one U-Net's.
 
-Measured on the networks themselves, so that a method need not declare it: each predicts from
-tensors without values, and what it would keep for its gradients is counted. That is what fills a
-GPU in training.
+Measured on the networks themselves, so that a method need not declare it: each takes a step of its
+training on tensors without values, and what is kept for gradients is counted, also in networks that
+serve only the training. That is what fills a GPU.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from remodal.settings import NetworkSettings, Settings
+from remodal.settings import MethodSettings, NetworkSettings, Settings
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from remodal.methods.base import Method
 
 #: The method that is one U-Net, whose memory nnU-Net plans for.
 _UNIT = "nnunet"
 #: Sides of the patch, in multiples of what they must be a multiple of.
 _SIDES = 4
+#: Samples of the step: one with a label and, for methods that take such, one without.
+_SAMPLES = 2
+#: Steps that are taken of a method that draws what it sees, such as a subset of its images.
+_DRAWS = 6
 
 
 class Demand(NamedTuple):
@@ -44,54 +50,118 @@ def most_demanding(settings: Settings) -> Demand:
     Raises:
         UserError: a method that cannot be built.
     """
-    one = _memory(settings, _UNIT, settings.data.modalities[:1], {})
+    unit = MethodSettings(type=_UNIT, modalities=settings.data.modalities[:1])
+    one = _memory(settings, unit)
     found = [
-        Demand(name, max(1.0, round(_of_method(settings, name) / one, 1)))
+        Demand(name, max(1.0, round(_memory(settings, method) / one, 1)))
         for name, method in settings.methods.items()
         if "patch" not in method.recipe
     ]
     return max(found, key=lambda demand: demand.times, default=Demand("", 1.0))
 
 
-def _of_method(settings: Settings, name: str) -> float:
-    method = settings.methods[name]
-    return _memory(settings, method.type, settings.modalities_of(name), method.options)
+def _memory(settings: Settings, chosen: MethodSettings) -> float:
+    """Bytes for each voxel of a patch that are kept for gradients; 0: the method learns none.
 
-
-def _memory(
-    settings: Settings, method_type: str, modalities: list[str], options: Mapping[str, object]
-) -> float:
-    """Bytes for each voxel of a patch that the network keeps for its gradients; 0: it learns none.
-
-    A network that does what tensors without values cannot, such as to look at its values, is taken
-    for one U-Net, which is said on standard error.
+    A method whose losses do what tensors without values cannot, such as to look at them, is
+    measured by what it predicts; if its network does so, it is taken for one U-Net. Both are said
+    on standard error.
     """
+    method = _built(settings, chosen)
+    if not method.learns:
+        return 0.0
+    method.inputs = {
+        role: _frozen(_built(settings, settings.methods[name]))
+        for role, name in chosen.inputs.items()
+    }
+    for measured, instead in (
+        (_of_steps, "without what it needs in training only"),
+        (_of_prediction, "as one U-Net"),
+    ):
+        try:
+            return measured(method, settings)
+        except (NotImplementedError, RuntimeError, TypeError) as error:
+            what = str(error).partition("\n")[0]
+            print(f"remodal: `{chosen.type}` is planned for {instead}: {what}", file=sys.stderr)
+    return 0.0
+
+
+def _built(settings: Settings, chosen: MethodSettings) -> "Method":
+    """A method with its companions, all without values."""
     import torch
 
     from remodal.methods import build_method
 
-    classes = len(settings.data.classes)
+    modalities, classes = chosen.modalities or settings.data.modalities, len(settings.data.classes)
     with torch.device("meta"):
-        method = build_method(method_type, modalities, classes, settings.network, dict(options))
-        if not method.learns:
-            return 0.0
-        try:
-            return _kept(method, settings.network)
-        except (NotImplementedError, RuntimeError) as error:
-            what = str(error).partition("\n")[0]
-            print(f"remodal: `{method_type}` is planned for as one U-Net: {what}", file=sys.stderr)
-            return 0.0
+        method = build_method(
+            chosen.type, modalities, classes, settings.network, dict(chosen.options)
+        )
+        method.companions = method.build_companions(settings.network)
+    return method
 
 
-def _kept(method: "Method", network: NetworkSettings) -> float:
-    """What a prediction keeps besides the weights, in bytes for each voxel of the patch."""
+def _frozen(method: "Method") -> "Method":
+    method.network.requires_grad_(False).eval()
+    return method
+
+
+def _of_steps(method: "Method", settings: Settings) -> float:
+    """What a step of training keeps; the most of several if the method draws what it sees."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        before = torch.get_rng_state()
+        found = [_of_step(method, settings)]
+        if not torch.equal(before, torch.get_rng_state()):
+            found += [_of_step(method, settings) for _ in range(_DRAWS - 1)]
+    return max(found)
+
+
+def _of_step(method: "Method", settings: Settings) -> float:
+    import torch
+
+    from remodal.objectives.batch import Batch, Step
+
+    sides = _sides(method, settings.network)
+    of_own = method.modalities if settings.data.truth == "image" else method.modalities[:1]
+    labels = {
+        name: torch.empty(_SAMPLES, *sides, dtype=torch.long, device="meta") for name in of_own
+    }
+    labelled = torch.tensor([True] * _SAMPLES)
+    labelled[1:] = not method.takes_unlabelled
+    batch = Batch(_images(method, sides, _SAMPLES), labels, labelled)
+    recipe = settings.recipe
+    # In the middle of the training, where losses that begin late are there.
+    step = Step(recipe.epochs // 2, 0, recipe.epochs, recipe.iterations)
+    return _kept(method, lambda: method.objective(batch, step)) / (_SAMPLES * prod(sides))
+
+
+def _of_prediction(method: "Method", settings: Settings) -> float:
+    sides = _sides(method, settings.network)
+    images = _images(method, sides, 1)
+    return _kept(method, lambda: method.probabilities(images)) / prod(sides)
+
+
+def _sides(method: "Method", network: NetworkSettings) -> list[int]:
+    return [_SIDES * step for step in method.patch_multiple(network)]
+
+
+def _images(method: "Method", sides: list[int], samples: int) -> dict[str, "Tensor"]:
+    import torch
+
+    larger = [side + 2 * more for side, more in zip(sides, method.context)]
+    return {name: torch.empty(samples, 1, *larger, device="meta") for name in method.modalities}
+
+
+def _kept(method: "Method", act: Callable[[], object]) -> int:
+    """Bytes that are kept for gradients while the method does something, besides its weights."""
     import torch
     from torch.autograd.graph import saved_tensors_hooks
 
-    sides = [_SIDES * step for step in method.patch_multiple(network)]
-    larger = [side + 2 * more for side, more in zip(sides, method.context)]
-    images = {name: torch.empty(1, 1, *larger) for name in method.modalities}
-    weights = {one.untyped_storage()._cdata for one in method.network.parameters()}
+    networks = (method.network, *method.companions.values())
+    weights = {one.untyped_storage()._cdata for each in networks for one in each.parameters()}
     kept: dict[int, torch.Tensor] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -100,7 +170,7 @@ def _kept(method: "Method", network: NetworkSettings) -> float:
         return tensor
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
-        answer = method.probabilities(images)
+        answer = act()
     del answer
     stored = [one for address, one in kept.items() if address not in weights]
-    return sum(one.untyped_storage().nbytes() for one in stored) / prod(sides)
+    return sum(one.untyped_storage().nbytes() for one in stored)
