@@ -30,8 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registration": {"geometry", "intake", "masks", "process", "results", "settings"},
     "phantom": {"geometry", "intake", "results", "settings"},
     "preprocessing": {
-        *("geometry", "intake", "masks", "methods", "planning", "process", "results"),
-        *("settings", "splits"),
+        *("geometry", "intake", "masks", "methods", "objectives", "planning", "process"),
+        *("results", "settings", "splits"),
     },
     "methods": {"networks", "objectives", "settings"},
     "models": {"methods", "registration", "results", "settings"},
