@@ -178,6 +178,13 @@ def rows_of(page: str, title: str) -> list[list[str]]:
     ]
 
 
+def test_a_set_of_a_fold_without_a_group_is_named_below_the_folds(page):
+    """The training set of the study is empty."""
+    section = page.partition('<section id="cases">')[2].partition("</section>")[0]
+    assert "Fold 0: the training set has no case of" in section
+    assert "the test set has no case of" not in section
+
+
 def test_a_case_that_lacks_a_modality_is_listed_with_its_use_and_is_no_quarantined_one(
     own_study, tmp_path
 ):

@@ -263,6 +263,12 @@ def test_quarantined_cases_are_left_out_and_listed_with_their_reason(registered)
     assert splits["patients"] == {"a1": "a", "a2": "a", "c": "c", "d": "d"}
 
 
+def test_a_set_without_a_group_is_said_in_one_line(registered, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("remodal.splits.study.missing_groups", lambda splits: ["Fold 0: no cyst."])
+    split(registered())
+    assert capsys.readouterr().err == "remodal: Fold 0: no cyst.\n"
+
+
 def test_the_file_says_which_modalities_each_case_has(registered) -> None:
     splits = split(registered(a1=("venous",), b=("arterial",)), validation_fraction=0)
     complete = {case: [*PHASES] for case in ("a2", "c", "d")}

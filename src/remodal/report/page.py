@@ -65,6 +65,7 @@ from remodal.results.records import case_records
 from remodal.settings import Settings
 from remodal.settings.stages import settings_digest
 from remodal.splits import converted_files, read_splits, unlabelled_cases
+from remodal.splits.groups import missing_groups
 from remodal.templates import templates_in
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -157,6 +158,7 @@ def _content(
         "interval": interval_drawing,
         "data": data_section(settings, study, records, splits, cases, lesions),
         "folds": splits["folds"],
+        "missing_groups": missing_groups(splits),
         "unlabelled": unlabelled_cases(splits),
         "incomplete": incomplete,
         "quarantined": stopped,

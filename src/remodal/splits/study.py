@@ -12,6 +12,7 @@ from remodal.settings import Settings
 from remodal.settings.names import label_name
 from remodal.splits import SplitCase, make_splits, write_splits
 from remodal.splits.completeness import require_usable_folds
+from remodal.splits.groups import missing_groups
 from remodal.splits.recipes import require_recipes
 from remodal.splits.swapped import swapped_images
 
@@ -55,6 +56,8 @@ def split_study(settings: Settings, registered: Path, output: Path) -> None:
     # does not change the split.
     require_usable_folds(settings, splits)
     require_recipes(settings, splits)
+    for said in missing_groups(splits):
+        print(f"remodal: {said}", file=sys.stderr)
     write_splits(output, splits)
 
 
