@@ -103,6 +103,13 @@ def test_a_file_that_is_cut_off_is_told(tmp_path, image, name, packed):
             assert re.search(r"is cut short|more or fewer bytes than its header says", line), line
 
 
+def test_a_slice_that_is_cut_off_is_told(scans):
+    last = sorted((scans / "series").iterdir())[-1]
+    last.write_bytes(last.read_bytes()[:-1])
+    with pytest.raises(BadSources, match="is cut short: 2175 of 2176 bytes of pixels"):
+        list(check_sources(sheet_of(scans, {"a": ("series", "image.mha", "image.nrrd")})))
+
+
 def test_a_packed_file_of_several_parts_is_measured(scans):
     content = gzip.decompress((scans / "image.nii.gz").read_bytes())
     parts = [gzip.compress(content[:1000]), gzip.compress(content[1000:])]

@@ -143,6 +143,26 @@ def test_a_conversion_s_record_holds_the_digest_of_the_index(image, write_series
         assert record.details["sha256"] == content_digest(source)
 
 
+def test_what_was_digested_is_kept_if_it_is_interrupted(scans, sheet, monkeypatch):
+    scans[2].write_bytes(b"third")
+    update_index(sheet, [scans[1]])
+    read, digest = [], content_digest
+
+    def interrupted(source):
+        if read:
+            raise KeyboardInterrupt
+        read.append(source)
+        return digest(source)
+
+    monkeypatch.setattr("remodal.intake.source_index.content_digest", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        update_index(sheet, [scans[0], scans[1], scans[2]])
+    # Those in the index, whether or not they had their turn, and the one that was read.
+    assert set(read_index(sheet)) == {str(scans[0]), str(scans[1])}
+    monkeypatch.setattr("remodal.intake.source_index.content_digest", digest)
+    assert update_index(sheet, [scans[0], scans[1], scans[2]]).unchanged == [scans[0], scans[1]]
+
+
 def test_a_damaged_index_is_named_with_its_line(sheet):
     index_file(sheet).write_text("path\tsha256\np1\tshort\n")
     with pytest.raises(UserError, match=r"samples.index.tsv:2: wrong line; expected"):

@@ -1,5 +1,6 @@
 """Data and results in other hands: the index of a sheet, and DVC."""
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -23,8 +24,9 @@ def index(
     from remodal.sharing.sources import index_sources
 
     study = read_settings(settings)
-    for line in index_sources(study, cases_of(study), again=again):
-        typer.echo(line)
+    with nullcontext() if again else goes_on("what is in the index by now"):
+        for line in index_sources(study, cases_of(study), again=again):
+            typer.echo(line)
 
 
 @commands.command()

@@ -16,6 +16,7 @@ from remodal.intake.datasets import CaseSource, cases_of
 from remodal.intake.headers import is_dicom, read_header
 from remodal.intake.nifti import geometry_of_whole, is_nifti
 from remodal.intake.picture_slices import pictures_of
+from remodal.intake.pixels import check_lengths
 from remodal.intake.rescale import check_rescale
 from remodal.intake.selection import one_series
 from remodal.intake.slices import read_slices
@@ -137,6 +138,7 @@ def _series(source: Path) -> str:
     slices, _ = one_series(read_slices(files_of(source))[0], source)
     check_series(slices)
     check_rescale(slices)
+    check_lengths(slices)
     slices, heights = sort_slices(slices)
     if same_places(heights):  # whether they are copies, only the pixels tell
         return f"{_SERIES}, {len(slices)}, some at the same place"

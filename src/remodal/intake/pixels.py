@@ -6,7 +6,7 @@ for any amount of memory.
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
@@ -107,6 +107,19 @@ def _planes(data: bytes, frames: list[Slice]) -> Iterator[np.ndarray]:
         little = one.form.stored.newbyteorder("<")
         plane = np.frombuffer(data, little, one.rows * one.columns, one.pixels_at)
         yield plane.reshape(one.rows, one.columns).astype(one.form.stored)
+
+
+def check_lengths(slices: Sequence[Slice]) -> None:
+    """Require that files are long enough for their pixels, without reading them.
+
+    Nothing is said of compressed pixels, whose length is not known before.
+
+    Raises:
+        BadCase: one is cut short.
+    """
+    for one in slices:
+        if one.pixels_at is not None:
+            _require_whole(one, one.file.stat().st_size - one.pixels_at, bytes_of(one))
 
 
 def _require_whole(one: Slice, present: int, expected: int) -> None:

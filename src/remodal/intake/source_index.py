@@ -6,6 +6,7 @@ Snakefile does it.
 """
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ COLUMNS = ("path", "sha256")
 
 #: How a conversion's parameter begins if its source is not indexed.
 NOT_INDEXED = "not indexed"
+
+#: Seconds after which an index that is being made is written again, for a power cut.
+_WRITTEN_EVERY = 30.0
 
 
 @dataclass
@@ -120,6 +124,8 @@ def digest_of(digests: list[str]) -> str:
 def update_index(sheet: Path, sources: list[Path], *, again: bool = False) -> Changes:
     """Write the index of a sheet's sources; entries of paths it no longer names drop out.
 
+    It is written now and then, and if this is interrupted: what was digested is kept.
+
     Args:
         sheet: the sample sheet.
         sources: all paths that it names.
@@ -127,19 +133,27 @@ def update_index(sheet: Path, sources: list[Path], *, again: bool = False) -> Ch
     """
     known = read_index(sheet)
     changes = Changes()
-    digests: dict[str, str] = {}
-    for source in progress(sources, "Indexing", total=len(sources)):
-        old = new = known.get(str(source))
-        if not is_there(source):
-            changes.not_there.append(source)
-        elif old is None or again:
-            new = content_digest(source)
-            verdict = changes.unchanged if new == old else changes.changed
-            (changes.added if old is None else verdict).append(source)
-        else:
-            changes.unchanged.append(source)
-        if new is not None:
-            digests[str(source)] = new
+    digests = {str(source): known[str(source)] for source in sources if str(source) in known}
+    written = time.monotonic()
+    try:
+        for source in progress(sources, "Indexing", total=len(sources)):
+            old = digests.get(str(source))
+            if not is_there(source):
+                changes.not_there.append(source)
+            elif old is None or again:
+                new = digests[str(source)] = content_digest(source)
+                verdict = changes.unchanged if new == old else changes.changed
+                (changes.added if old is None else verdict).append(source)
+            else:
+                changes.unchanged.append(source)
+            if time.monotonic() - written > _WRITTEN_EVERY:
+                _write_index(sheet, digests)
+                written = time.monotonic()
+    finally:
+        _write_index(sheet, digests)
+    return changes
+
+
+def _write_index(sheet: Path, digests: Mapping[str, str]) -> None:
     lines = ["\t".join(COLUMNS), *(f"{path}\t{digests[path]}" for path in sorted(digests))]
     write_text(index_file(sheet), "\n".join(lines) + "\n")
-    return changes

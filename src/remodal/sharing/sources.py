@@ -40,8 +40,10 @@ def index_sources(settings: Settings, cases: list[CaseSource], *, again: bool) -
             "there is no sheet to index", where="data.sheet", expected="a study on your own scans"
         )
     sources = list(dict.fromkeys(path for case in cases for path in case.paths))
-    changes = update_index(sheet, sources, again=again)
-    adopted = _adopt(settings, cases, read_index(sheet))
+    try:
+        changes = update_index(sheet, sources, again=again)
+    finally:  # if it is interrupted, for what is in the index by then
+        adopted = _adopt(settings, cases, read_index(sheet))
     said = [
         f"{index_file(sheet)}: {len(changes.added)} added, {len(changes.changed)} changed, "
         f"{len(changes.unchanged)} as before"
