@@ -67,6 +67,27 @@ def test_every_line_of_a_message_is_shown(tmp_path):
     assert told[:3] == ["failed: faults: 2 cases:", "    a: odd", "    b: odd"]
 
 
+TRACEBACK = "Traceback (most recent call last):\n  File x\nValueError: odd\n"
+
+
+def test_a_message_is_all_that_is_shown_even_below_a_traceback_of_something_else(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_text(f"begins: train\n{TRACEBACK}remodal: is bent\nends: failed with exit code 2\n")
+    assert of_job("train", [str(log)], "full.log") == [
+        "failed: train: is bent",
+        f"    log: {log}",
+    ]
+
+
+def test_a_fault_of_ours_is_named_and_where_all_of_it_is(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_text(f"begins: train\nremodal: a note\n{TRACEBACK}ends: failed with exit code 1\n")
+    told = of_job("train", [str(log)], "full.log")
+    assert told[0] == "failed: train: ValueError: odd"
+    assert "    Traceback (most recent call last):" in told
+    assert told[-1] == f"    a fault of remodal's; all of it: {log}"
+
+
 def test_of_a_group_the_jobs_that_went_wrong_are_told(tmp_path):
     for case, text in (("a", DONE), ("b", "begins: register\nremodal: is bent\nends: failed\n")):
         (tmp_path / f"{case}.log").write_text(text)

@@ -44,8 +44,8 @@ def test_a_quarantined_case_is_told_and_a_failed_job_with_its_reason(run):
     assert failed.returncode == 1
     assert "quarantined: a (register): no overlap" in said
     assert "failed: register b: image: is bent; straighten it\n    log: logs/register/b.log" in said
-    assert "failed: register c\n" in said
-    assert "    ZeroDivisionError: of ours\n    log: logs/register/c.log" in said
+    assert "failed: register c: ZeroDivisionError: of ours\n" in said
+    assert "a fault of remodal's; all of it: logs/register/c.log" in said
     assert "2 jobs failed (above); 1 of 4 jobs are done and kept." in said
     assert "snakemake --logger remodal --cores 1 --keep-going\n" in said
     assert "At least one job did not complete" not in said

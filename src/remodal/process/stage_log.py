@@ -54,11 +54,13 @@ class Ending(NamedTuple):
         outcome: `done`, `stopped`, `failed` or `killed`; empty without a last line.
         reason: the line for the user that comes before the last one; empty if there is none.
         lines: the last lines that the stage itself wrote.
+        fault: whether it is a fault of ours: the lines end with a traceback, `reason` is its last.
     """
 
     outcome: str
     reason: str
     lines: list[str]
+    fault: bool = False
 
 
 class _Usage:
@@ -200,10 +202,17 @@ def ending(log: Path) -> Ending:
         outcome = re.split(r"[ ,]", lines.pop().removeprefix(_ENDS))[0]
     begun = [number for number, line in enumerate(lines) if line.startswith(_BEGINS)]
     own = lines[begun[-1] + 1 :] if begun else lines
-    told = [line for line in own if line.startswith("remodal: ")]
-    # After a fault of ours it is the last line of a traceback.
-    said = told[-1] if told else own[-1] if own and outcome == "failed" else ""
-    return Ending(outcome, said.removeprefix("remodal: "), own)
+    # A stage may have said other things before, even a traceback of what it went on without.
+    told, traceback = _last(own, "remodal: "), _last(own, "Traceback (most recent call last)")
+    fault = traceback > told
+    said = own[told] if told >= 0 and not fault else own[-1] if own and outcome == "failed" else ""
+    return Ending(outcome, said.removeprefix("remodal: "), own, fault)
+
+
+def _last(lines: Sequence[str], beginning: str) -> int:
+    """Index of the last line that begins like this; -1: none does."""
+    found = [number for number, line in enumerate(lines) if line.startswith(beginning)]
+    return found[-1] if found else -1
 
 
 def shows_life(log: Path, now: float) -> bool:

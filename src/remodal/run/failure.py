@@ -30,8 +30,13 @@ def of_job(name: str, logs: Sequence[str], full_log: str) -> list[str]:
     told = [f"failed: {name}"]
     for log in map(Path, logs):
         ended = _ended(log)
-        if ended.reason and not _is_traceback(ended):
+        if ended.reason:
             told[0] = f"failed: {name}: {ended.reason}"
+        if ended.fault:
+            told += [f"    {line}" for line in ended.lines[-_LINES:]]
+            told.append(f"    a fault of remodal's; all of it: {log}")
+            continue
+        if ended.reason:
             told += _more(ended)
         elif ended.lines:
             told += [f"    {line}" for line in ended.lines[-_LINES:]]
@@ -83,10 +88,5 @@ def _ended(log: Path) -> Ending:
 
 def _more(ended: Ending) -> list[str]:
     """The lines of a message below its first one, which are indented."""
-    below = ended.lines[::-1]
     below = takewhile(lambda line: line.startswith("  "), reversed(ended.lines))
     return [f"  {line}" for line in reversed(list(below))]
-
-
-def _is_traceback(ended: Ending) -> bool:
-    return any(line.startswith("Traceback (most recent call last)") for line in ended.lines)
