@@ -90,10 +90,13 @@ def test_where_samples_come_from_and_how_much_is_predicted_at_once_are_said(text
 
 def test_the_interval_is_said_to_be_of_what_stands_behind_it(text_of):
     assert "which is about these trainings only" in text_of()
-    assert "over the trainings of each method" in text_of(seeds=[0, 1, 2])
-    assert "interval of the mean difference over folds" in text_of(
-        splits={"scheme": "kfold", "folds": 5}
-    )
+    of_seeds = text_of(seeds=[0, 1, 2])
+    assert "over the trainings of each method" in of_seeds
+    assert "the mean of their t quantiles, weighted by these variances [7]" in of_seeds
+    assert "[7] Cochran WG, Cox GM." in of_seeds
+    of_folds = text_of(splits={"scheme": "kfold", "folds": 5})
+    assert "interval of the mean difference over folds, taken as independent" in of_folds
+    assert "[7]." not in of_folds
 
 
 def test_what_the_trained_models_say_of_themselves_stands_in_the_paragraph(text_of):

@@ -7,8 +7,12 @@ of studies (docs/benchmarks.md); here each source has its own term.
 Seeds are crossed with patients: each training is tested on all of them. The variance of a
 difference of two methods is then s2_A / S + s2_B / S + s2_d / n, where s2_A and s2_B are the
 variances of the trainings' means and s2_d is that of the patients' differences. With three or more
-folds the fold is the unit: each has its own trainings and patients, so the spread of the folds'
-differences contains every source at once.
+folds the fold is the unit: each has its own trainings and test patients, so the spread of the
+folds' differences contains both sources at once.
+
+Neither says how much other training patients would change: seeds are trained on the same ones, and
+folds share most of theirs (half with three folds), which no estimate from the same data can make
+good (Bengio and Grandvalet 2004). An interval is about trainings on these patients.
 """
 
 from collections.abc import Callable, Sequence

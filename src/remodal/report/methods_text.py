@@ -188,10 +188,10 @@ def _interval_sentence(settings: Settings) -> str:
     if trainings < FEWEST_TRAININGS:
         return ", which is about these trainings only"
     if settings.splits.fold_count >= FEWEST_TRAININGS:
-        return " over folds"
+        return " over folds, taken as independent although they share training patients"
     return (
-        ", whose variance is the sum of those over patients and over the trainings of each method "
-        "(degrees of freedom after Satterthwaite [7])"
+        ", whose variance is the sum of those over patients and over the trainings of each method, "
+        "and whose quantile is the mean of their t quantiles, weighted by these variances [7]"
     )
 
 
