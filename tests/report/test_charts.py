@@ -46,6 +46,19 @@ def test_the_same_numbers_give_the_same_bytes(name):
     assert CHARTS[name]() == CHARTS[name]()
 
 
+def test_a_line_is_broken_where_a_method_has_no_value():
+    """A is joined from 1 to 3; B, which has nothing at 2, is not."""
+
+    def steps(*drawn):
+        svg = lines({"": drawn}, "", "")
+        joined = re.findall(r'<path d="([^"]*)" clip-path=[^>]*stroke: currentColor', svg)
+        return [re.findall("[ML]", path) for path in joined]
+
+    whole = Line("A", [1, 2, 3], [10.0, 20.0, 30.0])
+    assert steps(whole) == [["M", "L", "L"]]
+    assert steps(whole, Line("B", [1, 3], [10.0, 20.0])) == [["M", "L", "L"], ["M", "M"]]
+
+
 def test_where_variables_lie_in_memory_does_not_change_a_chart(monkeypatch):
     boxes = [Box(f"method {number}", [10.0, 20.0 + number]) for number in range(7)]
     panels = dict.fromkeys(("Both phases", "Arterial only", "Venous only"), boxes)

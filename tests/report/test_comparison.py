@@ -180,6 +180,23 @@ def test_p_is_corrected_over_all_comparisons_of_a_table(make):
     assert first.p_holm == pytest.approx(2 * first.p)
 
 
+def test_examinations_of_a_patient_are_averaged_before_they_are_tested(
+    tmp_path, make_settings, make_splits, write_cell, case_row
+):
+    """Eight differences of one sign, of three patients: 2 of their 8 patterns are as extreme."""
+    for method, dice in (("maml", 80.0), ("nnunet", 70.0)):
+        rows = [
+            case_row(case, dice=dice + number**2 * (method == "maml"), patient=f"p{number % 3}")
+            for number, case in enumerate(CASES)
+        ]
+        write_cell(tmp_path, method, "both", rows)
+    settings = make_settings()
+    tables = build_tables(settings, study_cases(settings, tmp_path), make_splits([]), tmp_path)
+    found = entry(tables, "table1", "nnunet", "both")
+    assert (found.comparison.patients, found.comparison.cases) == (3, 8)
+    assert found.p == pytest.approx(2 / 8)
+
+
 def test_seeds_are_averaged_and_their_spread_reported_apart(make):
     tables = make({("maml", "both"): [70.0, 90.0]}, seeds=(0, 2))
     found = entry(tables, "table1", "maml", "both")

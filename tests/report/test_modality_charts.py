@@ -49,5 +49,18 @@ def test_a_point_is_the_mean_of_the_scenarios_with_that_many_modalities(settings
     assert shown["Core"] == []
 
 
+def test_a_method_has_a_point_where_it_was_tested_in_all_scenarios_with_as_many(settings_of, shown):
+    """Of one modality alone, the best one would stand beside the others' means over all."""
+    singles_and_all = ["t1", "t2", "flair", "t1_t2_flair"]
+    for scenarios, numbers in ((["t2", "t1_t2_flair"], [3]), (singles_and_all, [1, 3])):
+        list(
+            drawn(
+                settings_of(), pd.concat([measured("ours", SUBSETS), measured("fusion", scenarios)])
+            )
+        )
+        fusion, _ = shown["Whole"]
+        assert fusion.numbers == numbers
+
+
 def test_two_numbers_of_modalities_make_no_chart(settings_of, shown):
     assert not list(drawn(settings_of(), measured("ours", ["t1", "t2", "t1_t2"])))

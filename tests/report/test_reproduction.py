@@ -13,7 +13,7 @@ from remodal.settings.composition import compose
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("paper", ["maml", "dtc", "sam_urim"])
+@pytest.mark.parametrize("paper", sorted(p.stem for p in ROOT.glob("docs/reproduction/*.md")))
 def test_the_page_of_a_paper_is_up_to_date(paper):
     page = (ROOT / f"docs/reproduction/{paper}.md").read_text(encoding="utf-8")
     assert page == reproduction(paper), f"remodal describe-reproduction --paper {paper} -o ..."

@@ -199,6 +199,8 @@ def _span(curves: Sequence[Curve]) -> tuple[float, float] | None:
 def lines(panels: Mapping[str, Sequence[Line]], across: str, up: str) -> str:
     """Panels side by side on a common axis, one line with a marker of its own for each method.
 
+    A line joins neighbouring numbers only: where a method has no value, it is broken.
+
     Args:
         panels: for each heading its lines, in the same order everywhere.
         across: label of the axis of the numbers.
@@ -207,13 +209,15 @@ def lines(panels: Mapping[str, Sequence[Line]], across: str, up: str) -> str:
 
     def fill(figure: Figure) -> None:
         grid = figure.subplots(1, len(panels), sharey=True, squeeze=False).ravel()
+        numbers = sorted({n for drawn in panels.values() for line in drawn for n in line.numbers})
         for axes, (heading, drawn) in zip(grid, panels.items(), strict=True):
             axes.grid(axis="y")
             for line, marker in zip(drawn, cycle(_MARKERS)):
                 colour = ACCENT if line.highlighted else INK
+                values = dict(zip(line.numbers, line.values, strict=True))
                 axes.plot(
-                    line.numbers,
-                    line.values,
+                    numbers,
+                    [values.get(number, np.nan) for number in numbers],
                     color=colour,
                     marker=marker,
                     markersize=5,

@@ -1,6 +1,6 @@
 """How much is lost with the modalities: Dice against how many of them are present."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -15,15 +15,18 @@ _FEWEST = 3
 
 _CAPTION = (
     "Each point is the mean over all scenarios with that many modalities, each counting alike, and "
-    "in each over the test cases. A point without a line is a method that takes no other number."
+    "in each over the test cases. A method has a point where it was tested in all of these; a line "
+    "joins neighbouring numbers."
 )
 
 
 def modality_charts(settings: Settings, cases: pd.DataFrame) -> Iterator[Chart]:
     """Mean Dice against the number of modalities present, a panel for each region.
 
-    Scenarios in native space or with another patient's images do not count. Nothing is drawn
-    unless some method was tested with three different numbers of modalities.
+    Scenarios in native space or with another patient's images do not count. Methods are compared
+    over the same scenarios: one that was tested with a single modality of four has no point there,
+    since this modality may be the one that shows most. Nothing is drawn unless some method was
+    tested with three different numbers of modalities.
 
     Args:
         settings: the study.
@@ -31,10 +34,11 @@ def modality_charts(settings: Settings, cases: pd.DataFrame) -> Iterator[Chart]:
     """
     if "dice" not in cases:
         return
+    scenarios = _by_number(settings, cases)
     panels: dict[str, list[Line]] = {}
     for region in settings.data.regions:
         of_region = cases[cases["region"] == region]
-        found = [_line(settings, of_region, method) for method in settings.methods]
+        found = [_line(settings, of_region, method, scenarios) for method in settings.methods]
         panels[settings.heading_of(region)] = [line for line in found if line.numbers]
     if any(len(line.numbers) >= _FEWEST for drawn in panels.values() for line in drawn):
         yield Chart(
@@ -44,21 +48,25 @@ def modality_charts(settings: Settings, cases: pd.DataFrame) -> Iterator[Chart]:
         )
 
 
-def _line(settings: Settings, cases: pd.DataFrame, method: str) -> Line:
+def _by_number(settings: Settings, cases: pd.DataFrame) -> dict[int, list[str]]:
+    """The measured scenarios with each number of modalities, the fewest first."""
+    measured = set(cases["scenario"])
+    found: dict[int, list[str]] = {}
+    for name, scenario in settings.scenarios.items():
+        if name in measured and scenario.space == "registered" and not scenario.foreign:
+            found.setdefault(len(scenario.present), []).append(name)
+    return dict(sorted(found.items()))
+
+
+def _line(
+    settings: Settings, cases: pd.DataFrame, method: str, scenarios: Mapping[int, Sequence[str]]
+) -> Line:
     """A method's means, by the number of modalities."""
-    means: dict[int, list[float]] = {}
-    for name in settings.scenarios_of(method):
-        scenario = settings.scenarios[name]
-        values = case_values(cases_of_cell(cases, method, name), "dice")
-        usual = scenario.space == "registered" and not scenario.foreign
-        if usual and len(values):
-            means.setdefault(len(scenario.present), []).append(float(values.mean()))
-    numbers = sorted(means)
+    means = {}
+    for number, names in scenarios.items():
+        values = [case_values(cases_of_cell(cases, method, name), "dice") for name in names]
+        if all(map(len, values)):
+            means[number] = sum(float(of_one.mean()) for of_one in values) / len(values)
     references = (settings.references_of(table) for table in settings.tables.values())
     ours = any(method == other for cells in references for _, other in cells)
-    return Line(
-        settings.title_of(method),
-        numbers,
-        [sum(means[number]) / len(means[number]) for number in numbers],
-        ours,
-    )
+    return Line(settings.title_of(method), list(means), list(means.values()), ours)
