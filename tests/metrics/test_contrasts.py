@@ -5,7 +5,15 @@ from math import isnan, sqrt
 import numpy as np
 import pandas as pd
 import pytest
-from benchmarks.verdicts import Situation, decided, share_that_holds, share_with_any_verdict, study
+from benchmarks.verdicts import (
+    Situation,
+    decided,
+    decided_in_folds,
+    share_that_holds,
+    share_with_any_verdict,
+    shares_in_folds,
+    study,
+)
 from scipy import stats
 
 from remodal.metrics.contrasts import (
@@ -235,34 +243,36 @@ def test_gaps_around_zero_are_not_told_apart():
     assert p > 0.05
 
 
-@pytest.mark.parametrize(
-    "situation", [Situation(9, 11.0, 2.0), Situation(10, 8.0, 5.0, trainings=1, folds=3)]
-)
-def test_the_simulated_verdicts_are_those_of_the_product(situation):
+def test_the_simulated_verdicts_are_those_of_the_product():
     """The simulation has the rule in a shorter form: a thousand tables would take minutes."""
-    first, second = study(np.random.default_rng(0), situation)
-    folds = np.repeat(np.arange(situation.folds), situation.sizes) if situation.folds > 1 else None
+    first, second = study(np.random.default_rng(0), Situation(9, 11.0, 2.0))
+    found = difference(first, second)
+    assert decided(first, second) == pytest.approx((found.estimate, found.p))
+    folds, sizes = np.repeat([0, 1, 2], [4, 3, 3]), np.array([4, 3, 3])
+    first, second = two_methods(trainings=1, cases=10)
+    means = [(first - second)[0, folds == fold].mean() for fold in range(3)]
     found = difference(first, second, folds=folds)
-    assert decided(first, second, situation.sizes) == pytest.approx((found.estimate, found.p))
+    (estimate,), (p,) = decided_in_folds(np.array([means]), sizes)
+    assert (estimate, p) == pytest.approx((found.estimate, found.p))
 
 
-@pytest.mark.parametrize(
-    "situation",
-    [
-        Situation(6, 11.0, 0.0),
-        Situation(20, 11.0, 2.0),
-        Situation(65, 11.0, 5.0),
-        Situation(6, 11.0, 0.0, trainings=1, folds=3),
-        Situation(65, 11.0, 2.0, trainings=1, folds=5),
-    ],
-)
-def test_equal_methods_are_seldom_told_apart(situation):
+@pytest.mark.parametrize(("patients", "seed_sd"), [(6, 0.0), (20, 2.0), (65, 5.0)])
+def test_equal_methods_are_seldom_told_apart(patients, seed_sd):
     """docs/benchmarks.md has all situations; with few studies here, bars are three sigma higher."""
-    studies = 400
+    studies, situation = 400, Situation(patients, 11.0, seed_sd)
     wrong = share_that_holds(situation, 0.0, studies)
     assert wrong <= 0.03 + 3 * sqrt(0.03 * 0.97 / studies)
     any_wrong = share_with_any_verdict(situation, studies // 2)
     assert any_wrong <= 0.05 + 3 * sqrt(0.05 * 0.95 / (studies // 2))
+
+
+@pytest.mark.parametrize("folds", [3, 5])
+@pytest.mark.parametrize(("patients", "seed_sd"), [(20, 0.0), (65, 2.0)])
+def test_equal_methods_are_seldom_told_apart_in_folds(patients, seed_sd, folds):
+    studies = 4000
+    wrong, any_wrong = shares_in_folds(Situation(patients, 11.0, seed_sd, folds=folds), studies)
+    assert wrong <= 0.03
+    assert any_wrong <= 0.05 + 3 * sqrt(0.05 * 0.95 / studies)
 
 
 def test_patients_alone_would_call_equal_methods_different():
@@ -275,6 +285,6 @@ def test_true_differences_are_seen():
 
 
 def test_no_verdict_covers_other_training_patients():
-    """So intervals say that they do not."""
-    situation = Situation(65, 11.0, 0.0, trainings=1, folds=5, set_sd=2.0)
-    assert share_that_holds(situation, 0.0, 200) > 0.05
+    """Which every interval says of itself."""
+    situation = Situation(65, 11.0, 0.0, folds=5, set_sd=2.0)
+    assert shares_in_folds(situation, 1000)[0] > 0.08

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.xdist_group("workflow")
     [
         ("liver_ablation", 9),
         ("liver_repo", 7),
-        ("liver_subsets", 8),
+        ("liver_subsets", 9),
         ("brats_subsets", 3 * 9),
         ("brats_own_recipes", 3 * 9),
         ("pancreas_body", 15),
