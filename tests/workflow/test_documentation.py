@@ -9,6 +9,8 @@ import torch
 import yaml
 
 from remodal.intake.datasets import sources
+from remodal.report.published import read_published
+from remodal.settings.composition import compose
 from remodal.settings.data import DataSettings
 from tests.workspace import ROOT
 
@@ -204,3 +206,18 @@ def test_every_link_between_the_pages_leads_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("study", ["liver", "brats", "pancreas", "left_atrium", "mpct_fll", "t1t2"])
+def test_the_readme_names_every_row_of_every_paper_and_where_its_results_lie(study):
+    """Those of the tables for which the paper has numbers."""
+    settings = compose({"study": study, "preset": "paper"}, ROOT / "config")
+    printed = {table for table, *_ in read_published(settings.published, ROOT / "config/published")}
+    section = (ROOT / "README.md").read_text().partition("## What can be reproduced")[2]
+    systems = section.partition("Class A would")[0]
+    rows = [row for name, one in settings.tables.items() if name in printed for row in one.rows]
+    labels = {row.label or settings.methods[row.method].label for row in rows}
+    assert labels
+    assert not {label for label in labels if label not in systems}
+    for kept in (ROOT / "docs/results").glob(f"{study}-*"):
+        assert f"({kept.relative_to(ROOT)}/README.md)" in systems
