@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from remodal.networks.residual_unet import ResidualUNet
 from remodal.objectives.segmentation import log_probabilities, segmentation_loss
 
 from .conftest import FIRST
@@ -19,6 +20,18 @@ def test_one_phase_is_enough_if_it_was_built_for_one(build, make_batch):
     assert method.supports(["venous"])
     assert not method.supports(["arterial"])
     assert method.probabilities({"venous": batch.images["venous"]}).shape == (2, 2, 8, 16, 16)
+
+
+def test_its_encoder_may_be_residual(build, make_batch):
+    plain, residual, batch = build("nnunet"), build("nnunet", encoder="residual"), make_batch()
+    assert isinstance(residual.network, ResidualUNet)
+    assert not isinstance(plain.network, ResidualUNet)
+    losses = residual.objective(batch, FIRST)
+    losses["loss"].backward()
+    trained = [p.grad is not None for p in residual.network.parameters() if p.requires_grad]
+    assert all(trained)
+    shape = residual.probabilities(batch.images).shape
+    assert shape == plain.probabilities(batch.images).shape
 
 
 @pytest.mark.parametrize("name", ["nnunet", "octopusnet"])

@@ -13,6 +13,7 @@ from torch import Tensor
 from remodal.methods.base import some_of
 from remodal.methods.bases.deeply_supervised import DeeplySupervisedMethod, DeepSupervisionOptions
 from remodal.methods.bases.layouts import layout_of
+from remodal.networks.residual_unet import ResidualUNet
 from remodal.networks.unet import UNet
 from remodal.objectives.segmentation import log_probabilities
 from remodal.settings import NetworkSettings
@@ -21,6 +22,11 @@ from remodal.settings import NetworkSettings
 class Options(DeepSupervisionOptions):
     """Options of nnU-Net."""
 
+    encoder: Literal["plain", "residual"] = Field(
+        "plain",
+        description="Two convolutions per stage, or residual blocks (ResUNet, as nnU-Net v2's "
+        "ResEnc: 1, 3, 4, then 6 of them per stage, and one convolution per stage on the way up).",
+    )
     missing: Literal["refused", "zeros"] = Field(
         "refused",
         description="What it does at inference without one of its modalities: it is `refused` "
@@ -36,7 +42,8 @@ class NNUNet(DeeplySupervisedMethod):
 
     def build(self, network: NetworkSettings) -> UNet:
         """A U-Net with a channel per modality."""
-        unet = UNet(len(self.modalities), self.classes + 1, layout_of(network))
+        kind = ResidualUNet if self.options.encoder == "residual" else UNet
+        unet = kind(len(self.modalities), self.classes + 1, layout_of(network))
         unet.heads.train_only(len(self.weights))
         return unet
 

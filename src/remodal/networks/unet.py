@@ -154,9 +154,14 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The way up: transposed convolution (kernel = stride), skip, stage."""
+    """The way up: transposed convolution (kernel = stride), skip, stage.
 
-    def __init__(self, layout: Layout) -> None:
+    Args:
+        layout: sizes.
+        stage: what a stage is: two blocks, or one.
+    """
+
+    def __init__(self, layout: Layout, stage: type["Stage | ConvBlock"] = Stage) -> None:
         super().__init__()
         levels = list(zip(layout.widths, layout.widths[1:], layout.strides, layout.decoder_kernels))
         self.up = nn.ModuleList(
@@ -164,7 +169,7 @@ class Decoder(nn.Module):
             for width, below, stride, _ in levels
         )
         self.stages = nn.ModuleList(
-            Stage(2 * width, width, kernel) for width, _, _, kernel in levels
+            stage(2 * width, width, kernel) for width, _, _, kernel in levels
         )
 
     def forward(self, skips: Sequence[Tensor]) -> list[Tensor]:
