@@ -127,6 +127,24 @@ def test_from_three_folds_on_the_fold_is_the_unit():
     assert found.trainings == 3
 
 
+def test_a_patient_of_several_folds_counts_in_each_with_that_folds_models():
+    """As in U-HVED's splits, whose test sets overlap; the estimate is over patients."""
+    tested_in = {0: [0, 1, 2], 1: [2, 3, 4], 2: [0, 4, 5, 6]}
+    rng = np.random.default_rng(0)
+    first, second = (
+        pd.concat(
+            rows(rng.normal(mean, 5, (1, 7)), name).assign(fold=fold).iloc[cases]
+            for fold, cases in tested_in.items()
+        )
+        for name, mean in (("a", 80), ("b", 76))
+    )
+    found = contrast([Term(1, first), Term(-1, second)], "dice")
+    differences = first.assign(dice=first["dice"] - second["dice"])
+    means = differences.groupby("fold")["dice"].mean().to_numpy()
+    assert found.sources == (of_folds(means, np.array([3, 3, 4])),)
+    assert found.estimate == pytest.approx(differences.groupby("patient")["dice"].mean().mean())
+
+
 def test_two_folds_of_two_seeds_by_hand():
     folds = np.repeat([0, 1], 6)
     first, second = two_methods(trainings=2)

@@ -239,6 +239,13 @@ def test_folds_of_scikit_learn_are_said_to_be_such(text_of):
     assert f"{said} in the folds of scikit-learn's KFold (shuffled, seed 12345): " in text
 
 
+def test_cases_that_are_tested_in_several_folds_are_counted_once_and_told(text_of):
+    several = SPLITS | {"folds": [{"test": ["a", "b"]}, {"test": ["b"]}]}
+    said = "(2 folds): 2 cases (1 of them in several folds, whose means are thus not independent)"
+    assert said in text_of(split=several, splits={"scheme": "file", "file": "x", "folds": 2})
+    assert "several folds" not in text_of()
+
+
 def test_a_published_split_that_trains_on_a_tested_patient_is_told(text_of):
     imported = {"splits": {"scheme": "file", "file": "shared.json", "folds": 1}}
     assert ": 1 case, none of whose patients was trained on." in text_of(**imported)

@@ -123,10 +123,11 @@ def _sources(
     differences: "pd.Series",
     trainings: int,
 ) -> list[Variance]:
+    in_folds = _in_folds(terms, tables)
+    if len(in_folds) >= FEWEST_TRAININGS:
+        sizes = np.array([len(of_patients) for of_patients in in_folds])
+        return [of_folds(np.array([of_patients.mean() for of_patients in in_folds]), sizes)]
     folds = _fold_of(tables[0])
-    if folds.nunique() >= FEWEST_TRAININGS:
-        means = differences.groupby(folds).agg(["mean", "size"])
-        return [of_folds(means["mean"].to_numpy(), means["size"].to_numpy())]
     sources = [of_mean(differences.to_numpy())]
     if trainings < FEWEST_TRAININGS:
         return sources
@@ -144,8 +145,18 @@ def _sources(
     return [*sources, added(of_methods)]
 
 
+def _in_folds(terms: Sequence[Term], tables: Sequence["pd.DataFrame"]) -> list["pd.Series"]:
+    """The differences of each fold's patients; of one tested in several, each fold's own."""
+    folds = reduce(lambda one, two: one.intersection(two), (t.index.unique("fold") for t in tables))
+    in_folds = [
+        sum(term.weight * table.loc[fold].mean() for term, table in zip(terms, tables)).dropna()
+        for fold in folds
+    ]
+    return [of_patients for of_patients in in_folds if len(of_patients)]
+
+
 def _fold_of(table: "pd.DataFrame") -> "pd.Series":
-    """The fold in which each patient is tested."""
+    """The fold in which each patient is tested, the first of several."""
     return table.notna().groupby(level="fold").any().idxmax()
 
 

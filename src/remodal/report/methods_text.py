@@ -1,5 +1,6 @@
 """A methods paragraph for a manuscript, made from the settings of the run."""
 
+from collections import Counter
 from typing import Any
 
 from jinja2 import Environment
@@ -158,12 +159,16 @@ def _split_sentence(settings: Settings, splits: dict[str, Any]) -> str:
     )
     if split.scheme == "kfold" and split.order == "scikit-learn":
         tested += f" in the folds of scikit-learn's KFold (shuffled, seed {split.seed})"
-    cases = sum(len(fold["test"]) for fold in splits["folds"])
+    times = Counter(case for fold in splits["folds"] for case in fold["test"])
+    again = sum(count > 1 for count in times.values())
+    tests = counted(len(times), "case")
+    if again:
+        tests += f" ({again} of them in several folds, whose means are thus not independent)"
     known = len(splits.get("separates", []))
     leak = f"{counted(known, 'of whose patients was', 'of whose patients were')} also trained on, "
     leak += "as published"
     none = "none of whose patients was trained on"
-    return f"The test set was {tested}: {counted(cases, 'case')}, {leak if known else none}."
+    return f"The test set was {tested}: {tests}, {leak if known else none}."
 
 
 def _method_list(settings: Settings) -> str:
