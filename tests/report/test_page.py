@@ -128,6 +128,7 @@ def test_claims_have_a_verdict_and_evidence(page, settings):
     for claim in settings.claims:
         assert claim.text in text
     assert "95 % interval" in text
+    assert "no term covers training on other patients" in text
 
 
 def test_figures_choices_methods_and_configuration_are_there(page):
