@@ -1,5 +1,6 @@
 """What is searched, and what the command says of it."""
 
+import gzip
 import os
 import shutil
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_what_is_no_file_is_told_and_its_name_searched(source, shared, tmp_path)
     assert {(finding.path.rpartition("/")[2], finding.place) for finding in searched.findings} == {
         ("***", "its name"),
         ("table3.csv", "its link"),
-        ("table3.csv", "text"),
+        ("table3.csv", "text, line 1"),
     }
 
 
@@ -83,6 +84,27 @@ def test_a_folder_that_cannot_be_listed_stops_the_search(source, shared, monkeyp
         check_identity([shared], [source / "1.dcm"])
 
 
+def test_a_value_in_text_is_told_with_its_lines(source, shared):
+    escaped = NAME.replace("ü", "\\u00fc")
+    (shared / "a.json").write_text(f'{{\n "who":\n "{escaped}"\n}}\n')
+    (shared / "b.csv").write_text("case\n" + f"{NAME}\n\n" * 7)
+    # A page with a figure in it, folded as e-mail does; more than is read at a time before it.
+    figure = "\n".join(["iVBORw0KGgo" + "A" * 65, *["A" * 76] * 3])
+    (shared / "c.html").write_text("<p>\n" * 1_500_000 + f"{figure}\n<b>{NAME}</b>")
+    with gzip.open(shared / "d.csv.gz", "wt") as packed:
+        packed.write(f"case\n{NAME}\n")
+    found = {
+        finding.path.rpartition("/")[2]: finding.place
+        for finding in check_identity([shared], [source]).findings
+    }
+    assert found == {
+        "a.json": "text, line 3",
+        "b.csv": "text, lines 2, 4, 6, 8, 10 and 2 more",
+        "c.html": "text, line 1500005",
+        "d.csv.gz": "text, line 2",
+    }
+
+
 def test_the_sources_themselves_are_not_searched(source):
     searched = check_identity([source], [source])
     assert (searched.findings, searched.files, searched.sources) == ([], 0, 1)
@@ -95,7 +117,7 @@ def test_the_command_ends_in_one_line_and_an_exit_code(source, shared):
     (shared / "table.csv").write_text(f"case,who\ncase1,{NAME}\n")
     failed = run_remodal("check-identity", shared, "--from", source)
     assert failed.returncode == 2
-    assert f"{shared}/table.csv: text: PatientName" in failed.stdout
+    assert f"{shared}/table.csv: text, line 2: PatientName" in failed.stdout
     assert failed.stderr.count("\n") == 1
     assert NAME not in failed.stdout + failed.stderr
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import pickle
+import re
 import zlib
 
 import numpy as np
@@ -220,7 +221,8 @@ def test_what_was_planted_is_found_and_not_printed(source, shared, where):
     plant, expected = PLANTED[where]
     plant(shared)
     said = [str(finding) for finding in check_identity([shared], [source]).findings]
-    assert [line for line in said if expected in line], said
+    without_lines = [re.sub(r"(?<=text), lines? [\d, ]+", "", line) for line in said]
+    assert [line for line in without_lines if expected in line], said
     spelled = "\n".join(said).replace(str(shared), "").casefold()
     for secret in ("lüden", "lueden", "anneliese", "47110815", "88731", "1954", "brink", "donau"):
         assert secret not in spelled
@@ -331,7 +333,7 @@ def test_an_embedded_file_is_not_cut(source, tmp_path, monkeypatch):
     searched = check_identity([tmp_path], [source])
     assert [(finding.place, finding.hit.keyword) for finding in searched.findings] == [
         ("embedded PNG tEXt", "PatientID"),
-        ("text", "ReferringPhysicianName"),
+        ("text, line 1", "ReferringPhysicianName"),
     ]
     assert searched.gaps == []
 

@@ -17,6 +17,9 @@ from remodal.identity.values import identifying_values
 from remodal.intake.source_files import path_and_number
 from remodal.process.progress import progress
 
+#: Numbers of lines that are told of one value in one place.
+_LINES = 5
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -145,13 +148,27 @@ def _is_own_code(file: Path) -> bool:
 def _in_file(file: Path, index: Index) -> Iterator[Finding | Gap]:
     path = _masked(file, index)
     yield from _in_names(file, index)
+    found: dict[tuple[str, Hit], set[int]] = {}
     for one in texts_of(file):
         # A table may be called by a value.
         place = "***" if index.hits(one.place) else one.place
         if isinstance(one, Unread):
             yield Gap(path, place, one.why)
-        else:
-            yield from (Finding(path, place, hit) for hit in sorted(index.hits(one.text)))
+            continue
+        for hit, lines in sorted(index.lines(one.text).items()):
+            known = found.setdefault((place, hit), set())
+            known.update(one.first_line + line for line in lines if one.first_line)
+    for (place, hit), known in found.items():
+        yield Finding(path, _with_lines(place, sorted(known)), hit)
+
+
+def _with_lines(place: str, lines: Sequence[int]) -> str:
+    """A place in a file with the first of the lines on which something stands in it."""
+    if not lines:
+        return place
+    shown = ", ".join(map(str, lines[:_LINES]))
+    more = f" and {len(lines) - _LINES} more" if len(lines) > _LINES else ""
+    return f"{place}, {'line' if len(lines) == 1 else 'lines'} {shown}{more}"
 
 
 def _in_names(path: Path, index: Index) -> Iterator[Finding]:

@@ -9,10 +9,14 @@ from urllib.parse import unquote
 
 
 class Text(NamedTuple):
-    """A piece of text, and where in its file it stands."""
+    """A piece of text, and where in its file it stands.
+
+    `first_line` is the number of the line that it begins on; 0: it does not stand in lines.
+    """
 
     place: str
     text: str
+    first_line: int = 0
 
 
 class Unread(NamedTuple):
@@ -50,14 +54,16 @@ def decoded(content: bytes) -> str:
     return content.decode(errors="as-latin-1")
 
 
-def texts(place: str, text: str) -> Iterator[Text]:
+def texts(place: str, text: str, first_line: int = 0) -> Iterator[Text]:
     """The text as it is and, if it holds any, with the escapes of JSON, HTML, URLs and LaTeX read.
 
     The escapes of a letter are read only: what they leave does not have to make sense as JSON.
     """
-    yield Text(place, text)
+    yield Text(place, text, first_line)
     if any(sign in text for sign in "\\&%"):
         read = html.unescape(_JSON.sub(lambda found: chr(int(found[1], 16)), text))
         read = _LATEX.sub(r"\1", unquote(read))
         if read != text:
-            yield Text(place, read)
+            # An escape may stand for the end of a line.
+            same_lines = read.count("\n") == text.count("\n")
+            yield Text(place, read, first_line if same_lines else 0)

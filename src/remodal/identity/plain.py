@@ -58,19 +58,21 @@ def plain_text(stream: BinaryIO) -> Parts:
     if encoding:
         read = codecs.iterdecode(blocks, encoding, "replace")
         blocks = (text.replace("\0", "\n").encode() for text in read)
-    for piece in _pieces(blocks):
+    for first_line, piece in _pieces(blocks):
         if b"\0" in piece:
             yield Text("binary", printable(piece))
         if b"\0" not in piece[:_START]:
-            yield from _of_text(decoded(piece))
+            in_lines = at == 0 and b"\0" not in piece
+            yield from _of_text(decoded(piece), first_line if in_lines else 0)
 
 
-def _of_text(text: str) -> Parts:
+def _of_text(text: str, first_line: int) -> Parts:
     for embedded in _EMBEDDED.finditer(text):
         coded = "".join(embedded[0].split()).rstrip("=")
         coded = coded[:-1] if len(coded) % 4 == 1 else coded
         yield Packed("embedded", BytesIO(b64decode(coded + "=" * (-len(coded) % 4))))
-    yield from texts("text", _EMBEDDED.sub(" ", text))
+    left = _EMBEDDED.sub(lambda found: " " + "\n" * found[0].count("\n"), text)
+    yield from texts("text", left, first_line)
 
 
 def everything(place: str, content: bytes) -> Iterator[Text]:
@@ -124,26 +126,31 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
         yield b"".join(waiting)
 
 
-def _pieces(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Blocks as overlapping pieces that are cut between words, and not in embedded files."""
-    waiting = bytearray()
+def _pieces(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Blocks as overlapping pieces that are cut between words, and not in embedded files.
+
+    Before each piece comes the number of its first line.
+    """
+    waiting, line = bytearray(), 1
     block = next(blocks, b"")
     while block:
         waiting += block
         try:
             block = next(blocks, b"")
         except Exception:
-            yield bytes(waiting)
+            yield line, bytes(waiting)
             raise
         if not block:
-            yield bytes(waiting)
+            yield line, bytes(waiting)
             return
         tail = waiting[-256:]
         if _EMBEDDED_GOES_ON.match(tail) and len(waiting) < _LONGEST_EMBEDDED:
             continue
         last = max(waiting.rfind(blank, len(waiting) - _OVERLAP) for blank in _BLANKS)
         end = last if last > 0 else len(waiting)
-        yield bytes(waiting[:end])
+        yield line, bytes(waiting[:end])
         first, half = end - _OVERLAP, end - _OVERLAP // 2
         starts = [waiting.find(blank, max(first, 0), max(half, 0)) for blank in _BLANKS]
-        del waiting[: max(min((one for one in starts if one >= 0), default=first), 0)]
+        done = max(min((one for one in starts if one >= 0), default=first), 0)
+        line += waiting.count(b"\n", 0, done)
+        del waiting[:done]

@@ -41,14 +41,25 @@ class Index:
 
     def hits(self, text: str) -> set[Hit]:
         """Which values a text holds."""
-        return set(self._found_in(normal(text)))
+        return {hit for hit, _ in self._found_in(normal(text))}
 
-    def _found_in(self, text: str) -> Iterator[Hit]:
+    def lines(self, text: str) -> dict[Hit, set[int]]:
+        """Which values a text holds, and on which of its lines, from 0 on, each stands."""
+        text = normal(text)
+        found: dict[Hit, set[int]] = defaultdict(set)
+        line = at = 0
+        for hit, start in self._found_in(text):
+            line, at = line + text.count("\n", at, start), start
+            found[hit].add(line)
+        return found
+
+    def _found_in(self, text: str) -> Iterator[tuple[Hit, int]]:
+        """What is found, and where it begins, from the beginning on."""
         for word in _WORD.finditer(text):
             for words, hit in self._ways.get(word[0], {}).items():
                 end = _end_of(words, text, word.end())
                 if end and not (_is_number(words) and _goes_on(text, word.start(), end)):
-                    yield hit
+                    yield hit, word.start()
 
 
 def _end_of(words: Words, text: str, end: int) -> int:
