@@ -220,9 +220,11 @@ def test_what_an_earlier_configuration_left_behind_is_not_counted(
 
 def test_titles_say_that_data_are_simulated_and_only_then(make):
     cells = {("maml", "both"): [70.0]}
-    assert make(cells)[0].title.endswith("(simulated data)")
+    table, *_ = make(cells)
+    assert "(simulated data)." in table.caption
+    assert "(simulated data)" not in table.heading
     real = make(cells, data={"simulated": False})
-    assert "simulated" not in real[0].title
+    assert "simulated" not in real[0].caption
 
 
 def test_several_classes_make_a_column_each(

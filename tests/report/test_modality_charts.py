@@ -62,5 +62,14 @@ def test_a_method_has_a_point_where_it_was_tested_in_all_scenarios_with_as_many(
         assert fusion.numbers == numbers
 
 
+def test_methods_of_one_name_are_told_apart_by_their_modalities(settings_of, shown):
+    settings = settings_of()
+    of_one = settings.methods["fusion"].model_copy(update={"modalities": ["t1"]})
+    settings = settings.model_copy(update={"methods": settings.methods | {"fusion_t1": of_one}})
+    of_each = {"fusion": ["t1_t2_flair"], "ours": SUBSETS, "fusion_t1": ["t1", "t2", "flair"]}
+    list(drawn(settings, pd.concat([measured(*one) for one in of_each.items()])))
+    assert [line.label for line in shown["Whole"]] == ["Fusion", "Ours", "Fusion (t1)"]
+
+
 def test_two_numbers_of_modalities_make_no_chart(settings_of, shown):
     assert not list(drawn(settings_of(), measured("ours", ["t1", "t2", "t1_t2"])))

@@ -74,7 +74,7 @@ def measured_cells(
                 rows = cases_of_cell(cases, method, scenario, region)
                 if not rows.empty:
                     reference = (scenario, method) in references
-                    label = settings.title_of(method)
+                    label = settings.title_apart(method)
                     found.append(CellOfStudy(label, scenario, region, reference, rows))
     return found
 

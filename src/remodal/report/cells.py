@@ -12,6 +12,9 @@ from remodal.report.records import Recorded, in_full
 from remodal.settings import Selection
 from remodal.settings.tables import Mean, Spread
 
+#: What every table of simulated cases says of itself.
+SIMULATED = "(simulated data)"
+
 
 @dataclass(frozen=True)
 class Column:
@@ -185,7 +188,7 @@ class Table:
 
     Attributes:
         name: key of the settings.
-        title: the paper's caption; says so when the data are simulated.
+        title: the paper's caption.
         effort: preset, epochs and seeds, in words.
         corner: what the rows are, such as `Method`.
         columns: in order.
@@ -215,7 +218,13 @@ class Table:
     @property
     def caption(self) -> str:
         """What every exported copy of the table says about itself."""
-        return " ".join(filter(None, [f"{self.title}.", self.effort, self.noise]))
+        title = f"{self.title} {SIMULATED}" if self.simulated else self.title
+        return " ".join(filter(None, [f"{title}.", self.effort, self.noise]))
+
+    @property
+    def heading(self) -> str:
+        """The caption's first words: what stands above the table, and in the list of contents."""
+        return self.title.split(".")[0]
 
     @property
     def entries(self) -> list[tuple[Row, Entry]]:

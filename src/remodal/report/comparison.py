@@ -28,8 +28,6 @@ from remodal.report.runs import trained_runs
 from remodal.settings import ColumnSettings, RowSettings, Selection, Settings, TableSettings
 from remodal.splits.completeness import left_out
 
-SIMULATED = "(simulated data)"
-
 
 @dataclass(frozen=True)
 class _Sources:
@@ -90,12 +88,11 @@ def _build_table(
     ]
     rows = with_best(rows)
     rows, noise = with_noise(settings, _with_comparisons(rows, sources.cases), sources.cases)
-    title = f"{table.title} {SIMULATED}" if settings.data.simulated else table.title
     shown = dict.fromkeys(e.cell.scenario for row in rows for e in row.entries if e.metric)
     scenarios = dict.fromkeys(chain(*(settings.averages.get(name, [name]) for name in shown)))
     return Table(
         name,
-        title,
+        table.title,
         _effort(settings),
         _corner(table),
         tuple(columns),

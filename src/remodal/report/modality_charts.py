@@ -69,4 +69,4 @@ def _line(
             means[number] = sum(float(of_one.mean()) for of_one in values) / len(values)
     references = (settings.references_of(table) for table in settings.tables.values())
     ours = any(method == other for cells in references for _, other in cells)
-    return Line(settings.title_of(method), list(means), list(means.values()), ours)
+    return Line(settings.title_apart(method), list(means), list(means.values()), ours)

@@ -22,9 +22,9 @@ from remodal.report.breakdowns import (
     distributions,
     measured_cells,
 )
-from remodal.report.cells import Table
+from remodal.report.cells import SIMULATED, Table
 from remodal.report.choices import made_choices, with_code
-from remodal.report.comparison import SIMULATED, build_tables
+from remodal.report.comparison import build_tables
 from remodal.report.curve_charts import curve_charts
 from remodal.report.data_section import data_section
 from remodal.report.figures import attention_examples, failure_examples, single_modality_rivals
@@ -196,7 +196,7 @@ def _sections(
     surfaces = [("surfaces", "Surfaces")] if figures.surfaces else []
     surfaces += [("shown", "Images and predictions")] if shown else []
     return [
-        *((table.name, table.title.split(".")[0]) for table in tables),
+        *((table.name, table.heading) for table in tables),
         *([("claims", "Claims")] if settings.claims else []),
         ("spread", "Spread over cases"),
         ("metrics", "All metrics, lesions"),

@@ -119,6 +119,14 @@ class Settings(Section):
         """What a reader knows a method by: its label, or else its key."""
         return self.methods[method].label or method
 
+    def title_apart(self, method: str) -> str:
+        """The same, with the modalities that it takes where only they tell it from another one."""
+        title, taken = self.title_of(method), self.modalities_of(method)
+        others = [name for name in self.methods if name != method and self.title_of(name) == title]
+        if not others or taken == self.data.modalities:
+            return title
+        return f"{title} ({', '.join(taken)})"
+
     def heading_of(self, name: str) -> str:
         """A key of the settings (a modality, scenario, region) as a reader's heading.
 
