@@ -123,10 +123,9 @@ def _sources(
     differences: "pd.Series",
     trainings: int,
 ) -> list[Variance]:
-    in_folds = _in_folds(terms, tables)
-    if len(in_folds) >= FEWEST_TRAININGS:
-        sizes = np.array([len(of_patients) for of_patients in in_folds])
-        return [of_folds(np.array([of_patients.mean() for of_patients in in_folds]), sizes)]
+    means = _in_folds(terms, tables).groupby(level="fold").agg(["mean", "size"])
+    if len(means) >= FEWEST_TRAININGS:
+        return [of_folds(means["mean"].to_numpy(), means["size"].to_numpy())]
     folds = _fold_of(tables[0])
     sources = [of_mean(differences.to_numpy())]
     if trainings < FEWEST_TRAININGS:
@@ -145,14 +144,11 @@ def _sources(
     return [*sources, added(of_methods)]
 
 
-def _in_folds(terms: Sequence[Term], tables: Sequence["pd.DataFrame"]) -> list["pd.Series"]:
-    """The differences of each fold's patients; of one tested in several, each fold's own."""
-    folds = reduce(lambda one, two: one.intersection(two), (t.index.unique("fold") for t in tables))
-    in_folds = [
-        sum(term.weight * table.loc[fold].mean() for term, table in zip(terms, tables)).dropna()
-        for fold in folds
-    ]
-    return [of_patients for of_patients in in_folds if len(of_patients)]
+def _in_folds(terms: Sequence[Term], tables: Sequence["pd.DataFrame"]) -> "pd.Series":
+    """Differences by fold and patient; of a patient tested in several folds, each fold's own."""
+    trained = (table.groupby(level="fold").mean() for table in tables)
+    weighted = (term.weight * of_folds for term, of_folds in zip(terms, trained))
+    return reduce(lambda first, second: first + second, weighted).stack().dropna()
 
 
 def _fold_of(table: "pd.DataFrame") -> "pd.Series":
