@@ -32,7 +32,9 @@ def test_a_training_asks_for_its_gpus_on_one_node_in_a_job_of_its_own(workspace)
 
 
 def test_what_is_set_in_the_profile_is_set_nowhere_else(workspace):
-    for rules in (workspace.folder / "workflow/rules").glob("*.smk"):
+    files = list((workspace.folder / "workflow/rules").glob("*.smk"))
+    assert files
+    for rules in files:
         assert not re.search(r"mem_mb|runtime|slurm_|retries: [1-9]", rules.read_text()), rules
     default = (workspace.folder / "workflow/profiles/default/profile.yaml").read_text()
     ours = (workspace.folder / "slurm/profile.yaml").read_text()

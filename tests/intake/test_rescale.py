@@ -1,9 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pydicom
 import pytest
 
 from remodal.errors import BadCase
 from remodal.intake.dicom import read_series
+from remodal.intake.rescale import rescaled
 
 
 def _signed_hu(image):
@@ -83,6 +86,44 @@ def test_ct_that_says_it_is_no_hu_is_told(image, write_series, tmp_path):
 
     write_series(tmp_path, image, change)
     assert read_series(tmp_path).warnings == ["RescaleType is MGML, not HU"]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint16, np.int32])
+@pytest.mark.parametrize(
+    "slopes", [(None, None), (1, 1), (1, 2), (2, 1), (3, 3), (0.5, 1), (1, 0.5)]
+)
+@pytest.mark.parametrize(
+    "intercepts", [(None, None), (-1024, -1024), (0, -1024), (-1024, 0), (0, 0.5), (40_000, 0)]
+)
+def test_values_are_slope_times_stored_plus_intercept_in_each_slice(kind, slopes, intercepts):
+    """As 64-bit floats compute them; int16 if all are whole numbers that fit."""
+    info = np.iinfo(kind)
+    low, high = max(info.min, -3000), min(info.max, 4095)
+    stored = np.linspace(low, high, 24).astype(kind).reshape(2, 3, 4)
+    pairs = list(zip(slopes, intercepts))
+    slices = [SimpleNamespace(slope=s, intercept=i, table=None) for s, i in pairs]
+    applied = [(1 if s is None else s, i or 0) for s, i in pairs]
+    expected = np.stack([plane * float(s) + i for plane, (s, i) in zip(stored, applied)])
+    found, told = rescaled(stored.copy(), slices)
+    whole = all(float(number).is_integer() for pair in applied for number in pair)
+    fits = expected.min() >= -32768 and expected.max() <= 32767
+    assert found.dtype == (np.int16 if whole and fits else np.float32)
+    np.testing.assert_array_equal(found, expected.astype(found.dtype))
+    assert bool(told) is (len(set(pairs)) > 1)
+
+
+@pytest.mark.parametrize(("most", "kind"), [(32767, np.int16), (32768, np.float32)])
+def test_values_of_a_table_are_whole_numbers_where_they_fit(most, kind):
+    item, table = pydicom.Dataset(), pydicom.Dataset()
+    table.file_meta = pydicom.dataset.FileMetaDataset()
+    table.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    item.add_new("LUTDescriptor", "US", [2, 0, 16])
+    item.add_new("LUTData", "OW", np.array([7, most], "<u2").tobytes())
+    table.ModalityLUTSequence = [item]
+    one = SimpleNamespace(slope=None, intercept=None, table=table)
+    found, _ = rescaled(np.array([[[0, 1, 1]]], np.uint16), [one])
+    assert found.dtype == kind
+    assert found.ravel().tolist() == [7, most, most]
 
 
 def test_label_slices_need_not_be_hu(image, write_series, tmp_path):

@@ -151,6 +151,7 @@ def test_an_undefined_dice_is_never_the_largest_gain(source, cases):
     first = undefined["case"] == undefined["case"].iloc[0]
     undefined.loc[first, "dice"] = np.nan
     names = [example.heading for example in failure_examples(source, undefined)]
+    assert names
     assert not any(undefined["case"].iloc[0] in name for name in names)
 
 

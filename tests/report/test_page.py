@@ -78,6 +78,7 @@ def test_the_page_is_well_formed_and_needs_no_network_and_no_script(page):
     assert {link[1:] for link in outline.links if link.startswith("#")} <= set(outline.ids)
     assert "<script" not in page
     assert not re.search(r"url\((?!#)|@import", page)
+    assert outline.alts
     assert all(outline.alts)
 
 

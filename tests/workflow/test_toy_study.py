@@ -112,6 +112,7 @@ def test_an_unlabelled_case_trains_every_fold_and_is_never_tested(partly_labelle
         predicted = partly_labelled / f"predictions/mean/fold{fold}-seed0/all/predictions.json"
         assert len(read_json(predicted)["cases"]) == 2
     losses = rows_of(partly_labelled / "models/mean/fold0-seed0/curves.csv")
+    assert losses
     assert all(float(row["entropy"]) > 0 for row in losses)
     rows = cells(partly_labelled, "metrics")
     assert {row["case"] for row in rows} == {f"head{number}" for number in range(4)}
