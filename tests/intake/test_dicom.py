@@ -280,6 +280,7 @@ def _set(keyword, value, index=None):
         (_shift(5, [0, 0, 1.7]), (), "non-uniform steps between slices: 2.5 to 4.2 mm"),
         (_shift(3, [0, 0, 0.6]), (), "slices lie up to 0.60 mm beside"),
         (_shift(3, [3, 0, 0]), (), "slices lie up to 3.00 mm beside"),
+        (_shift(3, [0.26, 0, 0]), (), "slices lie up to 0.26 mm beside"),
         (_remove("ImagePositionPatient"), (), r"ImagePositionPatient .* missing in 6 of 6"),
         (_blank("PixelSpacing", (1, 4)), (), r"PixelSpacing .* missing in 2 of 6"),
         (_remove("ImageOrientationPatient"), (), r"ImageOrientationPatient .* missing in 6 of 6"),
@@ -303,9 +304,11 @@ def test_a_bad_series_is_refused_with_its_reason(
         read_series(tmp_path)
 
 
-def test_small_unevenness_is_only_warned_of(image, write_series, tmp_path):
-    write_series(tmp_path, image, _shift(3, [0, 0, 0.06]))
-    assert read_series(tmp_path).warnings == ["slices lie up to 0.060 mm off an even grid"]
+@pytest.mark.parametrize(("shift", "off"), [([0, 0, 0.06], "0.060"), ([0.24, 0, 0], "0.240")])
+def test_small_unevenness_is_only_warned_of(shift, off, image, write_series, tmp_path):
+    """Up to a tenth of the step, which is 2.5 mm here."""
+    write_series(tmp_path, image, _shift(3, shift))
+    assert read_series(tmp_path).warnings == [f"slices lie up to {off} mm off an even grid"]
 
 
 def test_an_empty_folder_is_refused(tmp_path):
