@@ -146,10 +146,21 @@ def test_contours_of_one_roi_in_two_places_are_both_filled():
     assert array[2].sum() == 4
 
 
+@pytest.mark.parametrize("off", [-0.19, 0.19])
+def test_a_contour_may_lie_off_its_slice_by_rounding(off):
+    exact, found = (
+        read_structures(_structures({1: [_square(2.5, 5.5, z)]}), GRID)[0] for z in (1, 1 + off)
+    )
+    assert exact[1].sum() == 9
+    np.testing.assert_array_equal(found, exact)
+
+
 @pytest.mark.parametrize(
     ("polygon", "reason"),
     [
         (_square(2, 5, 1.5), "between the image's slices"),
+        (_square(2, 5, 1.21), "between the image's slices"),
+        ([*_square(2, 5, 1)[:3], (2, 5, 1.3)], "between the image's slices or across"),
         ([(2, 2, 0), (2, 9, 0), (2, 9, 3)], "between the image's slices or across"),
         (_square(2, 5, 7), "above or below the image"),
     ],
