@@ -85,6 +85,13 @@ def test_a_fault_in_every_case_fails_the_job(study, monkeypatch):
         evaluate(study, quarantine=True)
 
 
+def test_a_fault_in_an_only_case_is_raised_as_it_is(study, monkeypatch):
+    """It is not put down to the case, as one in every case is not."""
+    monkeypatch.setattr(evaluate_module, "read_volume", lambda path: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        evaluate(study, quarantine=True)
+
+
 def settings_of(**overrides):
     return compose({"study": "liver", "preset": "smoke"}, CONFIG, overrides)
 

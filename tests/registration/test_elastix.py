@@ -10,6 +10,7 @@ from remodal.geometry.volume import Geometry, Volume
 from remodal.registration import elastix
 from remodal.registration.alignment import Images, align
 from remodal.registration.transforms import displacement
+from remodal.registration.ways.elastix import Options
 
 from .conftest import points_of
 
@@ -37,6 +38,47 @@ def test_elastix_is_handed_images_where_they_lie(orientation):
     np.testing.assert_allclose(direction, grid.direction, atol=1e-12)
     np.testing.assert_allclose(list(image.GetSpacing()), grid.spacing)
     np.testing.assert_allclose(list(image.GetOrigin()), grid.origin)
+
+
+def test_elastix_is_given_what_the_options_say():
+    """Smoothing is by half a voxel's side times 2, 4, ... at the coarser levels, in mm."""
+    options = Options(
+        transforms=["rigid", "bspline"],
+        grid_spacing=16.0,
+        resolutions=3,
+        iterations=120,
+        samples=900,
+        bending=70.0,
+        seed=5,
+    )
+    fixed, moving = (Geometry((9, 9, 9), spacing) for spacing in ((1.5, 1.5, 3.0), (5.0, 2.0, 2.0)))
+    rigid, spline = elastix.parameter_maps(options, -1024.0, fixed, moving)
+    common = {
+        "NumberOfResolutions": ("3",),
+        "MaximumNumberOfIterations": ("120",),
+        "NumberOfSpatialSamples": ("900",),
+        "RandomSeed": ("5",),
+        "DefaultPixelValue": ("-1024",),
+        "HowToCombineTransforms": ("Add",),
+        "AutomaticTransformInitialization": ("false",),
+        "FixedImagePyramidSmoothingSchedule": (*["3"] * 3, *["1.5"] * 3, *["0"] * 3),
+        "MovingImagePyramidSmoothingSchedule": (*["4"] * 3, *["2"] * 3, *["0"] * 3),
+        "FixedImagePyramidRescaleSchedule": ("1",) * 9,
+        "MovingImagePyramidRescaleSchedule": ("1",) * 9,
+    }
+    assert common.items() <= rigid.items()
+    assert common.items() <= spline.items()
+    assert rigid["Transform"] == ("EulerTransform",)
+    assert rigid["Metric"] == ("AdvancedMattesMutualInformation",)
+    of_spline = {
+        "Transform": ("BSplineTransform",),
+        "FinalGridSpacingInPhysicalUnits": ("16",),
+        "GridSpacingSchedule": ("4", "2", "1"),
+        "Metric": ("AdvancedMattesMutualInformation", "TransformBendingEnergyPenalty"),
+        "Metric0Weight": ("1",),
+        "Metric1Weight": ("70",),
+    }
+    assert of_spline.items() <= spline.items()
 
 
 @pytest.mark.parametrize("names", CHAINS, ids="+".join)
