@@ -140,6 +140,25 @@ def test_padding_beyond_the_value_bits_does_not_become_bone(image, write_series,
     assert array[:, :, :3].max() <= -1000
 
 
+def test_slices_that_differ_in_their_padding_keep_it_and_that_is_told(
+    image, write_series, tmp_path
+):
+    def pad(dataset, index):
+        stored = image.array[index].astype(int) + 1024
+        dataset.PixelRepresentation, dataset.RescaleIntercept = 1, -1024
+        if index < 4:
+            stored[:, 0] = -2000 - index
+            dataset.add_new("PixelPaddingValue", "SS", -2000 - index)
+        dataset.PixelData = _words(stored, "<i2")
+
+    write_series(tmp_path, image, pad)
+    series = read_series(tmp_path)
+    assert series.volume.array.min() == -2003 - 1024
+    assert series.warnings[0] == (
+        "the slices mark different values as padding, and 4 of 6 hold some: it was left as it is"
+    )
+
+
 @pytest.mark.parametrize("padding", [24, 1024 - 1024, 1500], ids=["-1000", "-1024", "476"])
 def test_padding_that_may_be_image_is_left(padding, image, write_series, tmp_path):
     def pad(dataset, index):

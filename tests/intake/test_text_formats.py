@@ -157,11 +157,28 @@ def test_a_file_name_that_no_system_allows_is_refused(tmp_path):
         read_image(tmp_path / "v.mhd")
 
 
-@pytest.mark.parametrize(
-    "line", ["CompressedData = 1e9", "BinaryData = yes", "DimSize = 3 2 4", "CompressedData = 1"]
-)
+@pytest.mark.parametrize("line", ["CompressedData = 1e9", "BinaryData = yes"])
 def test_a_metaimage_that_readers_understand_differently_is_refused(line, written):
     path = written("v.mha")
     path.write_bytes(path.read_bytes().replace(b"NDims = 3", b"NDims = 3\n" + line.encode()))
     with pytest.raises(BadCase, match="its header is damaged"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "line", "field"),
+    [
+        ("v.mha", b"NDims = 3\n", b"DimSize = 3 2 4\n", "dimsize"),
+        ("v.mha", b"NDims = 3\n", b"CompressedData = 1\n", "compresseddata"),
+        ("v.nrrd", b"dimension: 3\n", b"Space Directions: (1,0,0) (0,1,0) (0,0,1)\n", None),
+        ("v.nrrd", b"dimension: 3\n", b"sizes: 4 2 3\n", "sizes"),
+    ],
+)
+def test_a_field_that_is_there_twice_is_refused_by_its_name(name, before, line, field, written):
+    path = written(name)
+    content = path.read_bytes()
+    assert before in content
+    path.write_bytes(content.replace(before, before + line))
+    field = field or "spacedirections"
+    with pytest.raises(BadCase, match=f"its header says `{field}` twice; expected each field only"):
         read_image(path)

@@ -22,12 +22,15 @@ def fill_padding(stored: np.ndarray, slices: Sequence[Slice]) -> list[str]:
         slices: their slices, in order.
 
     Returns:
-        A warning if something was changed.
+        A warning if something was changed, or if the slices mark different values as padding: what
+        they hold of it is left alone then.
     """
-    marked = {_within(one.form) for one in slices}
-    if len(marked) != 1 or None in marked:
+    marks = [_within(one.form) for one in slices]
+    if len(set(marks)) > 1:
+        return _different(stored, marks)
+    if marks[0] is None:
         return []
-    first, last = marked.pop()
+    first, last = marks[0]
     is_padding = (stored >= first) & (stored <= last)
     count = int(np.count_nonzero(is_padding))
     if not 0 < count < stored.size:
@@ -43,6 +46,19 @@ def fill_padding(stored: np.ndarray, slices: Sequence[Slice]) -> list[str]:
     stored[is_padding] = low
     share = count / stored.size
     return [f"padding around the image ({share:.0%} of the voxels) was given its lowest value"]
+
+
+def _different(stored: np.ndarray, marks: Sequence[tuple[int, int] | None]) -> list[str]:
+    holding = [
+        mark is not None and bool(((plane >= mark[0]) & (plane <= mark[1])).any())
+        for plane, mark in zip(stored, marks)
+    ]
+    if not any(holding):
+        return []
+    return [
+        f"the slices mark different values as padding, and {sum(holding)} of {len(marks)} hold "
+        "some: it was left as it is"
+    ]
 
 
 def _within(form: PixelFormat) -> tuple[int, int] | None:

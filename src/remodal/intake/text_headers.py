@@ -63,6 +63,7 @@ def _metaimage(path: Path, raw: bytes) -> TextHeader:
 
     Raises:
         ValueError, KeyError: a field is damaged.
+        BadCase: one is there twice, or names a file outside the folder.
     """
     fields: dict[str, str] = {}
     at = 0
@@ -72,7 +73,7 @@ def _metaimage(path: Path, raw: bytes) -> TextHeader:
         name = name.strip().lower()
         # What is there twice, or neither true nor false, readers understand differently.
         if name in fields and name != "comment":
-            raise ValueError(f"{name} is there twice")
+            raise _twice(path, name)
         fields[name] = value.strip()
         if name in _YES_OR_NO:
             fields[name] = _YES_OR_NO_WORDS[fields[name].lower()]
@@ -82,7 +83,14 @@ def _metaimage(path: Path, raw: bytes) -> TextHeader:
 
 
 def _nrrd(path: Path, raw: bytes) -> TextHeader:
-    """A magic line, then `field: value` and `key:=value` lines up to a blank one."""
+    """A magic line, then `field: value` and `key:=value` lines up to a blank one.
+
+    Of a key that is there twice the last value counts, as the format says.
+
+    Raises:
+        ValueError: a field is damaged.
+        BadCase: one is there twice, or names a file outside the folder.
+    """
     if not raw.startswith(b"NRRD000"):
         raise ValueError("no magic")
     fields: dict[str, str] = {}
@@ -102,12 +110,21 @@ def _nrrd(path: Path, raw: bytes) -> TextHeader:
         if len(line) > _LONGEST_FIELD:
             raise ValueError("a field is too long")
         name = re.sub(r"\s", "", name).lower()
+        if name in fields:
+            raise _twice(path, name)
         fields[name] = value.strip()
         if name == "datafile":
             files = _data_files(path, value.strip(), raw[at:])
             if value.split()[:1] == ["LIST"]:
                 break
     return TextHeader(fields, at, keys, files)
+
+
+def _twice(path: Path, name: str) -> BadCase:
+    """The refusal of a field that is there twice, of which readers take the first, last or none."""
+    return BadCase(
+        f"its header says `{name}` twice", where=path.name, expected="each field only once"
+    )
 
 
 def _line(raw: bytes, at: int) -> tuple[str, int]:
