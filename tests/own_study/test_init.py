@@ -15,6 +15,7 @@ from remodal.intake.sheet import COLUMNS
 from remodal.own_study.init import init
 from remodal.settings.composition import compose
 from remodal.settings.places import REPOSITORY
+from remodal.sharing.shared_study import configured_study, name_study
 
 SHAPE = (12, 16, 16)
 
@@ -225,6 +226,16 @@ def test_nothing_is_overwritten_and_the_folder_is_ready_to_run(folder):
     again = list(init("ours", sheet))
     assert (study.read_text(), (folder / "dvc.yaml").read_text()) == ("title: mine\n", "mine\n")
     assert "stays as it is" in again[0]
+
+
+def test_dvc_knows_the_study_before_it_is_shared(folder, monkeypatch):
+    list(init("ours", two_phases(folder)))
+    monkeypatch.chdir(folder)
+    written = (folder / "config/shared.yaml").read_text()
+    assert not name_study(configured_study())
+    (folder / "config/shared.yaml").unlink()
+    name_study(configured_study())
+    assert (folder / "config/shared.yaml").read_text() == written
 
 
 def test_a_structure_that_one_of_many_patients_has_is_a_class(folder):

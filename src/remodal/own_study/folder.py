@@ -21,6 +21,13 @@ study: {name}
 preset: smoke
 """
 
+#: As `remodal share` writes it for that study.
+_SHARED = """\
+# What dvc.yaml is about: study and folder in results/data. Written by `remodal share`.
+study: {name}-smoke
+dataset: {name}
+"""
+
 
 def prepare_folder(folder: Path, name: str) -> Iterator[str]:
     """Make a folder one that studies run in; what is there stays.
@@ -50,6 +57,7 @@ def prepare_folder(folder: Path, name: str) -> Iterator[str]:
     ignored = [*(f"/{name}" for name in LINKED), (REPOSITORY / ".gitignore").read_text("utf-8")]
     for path, text in (
         (folder / CONFIG / "config.yaml", _CHOSEN.format(name=name)),
+        (folder / CONFIG / "shared.yaml", _SHARED.format(name=name)),
         (folder / "dvc.yaml", (REPOSITORY / "dvc.yaml").read_text("utf-8")),
         (folder / ".gitignore", "\n".join(ignored)),
     ):
