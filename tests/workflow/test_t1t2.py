@@ -2,6 +2,7 @@
 
 import csv
 import json
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -34,13 +35,16 @@ def test_every_number_of_the_paper_stands_beside_ours(pairs):
     assert "&lt; 0.10" in (pairs / "report/index.html").read_text(encoding="utf-8")
 
 
-def test_a_foreign_image_is_never_one_of_the_same_patient(pairs):
+def test_foreign_images_are_all_those_of_other_test_patients_in_either_order(pairs):
     (path,) = pairs.glob("metrics/two_inputs/*/t2_with_foreign*.csv")
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert rows
-    patients = [[row[name].partition("_")[0] for name in ("case", "foreign")] for row in rows]
-    assert all(own != other for own, other in patients)
+    splits = json.loads((pairs / "splits.json").read_text("utf-8"))
+    tested, patients = splits["folds"][0]["test"], splits["patients"]
+    of_others = {(a, b) for a, b in permutations(tested, 2) if patients[a] != patients[b]}
+    assert of_others
+    assert {(row["case"], row["foreign"]) for row in rows} == of_others
+    assert len(rows) == len(of_others)
 
 
 def test_losses_go_on_from_the_trained_network_of_one_input(pairs):
