@@ -212,6 +212,12 @@ def test_a_label_flipped_out_of_the_body_is_quarantined_unless_kept(converted, t
     elsewhere = kept.registration.model_copy(update={"body_threshold": None})
     no_ct = settings.model_copy(update={"registration": elsewhere})
     assert register_case(no_ct, "a", converted, output, **LABELLED).warnings == []
+    # Hounsfield units tell nothing of an image that DICOM calls something else.
+    for modality in ("arterial", "venous"):
+        record = read_record(converted / f"{modality}.json")
+        record.details["tags"]["Modality"] = "MR"
+        write_record(converted / f"{modality}.json", record)
+    assert register_case(settings, "a", converted, output, **LABELLED).warnings == []
 
 
 def test_without_quarantine_a_bad_case_raises_and_leaves_nothing(converted, tmp_path):

@@ -138,6 +138,7 @@ def _register(
         record.case,
         labels,
         lambda name: acquired if name == fixed_name else converted.image(name),
+        converted.kind,
     )
     masks = _masks(settings, converted, present, drawn_on, studies)
     fixed = _on_the_cases_grid(settings, acquired, converted, set(present) - {fixed_name})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from remodal.errors import BadCase
 from remodal.geometry.volume import Geometry, Volume
+from remodal.intake.acquisition import acquisition
 from remodal.intake.nifti import read_geometry, read_volume
 from remodal.results.records import Record, read_record, require_ok
 from remodal.settings import DataSettings
@@ -39,6 +40,11 @@ class ConvertedCase:
     def image(self, modality: str) -> Volume:
         """An image."""
         return read_volume(self.image_file(modality))
+
+    def kind(self, modality: str) -> str:
+        """DICOM's Modality of an image; empty if what it was converted from does not say."""
+        record = read_record(self.folder / f"{self.data.original(modality)}.json")
+        return str(acquisition(record.details)["modality"])
 
     def label(self, drawn_on: str) -> Volume:
         """The label that was drawn on an image."""

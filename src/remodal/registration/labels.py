@@ -22,6 +22,7 @@ def judge_labels(
     case: str,
     labels: Mapping[str, Volume],
     image_of: Callable[[str], Volume],
+    kind_of: Callable[[str], str],
 ) -> tuple[list[str], dict[str, float | None]]:
     """Judge a case's labels on the images that they were drawn on; those of copies are not judged.
 
@@ -30,6 +31,8 @@ def judge_labels(
         case: name of the case.
         labels: as they were converted, by the image that each was drawn on.
         image_of: reads such an image.
+        kind_of: DICOM's Modality of it; empty: not known, and CT if a study says where a body
+            begins (`registration.body_threshold`).
 
     Returns:
         What is odd about them; and, if each image has a label of its own, how bright it is in its
@@ -43,14 +46,18 @@ def judge_labels(
         if name in settings.data.copies:
             continue
         image = image_of(name)
-        doubts += _doubts(settings, case, label_name(name), label, image)
+        if kind_of(name) in ("CT", ""):
+            doubts += _doubts(settings, case, label_name(name), label, image)
         if settings.data.truth == "image" and label.geometry.agrees_with(image.geometry):
             bright[name] = brightness(image, label, settings)
     return doubts, bright
 
 
 def _doubts(settings: Settings, case: str, name: str, label: Volume, image: Volume) -> list[str]:
-    """What is odd about a CT's label on the image that it was drawn on."""
+    """What is odd about a CT's label on the image that it was drawn on.
+
+    Nothing is said without a threshold. Tissue is told by Hounsfield units.
+    """
     threshold, where = settings.registration.body_threshold, f"{case}, {name}"
     if threshold is None:
         return []
