@@ -82,7 +82,7 @@ class DataSettings(Section):
         "quarantine",
         description="What happens to a case of CT (`registration.body_threshold` is set, and DICOM "
         "names no other modality) whose label lies mostly outside the body, or on several kinds of "
-        "tissue (less than 80 % on one) where a flip of it would lie on one (more than 90 %). "
+        "tissue (less than 80 % on one) where a flip of it would lie on one (more than 85 %). "
         "Fatty tissue, and gas that an organ holds, are no kinds of their own. If kept, the report "
         "warns of it.",
     )
