@@ -87,6 +87,21 @@ def test_each_position_has_the_tokens_of_its_modalities():
     assert not net._across([None, last[1]])[0].any()
 
 
+def test_fused_features_are_joined_with_what_comes_up_and_classified_at_every_scale():
+    torch.manual_seed(0)
+    net = MMFormer(3, 2, SMALL, 0.0)
+    encoded = net.encode([torch.randn(1, 1, 4, 8, 8), None, torch.randn(1, 1, 4, 8, 8)])
+    stages = [[None if one is None else one[stage] for one in encoded] for stage in range(3)]
+    flow = net.fusions[2](net._across(stages[2]))
+    expected = [net.heads[2](flow)]
+    for stage in (1, 0):
+        fused = net.fusions[stage](stages[stage])
+        flow = net.steps[stage](fused, net.steps[stage].up(flow, fused.shape[2:]))
+        expected.insert(0, net.heads[stage](flow))
+    for found, wished in zip(net.decode(encoded), expected, strict=True):
+        torch.testing.assert_close(found, wished)
+
+
 def test_every_scale_has_a_head():
     torch.manual_seed(0)
     net = MMFormer(2, 3, SMALL, 0.1)

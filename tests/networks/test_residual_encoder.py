@@ -1,6 +1,13 @@
+from math import sqrt
+
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
+from remodal.networks.hemis import UHemis
+from remodal.networks.hved import UHved, reconstructors
+from remodal.networks.mmformer import MMFormer
 from remodal.networks.residual_encoder import (
     Joined,
     PlainInstanceNorm,
@@ -9,6 +16,7 @@ from remodal.networks.residual_encoder import (
     Unit,
     pad_by_reflection,
 )
+from remodal.networks.rfnet import RFNet
 from remodal.networks.unet import plan_layout
 
 LAYOUT = plan_layout(2, 8, [(1, 2, 2), (2, 2, 2)])
@@ -58,6 +66,54 @@ def test_missing_features_are_joined_as_zeros(first):
     one, two, three = features()
     zeros = [one, torch.zeros_like(two), three]
     torch.testing.assert_close(join([one, None, three]), join(zeros), atol=1e-5, rtol=1e-5)
+
+
+def test_the_way_down_and_the_way_up_written_out():
+    torch.manual_seed(0)
+    encoder, decoder = ResidualEncoder(LAYOUT), SeparateDecoder(3, LAYOUT)
+    image = torch.randn(2, 1, 4, 8, 8)
+    expected, flow = [], image
+    for into, residual in zip(encoder.into, encoder.residual, strict=True):
+        entered = into(flow)
+        flow = entered + residual[1](residual[0](entered))
+        expected.append(flow)
+    features = encoder(image)
+    for found, wished in zip(features, expected, strict=True):
+        torch.testing.assert_close(found, wished)
+
+    def risen(step, below, skip):
+        size = skip.shape[2:]
+        higher = F.interpolate(below, size, mode="trilinear", align_corners=True)
+        return step.join(torch.cat([skip, step.rise(higher)], 1))
+
+    upper, lower = decoder.steps
+    flow = risen(upper, risen(lower, features[2], features[1]), features[0])
+    torch.testing.assert_close(decoder(features), decoder.head(flow))
+
+
+WIDE = plan_layout(16, 32, [(2, 2, 2)])
+OF_RELU, OF_LEAKY_RELU = sqrt(2), sqrt(2 / (1 + 0.01**2))
+
+
+@pytest.mark.parametrize(
+    ("build", "gain"),
+    [
+        (lambda: RFNet(2, 3, WIDE), OF_RELU),
+        (lambda: MMFormer(2, 3, WIDE, 0.1), OF_RELU),
+        (lambda: UHemis(2, 3, WIDE), OF_LEAKY_RELU),
+        (lambda: UHved(2, 3, WIDE), OF_LEAKY_RELU),
+        (lambda: reconstructors(2, WIDE), OF_LEAKY_RELU),
+    ],
+    ids=["rfnet", "mmformer", "hemis", "uhved", "reconstructors"],
+)
+def test_convolutions_start_he_normal(build, gain):
+    torch.manual_seed(0)
+    weights = [part.weight for part in build().modules() if isinstance(part, nn.Conv3d)]
+    large = [weight for weight in weights if weight.numel() > 5000]
+    assert large
+    for weight in large:
+        expected = gain / sqrt(weight[0].numel())
+        assert weight.std().item() == pytest.approx(expected, rel=4 / sqrt(weight.numel()))
 
 
 @pytest.mark.parametrize("first", [True, False])

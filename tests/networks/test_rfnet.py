@@ -49,6 +49,26 @@ def test_a_map_is_a_distribution_at_every_voxel():
     torch.testing.assert_close(probable.sum(1), torch.ones(2, 4, 6, 6))
 
 
+def test_every_stage_is_fused_under_its_map_and_joined_with_what_comes_up():
+    torch.manual_seed(0)
+    net = RFNet(3, 2, SMALL)
+    encoded = net.encode([torch.randn(1, 1, 4, 8, 8), None, torch.randn(1, 1, 4, 8, 8)])
+    stages = [[None if one is None else one[stage] for one in encoded] for stage in range(3)]
+    probable = net.maps[2](stages[2], None)
+    flow, maps = net.fusions[2](stages[2], probable), [probable]
+    for stage in (1, 0):
+        raised = net.steps[stage].up(flow, stages[stage][0].shape[2:])
+        probable = net.maps[stage](stages[stage], raised)
+        flow = net.steps[stage](net.fusions[stage](stages[stage], probable), raised)
+        maps.insert(0, probable)
+    logits, found = net.decode(encoded)
+    torch.testing.assert_close(logits, net.head(flow))
+    for one, wished in zip(found, maps, strict=True):
+        size = logits.shape[2:]
+        wished = torch.nn.functional.interpolate(wished, size, mode="trilinear", align_corners=True)
+        torch.testing.assert_close(one, wished)
+
+
 def test_the_fused_prediction_trains_no_map():
     torch.manual_seed(0)
     net = RFNet(2, 3, SMALL)

@@ -36,3 +36,14 @@ def test_points_inside_by_winding_number_are_the_mask():
     centres = np.argwhere(np.ones(mask.shape))[:, ::-1]
     inside = sum(Polygon(ring, closed=False).contains_points(centres) for ring in contours_of(mask))
     np.testing.assert_array_equal(np.reshape(inside, mask.shape), mask)
+
+
+def test_where_a_contour_goes_straight_on_it_has_no_vertices():
+    """The corners of pixels are cut off, so that a rectangle has eight; a keyhole repeats two."""
+    mask = np.ones((9, 12), bool)
+    [polygon] = contours_of(mask)
+    assert len(polygon) == 8
+    assert (polygon.min(axis=0).tolist(), polygon.max(axis=0).tolist()) == ([-0.5] * 2, [11.5, 8.5])
+    mask[3:6, 4:8] = False
+    [polygon] = contours_of(mask)
+    assert len(polygon) == 8 + 8 + 2
