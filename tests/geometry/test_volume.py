@@ -44,7 +44,7 @@ def test_an_array_must_fit_its_grid():
         (Geometry((2, 3, 4), (0.5, 0.7, 2.5), (-10.0, 20.0, 30.5007), DIRECTION), False),
         (Geometry((2, 3, 4), (0.5003, 0.7, 2.5), (-10.0, 20.0, 30.5), DIRECTION), False),
         (Geometry((2, 3, 4), (0.5, 0.7003, 2.5), (-10.0, 20.0, 30.5), DIRECTION), False),
-        (Geometry((2, 3, 4), (0.5, 0.7, 2.5002), (-10.0, 20.0, 30.5), DIRECTION), True),
+        (Geometry((2, 3, 4), (0.5, 0.7, 2.5004), (-10.0, 20.0, 30.5), DIRECTION), True),
         (Geometry((2, 3, 4), (0.5, 0.7, 2.5), (-10.0, 20.0, 30.502), DIRECTION), False),
         (Geometry((2, 3, 4), (0.5, 0.7, 2.51), (-10.0, 20.0, 30.5), DIRECTION), False),
         (Geometry((2, 3, 5), (0.5, 0.7, 2.5), (-10.0, 20.0, 30.5), DIRECTION), False),
