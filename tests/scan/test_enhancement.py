@@ -1,4 +1,4 @@
-"""Aorta and liver are measured in simulated patients whose phases are known."""
+"""Aorta, liver and portal vein are measured in simulated patients whose phases are known."""
 
 from pathlib import Path
 
@@ -42,6 +42,10 @@ def test_the_phases_of_a_simulated_patient_are_told_by_aorta_and_liver(phases):
     # This patient's liver holds fat.
     assert found["arterial"].liver == pytest.approx(50, abs=20)
     assert found["venous"].liver == pytest.approx(85, abs=20)
+    # The vein is 52 to 125 and 172 HU, less where it fills a part of a slice only.
+    assert found["arterial"].portal < 0.45 * found["arterial"].aorta
+    assert found["venous"].portal > 0.75 * found["venous"].aorta
+    assert found["venous"].portal > found["venous"].liver + 25
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,24 @@ def test_the_phases_of_a_simulated_patient_are_told_by_aorta_and_liver(phases):
 )
 def test_aorta_and_liver_tell_the_phase(aorta, liver, phase):
     assert phase_of(Enhancement(aorta, liver)) == (phase, f"aorta {aorta} HU, liver {liver} HU")
+
+
+@pytest.mark.parametrize(
+    ("aorta", "liver", "portal", "phase"),
+    # The second is a fatty liver; the third was scanned late in the arterial phase.
+    [(190, 85, 160, "venous"), (130, 60, 120, "venous"), (250, 105, 115, "arterial")],
+)
+def test_where_aorta_and_liver_are_not_clear_the_portal_vein_tells_the_phase(
+    aorta, liver, portal, phase
+):
+    text = f"aorta {aorta} HU, liver {liver} HU, portal vein {portal} HU"
+    assert phase_of(Enhancement(aorta, liver, portal)) == (phase, text)
+
+
+def test_a_portal_vein_between_the_phases_or_no_brighter_than_the_liver_leaves_it_open():
+    assert phase_of(Enhancement(190, 85, 115)) == ("", "")
+    assert phase_of(Enhancement(110, 70, 85)) == ("", "")
+    assert phase_of(Enhancement(220, 119, 134)) == ("", "")
 
 
 @pytest.mark.parametrize(

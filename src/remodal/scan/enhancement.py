@@ -1,9 +1,11 @@
 """What the contrast in an abdominal CT says about its phase, without a segmentation model.
 
-Two numbers are measured in a few axial slices. The aorta is the brightest even disc of its size in
-front of the spine that is darker nearly all around, which vertebrae are not: in the arterial phase
-it is far brighter than the liver, in the venous phase somewhat brighter, in a plain scan not. The
-liver is the largest even region of soft tissue on the patient's right.
+Three numbers are measured in a few axial slices. The aorta is the brightest even disc of its size
+in front of the spine that is darker nearly all around, which vertebrae are not: in the arterial
+phase it is far brighter than the liver, in the venous phase somewhat brighter, in a plain scan not.
+The liver is the largest even region of soft tissue on the patient's right. The portal vein, with
+its branches, is what is brightest in the liver and its hilum: it speaks where the other two are not
+clear, as in a fatty liver. The contrast agent reaches it a while after the aorta.
 """
 
 from dataclasses import dataclass
@@ -30,22 +32,28 @@ _BEFORE_SPINE, _RIGHT_OF_SPINE, _LEFT_OF_SPINE = (-10.0, 70.0), 25.0, 40.0  # mm
 _LIVER = (20.0, 180.0)  # HU
 _LIVER_RADIUS, _LIVER_LEAST = 10.0, 2000.0  # mm, mm2
 _UNEVEN = 30.0  # HU: standard deviation in a disc
+_VEIN_RADIUS, _HILUM = 3.5, 15.0  # mm: of a vessel; how deep the hilum cuts into the liver
+_BRIGHTEST = 98  # percentile of the pixels of a slice
+_SLICES_WITH_VEIN = 75  # percentile of the slices: the vein does not run through all of them
 
 #: HU that tell the phases apart.
 _ARTERIAL_OVER_LIVER, _VENOUS_OVER_LIVER, _PLAIN_AORTA = 110, 90, 85
 _ARTERIAL_LIVER, _VENOUS_LIVER = 95, 75  # at most, at least
+#: The portal vein as a share of the aorta: at most, at least; and over the liver, in HU.
+_ARTERIAL_PORTAL, _VENOUS_PORTAL, _PORTAL_OVER_LIVER = 0.5, 0.7, 20
 
 
 @dataclass(frozen=True)
 class Enhancement:
-    """Mean HU of aorta and liver; None where none was found."""
+    """Mean HU of aorta, liver and portal vein; None where none was found."""
 
     aorta: float | None
     liver: float | None
+    portal: float | None = None
 
 
 def phase_of(found: Enhancement) -> tuple[str, str]:
-    """Phase that aorta and liver speak for, and the reason; empty if they are not clear."""
+    """Phase that the enhancement speaks for, and the reason; empty if it is not clear."""
     aorta, liver = found.aorta, found.liver
     if aorta is None or liver is None:
         return "", ""
@@ -56,11 +64,18 @@ def phase_of(found: Enhancement) -> tuple[str, str]:
         return "arterial", text
     if aorta - liver < _VENOUS_OVER_LIVER and liver > _VENOUS_LIVER:
         return "venous", text
+    if found.portal is None:
+        return "", ""
+    text += f", portal vein {found.portal:.0f} HU"
+    if found.portal < _ARTERIAL_PORTAL * aorta:
+        return "arterial", text
+    if found.portal > max(_VENOUS_PORTAL * aorta, liver + _PORTAL_OVER_LIVER):
+        return "venous", text
     return "", ""
 
 
 def measure(volume: Volume) -> Enhancement:
-    """Measure aorta and liver in a CT.
+    """Measure aorta, liver and portal vein in a CT.
 
     Returns:
         None for what is not found: another part of the body, pixels that cannot be read or are
@@ -78,12 +93,16 @@ def measure(volume: Volume) -> Enhancement:
     if spine is None:
         return Enhancement(None, None)
     livers = [found for plane in planes if (found := _liver(plane, pixel, spine)) is not None]
-    return Enhancement(_aorta(planes, pixel, spine), _typical(livers))
+    return Enhancement(
+        _aorta(planes, pixel, spine),
+        _typical([liver for liver, _ in livers]),
+        _typical([portal for _, portal in livers], _SLICES_WITH_VEIN),
+    )
 
 
-def _typical(values: list[float]) -> float | None:
-    """Median of what was found in at least three slices."""
-    return float(np.median(values)) if len(values) >= 3 else None
+def _typical(values: list[float], percentile: float = 50) -> float | None:
+    """Median, or another percentile, of what was found in at least three slices."""
+    return float(np.percentile(values, percentile)) if len(values) >= 3 else None
 
 
 def _axial_planes(volume: Volume) -> tuple[np.ndarray, tuple[float, float]]:
@@ -175,8 +194,10 @@ def _shifted(
     return np.roll(plane, [round(one) for one in by], axis=(0, 1))
 
 
-def _liver(plane: np.ndarray, pixel: tuple[float, float], spine: tuple[int, int]) -> float | None:
-    """HU of the largest even region on the patient's right."""
+def _liver(
+    plane: np.ndarray, pixel: tuple[float, float], spine: tuple[int, int]
+) -> tuple[float, float] | None:
+    """HU of the largest even region on the patient's right, and of the brightest in and at it."""
     mean, deviation = _mean_and_deviation(plane, _disc(_LIVER_RADIUS, pixel))
     even = (deviation < _UNEVEN) & (mean > _LIVER[0]) & (mean < _LIVER[1])
     even[:, spine[1] :] = False
@@ -187,4 +208,8 @@ def _liver(plane: np.ndarray, pixel: tuple[float, float], spine: tuple[int, int]
     largest = int(sizes.argmax())
     if sizes[largest] < _LIVER_LEAST:
         return None
-    return float(np.median(mean[regions == largest + 1]))
+    liver = regions == largest + 1
+    whole = ndimage.binary_closing(liver, _disc(_HILUM, pixel) > 0) | liver
+    vessels = ndimage.correlate(plane, _disc(_VEIN_RADIUS, pixel), mode="nearest")
+    brightest = np.percentile(vessels[ndimage.binary_fill_holes(whole)], _BRIGHTEST)
+    return float(np.median(mean[liver])), float(brightest)
