@@ -151,7 +151,7 @@ def test_mistakes_are_told_in_one_line(study, tmp_path):
         image_names(settings.model_copy(update={"data": odd}), {}, {"t1": "MR", "spir": "MR"})
     for options, said in (
         ({"images": {"t3": "T1w"}}, "--image: no modality `t3`; expected t1, t2"),
-        ({"images": {"t1": "T1 w"}}, "--image t1: `T1 w` is no name of BIDS"),
+        ({"images": {"t1": "T1 w"}}, "--image t1: `T1 w` is not a name in BIDS"),
         ({"predictions": ["maml"]}, "--predictions: no method `maml`; expected nnunet"),
     ):
         with pytest.raises(UserError, match=said):

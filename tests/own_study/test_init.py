@@ -281,7 +281,7 @@ def test_without_a_source_a_sheet_to_fill_in_is_written(folder):
 @pytest.mark.parametrize(
     ("name", "spoil", "said"),
     [
-        ("a b", lambda folder: None, "`a b` is no name of a study"),
+        ("a b", lambda folder: None, "`a b` is not a valid name of a study"),
         ("ours", lambda folder: (folder / "sheet.tsv").unlink(), "cannot be read"),
         ("ours", lambda folder: two_phases(folder, cases=1), "patients with a label: 1"),
         (

@@ -55,14 +55,14 @@ def test_presets_write_to_folders_of_their_own():
         ({"recipe": {"epochs": "many"}}, "`recipe.epochs`"),
         ({"registration": {"fixed": "portal"}}, "`portal` is not one of arterial, venous"),
         ({"methods": {"maml": {"type": "maml", "modalities": ["t1"]}}}, "`t1` is not one of"),
-        ({"data": {"modalities": ["arterial", "venous", "label"]}}, "`label` is a word of our own"),
-        ({"data": {"modalities": ["venous", "label-venous"]}}, "`label-venous` is a word of our"),
+        ({"data": {"modalities": ["arterial", "venous", "label"]}}, "`label` is reserved"),
+        ({"data": {"modalities": ["venous", "label-venous"]}}, "`label-venous` is reserved"),
         ({"data": {"unlabelled": "train"}}, "no method has a pool of unlabelled cases to train on"),
-        ({"data": {"modalities": ["arterial", "venous", "../x"]}}, "`../x` is no name"),
-        ({"data": {"modalities": ["arterial", "venous", "t1+c"]}}, "`t1+c` is no name"),
-        ({"data": {"modalities": ["arterial", "venous", ""]}}, "`` is no name"),
+        ({"data": {"modalities": ["arterial", "venous", "../x"]}}, "`../x` is not a valid name"),
+        ({"data": {"modalities": ["arterial", "venous", "t1+c"]}}, "`t1+c` is not a valid name"),
+        ({"data": {"modalities": ["arterial", "venous", ""]}}, "`` is not a valid name"),
         ({"data": {"modalities": ["arterial", "venous", "venous"]}}, "`venous` is there twice"),
-        ({"data": {"classes": {"a b": [1]}}}, "data.classes: `a b` is no name"),
+        ({"data": {"classes": {"a b": [1]}}}, "data.classes: `a b` is not a valid name"),
         ({"scenarios": {"both": {"present": []}}}, "at least 1 item"),
         ({"scenarios": {"both": ["t1"]}}, "scenarios.both: `t1` is not one of arterial, venous"),
         (
@@ -83,7 +83,7 @@ def test_presets_write_to_folders_of_their_own():
         ({"data": {"classes": {"tumour": [0]}}}, "0 is the background"),
         ({"data": {"regions": {"whole": ["edema"]}}}, "regions.whole: `edema` is not one of"),
         ({"data": {"regions": {"whole": []}}}, "regions: `whole` is empty"),
-        ({"data": {"regions": {"../x": ["tumour"]}}}, "data.regions: `../x` is no name"),
+        ({"data": {"regions": {"../x": ["tumour"]}}}, "data.regions: `../x` is not a valid name"),
         (
             {
                 "data": {
@@ -91,10 +91,10 @@ def test_presets_write_to_folders_of_their_own():
                     "regions": {"liver": ["liver", "tumour"]},
                 }
             },
-            "call the region otherwise",
+            "give the region another name",
         ),
-        ({"methods": {"my/net": {"type": "maml"}}}, "methods: `my/net` is no name"),
-        ({"scenarios": {".": ["venous"]}}, "scenarios: `.` is no name"),
+        ({"methods": {"my/net": {"type": "maml"}}}, "methods: `my/net` is not a valid name"),
+        ({"scenarios": {".": ["venous"]}}, "scenarios: `.` is not a valid name"),
         (
             {"scenarios": {"both": {"present": ["arterial", "venous"], "space": "native"}}},
             "scenarios.both.space: in `native` space one image is present",

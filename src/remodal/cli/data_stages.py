@@ -84,7 +84,7 @@ def convert_label(
     record: RecordFile,
     value: Annotated[
         list[int] | None,
-        typer.Option(help="What every voxel but 0 of a file becomes; once a file, in order."),
+        typer.Option(help="What each voxel but 0 of a file becomes; once per file, in order."),
     ] = None,
     structure: Annotated[
         list[str] | None,

@@ -13,7 +13,7 @@ imports = typer.Typer(no_args_is_help=True)
 commands.add_typer(exports, name="export", help="Write a study or a model for another program.")
 commands.add_typer(imports, name="import", help="Make a study of another program's data set.")
 
-StudyFolder = Annotated[Path, typer.Argument(help="results/studies/<study>-<preset>")]
+StudyFolder = Annotated[Path, typer.Argument(help="Folder of a study in results/studies.")]
 Modalities = Annotated[
     str, typer.Option(help="Images to export, in order, separated by commas; by default all.")
 ]
@@ -84,7 +84,9 @@ def export_bundle(
 
 @imports.command("nnunet")
 def import_nnunet(
-    folder: Annotated[Path, typer.Argument(help="nnUNet_raw/DatasetNNN_Name, or a version 1 task")],
+    folder: Annotated[
+        Path, typer.Argument(help="nnUNet_raw/DatasetNNN_Name, or a version 1 task.")
+    ],
     output: Output,
     splits: Annotated[
         Path | None, typer.Option(help="splits_final.json; by default where nnU-Net keeps it.")

@@ -21,7 +21,7 @@ def check_identity(
         Path | None, typer.Option(help="settings.yaml of the study: its sources are read.")
     ] = None,
     sources: Annotated[
-        list[Path] | None, typer.Option("--from", help="DICOM folder to read; may be repeated.")
+        list[Path] | None, typer.Option("--from", help="DICOM folder to read; repeatable.")
     ] = None,
 ) -> None:
     """Search folders for names, numbers, dates and UIDs of the DICOM files they were made from.

@@ -35,7 +35,7 @@ def train(
     fingerprint: Annotated[Path, typer.Option(help="Fingerprint of the fold.")],
     output: Output,
     checkpoints: Annotated[Path, typer.Option(help="Folder for the state of an unfinished run.")],
-    start: Annotated[
+    inputs: Annotated[
         list[str] | None,
         typer.Option(
             "--input", help="A trained model to start from, as `role=folder`; repeatable."
@@ -50,10 +50,10 @@ def train(
     from remodal.training.loop import train as train_model
 
     configured = read_planned(settings)
-    # The job's threads are shared by its processes, one a device.
+    # The job's threads are shared by its processes, one per device.
     torch.set_num_threads(max(1, threads // configured.compute.devices))
 
-    inputs = {role: Path(folder) for role, folder in named_values(start or [], "--input").items()}
+    models = {role: Path(folder) for role, folder in named_values(inputs or [], "--input").items()}
     train_model(
         configured,
         method,
@@ -62,7 +62,7 @@ def train(
         preprocessed,
         splits,
         fingerprint,
-        inputs,
+        models,
         output,
         checkpoints,
     )

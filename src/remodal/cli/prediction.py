@@ -52,7 +52,7 @@ def predict(
     ] = None,
     measurements: Annotated[
         Path | None,
-        typer.Option(help="Table (CSV) of volumes, lesions and diameters; with --cases of all."),
+        typer.Option(help="Table (CSV) of volumes, lesions, diameters; with --cases of all cases."),
     ] = None,
     report: Annotated[
         Path | None,
@@ -71,7 +71,7 @@ def predict(
             raise UserError(
                 "the output's name says its format",
                 where=f"--format {file_format}",
-                expected="it beside --cases",
+                expected="--format only beside --cases",
             )
         from remodal.prediction.ensemble import Ensemble
         from remodal.prediction.formats import name_of
@@ -85,7 +85,7 @@ def predict(
         raise UserError(
             "the sheet names the images",
             where=f"--cases {cases}",
-            expected="no image and no mask beside it",
+            expected="no image or mask beside it",
         )
     from remodal.prediction.cases import Wanted, predict_cases
     from remodal.prediction.ensemble import Ensemble

@@ -15,10 +15,10 @@ commands = typer.Typer()
 def index(
     settings: SettingsFile,
     again: Annotated[
-        bool, typer.Option("--again", help="Digest those too that are in the index already.")
+        bool, typer.Option("--again", help="Digest those again that are in the index already.")
     ] = False,
 ) -> None:
-    """Write the index of a sheet's files beside it: a change is known by the content then."""
+    """Write the index of a sheet's files beside it, so that a change is known by the content."""
     from remodal.intake.datasets import cases_of
     from remodal.settings.composition import read_settings
     from remodal.sharing.sources import index_sources
@@ -52,9 +52,11 @@ def share(
 @commands.command()
 @goes_on("what was transferred")
 def pull(
-    stages: Annotated[list[str] | None, typer.Argument(help="Stages of dvc.yaml; all.")] = None,
+    stages: Annotated[
+        list[str] | None, typer.Argument(help="Stages of dvc.yaml; by default all.")
+    ] = None,
 ) -> None:
-    """Pull what was shared, check every file, and let Snakemake know it as made."""
+    """Pull what was shared, check every file, and tell Snakemake that it is made."""
     from remodal.sharing.pull import pull as pull_stages
 
     for line in pull_stages(stages or []):

@@ -55,7 +55,7 @@ def settings(
     ] = "{study: liver, preset: demo}",
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting, as `recipe.epochs=5`; may be repeated."),
+        typer.Option("--set", help="A setting, as `recipe.epochs=5`; repeatable."),
     ] = None,
 ) -> None:
     """Write the effective settings of a study: study, preset, then your own changes."""
@@ -105,7 +105,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
     watch: Annotated[
         float | None,
-        typer.Option(min=1, help="Show it anew every so many seconds, until all is done."),
+        typer.Option(min=1, help="Seconds after which it is shown again, until all is done."),
     ] = None,
 ) -> None:
     """Show how far each stage and each model is: epoch, Dice, time left; from files only."""

@@ -53,12 +53,12 @@ def parse_name(text: str) -> BidsName:
     """The parts of a name without its file ending.
 
     Raises:
-        ValueError: it is no name of BIDS, or has no suffix.
+        ValueError: it is not a name in BIDS, or has no suffix.
     """
     parts = [_PART.fullmatch(part) for part in text.split("_")]
     if not all(parts):
         raise ValueError(
-            f"`{text}` is no name of BIDS; expected entities and a suffix, such as `T1w` or "
+            f"`{text}` is not a name in BIDS; expected entities and a suffix, such as `T1w` or "
             "`acq-spir_T2w`"
         )
     words = tuple(part["value"] for part in parts if not part["key"])

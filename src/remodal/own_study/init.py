@@ -46,7 +46,7 @@ def init(name: str, source: Path | None, folder: Path = Path()) -> Iterator[str]
     """
     if not PSEUDONYM.fullmatch(name):
         expected = "1 to 64 letters, digits, `_` or `-`"
-        raise UserError(f"`{name}` is no name of a study", where="init", expected=expected)
+        raise UserError(f"`{name}` is not a valid name of a study", where="init", expected=expected)
     if source is None:
         yield from _start_sheet(name, folder)
         return

@@ -18,13 +18,15 @@ class AugmentationSettings(Section):
     scale: tuple[float, float] = Field((0.85, 1.25), description="Range of the zoom.")
     scale_probability: float = Field(0.2, ge=0, le=1, description="Chance of a zoom.")
     elastic_alpha: tuple[float, float] = Field(
-        (0.0, 900.0), description="Elastic strength, voxels."
+        (0.0, 900.0), description="Strength of a deformation, in voxels."
     )
     elastic_sigma: tuple[float, float] = Field(
-        (9.0, 13.0), description="Elastic smoothness, voxels."
+        (9.0, 13.0), description="Smoothness of a deformation, in voxels."
     )
     elastic_probability: float = Field(0.2, ge=0, le=1, description="Chance of a deformation.")
-    mirror_probability: float = Field(0.5, ge=0, le=1, description="Chance of a flip, each axis.")
+    mirror_probability: float = Field(
+        0.5, ge=0, le=1, description="Chance of a flip along each axis."
+    )
     gamma: tuple[float, float] = Field((0.7, 1.5), description="Range of the gamma exponent.")
     gamma_probability: float = Field(0.3, ge=0, le=1, description="Chance of a gamma change.")
     gamma_inverted_probability: float = Field(

@@ -73,7 +73,7 @@ def _native_images_need_no_mask(settings: "Settings") -> None:
         if scenario.space == "native" and settings.preprocessing.crop.by == "mask":
             raise ValueError(
                 f"scenarios.{name}.space: `native` has no mask to crop an image by, since "
-                "preprocessing.crop.mask lies on the registered images; crop otherwise, "
+                "preprocessing.crop.mask lies on the registered images; crop another way, "
                 "or set it to `registered`"
             )
 

@@ -125,8 +125,8 @@ class DataSettings(Section):
             require_known(f"regions.{name}", classes, self.classes)
             if name in self.classes and classes != [name]:
                 raise ValueError(
-                    f"regions: `{name}` is the name of a class and stands for {classes}; call the "
-                    "region otherwise"
+                    f"regions: `{name}` is the name of a class and stands for {classes}; give the "
+                    "region another name"
                 )
         return self
 

@@ -25,7 +25,7 @@ class InferenceSettings(Section):
     step: float | tuple[int, int, int] = Field(
         0.5,
         description="Step between windows. A share of the window: as many windows as that takes, "
-        "spread evenly (nnU-Net). Three numbers (z, y, x): every so many voxels, but no more than "
+        "spread evenly (nnU-Net). Three numbers (z, y, x): so many voxels, but no more than "
         "the window's, the last one ending with the image (MONAI, and repositories with strides).",
     )
     mirror: bool = Field(True, description="Average over all mirrorings (8-fold in 3-D).")

@@ -59,7 +59,7 @@ class AgainstSettings(Section):
 
 
 class FigureSettings(Section):
-    """Pictures that are not of every study."""
+    """Pictures that only some studies have."""
 
     numbers: dict[str, str] = Field(
         default_factory=dict,

@@ -28,14 +28,16 @@ def require_modalities(names: Iterable[str]) -> None:
     """
     for name in names:
         if name in RESERVED or name.partition("-")[0] == _LABEL:
-            raise ValueError(f"data.modalities: `{name}` is a word of our own; call it otherwise")
+            raise ValueError(f"data.modalities: `{name}` is reserved; choose another name")
 
 
 def require_usable(where: str, names: list[str]) -> None:
     """Check names, which become files and options: letters, digits, `_` and `-`, each name once."""
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-            raise ValueError(f"{where}: `{name}` is no name; use letters, digits, `_` and `-`")
+            raise ValueError(
+                f"{where}: `{name}` is not a valid name; use letters, digits, `_` and `-`"
+            )
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{where}: `{repeated[0]}` is there twice")
 

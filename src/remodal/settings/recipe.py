@@ -30,7 +30,7 @@ class RecipeSettings(Section):
     batch: int = Field(2, ge=1, description="Patches in a batch, summed over devices.")
     labelled: int | list[str] | None = Field(
         None,
-        description="Training cases whose labels are used: so many (the first of the fold's, in "
+        description="Training cases whose labels are used: this many (the first of the fold's, in "
         "the order of an imported split), or these; the other labels are withheld and never read. "
         "Default: all.",
     )

@@ -58,8 +58,13 @@ def test_a_source_gives_no_case_without_an_image_or_without_the_labelled_one(
 @pytest.mark.parametrize(
     ("case", "patient", "modality", "said"),
     [
-        ("../a", "p", "venous", r"data: `\.\./a` is no name of a case; expected 1 to 64 letters"),
-        ("a", "Doe, Jane", "venous", "data: `Doe, Jane` is no name of a patient"),
+        (
+            "../a",
+            "p",
+            "venous",
+            r"data: `\.\./a` is not a valid name of a case; expected 1 to 64 letters",
+        ),
+        ("a", "Doe, Jane", "venous", "data: `Doe, Jane` is not a valid name of a patient"),
         ("a", "p", "t1", "a: has a t1 image; expected one of arterial, venous"),
         ("b", "p", "venous", "b: the case is there 2 times; expected once"),
     ],

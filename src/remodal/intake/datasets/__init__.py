@@ -121,7 +121,9 @@ def _require_names(cases: Sequence[CaseSource]) -> None:
     for case in cases:
         for kind, name in (("case", case.case), ("patient", case.patient)):
             if not PSEUDONYM.fullmatch(name):
-                raise UserError(f"`{name}` is no name of a {kind}", where="data", expected=expected)
+                raise UserError(
+                    f"`{name}` is not a valid name of a {kind}", where="data", expected=expected
+                )
     for name, count in Counter(case.case for case in cases).items():
         if count > 1:
             raise UserError(f"the case is there {count} times", where=name, expected="once")
