@@ -6,7 +6,7 @@ import torch
 
 from remodal.errors import UserError
 from remodal.methods import build_method
-from remodal.models.model_files import describe, load_model, save_model
+from remodal.models.model_files import describe, load_model, require_class_order, save_model
 from remodal.results.files import read_json, write_json
 from remodal.settings.composition import compose
 
@@ -49,6 +49,22 @@ def test_the_description_is_enough_for_a_new_patient(trained, tmp_path):
     assert description["preprocessing"]["clip"]["percentiles"] == [0.5, 99.5]
     assert description["inference"]["step"] == 0.5
     assert (description["method"], description["fold"], description["seed"]) == ("nnunet", 2, 7)
+
+
+def test_classes_keep_the_order_that_numbers_them(tmp_path):
+    """Also in a file whose keys are sorted; else what was drawn would get another class's name."""
+    settings = compose({"study": "brats", "preset": "smoke"}, CONFIG)
+    order = ["necrosis", "oedema", "enhancing_tumour"]
+    assert list(settings.data.classes) == order != sorted(order)
+    method = build_method("nnunet", settings.data.modalities, 3, settings.network)
+    save_model(tmp_path, method, describe(settings, "nnunet", 0, 0, {"spacing": [5, 5, 5]}))
+    description = load_model(tmp_path).description
+    assert list(description["classes"]) == list(description["data"]["classes"]) == order
+    require_class_order(tmp_path, description)
+    kept = read_json(tmp_path / "model.json")
+    write_json(tmp_path / "model.json", {k: v for k, v in kept.items() if k != "class_order"})
+    with pytest.raises(UserError, match="does not say how its classes are numbered"):
+        require_class_order(tmp_path, load_model(tmp_path).description)
 
 
 def test_the_same_model_gives_the_same_bytes(trained, tmp_path):

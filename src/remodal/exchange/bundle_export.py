@@ -17,7 +17,7 @@ import remodal
 from remodal.errors import UserError
 from remodal.exchange.bundle_config import DESCRIPTION, NETWORK, inference, metadata
 from remodal.methods.base import Method
-from remodal.models.model_files import load_model
+from remodal.models.model_files import load_model, require_class_order
 from remodal.prediction.reading import chosen_target
 from remodal.registration.ways import masked_images
 from remodal.results.files import removed_if_unfinished, write_json, write_text
@@ -77,6 +77,7 @@ def export_bundle(
         raise UserError("is not empty", where=str(output), expected="a new folder")
     trained = load_model(model)
     method, description = trained.method, trained.description
+    require_class_order(model, description)
     order = [name for name in method.modalities if not modalities or name in modalities]
     if unknown := set(modalities) - set(order):
         known = ", ".join(method.modalities)

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.methods.base import some_of
+from remodal.methods.base import listed, some_of
 from remodal.methods.bases.deeply_supervised import DeeplySupervisedMethod, DeepSupervisionOptions
 from remodal.methods.bases.layouts import layout_of
 from remodal.networks.residual_unet import ResidualUNet
@@ -60,6 +60,12 @@ class NNUNet(DeeplySupervisedMethod):
         if self.options.missing == "zeros":
             return some_of(self.modalities, present)
         return super().supports(present)
+
+    def answered_by(self, present: Iterable[str]) -> str:
+        """The network, where zeros stand in for a modality."""
+        there = set(present)
+        missing = [name for name in self.modalities if name not in there]
+        return f"the network with zeros for {listed(missing)}" if missing else ""
 
 
 METHOD = NNUNet

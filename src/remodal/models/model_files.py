@@ -6,6 +6,7 @@ fingerprint, registration, patch, classes, method and network), so that the fold
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ def describe(
         "options": chosen.options,
         "modalities": settings.modalities_of(method),
         "classes": settings.data.classes,
+        # JSON is written with sorted keys, and the order numbers the classes.
+        "class_order": list(settings.data.classes),
         "fold": fold,
         "seed": seed,
         "network": content["network"],
@@ -104,7 +107,27 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise UserError("cannot be read", where=str(path), expected=expected) from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise UserError("describes no model", where=str(path), expected=expected)
+    order = description.get("class_order", [])
+    for part in (description, description["data"]):
+        if sorted(order) == sorted(part["classes"]):
+            part["classes"] = {name: part["classes"][name] for name in order}
     return description
+
+
+def require_class_order(folder: Path, description: Mapping[str, Any]) -> None:
+    """Check that a model says how its classes are numbered, so that they can be called by name.
+
+    Raises:
+        UserError: it has several classes and was written before models said so.
+    """
+    classes = description["classes"]
+    if len(classes) > 1 and list(classes) != description.get("class_order"):
+        raise UserError(
+            f"does not say how its classes are numbered ({', '.join(sorted(classes))})",
+            where=str(Path(folder) / DESCRIPTION),
+            expected="`class_order`, their names in the order of the study's data.classes",
+            remedy="train the model again, or write that list into the file",
+        )
 
 
 def load_model(folder: Path, device: str | torch.device = "cpu") -> TrainedModel:

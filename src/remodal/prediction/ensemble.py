@@ -12,7 +12,13 @@ import numpy as np
 from remodal.errors import UserError
 from remodal.geometry.volume import Volume
 from remodal.inference.model import Segmenter
-from remodal.models.model_files import DESCRIPTION, TrainedModel, load_model, read_description
+from remodal.models.model_files import (
+    DESCRIPTION,
+    TrainedModel,
+    load_model,
+    read_description,
+    require_class_order,
+)
 from remodal.prediction.measuring import structures_of
 from remodal.prediction.writing import Origin
 from remodal.preprocessing.prepare import Cropped, Prepared, crop_case, scale
@@ -83,6 +89,7 @@ class Ensemble:
             raise UserError("no model is given", expected="--model FOLDER")
         self._descriptions = [read_description(folder) for folder in self.folders]
         _require_agreement(self.folders, self._descriptions)
+        require_class_order(self.folders[0], self.description)
         self._loaded: dict[Path, TrainedModel] = {}
 
     @property

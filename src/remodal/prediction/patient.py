@@ -50,6 +50,7 @@ class Prediction:
         placed: the images on the grid that they share for the model.
         answer: the image that was segmented.
         answered_by: what part of the model predicted, in words; empty if it has only one.
+        classes: their names, that of index 1 first.
         structures: what is measured: indices of classes by name.
         warnings: what a reader should know of the images and the models.
     """
@@ -59,15 +60,17 @@ class Prediction:
     placed: Placed
     answer: str
     answered_by: str
+    classes: Sequence[str]
     structures: Mapping[str, Sequence[int]]
     warnings: Sequence[str]
 
     @property
     def said(self) -> str:
-        """From which images, by which part of the model, on which image's grid."""
+        """From which images, by which part of the model, on which grid, with which values."""
         images = " + ".join(self.placed.volumes)
         by = f" by {self.answered_by}" if self.answered_by else ""
-        return f"segmented from {images}{by}, on the grid of the {self.answer} image"
+        values = ", ".join(f"{value} {name}" for value, name in enumerate(self.classes, 1))
+        return f"segmented from {images}{by}, on the grid of the {self.answer} image: {values}"
 
     @cached_property
     def measurements(self) -> list[Measurement]:
@@ -156,6 +159,7 @@ def _predicted(
         placed=placed,
         answer=answer,
         answered_by=ensemble.answered_by(order, target),
+        classes=list(ensemble.description["classes"]),
         structures=ensemble.structures,
         warnings=[*images.warnings, *ensemble.warnings(patient.name)],
     )
