@@ -32,6 +32,8 @@ def test_a_hopeless_voxel_leaves_no_gradient_by_its_logarithm():
     label = torch.tensor([0, 1]).view(1, 1, 1, 2)
     hopeless = torch.tensor([[1.0, 0.999], [0.0, 0.001]]).view(1, 2, 1, 1, 2).requires_grad_()
     loss = class_weighted_loss(hopeless, label)
-    assert loss.isfinite()
+    # As if the probability were 0.005, but for Dice; both classes weigh 1/2.
+    dice = (2 * 1 / (1.999 + 1) + 2 * 0.001 / (0.001 + 1)) / 2
+    assert loss.item() == pytest.approx(-0.5 * log(0.005) / 2 + 1 - dice, abs=1e-5)
     (gradient,) = torch.autograd.grad(loss, hopeless)
     assert gradient.abs().max() < 1.1  # of Dice; 1 / 0.001 times the weight otherwise

@@ -51,6 +51,30 @@ def test_what_lies_outside_a_mask_counts_nowhere_and_becomes_zero() -> None:
     np.testing.assert_allclose(result[3:], (image[3:] - done.mean) / done.sd, atol=1e-4)
 
 
+@pytest.mark.parametrize("clip", [{"by": "case", "percentiles": (10, 90)}, "dataset_foreground"])
+def test_inside_a_mask_an_image_is_clipped_by_what_lies_inside(clip) -> None:
+    image = np.random.default_rng(0).normal(50, 40, (6, 7, 8)).astype(np.float32)
+    mask = np.zeros(image.shape, bool)
+    mask[3:] = True
+    image[:3] += 1000
+    settings = settings_of(clip=clip, normalise="case_nonzero")
+    result, done = normalise(image, settings, BOUNDS, mask)
+    inside = image[mask].astype(float)
+    lower, upper = (0, 100) if isinstance(clip, str) else np.percentile(inside, (10, 90))
+    assert (done.lower, done.upper) == pytest.approx((lower, upper))
+    counted = inside[(inside > lower) & (inside < upper)]
+    assert (done.mean, done.sd) == pytest.approx((counted.mean(), counted.std()))
+    expected = (np.clip(inside, lower, upper) - counted.mean()) / counted.std()
+    np.testing.assert_allclose(result[mask], expected, atol=1e-4)
+    assert not result[:3].any()
+
+
+def test_a_mask_of_nothing_is_a_bad_case() -> None:
+    image, mask = np.ones((3, 4, 5)), np.zeros((3, 4, 5), bool)
+    with pytest.raises(BadCase, match="no voxel lies inside"):
+        normalise(image, settings_of(clip="case", normalise="case_nonzero"), None, mask)
+
+
 @pytest.mark.parametrize("clip", ["case", "none"])
 def test_a_constant_image_becomes_zero(clip: str) -> None:
     image = np.full((3, 4, 5), 7, np.int16)

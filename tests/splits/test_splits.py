@@ -109,6 +109,17 @@ def assert_shares(drawn: set[str], group: dict[str, str], fraction: float) -> No
         assert abs(in_drawn[name] - fraction * count) < 1
 
 
+@pytest.mark.parametrize("groups", [("cyst", "HCC"), ("HCC", "cyst")])
+def test_the_group_with_the_largest_remainder_is_rounded_up(groups):
+    """Of 3 and 7 patients 40 % are 1.2 and 2.8: one and three."""
+    few, many = groups
+    cases = [SplitCase(f"c{n}", f"p{n}", few if n < 3 else many) for n in range(10)]
+    for seed in range(5):
+        settings = SplitSettings(test_fraction=0.4, validation_fraction=0, stratify=True, seed=seed)
+        [fold] = make_splits(cases, settings)["folds"]
+        assert sorted(int(case[1:]) < 3 for case in fold["test"]) == [False] * 3 + [True]
+
+
 @pytest.mark.parametrize(("patients", "tested"), [(11, 2), (12, 2), (13, 3), (14, 3), (15, 3)])
 def test_a_share_is_rounded_to_the_nearest_number_of_patients(patients, tested):
     cases = [SplitCase(f"{n:03d}", f"p{n:03d}") for n in range(patients)]

@@ -6,10 +6,13 @@ import pytest
 
 from remodal.errors import Preempted
 from remodal.inference.model import Segmenter
+from remodal.methods.maml_any import MAMLAny
+from remodal.models.model_files import load_model
 from remodal.results.files import read_json
 from remodal.settings import ComputeSettings, InferenceSettings, MethodSettings
 
 from .test_loop import contents
+from .watching import copied, same
 
 
 @pytest.mark.parametrize("kind", ["hemis", "uhved", "rfnet", "mmformer"])
@@ -41,8 +44,17 @@ def test_a_student_is_trained_by_a_teacher_that_was_trained_before(make_toys):
     Segmenter.load(model, ["venous"], InferenceSettings(), ComputeSettings(device="cpu"))
 
 
-def test_maml_for_any_subset_starts_from_a_maml(make_toys):
+def test_maml_for_any_subset_starts_from_a_maml(make_toys, monkeypatch):
+    begun, kept = [], MAMLAny.optimisations
+
+    def optimisations(method, recipe):
+        begun.append(copied(method.network))
+        return kept(method, recipe)
+
+    monkeypatch.setattr(MAMLAny, "optimisations", optimisations)
     study = make_toys("maml_any", epochs=1, inputs={"start": "maml"})
     methods = study.settings.methods | {"maml": MethodSettings(type="maml")}
     study.settings = study.settings.model_copy(update={"methods": methods})
-    study.train("toy", "free", start=study.train("maml", "plain"))
+    start = study.train("maml", "plain")
+    study.train("toy", "free", start=start)
+    assert same(begun[0], copied(load_model(start).method.network))
