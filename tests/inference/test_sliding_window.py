@@ -12,6 +12,7 @@ from remodal.inference.sliding_window import (
     sliding_window,
     spread_starts,
     strided_starts,
+    whole_window,
 )
 
 PATCH = (8, 12, 16)
@@ -123,6 +124,30 @@ def test_a_volume_of_one_patch_is_one_direct_pass(network) -> None:
     with torch.no_grad():
         direct = network(image[None])[0]
     torch.testing.assert_close(sliding_window(network, image, PATCH, mirror=False), direct)
+
+
+@pytest.mark.parametrize(
+    ("shape", "least", "multiple", "window"),
+    [
+        ((50, 97, 32), (16, 16, 16), (16, 16, 16), (64, 112, 32)),
+        ((5, 20, 70), (64, 64, 64), (8, 16, 16), (64, 64, 80)),
+        ((7, 100, 90), (1, 64, 64), (1, 32, 32), (1, 128, 96)),  # slice by slice
+        ((7, 100, 90), (1, 64, 64), (2, 32, 32), (8, 128, 96)),
+        ((7, 100, 90), (4, 64, 64), (1, 32, 32), (7, 128, 96)),
+    ],
+)
+def test_a_whole_window_holds_the_image_and_suits_the_network(shape, least, multiple, window):
+    assert whole_window(shape, least, multiple) == window
+
+
+def test_a_whole_image_is_predicted_in_its_padded_window_at_once(network) -> None:
+    image = image_of((7, 13, 10))
+    window = whole_window((7, 13, 10), (4, 4, 4), (4, 4, 4))
+    padded = torch.nn.functional.pad(image, (1, 1, 1, 2, 0, 1))
+    with torch.no_grad():
+        expected = network(padded[None])[0][:, :7, 1:14, 1:11]
+    found = sliding_window(network, image, window, mirror=False)
+    torch.testing.assert_close(found, expected)
 
 
 def test_uniform_weights_are_a_plain_mean_over_windows(network) -> None:

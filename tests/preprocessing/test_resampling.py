@@ -132,6 +132,8 @@ def test_shapes_cover_the_same_extent_in_whole_voxels() -> None:
     [
         ((1.5, 0.7, 0.7), (1.5, 0.8, 0.8), None),
         ((5.0, 0.7, 0.7), (5.0, 0.8, 0.8), 0),
+        ((2.2, 0.7, 0.7), (2.2, 0.8, 0.8), 0),
+        ((2.0, 0.7, 0.7), (2.2, 0.8, 0.8), None),
         ((1.0, 1.0, 5.0), (1.0, 1.0, 1.0), 2),
         ((1.0, 1.0, 1.0), (6.0, 1.0, 1.0), 0),
         ((5.0, 5.0, 1.0), (1.0, 1.0, 1.0), None),
@@ -140,6 +142,12 @@ def test_shapes_cover_the_same_extent_in_whole_voxels() -> None:
 )
 def test_a_coarse_axis_is_one_more_than_three_times_the_finest(spacing, target, axis) -> None:
     assert coarse_axis(spacing, target) == axis
+
+
+def test_only_a_coarse_axis_has_another_order() -> None:
+    assert orders(CUBIC, None) == (CUBIC, CUBIC, CUBIC)
+    assert orders(CUBIC, 0) == (NEAREST, CUBIC, CUBIC)
+    assert orders(LINEAR, 2) == (LINEAR, LINEAR, NEAREST)
 
 
 def test_slices_of_a_coarse_axis_are_not_mixed() -> None:

@@ -32,6 +32,7 @@ def test_they_train_where_their_patient_is_not_measured_and_change_nothing_else(
         measured = {patients[case] for part in ("validation", "test") for case in fold[part]}
         trained = {case for case in names if patients[case] not in measured}
         assert set(fold["train"]) - set(without["train"]) == trained
+        assert fold["train"] == sorted(fold["train"])
         assert not names & {*fold["validation"], *fold["test"]}
     used = {case for fold in mixed["folds"] for case in fold["train"]}
     assert set(mixed["quarantined"]) == names - used
