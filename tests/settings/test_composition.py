@@ -224,6 +224,18 @@ def test_a_changed_setting_reruns_just_the_stages_that_read_it(change, stages):
     assert changed == stages
 
 
+def test_another_order_of_classes_prepares_labels_anew():
+    """It numbers them."""
+    written = {"necrosis": [1], "oedema": [2], "enhancing_tumour": [4]}
+    brats = compose({"study": "brats", "preset": "smoke"}, CONFIG)
+    before, after = (
+        brats.model_copy(update={"data": brats.data.model_copy(update={"classes": classes})})
+        for classes in (written, dict(reversed(written.items())))
+    )
+    changed = {stage for stage in STAGES if depends_on(before, stage) != depends_on(after, stage)}
+    assert {"preprocess", "evaluate", "tabulate"} <= changed
+
+
 def test_another_scenario_reruns_no_inference_in_the_others():
     before = liver()
     after = liver(scenarios={"venous_native": {"present": ["venous"], "space": "native"}})

@@ -130,6 +130,8 @@ def _read(settings: Settings, key: str) -> Any:
     value: Any = settings.model_dump(mode="json", exclude={"compute"})
     options = settings.registration.options
     value["registration"]["options"] = {w: options.get(w, {}) for w in settings.registration.ways}
+    # A digest sorts keys, and the order of classes numbers them.
+    value["data"]["classes"] = list(value["data"]["classes"].items())
     if key == "*":
         return value
     value["network"].pop("planned", None)  # told in the report, and changes nothing
