@@ -791,6 +791,25 @@ def test_a_reduction_below_the_noise_floor_is_marked(study):
     assert ours(table) == [["0.50 ≈", "10.00"]]
 
 
+def test_a_table_of_repeated_trainings_alone_says_by_how_much_they_differ(study):
+    """Gaps of 1, 1 and 2."""
+    measured = {("ours", "t1", 0, seed): {("a", "whole"): 60.0 + seed} for seed in range(3)}
+    table = study(
+        {
+            "rows": [{"method": "ours", "region": "whole"}],
+            "columns": [{"scenario": "t1", "metric": "dice"}],
+        },
+        measured,
+        seeds=(0, 1, 2),
+        noise={"method": "ours", "scenarios": ["t1"]},
+    )
+    said = "The noise floor: 1.33 for Dice [%], whole, measured on 3 trainings of Ours (one fold)."
+    assert table.caption.endswith(said)
+    header, line = csv.reader(io.StringIO(to_csv(table)))
+    told = dict(zip(header, line))
+    assert (told["noise_floor"], told["within_noise"]) == ("1.333333", "")
+
+
 def test_without_a_method_that_is_repeated_nothing_is_said_about_noise(study):
     measured = {("ours", name, 0, 0): {("a", "whole"): 60.0} for name in ("t1", "t1_t2")}
     table = study(strategies(), measured)

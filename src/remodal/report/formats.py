@@ -73,7 +73,9 @@ _OTHER_COLUMNS = {
     "noise_floor": _Told(lambda table: bool(table.noise), lambda entry: entry.noise_floor),
     "within_noise": _Told(
         lambda table: bool(table.noise),
-        lambda entry: None if isnan(entry.noise_floor) else str(int(entry.is_noise)),
+        lambda entry: (
+            None if isnan(entry.noise_floor + entry.difference) else str(int(entry.is_noise))
+        ),
     ),
 }
 

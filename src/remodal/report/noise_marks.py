@@ -22,6 +22,9 @@ def with_noise(
 ) -> tuple[list[Row], str]:
     """The rows with the noise floor of each difference, and a sentence about it.
 
+    The cells that it is measured on have it too, so that a table of repeated trainings alone says
+    by how much they differ.
+
     Args:
         settings: the study; nothing changes unless it names `noise`.
         rows: of one table, with their comparisons.
@@ -38,8 +41,10 @@ def with_noise(
     found: dict[str, NoiseFloor] = {}
 
     def marked(entry: Entry) -> Entry:
-        metric = entry.metric
-        if metric is None or isinstance(metric, StudyMetric) or isnan(entry.difference):
+        metric, cell = entry.metric, (entry.cell.method, entry.cell.scenario)
+        if metric is None or isinstance(metric, StudyMetric):
+            return entry
+        if isnan(entry.difference) and cell not in settings.repeated:
             return entry
         floor = floor_of(metric, entry.cell.region)
         several = len(settings.data.regions) > 1
@@ -48,17 +53,17 @@ def with_noise(
         return replace(entry, noise_floor=floor.value)
 
     rows = [replace(row, entries=tuple(map(marked, row.entries))) for row in rows]
-    return rows, _said(found, settings.title_of(settings.noise.method)) if found else ""
+    marks = any(not isnan(entry.difference) for row in rows for entry in row.entries)
+    method = settings.title_of(settings.noise.method)
+    return rows, _said(found, method, marks) if found else ""
 
 
-def _said(found: dict[str, NoiseFloor], method: str) -> str:
+def _said(found: dict[str, NoiseFloor], method: str, marks: bool) -> str:
     measured = {title: floor for title, floor in found.items() if not isnan(floor.value)}
     if not measured:
         return f"The noise floor is not measured: {method} was trained only once on each fold."
     values = ", ".join(f"{floor.value:.2f} for {title}" for title, floor in measured.items())
     most = max(measured.values(), key=lambda floor: floor.trainings)
     folds = "one fold" if most.folds == 1 else f"{most.folds} folds"
-    return (
-        f"{MARK} marks a difference below the noise floor: {values}, measured on "
-        f"{most.trainings} trainings of {method} ({folds})."
-    )
+    what = f"{MARK} marks a difference below the noise floor" if marks else "The noise floor"
+    return f"{what}: {values}, measured on {most.trainings} trainings of {method} ({folds})."
