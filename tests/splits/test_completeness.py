@@ -11,6 +11,8 @@ from remodal.settings.composition import compose
 from remodal.splits.completeness import (
     lacking,
     left_out,
+    left_out_of,
+    partners,
     require_enough_patients,
     require_usable_folds,
 )
@@ -54,6 +56,35 @@ def test_test_cases_are_left_out_by_the_scenarios_whose_images_they_lack():
         "venous": {},
         "arterial_native": {"b": ["arterial"]},
     }
+
+
+#: Two examinations of one patient, and two other patients, of whom one has no arterial image.
+VISITS = {
+    "folds": [{"train": [], "test": ["a1", "a2", "b", "c"]}, {"train": [], "test": ["a1", "a2"]}],
+    "patients": {"a1": "a", "a2": "a", "b": "b", "c": "c", "d": "d"},
+    "modalities": {"a1": [*BOTH], "a2": [*BOTH], "b": [*BOTH], "c": ["venous"], "d": [*BOTH]},
+    "labels": {"a1": [*BOTH], "a2": ["venous"], "b": ["arterial"], "c": ["venous"], "d": []},
+}
+
+
+def test_foreign_images_are_of_other_patients_of_the_same_test_set():
+    tested = VISITS["folds"][0]["test"]
+    assert partners("a1", tested, VISITS, ["arterial"]) == ["b"]
+    assert partners("b", tested, VISITS, ["arterial"]) == ["a1", "a2"]
+    assert partners("a1", reversed(tested), VISITS, ["venous"]) == ["b", "c"]
+    assert partners("a1", VISITS["folds"][1]["test"], VISITS, ["venous"]) == []
+
+
+def test_a_case_may_lack_the_label_of_its_target_or_another_patients_image():
+    image = {"present": [*BOTH], "target": "venous"}
+    settings = liver(
+        data={"truth": "image"},
+        scenarios={"both": image, "foreign": image | {"foreign": ["arterial"]}},
+    )
+    label, other = "the label of venous", "arterial of another patient"
+    assert left_out_of(settings, VISITS, "both", 0) == {"b": [label], "c": ["arterial"]}
+    assert left_out_of(settings, VISITS, "foreign", 0) == {"b": [label]}
+    assert left_out_of(settings, VISITS, "foreign", 1) == {"a1": [other], "a2": [other]}
 
 
 def test_two_complete_patients_are_enough():

@@ -10,7 +10,7 @@ from remodal.intake.datasets import CaseSource
 from remodal.intake.label_source import LabelSource
 from remodal.settings import Settings, SplitSettings
 from remodal.settings.composition import compose
-from remodal.splits.recipes import require_recipes
+from remodal.splits.recipes import chosen_labels, require_recipes
 from remodal.splits.study import require_possible_recipes
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -45,6 +45,19 @@ def cases(*labels: tuple[str, ...], images: tuple[str, ...] = BOTH) -> list[Case
 
 
 LABELLED, UNLABELLED = ("venous",), ()
+
+
+def test_named_labels_are_used_where_their_cases_train_and_counted_ones_are_the_first():
+    """`z` is tested in this fold."""
+    there, cases, known = ["b", "a", "c"], {*"abcu"}, {*"abcuz"}
+    assert chosen_labels(None, there, cases, known) == {*"abc"}
+    assert chosen_labels(2, there, cases, known) == {*"ab"}
+    assert chosen_labels(3, there, cases, known) == {*"abc"}
+    assert chosen_labels(["a", "z"], there, cases, known) == {"a"}
+    with pytest.raises(UserError, match="`u` has no label"):
+        chosen_labels(["a", "u"], there, cases, known)
+    with pytest.raises(UserError, match="`y` is no case of the study"):
+        chosen_labels(["a", "y"], there, cases, known)
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,17 @@ def test_the_case_that_is_the_other_way_round_is_named():
     assert "brighter in t1 than in t2" in said
 
 
+def test_five_cases_and_a_small_difference_will_do():
+    cases = {name: {"t1": 0.5, "t2": 0.3} for name in "abcd"}
+    assert list(swapped_images(cases | {"e": {"t1": 0.3, "t2": 0.5}})) == ["e"]
+
+
 @pytest.mark.parametrize(
     "brightness",
     [
         USUAL,
+        # Half as much the other way round as usual is what it takes, whichever image is brighter.
+        {name: {"t1": 0.3, "t2": 0.9} for name in "abdefg"} | {"c": {"t1": 0.6, "t2": 0.4}},
         # A liver that shines less than usual, or not at all, is not the other way round.
         USUAL | {"c": {"t1": 0.5, "t2": 0.5}},
         USUAL | {"c": {"t1": 0.4, "t2": 0.5}},
