@@ -34,6 +34,22 @@ def test_specks_outside_the_body_do_not_widen_the_box() -> None:
     assert crop_box([image], SPACING, PreprocessingSettings()) == clean
 
 
+@pytest.mark.parametrize("side", [slice(2, 10), slice(80, 88)])
+def test_of_several_solid_pieces_the_largest_is_the_body(side: slice) -> None:
+    """A bottle beside the patient, which the opening does not take away."""
+    image, _ = scan_with_table()
+    clean = crop_box([image], SPACING, PreprocessingSettings())
+    image[5:15, 4:14, side] = 0
+    assert crop_box([image], SPACING, PreprocessingSettings()) == clean
+
+
+def test_a_body_too_thin_for_the_opening_is_kept_as_it_is() -> None:
+    image = np.full((10, 60, 60), -1000.0)
+    image[2:8, 30, 10:40] = 0
+    box = crop_box([image], (4.0, 4.0, 4.0), PreprocessingSettings())
+    assert box == (slice(0, 10), slice(28, 33), slice(8, 42))
+
+
 def test_the_box_holds_the_body_of_every_modality() -> None:
     images = [np.full((10, 60, 60), -1000.0) for _ in range(2)]
     images[0][2:8, 10:40, 10:40] = 0
