@@ -468,3 +468,23 @@ def test_an_unlabelled_case_keeps_its_background_too():
     batch = sampler([bare], patch=(24, 26, 28), augmentation=settings).batch(0, 0)
     assert (batch.images["venous"] == 0).float().mean() > 0.7
     assert (batch.labels["venous"] == UNLABELLED).all()
+
+
+def test_in_slices_of_context_the_background_is_kept_as_in_those_that_have_a_label():
+    """Where slices move alike. The head is a cylinder: as large in each slice."""
+    y, x = np.indices((26, 28))
+    head = np.tile(((y - 13) ** 2 + (x - 14) ** 2 < 80), (2, 60, 1, 1)).astype(np.float16)
+    case = TrainingCase("head", torch.from_numpy(head), {}, {})
+    changes = {"in_slice": True, "rotation_probability": 1, "rotation_degrees": 30.0}
+    settings = STILL.model_copy(update=changes | {"zero_background": True})
+    made = sampler([case], patch=(4, 26, 28), context=(2, 0, 0), augmentation=settings)
+    inside = [made.batch(0, n).images["venous"][0, 0] != 0 for n in range(4) if _within(made, n)]
+    assert inside
+    for slices in inside:
+        assert 0.2 < slices[2].float().mean() < 0.5
+        assert torch.equal(slices, slices[2].expand_as(slices))
+
+
+def _within(made, iteration):
+    """Whether the first patch and its context lie in the volume."""
+    return 2 <= made.draw(0, iteration, 0).start[0] <= 54
