@@ -22,7 +22,7 @@ from remodal.report.latex import to_latex
 from remodal.report.paper_notes import printed_numbers
 from remodal.report.published import COLUMNS, read_published
 from remodal.report.tables import row_numbers, study_cases, summary_numbers
-from remodal.report.wording import metric_texts, notes, ours_text
+from remodal.report.wording import compared_texts, metric_texts, notes, ours_text
 from remodal.results.files import write_json
 from remodal.settings import ClaimSettings, Settings
 
@@ -610,6 +610,24 @@ def test_a_heading_stands_above_the_rows_that_follow_it_and_parts_their_best(stu
     table = study({"rows": rows, "columns": columns, "spread": "none"}, measured)
     assert ours(table) == [["80.00"], ["**90.00**"], ["40.00"], ["**50.00**"]]
     assert [row.heading for row in table.rows] == ["First", "First", "Second", "Second"]
+
+
+@pytest.mark.parametrize(("labels", "said"), [("AA", "A, Second"), ("AB", "B")])
+def test_a_comparison_names_the_heading_only_where_the_label_stands_under_several(
+    study, labels, said
+):
+    names = ("t1", "t2")
+    rows = [
+        {"method": "ours", "scenario": name, "label": label, "heading": heading}
+        for name, label, heading in zip(names, labels, ("First", "Second"))
+    ]
+    rows[0]["reference"] = True
+    measured = {
+        ("ours", name, 0, 0): {("a", "whole"): 50.0, ("b", "whole"): 60.0} for name in names
+    }
+    table = study({"rows": rows, "columns": [{"region": "whole", "metric": "dice"}]}, measured)
+    ((row, entry),) = table.compared
+    assert compared_texts(table, row, entry)[0] == said
 
 
 def test_a_rows_method_and_scenario_may_differ_from_column_to_column(study, tmp_path):

@@ -295,7 +295,9 @@ def compared_texts(table: Table, row: Row, entry: Entry) -> list[str]:
     """One paired comparison, under the headings of `COMPARED`."""
     found = entry.comparison
     assert found is not None
-    named = [table.labels[entry.cell.method], row.heading]
+    named = [table.labels[entry.cell.method]]
+    if any(other.label == row.label and other.heading != row.heading for other in table.rows):
+        named.append(row.heading)
     if row.names_method or entry.column.variant:
         named[0] = row.label
     elif row.label not in named:
