@@ -55,6 +55,16 @@ def test_another_spacing_covers_the_same_space_about_the_same_centre():
     np.testing.assert_allclose(*centres, atol=1e-9)
 
 
+def test_another_spacing_covers_all_images_about_their_common_centre():
+    """30 x 47 x 44 mm, rounded up to whole voxels."""
+    other = Geometry((11, 47, 30), (1.0, 1.0, 4.0), (5.0, 5.5, 3.0))
+    wanted = GridSettings(extent="all", spacing=(3.0, 1.5, 1.5))
+    grid = common_grid(FIXED, [other], wanted)
+    assert grid.shape == (15, 32, 20)
+    centre = grid.affine @ [*(np.array(grid.shape[::-1]) - 1) / 2, 1]
+    np.testing.assert_allclose(centre[:3], (19.5, 28.5, 23.0), atol=1e-9)
+
+
 @pytest.mark.parametrize("spacing", [None, (3.0, 1.5, 1.5)])
 def test_every_voxel_of_a_turned_image_is_inside(spacing):
     turned = Geometry((12, 15, 18), (2.0, 3.0, 2.5), (0.0, 10.0, 2.0), TURNED)

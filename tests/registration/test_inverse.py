@@ -72,3 +72,7 @@ def test_the_outermost_voxels_of_the_fixed_grid_are_known():
     border = carried_back(image, further, [translation(shift, FIXED, 0)], outside=-1.0).array
     assert (border[0] == -1).all()
     assert (border[1:, 1:, 1:] >= 0).all()
+    further = replace(grid, origin=tuple(np.array(grid.origin) + 0.6 * np.array(FIXED.spacing)))
+    border = carried_back(image, further, [translation(shift, FIXED, 0)], outside=-1.0).array
+    assert all((end == -1).all() for end in (border[-1], border[:, -1], border[:, :, -1]))
+    assert (border[:-1, :-1, :-1] >= 0).all()
