@@ -62,6 +62,39 @@ def test_an_affine_change_is_that_of_scipy(matrix):
     np.testing.assert_array_equal(found_label, by_scipy(label, matrix, centre, PATCH, order=0))
 
 
+@pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
+def test_beyond_the_border_the_outermost_voxels_go_on_in_a_patch_of_many_planes(matrix):
+    image, label = scene()
+    patch, centre = (70, 14, 12), np.array([9.37, 1.63, 24.21])
+    found, found_label = resampled(image, label, Deformation(matrix), centre, patch)
+    for channel, expected in zip(found, image):
+        reference = by_scipy(expected, matrix, centre, patch, order=1)
+        np.testing.assert_allclose(channel, reference, atol=2e-4)
+    np.testing.assert_array_equal(found_label, by_scipy(label, matrix, centre, patch, order=0))
+
+
+def test_an_elastic_change_without_a_rotation_is_no_zoom():
+    image, label = (torch.from_numpy(part) for part in scene())
+    noise = np.random.default_rng(1).standard_normal((3, *(knots(n, 4.0) for n in PATCH)))
+    deformation = Deformation(np.diag([1.1, 1.0, 0.9]), Elastic(noise, 4.0, 1.5))
+    assert not deformation.separable
+    assert Deformation(deformation.matrix).separable
+    centre, found, expected = np.array([11.3, 13.8, 12.45]), *torch.empty((2, 2, *PATCH))
+    (found_label,) = resample(image, [label], deformation, centre, found)
+    positions = coordinates(deformation, centre, PATCH, torch.device("cpu"))
+    (expected_label,) = _resample_at_once(image, [label], positions, expected)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+    assert torch.equal(found_label, expected_label)
+
+
+def test_the_source_box_of_an_elastic_change_reaches_four_deviations_further():
+    plain = Deformation(np.diag([1.0, 2.0, 1.0]))
+    elastic = Deformation(plain.matrix, Elastic(np.zeros((3, 2, 2, 2)), 4.0, 1.5))
+    centre = np.array([50.0, 50.0, 50.0])
+    assert source_box(plain, centre, (5, 5, 5)) == ((48, 46, 48), (5, 9, 5))
+    assert source_box(elastic, centre, (5, 5, 5)) == ((42, 34, 42), (17, 33, 17))
+
+
 def test_a_rotation_by_90_degrees_moves_every_voxel_to_its_place():
     image, label = scene((9, 9, 9))
     turn = rotation(np.radians([90.0, 0.0, 0.0]))
@@ -182,6 +215,7 @@ def test_slices_that_move_alike_are_as_if_sampled_in_three_dimensions(flip, elas
     [
         Deformation(TURNED),
         Deformation(np.diag([1.1, 1.1, 1.1])),
+        *(Deformation(IN_SLICE + 0.1 * np.eye(9)[n].reshape(3, 3)) for n in (1, 2, 3, 6)),
         Deformation(IN_SLICE, Elastic(np.ones((3, 1, 9, 9)), 8.0, 0.7)),
         Deformation(IN_SLICE, Elastic(np.zeros((3, 9, 9, 9)), 8.0, 0.7)),
     ],
