@@ -7,7 +7,7 @@ import pytest
 from tests.orientations import rotation, tilted
 
 from remodal.geometry.volume import Geometry, Volume
-from remodal.registration.inverse import carried_back
+from remodal.registration.inverse import _along, carried_back
 from remodal.registration.transforms import displacement, translation, warp_image
 
 from .test_transforms import affine, rigid, spline
@@ -43,6 +43,21 @@ def test_there_and_back_a_point_is_where_it_was(name):
     assert known.mean() > 0.5
     assert np.abs(again - along)[inner][known].max() < 0.2  # mm
     assert np.abs(displacement(chain, FIXED)).max() > 2.5
+
+
+def test_points_are_looked_up_on_a_grid_that_holds_both_images():
+    flat = Geometry((4, 40, 90), (1.0, 2.0, 3.0), (-60.0, -10.0, 90.0))
+    for one, other in ((FIXED, flat), (FIXED, MOVING), (MOVING, flat)):
+        around = _along(one, other)
+        assert around.direction == one.direction
+        last = np.array(around.shape[::-1]) - 1
+        for grid in (one, other):
+            at = (
+                np.linalg.inv(around.affine)[:3]
+                @ np.r_[places(grid).reshape(3, -1), [[1] * places(grid)[0].size]]
+            )
+            assert (at >= 0).all()
+            assert (at <= last[:, None]).all()
 
 
 def test_without_a_transform_the_headers_place_the_image():
