@@ -62,10 +62,11 @@ def test_an_affine_change_is_that_of_scipy(matrix):
     np.testing.assert_array_equal(found_label, by_scipy(label, matrix, centre, PATCH, order=0))
 
 
+@pytest.mark.parametrize("centre", [(9.37, 1.63, 24.21), (9.37, 26.21, 1.63)])
 @pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
-def test_beyond_the_border_the_outermost_voxels_go_on_in_a_patch_of_many_planes(matrix):
+def test_beyond_the_border_the_outermost_voxels_go_on_in_a_patch_of_many_planes(matrix, centre):
     image, label = scene()
-    patch, centre = (70, 14, 12), np.array([9.37, 1.63, 24.21])
+    patch, centre = (70, 14, 12), np.array(centre)
     found, found_label = resampled(image, label, Deformation(matrix), centre, patch)
     for channel, expected in zip(found, image):
         reference = by_scipy(expected, matrix, centre, patch, order=1)
