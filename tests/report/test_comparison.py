@@ -117,6 +117,7 @@ def test_the_best_is_marked_by_the_metrics_direction_within_its_group(make):
         ("table2", "nnunet_arterial", "arterial"),
         ("table2", "maml", "venous"),
     }
+    assert {"table1", "table2"} <= {table.name for table in tables if table.has_best}
     assert entry(tables, "table1", "maml", "both", "assd_voxel").best  # 20 voxels against 30
     assert not entry(tables, "table1", "nnunet", "both", "assd_voxel").best
 

@@ -577,6 +577,7 @@ def test_what_a_method_gains_over_another_is_a_difference_training_by_training(s
     )
     assert ours(table) == [[f"{((10 + 1) / 2 + 4) / 2:.2f}"], ["40.00"]]
     assert table.columns[0].direction == ""
+    assert not table.has_best
     of_file = list(csv.DictReader(io.StringIO(to_csv(table))))
     assert [line["minus"] for line in of_file] == ["fusion", "fusion.t1_t2"]
     assert {

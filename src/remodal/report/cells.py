@@ -246,6 +246,11 @@ class Table:
         """Whether the paper prints any number of this table."""
         return any(self.prints(column) for column in self.columns)
 
+    @property
+    def has_best(self) -> bool:
+        """Whether any value is marked as the best among its rivals."""
+        return any(entry.best or entry.published_best for _, entry in self.entries)
+
     def prints(self, column: Column) -> bool:
         """Whether the paper prints any number of a column."""
         return any(e.published for _, e in self.entries if e.column == column)

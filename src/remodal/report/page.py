@@ -190,7 +190,8 @@ def _sections(
     settings: Settings, tables: Sequence[Table], pictures: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
     """Anchors and titles of the table of contents."""
-    level_sets = any(example.signed for example in pictures["attention"])
+    maps = pictures["attention"]
+    kind = "Level sets" if any(example.signed for example in maps) else "Attention"
     figures = settings.figures
     shown = figures.truths or figures.predictions or figures.against
     surfaces = [("surfaces", "Surfaces")] if figures.surfaces else []
@@ -201,7 +202,7 @@ def _sections(
         ("spread", "Spread over cases"),
         ("metrics", "All metrics, lesions"),
         *surfaces,
-        ("attention", "Level sets" if level_sets else "Attention"),
+        *([("attention", kind)] if maps else []),
         ("failures", pictures["failures_heading"]),
         ("curves", "Training curves"),
         ("data", "The data"),
