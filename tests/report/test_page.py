@@ -132,6 +132,24 @@ def test_claims_have_a_verdict_and_evidence(page, settings):
     assert "no term covers training on other patients" in text
 
 
+@pytest.mark.parametrize(
+    ("whose", "heading", "marked"),
+    [
+        ([False, False], "The paper's claims, tested", 0),
+        ([False, True], "Claims of the paper, and ours, tested", 1),
+        ([True, True], "Our claims, tested", 2),
+    ],
+)
+def test_a_claim_of_ours_is_not_said_to_be_the_papers(
+    own_study, make_settings, tmp_path, whose, heading, marked
+):
+    settings, study, data = own_study
+    claims = [claim.model_dump() | {"ours": ours} for claim, ours in zip(settings.claims, whose)]
+    page = made(make_settings(claims=claims), study, data, tmp_path)
+    assert heading in text_of(page)
+    assert text_of(page).count("(ours, not the paper's)") == marked
+
+
 def test_figures_choices_methods_and_configuration_are_there(page):
     text = text_of(page)
     for words in (

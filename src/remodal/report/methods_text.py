@@ -204,7 +204,7 @@ def _claims_sentence(settings: Settings) -> str:
     if not settings.claims:
         return ""
     return (
-        "The paper's claims were tested with the same variance, Holm-corrected over the "
+        "The claims were tested with the same variance, Holm-corrected over the "
         f"{len(settings.claims)} claims."
     )
 

@@ -153,6 +153,7 @@ def _content(
         "tables": tables,
         "table_files": {table.name: _table_files(table) for table in tables},
         "claims": claims,
+        "claims_heading": _claims_heading(settings),
         "label_of": settings.title_of,
         "compared_texts": compared_texts,
         "interval": interval_drawing,
@@ -212,6 +213,14 @@ def _sections(
         ("methods", "Methods, ready to paste"),
         ("provenance", "Provenance"),
     ]
+
+
+def _claims_heading(settings: Settings) -> str:
+    """Whose claims they are."""
+    ours = {claim.ours or not settings.published for claim in settings.claims}
+    if len(ours) > 1:
+        return "Claims of the paper, and ours"
+    return "Our claims" if True in ours else "The paper's claims"
 
 
 def _shown_parts(table: Table) -> list[list[str]]:

@@ -216,9 +216,13 @@ class Cell(Section):
 
 
 class ClaimSettings(Section):
-    """One claim of the paper, tested on our own numbers."""
+    """One claim of the paper, or ours, tested on our own numbers."""
 
     text: str = Field(description="The claim in one sentence.")
+    ours: bool = Field(
+        False,
+        description="Whether it is ours: the paper that the study reproduces does not say it.",
+    )
     metric: str = Field("dice", description="The metric it is about.")
     kind: Literal["better", "smaller_gap", "within_noise"] = Field(
         description="`better`: first beats second. `smaller_gap`: the absolute difference of the "
