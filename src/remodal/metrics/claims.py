@@ -1,4 +1,4 @@
-"""A paper's claims, tested on our own cases: each holds, does not hold or is undecided.
+"""The claims of a study, tested on its own cases: each holds, does not hold or is undecided.
 
 A verdict needs six patients and three trainings behind each row. It comes from a t test whose
 variance has a term for patients and one for trainings (`remodal.metrics.contrasts`), corrected over
