@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from remodal.networks.residual_unet import ResidualBlock, ResidualEncoder, ResidualUNet
+from remodal.networks.residual_unet import ResidualBlock, ResidualStages, ResidualUNet
 from remodal.networks.unet import plan_layout
 
 HALVINGS = [(2, 2, 2)] * 5
@@ -27,7 +27,7 @@ def test_it_has_the_parameters_of_nnunet_v2(strides, base, counted):
 
 def test_stages_have_1_3_4_and_then_6_blocks():
     layout = plan_layout(2, 4, HALVINGS)
-    assert [len(stage) for stage in ResidualEncoder(1, layout).stages] == [1, 3, 4, 6, 6, 6]
+    assert [len(stage) for stage in ResidualStages(1, layout).stages] == [1, 3, 4, 6, 6, 6]
 
 
 def by_hand(block, features, stride):

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remodal.networks.instance_norm import InstanceNorm
-from remodal.networks.unet import SLOPE, ConvBlock, Decoder, Heads, Layout, Triple, UNet, initialise
+from remodal.networks.unet import SLOPE, ConvBlock, Layout, Triple, UNet
 
 #: Blocks of the encoder's stages; those of further stages are as many as the last one's.
 BLOCKS = (1, 3, 4, 6)
@@ -46,7 +46,7 @@ class ResidualBlock(nn.Module):
         return F.leaky_relu(found + self.shortcut(pooled), SLOPE)
 
 
-class ResidualEncoder(nn.Module):
+class ResidualStages(nn.Module):
     """The way down: a convolution, then stages of residual blocks of which the first strides."""
 
     def __init__(self, inputs: int, layout: Layout) -> None:
@@ -73,18 +73,7 @@ class ResidualEncoder(nn.Module):
 
 
 class ResidualUNet(UNet):
-    """Residual encoder, a decoder of one convolution per stage, and heads.
+    """A U-Net with residual stages on the way down and one convolution per stage on the way up."""
 
-    Args:
-        inputs: channels of the image.
-        outputs: channels of the logits (the classes and the background).
-        layout: sizes.
-        heads: number of decoder levels that have a head, full resolution first; None: all.
-    """
-
-    def __init__(self, inputs: int, outputs: int, layout: Layout, heads: int | None = None) -> None:
-        nn.Module.__init__(self)  # the parts of a U-Net are made otherwise here
-        self.encoder = ResidualEncoder(inputs, layout)
-        self.decoder = Decoder(layout, ConvBlock)
-        self.heads = Heads(outputs, layout, heads)
-        initialise(self)
+    way_down = ResidualStages
+    stage_up = ConvBlock

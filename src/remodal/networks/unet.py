@@ -161,7 +161,7 @@ class Decoder(nn.Module):
         stage: what a stage is: two blocks, or one.
     """
 
-    def __init__(self, layout: Layout, stage: type["Stage | ConvBlock"] = Stage) -> None:
+    def __init__(self, layout: Layout, stage: type[nn.Module] = Stage) -> None:
         super().__init__()
         levels = list(zip(layout.widths, layout.widths[1:], layout.strides, layout.decoder_kernels))
         self.up = nn.ModuleList(
@@ -207,12 +207,19 @@ class UNet(nn.Module):
         outputs: channels of the logits (the classes and the background).
         layout: sizes.
         heads: number of decoder levels that have a head, full resolution first; None: all.
+
+    Attributes:
+        way_down: what the encoder is.
+        stage_up: what a stage of the decoder is.
     """
+
+    way_down: type[nn.Module] = Encoder
+    stage_up: type[nn.Module] = Stage
 
     def __init__(self, inputs: int, outputs: int, layout: Layout, heads: int | None = None) -> None:
         super().__init__()
-        self.encoder = Encoder(inputs, layout)
-        self.decoder = Decoder(layout)
+        self.encoder = self.way_down(inputs, layout)
+        self.decoder = Decoder(layout, self.stage_up)
         self.heads = Heads(outputs, layout, heads)
         initialise(self)
 

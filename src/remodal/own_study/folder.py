@@ -11,6 +11,7 @@ from pathlib import Path
 from remodal.errors import EnvironmentProblem, UserError
 from remodal.results.files import explain, write_text
 from remodal.settings.places import CONFIG, REPOSITORY
+from remodal.sharing.shared_study import names_text
 
 #: What is linked: Snakemake's files, the cluster's profile, the environments and DVC's dependency.
 LINKED = ("Snakefile", "workflow", "profiles", "slurm", "envs", "src")
@@ -19,13 +20,6 @@ _CHOSEN = """\
 # What `snakemake` runs. Every key of a study or preset may be set here too.
 study: {name}
 preset: smoke
-"""
-
-#: As `remodal share` writes it for that study.
-_SHARED = """\
-# What dvc.yaml is about: study and folder in results/data. Written by `remodal share`.
-study: {name}-smoke
-dataset: {name}
 """
 
 
@@ -57,7 +51,7 @@ def prepare_folder(folder: Path, name: str) -> Iterator[str]:
     ignored = [*(f"/{name}" for name in LINKED), (REPOSITORY / ".gitignore").read_text("utf-8")]
     for path, text in (
         (folder / CONFIG / "config.yaml", _CHOSEN.format(name=name)),
-        (folder / CONFIG / "shared.yaml", _SHARED.format(name=name)),
+        (folder / CONFIG / "shared.yaml", names_text(f"{name}-smoke", name)),
         (folder / "dvc.yaml", (REPOSITORY / "dvc.yaml").read_text("utf-8")),
         (folder / ".gitignore", "\n".join(ignored)),
     ):

@@ -88,12 +88,11 @@ def _memory(settings: Settings, chosen: MethodSettings) -> float:
 
 def _built(settings: Settings, chosen: MethodSettings) -> "Method":
     """A method with its companions, all without values."""
-    import torch
-
     from remodal.methods import build_method
+    from remodal.networks.unfilled import unfilled
 
     modalities, classes = chosen.modalities or settings.data.modalities, len(settings.data.classes)
-    with torch.device("meta"):
+    with unfilled():
         method = build_method(
             chosen.type, modalities, classes, settings.network, dict(chosen.options)
         )

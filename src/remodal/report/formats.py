@@ -74,7 +74,9 @@ _OTHER_COLUMNS = {
     "within_noise": _Told(
         lambda table: bool(table.noise),
         lambda entry: (
-            None if isnan(entry.noise_floor + entry.difference) else str(int(entry.is_noise))
+            None
+            if isnan(entry.noise_floor) or isnan(entry.difference)
+            else str(int(entry.is_noise))
         ),
     ),
 }

@@ -11,7 +11,7 @@ def drawn_on(volume: Volume, labels: Sequence[Indexed]) -> list[str]:
 
     A label that also names images was drawn on these: a series may hold several volumes.
 
-    Which of several images in one file it was drawn on, no label tells: they get none.
+    No label says which of several images in one file it was drawn on: these get none.
 
     A label that names no series, but only a frame of reference, is nobody's: arterial and venous
     images share theirs.

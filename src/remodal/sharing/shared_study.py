@@ -28,8 +28,13 @@ def configured_study() -> Settings:
 
 def name_study(settings: Settings) -> bool:
     """Make dvc.yaml be about this study; return whether it was about another one."""
-    names = {"study": settings.study_id, "dataset": settings.data_id}
-    if NAMES.is_file() and read_yaml(NAMES) == names:
+    text = names_text(settings.study_id, settings.data_id)
+    if NAMES.is_file() and read_yaml(NAMES) == yaml.safe_load(text):
         return False
-    write_text(NAMES, _HEAD + yaml.safe_dump(names, sort_keys=False))
+    write_text(NAMES, text)
     return True
+
+
+def names_text(study: str, dataset: str) -> str:
+    """What `NAMES` says of a study: the names of its folder and of its data's folder."""
+    return _HEAD + yaml.safe_dump({"study": study, "dataset": dataset}, sort_keys=False)

@@ -30,7 +30,7 @@ MYOCARDIUM, LEFT_ATRIUM, LEFT_VENTRICLE, RIGHT_ATRIUM, RIGHT_VENTRICLE, AORTA, P
 _VALUES = (
     (MYOCARDIUM, 205),
     (LEFT_ATRIUM, 420),
-    # A slip in the set: a few voxels of one label, which public code that reads it mends so too.
+    # A slip in the set, in a few voxels of one label; public readers of it take it for 420 too.
     (LEFT_ATRIUM, 421),
     (LEFT_VENTRICLE, 500),
     (RIGHT_ATRIUM, 550),
