@@ -6,16 +6,18 @@ from pathlib import Path
 from statistics import fmean
 
 from remodal.cluster.planned import PlannedJob
+from remodal.intake.simulation import simulation_of, simulation_options
 from remodal.settings import Settings
 
 #: The paper: 600 epochs of 15 minutes on one V100, with these patches.
 _PAPER_HOURS = 150.0
 _PAPER_VOXELS = 600 * 250 * 2 * 128**3
 
-#: MB that a job of a stage leaves, for volumes of the paper's size (512 x 512 x 132): scans of two
-#: phases as DICOM; one phase as int16 in gzip; both on one grid; a case in one fold; weights and
-#: state.
+#: MB that a job of a stage leaves, for two images of the MAML paper's size (512 x 512 x 132): their
+#: scans as DICOM; one as int16 in gzip; both on one grid; a case in one fold; weights and state.
 _MEGABYTES = {"simulate": 145, "convert": 45, "register": 90, "preprocess": 100, "train": 400}
+#: Of them, those whose jobs handle all images of a case.
+_OF_A_CASE = {"simulate", "register", "preprocess"}
 _PAPER_VOLUME = 512 * 512 * 132
 #: Of `preprocess` and its like: files that one case has in one fold.
 _FILES_OF_A_FOLD = 3
@@ -56,15 +58,17 @@ def megabytes(jobs: list[PlannedJob], settings: Settings) -> float:
     pieces = sum(job.outputs for job in jobs) / _FILES_OF_A_FOLD
     count = pieces if stage == "preprocess" else len(jobs)
     size = (settings.network.base_width / 32) ** 2 if stage == "train" else _size(settings)
+    if stage in _OF_A_CASE:
+        size *= len(settings.data.modalities) / 2
     return count * _MEGABYTES[stage] * size
 
 
 def _size(settings: Settings) -> float:
     """Size of a volume relative to the paper's; real volumes count as of that size."""
-    drawn = settings.simulation.get(settings.data.source, {})
-    if not {"matrix", "slices"} <= drawn.keys():
+    simulation = simulation_of(settings)
+    if simulation is None or simulation.voxels is None:
         return 1.0
-    return drawn["matrix"] ** 2 * fmean(drawn["slices"]) / _PAPER_VOLUME
+    return simulation.voxels(simulation_options(settings)) / _PAPER_VOLUME
 
 
 def free_megabytes(folder: Path) -> float:

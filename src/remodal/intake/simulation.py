@@ -4,8 +4,9 @@ Such a source (a module of intake/datasets, or of another package) holds a `SIMU
 `cases`. Light, since the Snakefile imports it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -30,12 +31,15 @@ class Simulation:
             a case, in the folder `output`, and returns its record. `source` is the folder of the
             fetched files. The same options and case give the same bytes.
         fetches: whether it starts from files that the module's `fetch(folder)` has to fetch first.
+        voxels: how many an image has on average under given options, so that `remodal plan` can
+            tell the disk space; None: as many as a CT of full size.
     """
 
     part: str
     options: type[Section]
     module: str
     fetches: bool = False
+    voxels: Callable[[Any], float] | None = None
 
 
 def simulation_of(settings: "Settings") -> Simulation | None:

@@ -65,7 +65,12 @@ class BratsPhantomOptions(Section):
         return self
 
 
-SIMULATION = Simulation("brats_phantom", BratsPhantomOptions, "remodal.phantom.brain.brats_files")
+SIMULATION = Simulation(
+    "brats_phantom",
+    BratsPhantomOptions,
+    "remodal.phantom.brain.brats_files",
+    voxels=lambda options: options.matrix**2 * options.slices,
+)
 
 
 def cases(settings: "Settings") -> list[CaseSource]:

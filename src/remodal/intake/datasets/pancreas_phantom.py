@@ -4,6 +4,7 @@ Light, since the Snakefile asks for the cases before anything runs.
 """
 
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
@@ -64,7 +65,10 @@ class PancreasPhantomOptions(Section):
 
 
 SIMULATION = Simulation(
-    "pancreas_phantom", PancreasPhantomOptions, "remodal.phantom.pancreas.tcia_files"
+    "pancreas_phantom",
+    PancreasPhantomOptions,
+    "remodal.phantom.pancreas.tcia_files",
+    voxels=lambda options: options.matrix**2 * fmean(options.slices),
 )
 
 

@@ -4,6 +4,7 @@ Light, since the Snakefile asks for the cases before anything runs.
 """
 
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
 
 from pydantic import Field, model_validator
@@ -128,7 +129,12 @@ class PhantomOptions(Section):
         return self
 
 
-SIMULATION = Simulation("phantom", PhantomOptions, "remodal.phantom.dual_phase")
+SIMULATION = Simulation(
+    "phantom",
+    PhantomOptions,
+    "remodal.phantom.dual_phase",
+    voxels=lambda options: options.matrix**2 * fmean(options.slices),
+)
 
 
 def cases(settings: "Settings") -> list[CaseSource]:

@@ -3,6 +3,15 @@
 from remodal.intake.datasets.phantom import PhantomOptions, cases
 from remodal.intake.simulation import Simulation
 
-SIMULATION = Simulation("phantom", PhantomOptions, "remodal.phantom.real_ct", fetches=True)
+#: The slices are the CT's own; before it is fetched, they are taken for as many as this.
+_SLICES = 132
+
+SIMULATION = Simulation(
+    "phantom",
+    PhantomOptions,
+    "remodal.phantom.real_ct",
+    fetches=True,
+    voxels=lambda options: options.matrix**2 * _SLICES,
+)
 
 __all__ = ["SIMULATION", "cases"]

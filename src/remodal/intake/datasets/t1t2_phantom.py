@@ -6,6 +6,7 @@ Light, since the Snakefile asks for the cases before anything runs.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
@@ -111,7 +112,14 @@ class T1T2PhantomOptions(Section):
         return self
 
 
-SIMULATION = Simulation("t1t2_phantom", T1T2PhantomOptions, "remodal.phantom.liver_mr.bids_files")
+SIMULATION = Simulation(
+    "t1t2_phantom",
+    T1T2PhantomOptions,
+    "remodal.phantom.liver_mr.bids_files",
+    voxels=lambda options: fmean(
+        side**2 * count for side, count in zip(options.matrix, options.slices)
+    ),
+)
 
 
 @dataclass(frozen=True)
