@@ -219,7 +219,7 @@ def test_a_folder_without_a_model_is_an_error(study, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("truth", "target", "said"),
     [
-        ("image", "", "which image is to be segmented?; expected one of --target arterial"),
+        ("image", "", "which image is to be segmented?; expected one of arterial"),
         ("image", "flair", "`flair` is not among the images"),
         ("case", "venous", "share one truth"),
     ],

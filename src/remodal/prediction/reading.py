@@ -63,8 +63,8 @@ def chosen_target(target: str, given: list[str], description: Mapping[str, Any])
     if chosen not in given:
         raise UserError(
             f"`{chosen}` is not among the images" if chosen else "which image is to be segmented?",
-            where="predict",
-            expected="one of " + ", ".join(f"--target {name}" for name in given),
+            where="--target",
+            expected=f"one of {', '.join(given)}",
         )
     return chosen
 
