@@ -52,7 +52,7 @@ define demo
 endef
 
 demo-first:
-	@echo "Simulated patients, from DICOM to the report: some ten minutes on two cores."
+	@echo "Simulated patients, from their scans to the report: some ten minutes on two cores."
 
 demo: demo-first environment  ## simulated patients to report, at most 12 minutes on two cores
 	$(call demo,$(STUDY))

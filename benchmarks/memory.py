@@ -51,6 +51,16 @@ def study(small: bool) -> Settings:
     return compose(chosen, folder=ROOT / "config")
 
 
+def one_fold() -> dict[str, object]:
+    """Two patients to train with, one to segment."""
+    return {
+        "folds": [{"train": CASES[:2], "validation": [], "test": CASES[2:]}],
+        "patients": {case: case for case in CASES},
+        "modalities": {case: ["arterial", "venous"] for case in CASES},
+        "labels": {case: ["venous"] for case in CASES},
+    }
+
+
 def peak_megabytes(command: list[str], log: Path) -> float:
     """Most memory that a command and the processes it starts hold at once, in MB.
 
@@ -128,7 +138,7 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
         "evaluate",
         [
             *("evaluate", *settings, *registered, "--splits", f"{folder}/splits.json"),
-            *("--predictions", output, "-o", measured),
+            *("--predictions", output, "-o", measured, "--lesions", f"{folder}/lesions/both.csv"),
         ],
     )
 
@@ -151,11 +161,7 @@ def main() -> None:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         write_settings(folder / "settings.yaml", study(arguments.small))
-        fold = {"fold": 0, "train": CASES[:2], "validation": [], "test": CASES[2:]}
-        splits = {"folds": [fold], "patients": {case: case for case in CASES}}
-        splits["modalities"] = {case: ["arterial", "venous"] for case in CASES}
-        splits["labels"] = {case: ["venous"] for case in CASES}
-        write_json(folder / "splits.json", splits)
+        write_json(folder / "splits.json", one_fold())
         found = folder / "peaks.json"
         peaks: dict[str, float] = json.loads(found.read_text()) if found.is_file() else {}
         for number, (stage, command) in enumerate(commands(folder)):

@@ -1,19 +1,19 @@
 """Planning a study of the paper's size.
 
-327 patients with two phases, 7 trained models in 5 folds, 3 scenarios: 1,775 jobs. Every scan and
-every result is a stand-in of a few bytes, so that what is measured is Snakemake and what the
-Snakefile gives it to do. The finished study is finished to Snakemake: its outputs lie there, and
-Snakemake itself wrote its records of them (`--touch`, without the pause that it makes at each job).
+327 patients with two phases, 7 trained models in 5 folds. Every scan and every result is a stand-in
+of a few bytes, so that what is measured is Snakemake and what the Snakefile gives it to do. The
+finished study is finished to Snakemake: its outputs lie there, and Snakemake itself wrote its
+records of them (`--touch`, without the pause that it makes at each job).
 
 Bars: a dry run in at most 15 s and 500 MB, a run of a finished study, which does nothing, in at
 most 20 s. A new method plans its own jobs and what shows all methods; a changed scan plans what
 comes from it (checked: other plans end the benchmark). Whole processes; of three runs the least,
 since other work on the machine only ever adds.
 
-What limits it: Snakemake's own start, some 2 s, and about 3 ms for each job and 0.1 ms for each
+What limits it: Snakemake's own start, some 2 s, and 3 to 5 ms for each job and 0.1 ms for each
 input of a job. So a case is preprocessed for all folds in one job, and a training depends on one
 file that lists its fold's cases, not on each of them: before, these were 3,078 jobs with 35,000
-inputs: 13 s and 278 MB for the dry run. Our own functions take a hundredth of the time.
+inputs: 13 s and 278 MB for the dry run. Our own functions take a few hundredths of the time.
 
 Ten times the patients are planned in ten times as long; docs/scale.md says what breaks first then.
 """
