@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from medpy.metric import binary
 from monai.metrics import compute_average_surface_distance
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from remodal.metrics import surface as module
 from remodal.metrics.pair import MaskPair
@@ -34,6 +34,7 @@ def way(request, monkeypatch):
     """Both ways of finding distances, whichever the size would have chosen."""
     voxels = {"tree": 0, "transform": 10**9}[request.param]
     monkeypatch.setattr(module, "_VOXELS_PER_QUERY", voxels)
+    monkeypatch.setattr(module, "_AT_A_TIME", 7)  # so that even few voxels are several parts
 
 
 @pytest.mark.usefixtures("way")
@@ -80,6 +81,15 @@ class TestByHand:
         )
         found = assd(distances_of(*lesion_masks, ANISOTROPIC))
         assert found == pytest.approx(float(expected), abs=1e-6)
+
+
+@pytest.mark.usefixtures("way")
+def test_distances_are_those_of_scipys_transform():
+    rng = np.random.default_rng(0)
+    prediction, truth = rng.random((2, 9, 10, 11)) < [[[[0.3]]], [[[0.02]]]]
+    found = surface_distances(prediction, truth, ANISOTROPIC)
+    expected = distance_transform_edt(~truth, sampling=ANISOTROPIC)[prediction]
+    np.testing.assert_allclose(found.from_prediction, expected, rtol=1e-15)
 
 
 def test_surface_counts_the_arrays_border_as_medpy_does():

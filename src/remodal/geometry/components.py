@@ -34,5 +34,5 @@ def largest_component(mask: np.ndarray) -> np.ndarray:
     parts, count = connected_parts(mask)
     if count < 2:
         return mask
-    sizes = np.bincount(parts.ravel())
+    sizes = np.bincount(parts[mask])
     return parts == 1 + int(np.argmax(sizes[1:]))

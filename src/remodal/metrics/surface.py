@@ -20,6 +20,8 @@ import scipy
 #: A query of the k-d tree costs about as much as this many voxels of a distance transform
 #: (measured: 10 for surfaces that nearly touch, 50 and more for distant ones, which are rare).
 _VOXELS_PER_QUERY = 16
+#: Voxels whose distances are computed together after a distance transform.
+_AT_A_TIME = 1_000_000
 
 
 def surface(mask: np.ndarray) -> np.ndarray:
@@ -92,8 +94,7 @@ def _directed(source: np.ndarray, target: np.ndarray, spacing: Sequence[float]) 
     apart = ~target.ravel()[voxels]
     distances = np.zeros(voxels.size)
     if source.size < _VOXELS_PER_QUERY * np.count_nonzero(apart):
-        field = scipy.ndimage.distance_transform_edt(~target, sampling=spacing)
-        distances[apart] = field.ravel()[voxels[apart]]
+        distances[apart] = _by_transform(voxels[apart], target, spacing)
     else:
         # An unbalanced tree is built in half the time and searched no slower on voxel grids.
         tree = scipy.spatial.cKDTree(
@@ -102,6 +103,25 @@ def _directed(source: np.ndarray, target: np.ndarray, spacing: Sequence[float]) 
             compact_nodes=False,
         )
         distances[apart] = tree.query(_positions(voxels[apart], source.shape, spacing))[0]
+    return distances
+
+
+def _by_transform(voxels: np.ndarray, target: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    """Distance from voxels, given as flat indices, to the nearest target voxel.
+
+    The transform is asked for places, not distances: these are computed for the voxels only, some
+    at a time, since those of the whole array take several times as much memory as its masks.
+    """
+    nearest = scipy.ndimage.distance_transform_edt(
+        ~target, sampling=spacing, return_distances=False, return_indices=True
+    )
+    nearest = nearest.reshape(target.ndim, -1)
+    sampling = np.asarray(spacing, dtype=float)[:, None]
+    distances = np.empty(voxels.size)
+    for start in range(0, voxels.size, _AT_A_TIME):
+        part = voxels[start : start + _AT_A_TIME]
+        steps = (nearest[:, part] - np.unravel_index(part, target.shape)) * sampling
+        distances[start : start + _AT_A_TIME] = np.sqrt(np.square(steps).sum(axis=0))
     return distances
 
 
