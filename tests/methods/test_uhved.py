@@ -68,6 +68,21 @@ def test_a_sample_is_of_the_seed_and_not_of_the_batch_nor_of_torchs_generator(bu
     assert not torch.allclose(other.probabilities(batch.images), whole, atol=1e-3)
 
 
+def test_a_trace_decodes_the_same_sample_from_other_images(build, make_batch):
+    """As in a bundle of MONAI; noise that is drawn while traced would be drawn anew each time."""
+    method = build("uhved")
+    method.network.requires_grad_(False)
+
+    def predict(*images):
+        return method.probabilities(dict(zip(method.modalities, images)))
+
+    seen, other = (tuple(make_batch(seed=seed).images.values()) for seed in (0, 1))
+    with torch.no_grad():
+        expected = predict(*other)
+        traced = torch.jit.trace(predict, seen, check_trace=False)
+        torch.testing.assert_close(traced(*other), expected)
+
+
 def test_prediction_draws_nothing_from_the_generator_that_training_uses(build, make_batch):
     method, batch = build("uhved"), make_batch()
     before = torch.get_rng_state()

@@ -138,8 +138,10 @@ def _traced(network: _Network, channels: int, shape: Sequence[int]) -> torch.jit
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            expected = [network(images) for images in (first, several)]
             traced = torch.jit.script(_OneByOne(torch.jit.trace(network, first, check_trace=False)))
-            found = max(float((traced(x) - network(x)).abs().max()) for x in (first, several))
+            answers = zip((first, several), expected)
+            found = max(float((traced(images) - answer).abs().max()) for images, answer in answers)
     except (RuntimeError, TypeError, ValueError) as error:
         what = f"the network cannot be traced ({str(error).splitlines()[0][:120]})"
         raise UserError(what, remedy="use `remodal predict`") from error

@@ -7,6 +7,7 @@ reconstructed images. Its recipe is that of U-HeMIS; the released code divides t
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -103,14 +104,20 @@ class UHvedMethod(hemis.UHemisMethod):
         """
         if self.options.inference == "mean":
             return [gaussian.mean for gaussian in hidden]
-        generator = torch.Generator().manual_seed(self.options.sampling_seed)
-        return [
-            sample(
-                gaussian,
-                torch.randn(gaussian.mean.shape[1:], generator=generator).to(gaussian.mean),
-            )
-            for gaussian in hidden
-        ]
+        mean = hidden[0].mean
+        shapes = tuple(tuple(map(int, gaussian.mean.shape[1:])) for gaussian in hidden)
+        noise = _noise(self.options.sampling_seed, shapes, mean.device, mean.dtype)
+        return [sample(*each) for each in zip(hidden, noise)]
+
+
+@lru_cache(maxsize=2)
+def _noise(
+    seed: int, shapes: tuple[tuple[int, ...], ...], device: torch.device, dtype: torch.dtype
+) -> list[Tensor]:
+    """Standard normal noise for each scale: the same for all windows of a size, so drawn once."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.inference_mode(False):
+        return [torch.randn(shape, generator=generator).to(device, dtype) for shape in shapes]
 
 
 METHOD = UHvedMethod
