@@ -88,14 +88,8 @@ def infer_fold(
     failed: dict[str, str] = {}
     # A fault in every case is not put down to one case, so that of an only case is raised.
     noting = partial(noting_faults, failed=failed, wanted=quarantine and len(tested.usable) > 1)
-    images: Images
-    if chosen.space == "native":
-        images = NativeImages(segmenter, data, output, settings.data)
-    elif chosen.register_foreign:
-        images = ForeignRegistered(segmenter, settings, chosen.foreign, data)
-    else:
-        stored = preprocessed, tested.details
-        images = RegisteredImages(*stored, segmenter.modalities, chosen.foreign)
+    stored = RegisteredImages(preprocessed, tested.details, segmenter.modalities, chosen.foreign)
+    images = _images(settings, chosen, segmenter, stored, data, output)
     attention = _segment(segmenter, pairings, images, output, noting)
     _set_aside(failed, tested.usable, output)
     written = [pairing for pairing in pairings if pairing.case not in failed]
@@ -144,6 +138,22 @@ class _Tested(NamedTuple):
     def quarantined(self) -> dict[str, str]:
         """The others, each with its reason."""
         return {case: record.reason for case, record in self.records.items() if not record.ok}
+
+
+def _images(
+    settings: Settings,
+    scenario: ScenarioSettings,
+    segmenter: Segmenter,
+    stored: RegisteredImages,
+    data: Path | None,
+    output: Path,
+) -> Images:
+    """The images that a scenario wants: the stored ones, or some that are prepared for it."""
+    if scenario.space == "native":
+        return NativeImages(segmenter, data, output, settings.data)
+    if scenario.register_foreign:
+        return ForeignRegistered(segmenter, settings, scenario.foreign, data)
+    return stored
 
 
 def _pairings(

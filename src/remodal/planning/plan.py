@@ -94,14 +94,7 @@ def plan(
     chosen = topology(steps, _first_patch(steps, sides))
     while elements(chosen) > budget:
         chosen = _smaller(chosen, steps, sides)
-    if not chosen.strides:
-        raise UserError(
-            f"the images are too small: {' x '.join(f'{side:g}' for side in median)} voxels of "
-            f"{' x '.join(f'{step:.3g}' for step in target)} mm (z, y, x)",
-            where="network: auto",
-            expected="two axes of 8 voxels or more",
-            remedy="set preprocessing.spacing finer, or network and recipe.patch by hand",
-        )
+    _require_strides(chosen, target, median)
     share = round(prod(median) * len(spacings) * _SHARE / prod(chosen.patch))
     batch = max(min(round(budget / elements(chosen) * _BATCH), share), _FEWEST)
 
@@ -118,6 +111,18 @@ def plan(
         tuple(map(in_order, chosen.kernels)),
         elements(chosen),
     )
+
+
+def _require_strides(chosen: Topology, spacing: Spacing, shape: Sequence[float]) -> None:
+    """Check that the images are large enough to be down-sampled along an axis."""
+    if not chosen.strides:
+        raise UserError(
+            f"the images are too small: {' x '.join(f'{side:g}' for side in shape)} voxels of "
+            f"{' x '.join(f'{step:.3g}' for step in spacing)} mm (z, y, x)",
+            where="network: auto",
+            expected="two axes of 8 voxels or more",
+            remedy="set preprocessing.spacing finer, or network and recipe.patch by hand",
+        )
 
 
 def target_spacing(spacings: Sequence[Sequence[float]], shapes: Sequence[Sequence[int]]) -> Spacing:

@@ -3,7 +3,7 @@
 from remodal.intake.datasets.phantom import PhantomOptions, cases
 from remodal.intake.simulation import Simulation
 
-#: The slices are the CT's own; before it is fetched, they are taken for as many as this.
+#: The slices are the CT's own; until it is fetched, they are taken for those of a paper's volume.
 _SLICES = 132
 
 SIMULATION = Simulation(
